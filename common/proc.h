@@ -1,0 +1,55 @@
+/*
+ * A child process: spawned with its credentials and descriptors set in the one order that works,
+ * watched by a pidfd, killed with its parent. A struct proc that is destroyed kills its process and
+ * reaps it.
+ */
+#ifndef COMMON_PROC_H
+#define COMMON_PROC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct ev_loop;
+struct error;
+struct proc;
+
+/* A descriptor the child gets: @fd of ours becomes @as of the child's (0, 1, 2, or the same number:
+ * as < 0). */
+struct proc_fd {
+	int fd;
+	int as;
+};
+
+struct proc_spec {
+	const char *const *argv; /* argv[0] is the file to execute, a path; NULL-terminated */
+	const char *const *envp; /* NULL: an empty environment */
+	const struct proc_fd
+		*fds; /* what is inherited beside 0, 1, 2; all other descriptors are closed */
+	size_t nfds;
+	uid_t uid; /* with a non-zero uid: groups dropped, gid and uid set, all capabilities gone */
+	gid_t gid;
+	bool no_new_privs;
+	bool no_pdeathsig; /* loggers only: they end at end of file */
+};
+
+/* @status as of waitpid(2). Called once, from the loop; destroying @proc in it is allowed. */
+typedef void proc_exit_fn(void *ctx, int status);
+
+/*
+ * Forks and executes; returns when the exec has happened, or with the step that failed in @err. 0,
+ * 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups, gid,
+ * uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then
+ * getppid() against the parent, then exec.
+ */
+int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
+               struct proc **out, struct error *err);
+
+pid_t proc_pid(const struct proc *proc);
+int proc_kill(struct proc *proc, int sig); /* by pidfd; -ESRCH when it has ended */
+bool proc_ended(const struct proc *proc);  /* its exit has been reported */
+void proc_destroy(struct proc *proc); /* NULL is fine; SIGKILL and reaped here if it still lives */
+
+/* "exited with status 3" or "was killed by signal 9 (Killed)", for error texts. */
+void proc_describe(int status, char *text, size_t size);
+
+#endif

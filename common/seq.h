@@ -1,0 +1,47 @@
+/*
+ * Work of several steps, each of which ends now or later, with undo (design.md section 5; style.md
+ * rule 8).
+ *
+ * A step's run function ends in seq_next() or seq_fail(), at once or from a later callback. A
+ * failure, or seq_cancel(), undoes the finished steps, newest first; undos end in seq_next() or
+ * seq_fail() too: their errors are logged and undoing goes on. The engine runs a loop: a thousand
+ * steps that end at once use no stack. The step that failed is not undone: it cleans up after
+ * itself.
+ */
+#ifndef COMMON_SEQ_H
+#define COMMON_SEQ_H
+
+#include "common/error.h"
+
+struct seq;
+
+typedef void seq_fn(struct seq *seq, void *ctx);
+
+struct seq_step {
+	const char *name; /* as it reads in a log line: "boot the guest" */
+	seq_fn *run;
+	seq_fn *undo;   /* NULL: nothing to undo */
+	seq_fn *cancel; /* drops the call that the step waits for; NULL: it never waits */
+};
+
+/*
+ * Runs @steps (ended by a zero row; they outlive the seq). @done is called once, when the last step
+ * has ended or when undoing has: it may be called before seq_start() returns if every step ends at
+ * once, and may destroy the seq.
+ * @title and each step's duration in milliseconds are logged: one info line per finished sequence
+ * ("<title> done ms=… <step>=…"), so a slow start explains itself. @title is copied.
+ */
+struct seq *seq_create(const char *title, const struct seq_step *steps, void *ctx, done_fn *done);
+void seq_start(struct seq *seq);
+void seq_destroy(struct seq *seq); /* NULL is fine; nothing is undone, @done is not called */
+
+void seq_next(struct seq *seq);
+void seq_fail(struct seq *seq, const struct error *err);
+/* A done_fn: seq_next() or, with an error, seq_fail(). Pass it with the seq as its ctx. */
+void seq_resume(void *seq, const struct error *err);
+
+/* Stops the running step (its cancel function) and undoes; @done gets @why. Nothing once the seq is
+ * undoing. */
+void seq_cancel(struct seq *seq, const struct error *why);
+
+#endif

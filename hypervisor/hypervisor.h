@@ -1,0 +1,89 @@
+/*
+ * One virtual machine: what the shim knows of it. A VMM is a row of functions (struct vmm) behind
+ * this header; what it can do is data (struct vm_caps), so nothing above asks which VMM runs. A VM
+ * owns its memory, its VMM process, its vsock device and its shared-directory daemon; all of them
+ * die with this process.
+ */
+#ifndef HYPERVISOR_HYPERVISOR_H
+#define HYPERVISOR_HYPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+
+struct ev_loop;
+struct vm;
+struct vsock;
+
+enum vm_accel {
+	VM_ACCEL_AUTO, /* KVM if it can really run a guest, else TCG with one warning line */
+	VM_ACCEL_KVM,
+	VM_ACCEL_TCG,
+};
+
+struct vm_config {
+	const char *vmm_path; /* QEMU's executable */
+	const char *kernel;   /* paths; opened before the credentials are dropped */
+	const char *initramfs;
+	const char *kernel_params; /* appended to the VMM's own; NULL: none */
+	const char *vsock_path;    /* the vsock device's executable */
+	const char *virtiofsd_path;
+	const char *share_dir; /* the directory the guest sees under the tag "kataShared" */
+	const char *run_dir;   /* the pod's directory; the VM makes and removes "vsock" inside */
+	uint64_t memory_mib;
+	uint64_t memory_max_mib; /* capacity for hot-plug */
+	unsigned int vcpus;
+	unsigned int vcpus_max;
+	enum vm_accel accel;
+	uid_t uid; /* of the VMM and the vsock device */
+	gid_t gid;
+	int stop_timeout_ms; /* from vm_stop() to SIGKILL */
+};
+
+struct vm_caps {
+	bool hotplug_block;
+	bool hotplug_cpu;
+	bool hotplug_memory;
+	bool fs_share;
+};
+
+enum vm_state {
+	VM_STARTING, /* vm_start() has returned; the processes run, the guest may not yet */
+	VM_RUNNING,  /* the VMM has answered its handshake */
+	VM_STOPPING,
+	VM_GONE, /* on_gone has been called */
+};
+
+struct vm_events {
+	/* Once: the VM has ended, whoever ended it. @err is NULL after vm_stop(); else the first
+	 * cause. */
+	done_fn *on_gone;
+};
+
+/*
+ * Spawns everything; returns without waiting for the guest. On failure nothing is left and on_gone
+ * never comes. Strings of @config are copied. A missing executable, kernel or initramfs is named
+ * here.
+ */
+int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct vm_events *events,
+             void *ctx, struct vm **out, struct error *err);
+
+/* Asks the VMM to quit (the guest has synced already), SIGKILL after the deadline; on_gone follows.
+ */
+void vm_stop(struct vm *vm);
+void vm_destroy(struct vm *vm); /* NULL is fine; kills and reaps what lives, removes what is on
+                                   disk; no callback */
+
+enum vm_state vm_state(const struct vm *vm);
+pid_t vm_pid(const struct vm *vm); /* the VMM's */
+struct vsock *vm_vsock(struct vm *vm);
+uint32_t vm_guest_cid(const struct vm *vm);
+const struct vm_caps *vm_caps(const struct vm *vm);
+
+/* The last lines of the guest's console and of the VMM's stderr, for error texts: copied, at most
+ * @size - 1 bytes. */
+void vm_console_tail(const struct vm *vm, char *text, size_t size);
+
+#endif

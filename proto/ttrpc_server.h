@@ -1,0 +1,61 @@
+/*
+ * ttrpc server: unary calls, dispatched by a table of services and methods.
+ *
+ * Many connections; many calls at once on each, answered in any order. A broken frame ends its
+ * connection only; calls whose connection has gone are still run to their end, their answers are
+ * dropped.
+ */
+#ifndef PROTO_TTRPC_SERVER_H
+#define PROTO_TTRPC_SERVER_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct error;
+struct ttrpc_server;
+struct ttrpc_call; /* one request that waits for its one answer */
+
+/* @request is freed when the call is answered: keep it as long as the call. @ctx is the server's.
+ */
+typedef void ttrpc_handler_fn(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx);
+
+struct ttrpc_method {
+	const char *name;
+	const ProtobufCMessageDescriptor *request;
+	const ProtobufCMessageDescriptor *response;
+	ttrpc_handler_fn *handler;
+};
+
+struct ttrpc_service {
+	const char *name;                   /* "containerd.task.v2.Task" */
+	const struct ttrpc_method *methods; /* ended by a zero row */
+};
+
+struct ttrpc_server_config {
+	const struct ttrpc_service *services; /* ended by a zero row; outlives the server */
+	void *ctx;
+	void (*on_idle)(void *ctx); /* optional: the last connection has gone */
+};
+
+/* Takes ownership of @listen_fd, a listening stream socket (AF_UNIX or AF_VSOCK). */
+int ttrpc_server_create(struct ev_loop *loop, int listen_fd,
+                        const struct ttrpc_server_config *config, struct ttrpc_server **out,
+                        struct error *err);
+/* NULL is fine. Calls still unanswered stay valid; answering them does nothing but free them. */
+void ttrpc_server_destroy(struct ttrpc_server *server);
+/* Writes out what is queued on every connection, waiting at most @ms in all: the last answer before
+ * an exit. */
+void ttrpc_server_flush(struct ttrpc_server *server, int ms);
+
+/* Each call is answered exactly once (asserted); the call is freed by it. */
+void ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response);
+void ttrpc_call_fail(struct ttrpc_call *call,
+                     const struct error *err); /* its code and text are the status */
+/* A done_fn: an error fails the call; success answers an empty message of the response type. */
+void ttrpc_call_finish(void *call, const struct error *err);
+
+const char *ttrpc_call_method(const struct ttrpc_call *call);
+int64_t ttrpc_call_timeout_ns(const struct ttrpc_call *call); /* 0: the client set none */
+
+#endif
