@@ -17,6 +17,7 @@ struct ev_loop;
 struct init;
 
 struct init_config {
+	const char *id;               /* the container's: names its session keyring */
 	const Grpc__Spec *spec;       /* the container's */
 	const Grpc__Process *process; /* what to run: spec->process for the container's init */
 	const char *rootfs;           /* guest path of the root file system (already mounted) */

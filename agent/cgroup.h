@@ -1,0 +1,55 @@
+/*
+ * A container's cgroup, on cgroup v2 only (kernel Documentation/admin-guide/cgroup-v2.rst): made
+ * with the controllers that the kernel has, its limits from the spec's resources, its device rules,
+ * killed and removed as a whole.
+ *
+ * A limit whose controller the kernel lacks is an error that names the file. What cgroup v2 has no
+ * knob for is refused by name (ERROR_UNIMPLEMENTED), memory.kernel and memory.kernelTCP aside: they
+ * are obsolete and ignored, as runc ignores them.
+ */
+#ifndef AGENT_CGROUP_H
+#define AGENT_CGROUP_H
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "proto/oci.pb-c.h"
+
+struct cgroup;
+struct error;
+
+#define CGROUP_MOUNT    "/sys/fs/cgroup"
+#define CGROUP_PATH_MAX 1024
+
+/*
+ * Makes the cgroup at @path below @mount (CGROUP_MOUNT), and what is missing on the way to it.
+ * @path is the spec's cgroupsPath ("/default/x", or "slice:prefix:name" of the systemd driver,
+ * which becomes "slice/prefix-name.scope"), or, when that is empty, the container's id. All
+ * controllers there are get enabled down to it. ERROR_ALREADY_EXISTS: another container has it.
+ */
+int cgroup_create(const char *mount, const char *path, struct cgroup **out, struct error *err);
+
+/* Its directory, for clone3(2) CLONE_INTO_CGROUP; owned by the cgroup. */
+int cgroup_fd(const struct cgroup *cgroup);
+
+/* Writes the limits of @resources (NULL: none); what is unset (0, empty) stays as it is. */
+int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err);
+
+/* Attaches the device rules of @resources and the ones every container gets (device_rules.h). Once
+ * in a cgroup's life. */
+int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *resources,
+                            struct error *err);
+
+int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err);
+int cgroup_kill(struct cgroup *cgroup, struct error *err); /* SIGKILL to all in it and below */
+
+/*
+ * Removes the directory, and the parents that are empty with it. -EBUSY: a process still dies in
+ * there; call again soon. 0 also when it is gone already.
+ */
+int cgroup_remove(struct cgroup *cgroup, struct error *err);
+
+void cgroup_destroy(struct cgroup *cgroup); /* NULL is fine; leaves the directory alone */
+CLEANUP_DESTROY(cgroup)
+
+#endif
