@@ -1,0 +1,130 @@
+"""Fixtures of the e2e tests. Run them by ./test/run e2e, or, for pytest's own options, as root:
+TEST_RUNTIME=io.containerd.runc.v2 test/lib/sandbox /usr/bin/python3 -m pytest test/e2e -k echo
+
+Environment: TEST_RUNTIME (default io.containerd.kata.v2), KATA_PREFIX (an installed tree or a build tree,
+default build/release), KATA_IMAGE (the image's tar), and for ./test/run KATA_RESULTS (the file of results),
+KATA_STAGE (the prefix of the tests' names) and KATA_PATTERN.
+"""
+
+import itertools
+import os
+import re
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import leftovers  # noqa: E402
+from harness import KATA, REPO  # noqa: E402
+from harness.containerd import Containerd  # noqa: E402
+from report import Report, name_of  # noqa: E402
+
+STAGE = os.environ.get("KATA_STAGE", "e2e")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "vm: about virtual machines: not for runc")
+    config.addinivalue_line("markers", "prefix: replaces parts of the installed runtime")
+    if "KATA_RESULTS" in os.environ:
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(Report(os.environ["KATA_RESULTS"], STAGE))
+
+
+def pytest_collection_modifyitems(config, items):
+    pattern = os.environ.get("KATA_PATTERN", "")
+    chosen = [item for item in items if re.search(pattern, name_of(item.nodeid, STAGE))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what containerd and the shims logged meanwhile."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and hasattr(item, "log_start"):
+        running, start = item.log_start
+        report.sections.append(("containerd and shim log", running.log_tail(start)))
+
+
+@pytest.fixture(scope="session")
+def runtime():
+    return os.environ.get("TEST_RUNTIME", KATA)
+
+
+@pytest.fixture(scope="session")
+def prefix():
+    return os.environ.get("KATA_PREFIX", os.path.join(REPO, "build/release"))
+
+
+@pytest.fixture(scope="session")
+def image():
+    if "KATA_IMAGE" in os.environ:
+        return os.environ["KATA_IMAGE"]
+    script = f". {REPO}/test/lib/steps.sh; busybox_image"
+    return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def only_with_vms(request, runtime):
+    if request.node.get_closest_marker("vm") and runtime != KATA:
+        pytest.skip(f"about virtual machines; TEST_RUNTIME is {runtime}")
+
+
+def _containerd(image, bin_dir, path=None):
+    running = Containerd(bin_dir, f"e2e-{secrets.token_hex(4)}", path).start()
+    running.import_image(image)
+    return running
+
+
+@pytest.fixture(scope="session")
+def session_containerd(prefix, image):
+    running = _containerd(image, os.path.join(prefix, "bin"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def containerd(session_containerd, request, only_with_vms):
+    """The session's containerd, watched: the test fails if it leaves anything behind."""
+    yield from _watched(session_containerd, request)
+
+
+@pytest.fixture
+def make_containerd(image, request, only_with_vms):
+    """make_containerd(bin_dir, path=None): a containerd for one test, watched alike."""
+    watched = []
+
+    def make(bin_dir, path=None):
+        running = _containerd(image, bin_dir, path)
+        watched.append((running, _watched(running, request)))
+        return next(watched[-1][1])
+
+    yield make
+    for running, watch in watched:
+        try:
+            next(watch, None)
+        finally:
+            running.stop()
+
+
+def _watched(running, request):
+    request.node.log_start = (running, running.log_size())
+    before = leftovers.look(running)
+    yield running
+    left = leftovers.wait_none(running, before)
+    assert not left, "\n".join(["the test left something behind:", *left])
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def name(request):
+    """name(): a container id that no other test uses."""
+    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")[:40]
+    return lambda: f"{stem}-{next(_numbers)}"

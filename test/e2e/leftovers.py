@@ -1,0 +1,79 @@
+"""What a test left on the machine: the difference between two looks at everything a pod could own."""
+
+import os
+import re
+import socket
+import time
+
+from harness.processes import alive, processes
+
+WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
+# Directories that are made once and shared by all that come after.
+KEPT = re.compile(r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)|.*/io\.containerd\.runtime\.v2\.task/[^/]+")
+
+
+def look(containerd):
+    """A dictionary of kind -> set of names."""
+    found = {
+        "process": _processes(),
+        "mount": _mounts(),
+        "file": set(),
+        "network device": {name for _, name in socket.if_nameindex()},
+        "cgroup": _cgroups(containerd.namespace),
+    }
+    for tree in ("/run", os.path.join(containerd.dir, "state")):
+        found["file"] |= _tree(tree)
+    for kind, args in (
+        ("task", ("tasks", "ls", "-q")),
+        ("container", ("containers", "ls", "-q")),
+        ("snapshot", ("snapshots", "ls")),
+        ("lease", ("leases", "ls", "-q")),
+    ):
+        found[kind] = set(containerd.ctr(*args).text.splitlines())
+    return found
+
+
+def wait_none(containerd, before):
+    """The leftovers since before, as lines of text; none within a bounded time gives an empty list."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        after = look(containerd)
+        left = [f"{kind} left: {name}" for kind in after for name in sorted(after[kind] - before[kind])]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.1)
+
+
+def _processes():
+    """Living processes, and zombies of ours. An orphan's zombie is its new parent's affair."""
+    own = os.getpid()
+    return {
+        f"{one.pid}@{one.started} {one.command or one.comm}"
+        for one in processes()
+        if (one.state != "Z" and alive(one.pid)) or one.ppid == own
+    }
+
+
+def _mounts():
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return {" ".join(line.split()[3:5]) for line in file}
+
+
+def _tree(top):
+    return {
+        path
+        for where, folders, files in os.walk(top)
+        for path in (os.path.join(where, name) for name in folders + files)
+        if not KEPT.fullmatch(path)
+    }
+
+
+def _cgroups(namespace):
+    """Directories that name our namespace or runtime; the namespace's own is made once and kept by runc."""
+    found = set()
+    for where, folders, _ in os.walk("/sys/fs/cgroup"):
+        for name in folders:
+            path = os.path.join(where, name)
+            if (f"/{namespace}/" in path or "kata" in path) and name != namespace:
+                found.add(path)
+    return found

@@ -1,0 +1,171 @@
+"""A private containerd, by test/lib/containerd, and ctr as its client."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+
+from . import IMAGE, REPO
+from .processes import descendants, process, wait_for
+
+CTR_TIMEOUT = 60
+
+
+class Timeout(AssertionError):
+    """A command did not end in time. The text says what the machine looked like then."""
+
+
+@dataclass
+class Result:
+    args: list
+    rc: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self):
+        return self.out.decode(errors="replace")
+
+    @property
+    def error(self):
+        return self.err.decode(errors="replace")
+
+    def __str__(self):
+        return f"{' '.join(self.args)}: rc {self.rc}\nstdout: {self.text[-4000:]}\nstderr: {self.error[-4000:]}"
+
+
+class Containerd:
+    """One containerd with a namespace of its own. Its shims come from bin_dir, else from PATH."""
+
+    def __init__(self, bin_dir, namespace="test", path=None):
+        self.dir = tempfile.mkdtemp(prefix="kata-test.")
+        self.bin_dir = bin_dir
+        self.namespace = namespace
+        self.path = path or os.environ["PATH"]
+        self.log = os.path.join(self.dir, "containerd.log")
+        self.env = dict(
+            os.environ,
+            CONTAINERD_ADDRESS=os.path.join(self.dir, "sock"),
+            CONTAINERD_NAMESPACE=namespace,
+            CONTAINERD_SNAPSHOTTER="overlayfs",
+        )
+
+    def _script(self, *args):
+        env = dict(os.environ, PATH=self.path)
+        done = subprocess.run(
+            [os.path.join(REPO, "test/lib/containerd"), *args],
+            env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )
+        if done.returncode:
+            raise RuntimeError(f"containerd {' '.join(args)}: {done.stderr}\n{self.log_tail()}")
+        return done.stderr
+
+    def start(self):
+        self._script("start", self.dir, self.bin_dir)
+        if " ok" not in self.ctr("plugins", "ls", "id==overlayfs").text:
+            self.env["CONTAINERD_SNAPSHOTTER"] = "native"
+        return self
+
+    def stop(self):
+        """Ends containerd; what a test left behind is in the returned text."""
+        left = self._script("stop", self.dir)
+        shutil.rmtree(self.dir)
+        return left
+
+    @property
+    def pid(self):
+        with open(os.path.join(self.dir, "pid"), encoding="ascii") as file:
+            return int(file.read())
+
+    def import_image(self, path):
+        self.ctr("images", "import", path).check()
+
+    def log_size(self):
+        return os.path.getsize(self.log)
+
+    def log_tail(self, start=0, limit=20000):
+        """What containerd and its shims logged since start, at most the last limit bytes."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(max(start, self.log_size() - limit))
+                return file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def bundle(self, container):
+        return os.path.join(self.dir, "state/io.containerd.runtime.v2.task", self.namespace, container)
+
+    def shim(self, container):
+        """The pid of a container's shim."""
+        with open(os.path.join(self.bundle(container), "shim.pid"), encoding="ascii") as file:
+            return int(file.read())
+
+    def ctr(self, *args, timeout=CTR_TIMEOUT, stdin=None):
+        """Runs ctr to its end. stdin: bytes, or None for none."""
+        running = self.popen(*args, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        return self.finish(running, timeout=timeout, stdin=stdin)
+
+    def popen(self, *args, **options):
+        settings = dict(
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self.env, start_new_session=True,
+        )
+        settings.update(options)
+        return subprocess.Popen(["ctr", *args], **settings)
+
+    def finish(self, running, timeout=CTR_TIMEOUT, stdin=None):
+        try:
+            out, err = running.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            state = self.dump()
+            os.killpg(running.pid, signal.SIGKILL)
+            out, err = running.communicate()
+            tail = f"stdout: {(out or b'')[-2000:]!r}\nstderr: {(err or b'')[-2000:]!r}"
+            raise Timeout(f"{' '.join(running.args)}: no end in {timeout} s\n{tail}\n{state}") from None
+        return Completed(running.args, running.returncode, out, err)
+
+    def dump(self):
+        """The processes below the shims and below us, for a test that hangs."""
+        lines = [str(one) for one in descendants(1)] or [str(process(os.getpid()))]
+        return "processes:\n  " + "\n  ".join(lines)
+
+    # The forms of ctr that most tests use.
+
+    def run(self, container, *command, runtime, flags=(), **options):
+        """`ctr run --rm`, in the foreground."""
+        return self.ctr(*run_args(container, command, runtime, ("--rm", *flags)), **options)
+
+    def run_detached(self, container, *command, runtime, flags=()):
+        self.ctr(*run_args(container, command, runtime, ("-d", *flags))).check()
+
+    def run_background(self, container, *command, runtime, flags=(), **options):
+        """`ctr run --rm` that goes on; end it with finish(). Returns when the container's task runs."""
+        running = self.popen(*run_args(container, command, runtime, ("--rm", *flags)), **options)
+        if not wait_for(lambda: running.poll() is not None or self.task_state(container) == "RUNNING", 60, 0.1):
+            self.finish(running, timeout=0.1)
+        return running
+
+    def task_state(self, container):
+        for line in self.ctr("tasks", "ls").text.splitlines()[1:]:
+            name, _, state = line.split()
+            if name == container:
+                return state
+        return None
+
+    def delete(self, container):
+        """Ends a detached container: kill, delete of task and container."""
+        self.ctr("tasks", "kill", "-s", "SIGKILL", container)
+        self.ctr("tasks", "delete", container)
+        self.ctr("containers", "delete", container).check()
+
+
+class Completed(Result):
+    def check(self):
+        assert self.rc == 0, str(self)
+        return self
+
+
+def run_args(container, command, runtime, flags):
+    return ["run", "--runtime", runtime, *flags, IMAGE, container, *command]
