@@ -16,6 +16,9 @@ struct error;
 struct ttrpc_server;
 struct ttrpc_call; /* one request that waits for its one answer */
 
+#define TTRPC_SERVER_CONNECTIONS_MAX 256 /* one more is closed at once */
+#define TTRPC_SERVER_CALLS_MAX       1024 /* waiting on one connection; one more: ResourceExhausted */
+
 /* @request is freed when the call is answered: keep it as long as the call. @ctx is the server's.
  */
 typedef void ttrpc_handler_fn(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx);
@@ -35,7 +38,11 @@ struct ttrpc_service {
 struct ttrpc_server_config {
 	const struct ttrpc_service *services; /* ended by a zero row; outlives the server */
 	void *ctx;
-	void (*on_idle)(void *ctx); /* optional: the last connection has gone */
+	/* Optional: the last connection has gone. It may destroy the server. */
+	void (*on_idle)(void *ctx);
+	/* Optional, to be logged: a connection was ended for what is in @err (a broken frame,
+	 * answers not taken, a failing socket). A peer that just goes away is no fault. */
+	void (*on_fault)(void *ctx, const struct error *err);
 };
 
 /* Takes ownership of @listen_fd, a listening stream socket (AF_UNIX or AF_VSOCK). */
@@ -48,7 +55,8 @@ void ttrpc_server_destroy(struct ttrpc_server *server);
  * an exit. */
 void ttrpc_server_flush(struct ttrpc_server *server, int ms);
 
-/* Each call is answered exactly once (asserted); the call is freed by it. */
+/* Each call is answered exactly once; the call is freed by it. An answer that is too long, or that
+ * the peer's full queue has no room for, becomes ResourceExhausted. */
 void ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response);
 void ttrpc_call_fail(struct ttrpc_call *call,
                      const struct error *err); /* its code and text are the status */
