@@ -1,0 +1,36 @@
+/*
+ * Device rules of a cgroup: an eBPF program of type BPF_PROG_TYPE_CGROUP_DEVICE (kernel
+ * Documentation/admin-guide/cgroup-v2.rst, "Device controller"), made from the spec's
+ * linux.resources.devices and the rules that runc adds for every container.
+ *
+ * Everything is denied that no rule allows. Rules are read in order and each of read, write and
+ * mknod is decided by the last rule that speaks of it; the added ones come last. In proto3 a number
+ * that is absent reads as 0, so 0 is taken to the safe side: in a rule that denies it stands for
+ * any number, in one that allows for 0 itself. -1 is any number in both.
+ */
+#ifndef AGENT_DEVICE_RULES_H
+#define AGENT_DEVICE_RULES_H
+
+#include <linux/bpf.h>
+#include <stddef.h>
+
+#include "proto/oci.pb-c.h"
+
+struct error;
+
+#define DEVICE_RULES_MAX 128 /* rules of a spec */
+
+/* ERROR_INVALID_ARGUMENT names the rule that cannot be understood. @resources may be NULL. */
+int device_rules_check(const Grpc__LinuxResources *resources, struct error *err);
+
+/* Loads the program and attaches it to the cgroup directory @cgroup_fd, for the cgroup's life. */
+int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, struct error *err);
+
+/*
+ * The program alone: *@out (free() it) and its number of instructions. It gets a struct
+ * bpf_cgroup_dev_ctx and returns 1 to allow.
+ */
+int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn **out,
+                         size_t *count, struct error *err);
+
+#endif
