@@ -1,0 +1,37 @@
+/*
+ * An OCI bundle (runtime-spec bundle.md): a directory with config.json, and what its annotations
+ * say about the pod that the container belongs to.
+ */
+#ifndef SHIM_BUNDLE_H
+#define SHIM_BUNDLE_H
+
+#include "common/cleanup.h"
+#include "proto/oci.pb-c.h"
+
+struct bundle;
+struct error;
+
+enum bundle_type {
+	BUNDLE_SINGLE,    /* a container that is its own pod */
+	BUNDLE_SANDBOX,   /* a pod's sandbox container ("pause") */
+	BUNDLE_CONTAINER, /* a container of a pod that is there already */
+};
+
+/* "bundle '/x': config.json: …" on failure. A pod's container without the id of its sandbox is one.
+ */
+int bundle_load(const char *dir, struct bundle **out, struct error *err);
+void bundle_destroy(struct bundle *bundle); /* NULL is fine */
+
+/* All of these are owned by the bundle and live as long. */
+const char *bundle_dir(const struct bundle *bundle); /* absolute */
+/* The caller may change it (guest_spec_apply()), keeping it such that spec_free() can free it. */
+Grpc__Spec *bundle_spec(struct bundle *bundle);
+enum bundle_type bundle_type(const struct bundle *bundle);
+/* The id of the pod's sandbox container; NULL for BUNDLE_SINGLE: it is the container's own id. */
+const char *bundle_sandbox_id(const struct bundle *bundle);
+/* The host path of root.path: what is the root file system when Create brings no mounts. */
+const char *bundle_rootfs(const struct bundle *bundle);
+
+CLEANUP_DESTROY(bundle)
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * What the guest sees of a container's spec: host paths and host namespaces replaced, what only the
+ * host could serve refused by name.
+ */
+#ifndef SHIM_GUEST_SPEC_H
+#define SHIM_GUEST_SPEC_H
+
+#include "proto/oci.pb-c.h"
+
+struct error;
+
+#define GUEST_SHARE "/run/kata-containers/shared/containers" /* where the guest has the share */
+
+/*
+ * Changes @spec for the guest's container @id:
+ *   root.path            <GUEST_SHARE>/<id>/rootfs
+ *   linux.namespaces     the network namespace is taken out: it is the VM. Its path, or NULL when
+ * it has none, goes to *netns (free() it; may be NULL if nobody asks). linux.cgroupsPath    /<id>:
+ * the guest has no other cgroups linux.intelRdt       taken out when it is empty Refused
+ * (ERROR_UNIMPLEMENTED): bind mounts of the host ("mounts[3] /etc/resolv.conf: …"), joining other
+ * namespaces by path, devices whose numbers mean something else in the guest. On failure @spec is
+ * good for spec_free() only.
+ */
+int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);
+
+#endif

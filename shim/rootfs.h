@@ -1,0 +1,50 @@
+/*
+ * A container's root file system in the pod's shared directory: mounted at <dir>/rootfs, in this
+ * process's mount namespace, by a child process, since mount(2) may block for as long as a device
+ * or a server likes.
+ */
+#ifndef SHIM_ROOTFS_H
+#define SHIM_ROOTFS_H
+
+#include <stddef.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "proto/mount.pb-c.h"
+
+struct ev_loop;
+struct rootfs;
+
+#define ROOTFS_MOUNTS_MAX 16
+
+struct rootfs_config {
+	const char *dir; /* <share>/<container id>: made here */
+	/* As Create brings them, all mounted at one place in this order: overlay with any number of
+	 * layers, bind, or any type the kernel mounts by itself. */
+	Containerd__Types__Mount *const *mounts;
+	size_t n_mounts;
+	const char *path; /* bound (recursively) when there are no mounts: bundle_rootfs() */
+	int timeout_ms;
+};
+
+/*
+ * Starts to mount. @config is used during this call only. On an error of the callback what was
+ * mounted has been unmounted and @dir removed; the rootfs still has to be destroyed.
+ */
+int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_fn *done, void *ctx,
+                 struct rootfs **out, struct error *err);
+
+/*
+ * Unmounts (detached: who still uses it keeps it) and removes @dir. Legal at any time but while an
+ * unmount runs: one that finds a mount still running stops it, and that one's callback never comes.
+ */
+int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *ctx,
+                   struct error *err);
+
+/* NULL is fine. Kills the child that runs and drops the callback; unmounts nothing: what is mounted
+ * ends with the mount namespace at the latest. */
+void rootfs_destroy(struct rootfs *rootfs);
+
+CLEANUP_DESTROY(rootfs)
+
+#endif
