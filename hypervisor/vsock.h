@@ -65,6 +65,11 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
                       struct vsock_stream **out, struct error *err);
 int vsock_stream_attach(struct vsock_stream *stream, int fd,
                         struct error *err); /* takes @fd over */
+/* Asks the device how many bytes have gone through; @fn is called at most once. Delete asks again and
+ * again to tell a slow reader from one that has stopped. */
+typedef void vsock_moved_fn(void *ctx, uint64_t bytes, const struct error *err);
+int vsock_stream_moved(struct vsock_stream *stream, vsock_moved_fn *fn, void *ctx,
+                       struct error *err);
 void vsock_stream_destroy(
 	struct vsock_stream *stream); /* NULL is fine; aborts a stream that is not done */
 

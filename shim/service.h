@@ -1,0 +1,40 @@
+/*
+ * What a pod's shim serves once it has its socket: boots the VM at once, then answers containerd's
+ * Task calls (containerd api/runtime/task/v2/shim.proto, and v3) until the pod has ended.
+ */
+#ifndef SHIM_SERVICE_H
+#define SHIM_SERVICE_H
+
+#include "common/cleanup.h"
+
+struct error;
+struct ev_loop;
+struct events;
+struct install;
+struct service;
+
+struct service_config {
+	const char *id;        /* of the container that the pod begins with */
+	const char *bundle;    /* its bundle: says how big the VM is, before Create comes */
+	const char *pod_dir;   /* /run/kata/<pod>, exists */
+	const char *share_dir; /* below it: bound on itself and MS_SHARED in our mount namespace */
+	const struct install *install;
+	struct events *events;
+	int listen_fd; /* taken over */
+};
+
+/* The pod has ended (or never began): everything of it is gone but the pod's directory, events are
+ * on their way. May destroy the service. */
+typedef void service_end_fn(void *ctx);
+
+/* Strings of @config are copied; install and events outlive the service. */
+int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
+                  void *ctx, struct service **out, struct error *err);
+
+/* Asked to go (SIGTERM): kills the VM, ends every process with status 137, then on_end. */
+void service_stop(struct service *service);
+void service_destroy(struct service *service); /* NULL is fine; kills what lives, no callback */
+
+CLEANUP_DESTROY(service)
+
+#endif
