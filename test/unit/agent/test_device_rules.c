@@ -1,0 +1,193 @@
+/*
+ * The compiled rules are run by an interpreter of the few instructions that they are made of.
+ */
+#include "agent/device_rules.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+#define REGISTERS 11
+#define INSNS_MAX 5000
+
+struct rule {
+	bool allow;
+	char *type;
+	int64_t major, minor;
+	char *access;
+};
+
+static Grpc__LinuxDeviceCgroup messages[DEVICE_RULES_MAX + 1];
+static Grpc__LinuxDeviceCgroup *pointers[DEVICE_RULES_MAX + 1];
+static Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+
+static const Grpc__LinuxResources *spec(const struct rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		grpc__linux_device_cgroup__init(&messages[i]);
+		messages[i].allow = rules[i].allow;
+		messages[i].type = rules[i].type;
+		messages[i].major = rules[i].major;
+		messages[i].minor = rules[i].minor;
+		messages[i].access = rules[i].access;
+		pointers[i] = &messages[i];
+	}
+	resources.devices = pointers;
+	resources.n_devices = n;
+	return &resources;
+}
+
+static uint64_t operand(const struct bpf_insn *insn, const uint64_t *reg)
+{
+	return BPF_SRC(insn->code) == BPF_X ? reg[insn->src_reg] : (uint64_t)(int64_t)insn->imm;
+}
+
+static void alu(const struct bpf_insn *insn, uint64_t *reg)
+{
+	uint64_t *dst = &reg[insn->dst_reg];
+	uint64_t value = operand(insn, reg);
+
+	switch (BPF_OP(insn->code)) {
+	case BPF_MOV:
+		*dst = value;
+		break;
+	case BPF_AND:
+		*dst &= value;
+		break;
+	case BPF_RSH:
+		*dst >>= value;
+		break;
+	default:
+		cr_assert_fail("unexpected operation %#x", insn->code);
+	}
+}
+
+static bool jumps(const struct bpf_insn *insn, const uint64_t *reg)
+{
+	bool equal = reg[insn->dst_reg] == operand(insn, reg);
+
+	cr_assert(BPF_OP(insn->code) == BPF_JEQ || BPF_OP(insn->code) == BPF_JNE);
+	return BPF_OP(insn->code) == BPF_JEQ ? equal : !equal;
+}
+
+static bool run(const struct bpf_insn *insns, size_t count, const struct bpf_cgroup_dev_ctx *ctx)
+{
+	uint64_t reg[REGISTERS] = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		const struct bpf_insn *insn = &insns[i];
+
+		if (insn->code == (BPF_JMP | BPF_EXIT))
+			return reg[0];
+		if (BPF_CLASS(insn->code) == BPF_LDX)
+			reg[insn->dst_reg] = *(const uint32_t *)((const char *)ctx + insn->off);
+		else if (BPF_CLASS(insn->code) == BPF_ALU64)
+			alu(insn, reg);
+		else if (BPF_CLASS(insn->code) == BPF_JMP && jumps(insn, reg))
+			i += insn->off;
+	}
+	cr_assert_fail("the program has no end");
+	return false;
+}
+
+static bool allowed(const struct rule *rules, size_t n, int type, unsigned int major,
+                    unsigned int minor, int access)
+{
+	struct bpf_cgroup_dev_ctx ctx = { .access_type = access << 16 | type,
+		                          .major = major,
+		                          .minor = minor };
+	autofree struct bpf_insn *insns = NULL;
+	size_t count = 0;
+
+	cr_assert_eq(device_rules_compile(spec(rules, n), &insns, &count, NULL), 0);
+	cr_assert_leq(count, INSNS_MAX);
+	return run(insns, count, &ctx);
+}
+
+#define CHAR  BPF_DEVCG_DEV_CHAR
+#define BLOCK BPF_DEVCG_DEV_BLOCK
+#define READ  BPF_DEVCG_ACC_READ
+#define WRITE BPF_DEVCG_ACC_WRITE
+#define MKNOD BPF_DEVCG_ACC_MKNOD
+
+static const struct rule deny_all = { false, "", 0, 0, "rwm" };
+
+Test(device_rules, the_default_devices_survive_a_rule_that_denies_all)
+{
+	cr_assert(allowed(&deny_all, 1, CHAR, 1, 3, READ | WRITE));
+	cr_assert(allowed(&deny_all, 1, CHAR, 136, 77, READ | WRITE));
+	cr_assert(allowed(&deny_all, 1, BLOCK, 8, 0, MKNOD));
+	cr_assert_not(allowed(&deny_all, 1, BLOCK, 8, 0, READ));
+	cr_assert_not(allowed(&deny_all, 1, CHAR, 1, 1, READ), "/dev/mem");
+}
+
+Test(device_rules, nothing_but_the_defaults_is_allowed_without_rules)
+{
+	cr_assert(allowed(NULL, 0, CHAR, 1, 5, READ));
+	cr_assert_not(allowed(NULL, 0, BLOCK, 254, 0, READ));
+}
+
+Test(device_rules, the_last_rule_that_speaks_of_an_access_decides)
+{
+	const struct rule rules[] = {
+		{ true, "b", 8, -1, "rw" },
+		{ false, "b", 8, 1, "w" },
+	};
+
+	cr_assert(allowed(rules, 2, BLOCK, 8, 0, READ | WRITE));
+	cr_assert(allowed(rules, 2, BLOCK, 8, 1, READ));
+	cr_assert_not(allowed(rules, 2, BLOCK, 8, 1, WRITE));
+	cr_assert_not(allowed(rules, 2, BLOCK, 8, 1, READ | WRITE));
+	cr_assert_not(allowed(rules, 2, CHAR, 8, 0, READ));
+}
+
+Test(device_rules, accesses_may_be_allowed_by_different_rules)
+{
+	const struct rule rules[] = {
+		{ true, "c", 10, 229, "r" },
+		{ true, "c", 10, -1, "w" },
+	};
+
+	cr_assert(allowed(rules, 2, CHAR, 10, 229, READ | WRITE));
+	cr_assert_not(allowed(rules, 2, CHAR, 10, 228, READ | WRITE));
+}
+
+Test(device_rules, an_absent_number_is_any_in_a_deny_and_0_in_an_allow)
+{
+	const struct rule rules[] = {
+		{ true, "c", 10, -1, "r" },
+		{ false, "c", 10, 0, "r" },
+		{ true, "b", 8, 0, "r" },
+	};
+
+	cr_assert_not(allowed(rules, 3, CHAR, 10, 5, READ));
+	cr_assert(allowed(rules, 3, BLOCK, 8, 0, READ));
+	cr_assert_not(allowed(rules, 3, BLOCK, 8, 1, READ));
+}
+
+Test(device_rules, what_cannot_be_understood_is_named)
+{
+	const struct rule type = { true, "x", 1, 1, "r" }, access = { true, "c", 1, 1, "rx" },
+			  number = { true, "c", 1 << 20, 1, "r" };
+	struct error err;
+
+	cr_assert_lt(device_rules_check(spec(&type, 1), &err), 0);
+	cr_assert_not_null(strstr(err.text, "devices[0].type: 'x'"));
+	cr_assert_lt(device_rules_check(spec(&access, 1), &err), 0);
+	cr_assert_not_null(strstr(err.text, "devices[0].access: 'rx'"));
+	cr_assert_lt(device_rules_check(spec(&number, 1), &err), 0);
+	cr_assert_eq(err.code, ERROR_INVALID_ARGUMENT);
+}
+
+Test(device_rules, their_number_is_bounded)
+{
+	static struct rule rules[DEVICE_RULES_MAX + 1];
+
+	for (size_t i = 0; i <= DEVICE_RULES_MAX; i++)
+		rules[i] = deny_all;
+	cr_assert_eq(device_rules_check(spec(rules, DEVICE_RULES_MAX), NULL), 0);
+	cr_assert_lt(device_rules_check(spec(rules, DEVICE_RULES_MAX + 1), NULL), 0);
+}
