@@ -1,13 +1,15 @@
 /*
  * A child process: spawned with its credentials and descriptors set in the one order that works,
  * watched by a pidfd, killed with its parent. A struct proc that is destroyed kills its process and
- * reaps it.
+ * reaps it. The loop is never ev_default_loop(), which would reap every child itself.
  */
 #ifndef COMMON_PROC_H
 #define COMMON_PROC_H
 
 #include <stdbool.h>
 #include <sys/types.h>
+
+#include "common/cleanup.h"
 
 struct ev_loop;
 struct error;
@@ -51,5 +53,7 @@ void proc_destroy(struct proc *proc); /* NULL is fine; SIGKILL and reaped here i
 
 /* "exited with status 3" or "was killed by signal 9 (Killed)", for error texts. */
 void proc_describe(int status, char *text, size_t size);
+
+CLEANUP_DESTROY(proc)
 
 #endif

@@ -1,0 +1,322 @@
+#include "common/proc.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/error.h"
+
+#define SH(script)                                                                                 \
+	(const char *const[])                                                                      \
+	{                                                                                          \
+		"/bin/sh", "-c", script, NULL                                                      \
+	}
+#define SOME_UID 2000000001
+
+static void keep_status(void *ctx, int status)
+{
+	*(int *)ctx = status;
+}
+
+/* Runs @spec with its stdout in a pipe; the output (NUL-terminated) and the status. */
+static int run(struct proc_spec *spec, char *output, size_t size)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc_fd fds[8];
+	struct proc *proc;
+	struct error err;
+	size_t len = 0;
+	int status = -1;
+	int ends[2];
+	ssize_t n;
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	if (spec->nfds)
+		memcpy(fds, spec->fds, spec->nfds * sizeof(fds[0]));
+	fds[spec->nfds++] = (struct proc_fd){ .fd = ends[1], .as = 1 };
+	spec->fds = fds;
+	cr_assert_eq(proc_spawn(loop, spec, keep_status, &status, &proc, &err), 0, "%s", err.text);
+	close(ends[1]);
+	while ((n = read(ends[0], output + len, size - 1 - len)) > 0)
+		len += n;
+	output[len] = '\0';
+	close(ends[0]);
+	ev_run(loop, 0);
+	cr_assert(proc_ended(proc));
+	cr_assert_eq(proc_kill(proc, SIGTERM), -ESRCH);
+	proc_destroy(proc);
+	ev_loop_destroy(loop);
+	return status;
+}
+
+Test(proc, reports_the_exit_status)
+{
+	struct proc_spec spec = { .argv = SH("echo out; exit 7") };
+	char output[100];
+	int status = run(&spec, output, sizeof(output));
+
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 7);
+	cr_assert_str_eq(output, "out\n");
+}
+
+Test(proc, gives_no_descriptor_but_those_named)
+{
+	int other = open("/dev/zero", O_RDONLY); /* inheritable: no O_CLOEXEC */
+	int named = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	struct proc_fd fds[] = { { .fd = named, .as = -1 } };
+	struct proc_spec spec = { .argv = SH("for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do "
+		                             "test -e /proc/$$/fd/$i && echo $i; done"),
+		                  .fds = fds,
+		                  .nfds = 1 };
+	char output[200];
+	char expected[100];
+
+	cr_assert_geq(other, 0);
+	cr_assert_geq(named, 3);
+	run(&spec, output, sizeof(output));
+	snprintf(expected, sizeof(expected), "0\n1\n2\n%d\n", named);
+	cr_assert_str_eq(output, expected);
+}
+
+Test(proc, puts_dev_null_where_nothing_is_given)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/readlink", "/proc/self/fd/0",
+		                                                 "/proc/self/fd/2", NULL } };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "/dev/null\n/dev/null\n");
+}
+
+Test(proc, swaps_standard_descriptors_without_losing_one)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	struct proc_fd fds[] = { { .fd = 2, .as = 0 }, { .fd = 0, .as = 2 } };
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/readlink", "/proc/self/fd/0",
+		                                                 "/proc/self/fd/2", NULL },
+		                  .fds = fds,
+		                  .nfds = 2 };
+	char output[200];
+	int stderr_copy = dup(2);
+
+	dup2(null, 2);
+	dup2(zero, 0);
+	run(&spec, output, sizeof(output));
+	dup2(stderr_copy, 2);
+	cr_assert_str_eq(output, "/dev/null\n/dev/zero\n");
+}
+
+Test(proc, works_from_a_process_without_standard_descriptors)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/readlink", "/proc/self/fd/0",
+		                                                 "/proc/self/fd/2", NULL } };
+	int copies[3];
+	char output[200];
+
+	for (int i = 0; i < 3; i++) {
+		copies[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
+		close(i);
+	}
+	run(&spec, output, sizeof(output));
+	for (int i = 0; i < 3; i++)
+		dup2(copies[i], i);
+	cr_assert_str_eq(output, "/dev/null\n/dev/null\n");
+}
+
+Test(proc, starts_with_an_empty_environment)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/usr/bin/env", NULL } };
+	char output[200];
+
+	setenv("SECRET", "1", 1);
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "");
+}
+
+Test(proc, starts_with_the_environment_of_the_spec)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/usr/bin/env", NULL },
+		                  .envp = (const char *const[]){ "A=b", NULL } };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "A=b\n");
+}
+
+Test(proc, undoes_ignored_and_blocked_signals)
+{
+	struct proc_spec spec = { .argv = SH("grep -E '^Sig(Blk|Ign)' /proc/self/status") };
+	char output[200];
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+Test(proc, sets_no_new_privs)
+{
+	struct proc_spec spec = { .argv = SH("grep NoNewPrivs /proc/self/status"),
+		                  .no_new_privs = true };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "NoNewPrivs:\t1\n");
+}
+
+Test(proc, gives_up_every_privilege_with_a_uid_or_says_why_not)
+{
+	struct proc_spec spec = {
+		.argv = SH("id -u; id -g; grep -E '^(Groups|Cap)' /proc/self/status"),
+		.uid = SOME_UID,
+		.gid = SOME_UID + 1,
+	};
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc *proc = NULL;
+	struct error err;
+	char output[1000];
+
+	if (geteuid() != 0) {
+		cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), -EPERM);
+		cr_assert_str_eq(err.text, "drop groups '/bin/sh': Operation not permitted");
+		return;
+	}
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "2000000001\n2000000002\nGroups:\t \n"
+	                         "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
+	                         "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n"
+	                         "CapAmb:\t0000000000000000\n");
+	ev_loop_destroy(loop);
+}
+
+Test(proc, names_the_file_that_cannot_be_executed)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/no/such/file", NULL } };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc *proc = NULL;
+	struct error err;
+
+	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), -ENOENT);
+	cr_assert_str_eq(err.text, "execute '/no/such/file': No such file or directory");
+	cr_assert_null(proc);
+	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left to reap */
+	cr_assert_eq(errno, ECHILD);
+	ev_loop_destroy(loop);
+}
+
+Test(proc, kills_and_reaps_when_destroyed)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/sleep", "100", NULL } };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc *proc;
+	struct error err;
+	pid_t pid;
+
+	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), 0);
+	pid = proc_pid(proc);
+	cr_assert_not(proc_ended(proc));
+	proc_destroy(proc);
+	cr_assert_eq(kill(pid, 0), -1);
+	cr_assert_eq(errno, ESRCH);
+	ev_loop_destroy(loop);
+}
+
+struct suicide {
+	struct proc *proc;
+	int calls;
+};
+
+static void destroy_on_exit(void *ctx, int status)
+{
+	struct suicide *suicide = ctx;
+
+	suicide->calls++;
+	cr_assert(WIFSIGNALED(status));
+	cr_assert_eq(WTERMSIG(status), SIGTERM);
+	proc_destroy(suicide->proc);
+}
+
+Test(proc, may_be_destroyed_by_its_own_callback)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/sleep", "100", NULL } };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct suicide suicide = { 0 };
+	struct error err;
+
+	cr_assert_eq(proc_spawn(loop, &spec, destroy_on_exit, &suicide, &suicide.proc, &err), 0);
+	cr_assert_eq(proc_kill(suicide.proc, SIGTERM), 0);
+	ev_run(loop, 0);
+	cr_assert_eq(suicide.calls, 1);
+	ev_loop_destroy(loop);
+}
+
+/* Starts a sleep and dies at once; the sleep's pid comes through @fd. */
+static void parent_that_dies(int fd, bool no_pdeathsig)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/sleep", "100", NULL },
+		                  .no_pdeathsig = no_pdeathsig };
+	struct proc *proc;
+	pid_t pid = -1;
+
+	if (proc_spawn(ev_loop_new(0), &spec, NULL, NULL, &proc, NULL) == 0)
+		pid = proc_pid(proc);
+	_exit(write(fd, &pid, sizeof(pid)) != sizeof(pid));
+}
+
+/* The pid of a sleep whose parent has died; it is ours to reap. */
+static pid_t orphan(bool no_pdeathsig)
+{
+	pid_t pid = -1;
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	pid = fork();
+	if (pid == 0)
+		parent_that_dies(ends[1], no_pdeathsig);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+	cr_assert_eq(read(ends[0], &pid, sizeof(pid)), sizeof(pid));
+	cr_assert_gt(pid, 0);
+	return pid;
+}
+
+Test(proc, dies_with_its_parent)
+{
+	pid_t pid = orphan(false);
+	int status;
+
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFSIGNALED(status));
+	cr_assert_eq(WTERMSIG(status), SIGKILL);
+}
+
+Test(proc, outlives_its_parent_if_asked_to)
+{
+	pid_t pid = orphan(true);
+
+	cr_assert_eq(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+}
+
+Test(proc, describes_how_a_process_ended)
+{
+	char text[100];
+
+	proc_describe(3 << 8, text, sizeof(text));
+	cr_assert_str_eq(text, "exited with status 3");
+	proc_describe(SIGKILL, text, sizeof(text));
+	cr_assert_str_eq(text, "was killed by signal 9 (Killed)");
+}
