@@ -88,17 +88,19 @@ build_release() {
 	configure release -DKATA_TESTS=OFF && build release
 }
 
-# cached NAME KEY COMMAND [ARG...]: prints the path of the file that COMMAND ARG... PATH makes, from the
-# cache if it was made before with the same KEY. Older versions of it are removed.
+# cached NAME KEY COMMAND [ARG...]: prints the path of the file or directory that COMMAND ARG... PATH makes, from
+# the cache if it was made before with the same KEY. Older versions of it are removed.
 cached() {
 	local name=$1 key=$2 path
 	shift 2
 	path=$KATA_CACHE/$name-$(printf '%s' "$key" | sha256sum | cut -c 1-16)
-	if [ ! -e "$path" ]; then
-		mkdir -p "$KATA_CACHE"
+	mkdir -p "$KATA_CACHE"
+	(
+		flock 9 # two builds may share a cache
+		[ -e "$path" ] && exit
 		rm -rf "$KATA_CACHE/$name"-*
-		"$@" "$path.new$$" && mv "$path.new$$" "$path" || return
-	fi
+		"$@" "$path.new" >&2 && mv "$path.new" "$path"
+	) 9>"$KATA_CACHE/$name.lock" || return
 	echo "$path"
 }
 
