@@ -20,7 +20,8 @@ struct service_config {
 	const char *share_dir; /* below it: bound on itself and MS_SHARED in our mount namespace */
 	const struct install *install;
 	struct events *events;
-	int listen_fd; /* taken over */
+	int listen_fd;         /* taken over */
+	int create_timeout_ms; /* no Create within this time: the pod ends */
 };
 
 /* The pod has ended (or never began): everything of it is gone but the pod's directory, events are

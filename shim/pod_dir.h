@@ -1,0 +1,42 @@
+/*
+ * /run/kata/<pod>: all that a pod has on disk, 0700. <pod> is the first 32 hex digits of the name
+ *of its socket: ids repeat from namespace to namespace, and a Unix socket's path ends at 107 bytes.
+ *The id is in a file inside.
+ *
+ *	id          the container that the pod begins with, and its namespace: "<namespace>/<id>\n"
+ *	vmm.pid     what containerd sees as the pid, for the exit that `delete` reports
+ *	share/      what the guest sees
+ */
+#ifndef SHIM_POD_DIR_H
+#define SHIM_POD_DIR_H
+
+#include <sys/types.h>
+
+struct error;
+
+#define POD_DIR_ROOT "/run/kata"
+#define POD_NAME_LEN 32
+
+/*
+ * Makes <root>/<pod>, anew: what a killed shim has left there is removed. *@path is free()d by the
+ * caller.
+ */
+int pod_dir_make(const char *root, const char *pod, const char *ns, const char *id, char **path,
+                 struct error *err);
+
+/* Nothing there is fine, and it is not looked into what is mounted there (file_remove_tree()). */
+int pod_dir_remove(const char *root, const char *pod, struct error *err);
+
+/* Written by the service as soon as there is a VMM. */
+int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err);
+/* 0 where none was written, or nonsense. */
+pid_t pod_dir_read_vmm_pid(const char *root, const char *pod);
+
+/*
+ * The one lock of @root, which is made if missing: whoever makes, checks or removes a pod holds it,
+ * so that a `delete` cannot remove what a `start` is just making. Waits; it is held for
+ * milliseconds. Returns a descriptor: closing it, in every process that has it, unlocks.
+ */
+int pod_dir_lock(const char *root, struct error *err);
+
+#endif
