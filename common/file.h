@@ -24,10 +24,10 @@ int file_write(int dirfd, const char *name, mode_t mode, const void *data, size_
 int file_make_dirs(const char *path, mode_t mode, struct error *err);
 
 /*
- * Removes the directory @name with all below it; nothing there is fine. Symbolic links are removed,
+ * Removes the directory @path with all below it; nothing there is fine. Symbolic links are removed,
  * not followed. A mount is not entered: what is mounted stays as it is, and removing its mount
  * point fails. Of any depth and made by whomever.
  */
-int file_remove_tree(int dirfd, const char *name, struct error *err);
+int file_remove_tree(int dirfd, const char *path, struct error *err);
 
 #endif
