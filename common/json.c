@@ -185,7 +185,7 @@ static bool is_big(const json_t *value, uint64_t *out)
 static int read_uint64(const json_t *value, const struct json_path *at, uint64_t *target,
                        struct error *err)
 {
-	int64_t n;
+	int64_t n = 0;
 	int r;
 
 	if (is_big(value, target))
@@ -199,7 +199,7 @@ static int read_uint64(const json_t *value, const struct json_path *at, uint64_t
 static int read_uint32(const json_t *value, const struct json_path *at, uint32_t *target,
                        struct error *err)
 {
-	int64_t n;
+	int64_t n = 0;
 	int r = read_int(value, at, 0, UINT32_MAX, &n, err);
 
 	if (r == 0)
@@ -210,7 +210,7 @@ static int read_uint32(const json_t *value, const struct json_path *at, uint32_t
 static int read_int32(const json_t *value, const struct json_path *at, int32_t *target,
                       struct error *err)
 {
-	int64_t n;
+	int64_t n = 0;
 	int r = read_int(value, at, INT32_MIN, INT32_MAX, &n, err);
 
 	if (r == 0)

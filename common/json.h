@@ -71,11 +71,11 @@ struct json_table;
 
 struct json_field {
 	const char *key; /* NULL ends a table */
-	enum json_kind kind;
 	size_t offset;
 	size_t count; /* the offset of an array's size_t */
 	const struct json_table *table;
 	json_read_fn *read;
+	enum json_kind kind;
 	bool required;
 };
 
@@ -88,6 +88,7 @@ struct json_table {
 /* The rows, checked against the type of the member:
  *	{ JSON_STRING(Grpc__Root, "path", path), .required = true }. */
 /* clang-format off: one row a line */
+/* NOLINTBEGIN(bugprone-macro-parentheses): designated initialisers, no expressions */
 #define JSON_STRING(type, name, member)  JSON_ROW(type, name, member, JSON_KIND_STRING, char *)
 #define JSON_BOOL(type, name, member)    JSON_ROW(type, name, member, JSON_KIND_BOOL, int)
 #define JSON_INT32(type, name, member)   JSON_ROW(type, name, member, JSON_KIND_INT32, int32_t)
@@ -117,6 +118,7 @@ struct json_table {
 	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((type *)0)->member), ctype)      \
 	                         ? 1                                                               \
 	                         : -1]))
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */
 
 /*

@@ -7,7 +7,8 @@
 
 struct json_table;
 
-extern const struct json_table spec_table;         /* Grpc__Spec */
-extern const struct json_table spec_process_table; /* Grpc__Process */
+extern const struct json_table spec_table;           /* Grpc__Spec */
+extern const struct json_table spec_process_table;   /* Grpc__Process */
+extern const struct json_table spec_resources_table; /* Grpc__LinuxResources */
 
 #endif
