@@ -7,11 +7,13 @@ KATA_STAGE (the prefix of the tests' names) and KATA_PATTERN.
 """
 
 import itertools
+import json
 import os
 import re
 import secrets
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
@@ -47,6 +49,7 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed and hasattr(item, "log_start"):
+        item.failed = True
         running, start = item.log_start
         report.sections.append(("containerd and shim log", running.log_tail(start)))
 
@@ -116,7 +119,12 @@ def _watched(running, request):
     request.node.log_start = (running, running.log_size())
     before = leftovers.look(running)
     yield running
+    if getattr(request.node, "failed", False):  # the next test shall not fail for it, too
+        running.end_all()
+        return
     left = leftovers.wait_none(running, before)
+    if left:
+        running.end_all()
     assert not left, "\n".join(["the test left something behind:", *left])
 
 
@@ -126,5 +134,31 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def name(request):
     """name(): a container id that no other test uses."""
-    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")[:40]
+    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:40].strip("-")
     return lambda: f"{stem}-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def rootfs(image, tmp_path_factory):
+    """The image's root file system, unpacked into a directory: for specs of a test's own."""
+    root = tmp_path_factory.mktemp("rootfs")
+    with tarfile.open(image) as layout:
+        layers = [member for member in layout if member.name.startswith("./blobs/sha256/")]
+        largest = max(layers, key=lambda member: member.size)
+        with tarfile.open(fileobj=layout.extractfile(largest)) as layer:
+            layer.extractall(root, numeric_owner=True)
+    return root
+
+
+@pytest.fixture
+def spec_file(session_containerd):
+    """spec_file(rootfs, COMMAND...): the spec that ctr makes by default, as a dictionary."""
+
+    def make(rootfs, *command):
+        spec = json.loads(session_containerd.ctr("oci", "spec").check().text)
+        spec["root"] = {"path": str(rootfs)}
+        spec["process"].update(args=list(command), env=["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], terminal=False)
+        spec["linux"]["cgroupsPath"] = f"/{session_containerd.namespace}/{secrets.token_hex(4)}"
+        return spec
+
+    return make

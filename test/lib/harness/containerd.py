@@ -1,5 +1,8 @@
 """A private containerd, by test/lib/containerd, and ctr as its client."""
 
+import copy
+import itertools
+import json
 import os
 import shutil
 import signal
@@ -8,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 
 from . import IMAGE, REPO
-from .processes import descendants, process, wait_for
+from .processes import descendants, process, processes, wait_for
 
 CTR_TIMEOUT = 60
 
@@ -98,9 +101,27 @@ class Containerd:
         return os.path.join(self.dir, "state/io.containerd.runtime.v2.task", self.namespace, container)
 
     def shim(self, container):
-        """The pid of a container's shim."""
-        with open(os.path.join(self.bundle(container), "shim.pid"), encoding="ascii") as file:
-            return int(file.read())
+        """The pid of a container's shim. runc's writes no shim.pid, but keeps its arguments."""
+        try:
+            with open(os.path.join(self.bundle(container), "shim.pid"), encoding="ascii") as file:
+                return int(file.read())
+        except FileNotFoundError:
+            arguments = f"-namespace {self.namespace} -id {container} "
+            return next(one.pid for one in processes() if arguments in one.command)
+
+    def part(self, container, command):
+        """The pid of the process below a container's shim whose command line begins so, its path aside."""
+        found = [one.pid for one in descendants(self.shim(container))
+                 if os.path.basename(one.command.split(" ")[0]).startswith(command)]
+        assert found, f"no {command} below the shim of {container}: " + ", ".join(map(str, descendants(self.shim(container))))
+        return found[0]
+
+    def in_namespace(self, namespace):
+        """The same containerd, in another of its namespaces."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        other.env = dict(self.env, CONTAINERD_NAMESPACE=namespace)
+        return other
 
     def ctr(self, *args, timeout=CTR_TIMEOUT, stdin=None):
         """Runs ctr to its end. stdin: bytes, or None for none."""
@@ -140,12 +161,40 @@ class Containerd:
     def run_detached(self, container, *command, runtime, flags=()):
         self.ctr(*run_args(container, command, runtime, ("-d", *flags))).check()
 
+    def run_spec(self, container, spec, *, runtime, flags=(), **options):
+        """`ctr run` of a spec of one's own, whose root.path is the root file system."""
+        path = os.path.join(self.dir, f"{container}.json")
+        with open(path, "w", encoding="ascii") as file:
+            json.dump(spec, file)
+        return self.ctr("run", "--runtime", runtime, *flags, "--config", path, container, **options)
+
     def run_background(self, container, *command, runtime, flags=(), **options):
         """`ctr run --rm` that goes on; end it with finish(). Returns when the container's task runs."""
         running = self.popen(*run_args(container, command, runtime, ("--rm", *flags)), **options)
         if not wait_for(lambda: running.poll() is not None or self.task_state(container) == "RUNNING", 60, 0.1):
             self.finish(running, timeout=0.1)
         return running
+
+    def exec(self, container, *command, exec_id=None, flags=(), **options):
+        """`ctr task exec`, in the foreground."""
+        return self.ctr(*exec_args(container, command, exec_id, flags), **options)
+
+    def exec_detached(self, container, *command, exec_id):
+        """`ctr task exec -d`. ctr never removes its FIFOs: they are put where no look for leftovers goes."""
+        self.exec(container, *command, exec_id=exec_id, flags=["-d", "--fifo-dir", self.dir]).check()
+
+    def exec_background(self, container, *command, exec_id=None, flags=(), **options):
+        """`ctr task exec` that goes on; end it with finish()."""
+        return self.popen(*exec_args(container, command, exec_id, flags), **options)
+
+    def kill(self, container, number="SIGKILL", flags=()):
+        return self.ctr("tasks", "kill", "-s", number, *flags, container)
+
+    def wait_state(self, container, state, timeout=20):
+        seen = []
+        assert wait_for(lambda: seen.append(self.task_state(container)) or seen[-1] == state, timeout, 0.05), (
+            f"task {container}: {seen[-1]}, not {state}, after {timeout} s"
+        )
 
     def task_state(self, container):
         for line in self.ctr("tasks", "ls").text.splitlines()[1:]:
@@ -156,9 +205,16 @@ class Containerd:
 
     def delete(self, container):
         """Ends a detached container: kill, delete of task and container."""
-        self.ctr("tasks", "kill", "-s", "SIGKILL", container)
-        self.ctr("tasks", "delete", container)
+        self.kill(container)
+        self.wait_state(container, "STOPPED")
+        self.ctr("tasks", "delete", container).check()
         self.ctr("containers", "delete", container).check()
+
+    def end_all(self):
+        """After a failed test: ends what it left, as far as containerd knows it."""
+        for container in self.ctr("containers", "ls", "-q").text.split():
+            self.ctr("tasks", "delete", "--force", container)
+            self.ctr("containers", "delete", container)
 
 
 class Completed(Result):
@@ -169,3 +225,10 @@ class Completed(Result):
 
 def run_args(container, command, runtime, flags):
     return ["run", "--runtime", runtime, *flags, IMAGE, container, *command]
+
+
+_exec_numbers = itertools.count(1)
+
+
+def exec_args(container, command, exec_id, flags):
+    return ["tasks", "exec", "--exec-id", exec_id or f"exec-{next(_exec_numbers)}", *flags, container, *command]

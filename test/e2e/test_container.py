@@ -1,0 +1,240 @@
+"""What a container sees of itself and its machine, beside what it sees under runc in the same test."""
+
+import json
+import os
+import re
+
+import pytest
+from harness import RUNC
+
+MIB = 1 << 20
+
+# What a process is given by its kernel and machine, not by its runtime.
+MACHINE_LIMITS = {"pending signals", "max user processes"}
+STATUS_OF_THE_RUNTIME = (
+    "Name", "Umask", "Tgid", "PPid", "TracerPid", "Uid", "Gid", "FDSize", "Groups", "NStgid", "NSpid", "NSpgid",
+    "NSsid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd",
+    "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
+)
+
+
+def both(containerd, runtime, name, script, flags=()):
+    """What a script prints under runc and under the runtime in test."""
+    outputs = []
+    for tested in (RUNC, runtime):
+        result = containerd.run(name(), "sh", "-c", script, runtime=tested, flags=flags).check()
+        outputs.append(result.text)
+    return outputs
+
+
+def shown(containerd, runtime, name, script, flags=()):
+    return containerd.run(name(), "sh", "-c", script, runtime=runtime, flags=flags).check().text.strip()
+
+
+def spec_of(containerd):
+    return json.loads(containerd.ctr("oci", "spec").check().text)
+
+
+SAME_IN_BOTH = {
+    "ids": "id",
+    "environment": "env",
+    "working_directory_and_umask": "pwd; umask",
+    "hostname": "hostname; cat /proc/sys/kernel/hostname; cat /proc/sys/kernel/domainname",
+    "devices": r"""ls -l /dev /dev/pts /dev/shm /dev/mqueue | awk '{ $6 = $7 = $8 = ""; print }' | grep -v ^total""",
+    "open_files": "for fd in /proc/$$/fd/*; do echo $fd; done",
+    "processes": "echo /proc/[0-9]*; cat /proc/1/comm",
+    "network": "ls /sys/class/net; ip address show; ip route",
+    "root_directory": r"""ls -l / | awk '{ print $1, $3, $4, $9 }' | grep -v ^total""",
+    "oom_score": "cat /proc/self/oom_score_adj",
+    "device_rules": "for n in '1 3' '1 11' '5 1' '7 0' '10 200' '8 0'; do"
+                    " rm -f /tmp/n; mknod /tmp/n c $n && (: </tmp/n) 2>&1; done; echo",
+    "writes_to_the_kernel": "for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq/0/smp_affinity"
+                            " /sys/kernel/uevent_helper; do (echo x >$f) 2>&1; done; mkdir /sys/x 2>&1; echo",
+    "mounts_forbidden": "mount -t tmpfs x /mnt 2>&1; umount /proc 2>&1; echo",
+}
+
+
+@pytest.mark.parametrize("script", SAME_IN_BOTH.values(), ids=SAME_IN_BOTH.keys())
+def test_same_as_under_runc(containerd, runtime, name, script):
+    theirs, ours = both(containerd, runtime, name, script)
+    assert ours == theirs
+    assert theirs.strip()
+
+
+def test_limits_are_those_of_runc(containerd, runtime, name):
+    theirs, ours = (
+        {line[:line.index("(")].strip(): line.split()[-1] for line in text.splitlines()}
+        for text in both(containerd, runtime, name, "ulimit -S -a; ulimit -H -n; ulimit -H -c".replace(
+            "ulimit -H -n; ulimit -H -c", "echo \"hard(n) $(ulimit -H -n)\"; echo \"hard core(c) $(ulimit -H -c)\""))
+    )
+    differing = {key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)}
+    assert differing <= MACHINE_LIMITS, f"runc: {theirs}\nours: {ours}"
+    assert theirs["open files"] == "1024"
+
+
+def status(text):
+    return dict(re.findall(r"^(\w+):[ \t]*(.*?) *$", text, re.M))
+
+
+def test_process_status_is_that_of_runc(containerd, runtime, name):
+    theirs, ours = map(status, both(containerd, runtime, name, "cat /proc/self/status"))
+    for key in STATUS_OF_THE_RUNTIME:
+        assert ours.get(key) == theirs.get(key), key
+    assert (ours["NoNewPrivs"], ours["Seccomp"], ours["CapEff"]) == ("1", "0", "00000000a80425fb")
+
+
+def mounts(text):
+    """target -> (type, options). inode64 is told by some kernels only."""
+    rows = (line.split() for line in text.splitlines())
+    return {row[1]: (row[2], set(row[3].split(",")) - {"inode64"}) for row in rows}
+
+
+def test_mounts_are_those_of_runc(containerd, runtime, name):
+    """All but the root: masked and read-only paths as far as the kernel has them."""
+    theirs, ours = map(mounts, both(containerd, runtime, name, "cat /proc/mounts"))
+    linux = spec_of(containerd)["linux"]
+    of_the_kernel = {path for path in linux["maskedPaths"] + linux["readonlyPaths"]}
+    del theirs["/"], ours["/"]
+    for target in theirs.keys() | ours.keys():
+        if target in of_the_kernel and (target in theirs) != (target in ours):
+            continue
+        assert ours.get(target) == theirs.get(target), target
+    assert {"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/run", "/proc/sys"} <= ours.keys()
+
+
+def test_masked_and_read_only_paths_are_so(containerd, runtime, name):
+    """Whatever of them the kernel has."""
+    linux = spec_of(containerd)["linux"]
+    masked, read_only = " ".join(linux["maskedPaths"]), " ".join(linux["readonlyPaths"])
+    script = f"""
+        for p in {masked}; do
+            if [ -d $p ]; then [ -z "$(ls -A $p)" ] || echo "$p is not empty"
+            elif [ -e $p ]; then [ "$(wc -c <$p)" = 0 ] && [ -c $p ] || echo "$p is not masked"; fi
+        done
+        for p in {read_only}; do
+            [ ! -e $p ] || grep -q " $p [a-z]* ro" /proc/mounts || echo "$p is not read-only"
+        done
+        echo end"""
+    assert shown(containerd, runtime, name, script) == "end"
+
+
+def test_root_is_writable_and_shared_with_nobody(containerd, runtime, name):
+    script = "echo x >/etc/new && mkdir -p /a/b && ln -s new /etc/link && cat /etc/link && chown 5:6 /etc/new" \
+             " && stat -c '%u %g %a' /etc/new"
+    theirs, ours = both(containerd, runtime, name, script)
+    assert ours == theirs == "x\n5 6 644\n"
+    assert shown(containerd, runtime, name, "ls /etc/new 2>/dev/null; echo end") == "end"
+
+
+def test_read_only_root(containerd, runtime, name):
+    theirs, ours = both(containerd, runtime, name, "echo x 2>&1 >/file; touch /run/file && echo run", ["--read-only"])
+    assert ours == theirs
+    assert "Read-only file system" in ours and "run" in ours
+
+
+def test_flags_of_ctr_reach_the_process(containerd, runtime, name):
+    flags = ["--cwd", "/usr/bin", "--env", "A=b c", "--env", "PATH=/bin"]
+    theirs, ours = both(containerd, runtime, name, "pwd; echo \"$A\"; echo $PATH", flags)
+    assert ours == theirs == "/usr/bin\nb c\n/bin\n"
+
+
+def test_a_working_directory_is_made(containerd, runtime, name):
+    theirs, ours = both(containerd, runtime, name, "pwd; stat -c '%u %g %a' .", ["--cwd", "/made/for/me"])
+    assert ours == theirs == "/made/for/me\n0 0 755\n"
+
+
+def test_capabilities_added_and_dropped(containerd, runtime, name):
+    flags = ["--cap-add", "CAP_SYS_TIME", "--cap-drop", "CAP_KILL"]
+    theirs, ours = map(status, both(containerd, runtime, name, "cat /proc/self/status", flags))
+    for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert ours[key] == theirs[key], key
+    assert int(ours["CapEff"], 16) >> 25 & 1 == 1 and int(ours["CapEff"], 16) >> 5 & 1 == 0
+
+
+def test_new_privileges_allowed_when_asked(containerd, runtime, name):
+    script = "grep NoNewPrivs /proc/self/status"
+    theirs, ours = both(containerd, runtime, name, script, ["--allow-new-privs"])
+    assert ours == theirs == "NoNewPrivs:\t0\n"
+
+
+def test_user_and_groups_of_the_spec(containerd, runtime, name, spec_file, rootfs):
+    spec = spec_file(rootfs, "sh", "-c", "id; stat -c '%u %g' /proc/self; ls -l /proc/self/fd/1 >/dev/null && echo ok")
+    spec["process"]["user"] = {"uid": 1234, "gid": 77, "additionalGids": [5, 600]}
+    theirs, ours = (
+        containerd.run_spec(name(), spec, runtime=tested, flags=["--rm"]).check().text for tested in (RUNC, runtime)
+    )
+    assert ours == theirs
+    assert ours.startswith("uid=1234 gid=77")
+
+
+def test_limits_hostname_and_sysctl_of_the_spec(containerd, runtime, name, spec_file, rootfs):
+    spec = spec_file(rootfs, "sh", "-c", "hostname; ulimit -n; ulimit -Hn; ulimit -u; cat /proc/sys/net/ipv4/ip_forward"
+                                         " /proc/sys/kernel/msgmax /proc/self/oom_score_adj")
+    spec["hostname"] = "a-name"
+    spec["process"]["rlimits"] = [
+        {"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200},
+        {"type": "RLIMIT_NPROC", "soft": 300, "hard": 300},
+    ]
+    spec["process"]["oomScoreAdj"] = 500
+    spec["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4444"}
+    theirs, ours = (
+        containerd.run_spec(name(), spec, runtime=tested, flags=["--rm"]).check().text for tested in (RUNC, runtime)
+    )
+    assert ours == theirs == "a-name\n100\n200\n300\n1\n4444\n500\n"
+
+
+def test_too_much_memory_kills_the_process(containerd, runtime, name):
+    script = "head -c 200000000 /dev/zero | tail >/dev/null; echo $?"
+    theirs, ours = both(containerd, runtime, name, script, ["--memory-limit", str(64 * MIB)])
+    assert ours == theirs == "137\n"
+
+
+def test_pids_limit_holds(containerd, runtime, name, spec_file, rootfs):
+    spec = spec_file(rootfs, "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait; echo end")
+    spec["linux"]["resources"]["pids"] = {"limit": 4}
+    for tested in (RUNC, runtime):
+        result = containerd.run_spec(name(), spec, runtime=tested, flags=["--rm"])
+        assert "can't fork" in result.error, str(result)
+
+
+@pytest.mark.vm
+def test_the_kernel_is_not_the_hosts(containerd, runtime, name):
+    guest = shown(containerd, runtime, name, "uname -r; cat /proc/version; cat /proc/sys/kernel/random/boot_id")
+    release, version, boot_id = guest.splitlines()
+    with open("/proc/version", encoding="ascii") as file:
+        assert version != file.read().strip()
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        assert boot_id != file.read().strip()
+    assert release != os.uname().release
+
+
+@pytest.mark.vm
+def test_one_cpu_and_2_gib_are_seen(containerd, runtime, name):
+    cpus, online, memory = shown(
+        containerd, runtime, name,
+        "nproc; cat /sys/devices/system/cpu/online; awk '/^MemTotal/ { print $2 }' /proc/meminfo",
+    ).split()
+    assert (cpus, online) == ("1", "0")
+    assert 1900 * 1024 < int(memory) < 2048 * 1024
+
+
+@pytest.mark.vm
+def test_limits_make_the_machine_bigger(containerd, runtime, name):
+    """The limits of the workload come on top of what the guest itself has."""
+    flags = ["--memory-limit", str(512 * MIB), "--cpus", "1"]
+    cpus, memory = shown(
+        containerd, runtime, name, "nproc; awk '/^MemTotal/ { print $2 }' /proc/meminfo", flags,
+    ).split()
+    assert int(cpus) == min(2, os.cpu_count())
+    assert 2350 * 1024 < int(memory) < 2560 * 1024
+
+
+@pytest.mark.vm
+def test_host_memory_is_used_only_where_the_guest_touches_it(containerd, runtime, name):
+    container = name()
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime)
+    qemu = containerd.part(container, "qemu-system")
+    with open(f"/proc/{qemu}/status", encoding="ascii") as file:
+        resident = int(status(file.read())["VmRSS"].split()[0])
+    containerd.delete(container)
+    assert resident < 500 * 1024
