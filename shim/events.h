@@ -1,7 +1,7 @@
 /*
  * Task events on their way to containerd: encoded and put in order here, forwarded by ttrpc to
- * containerd's events service (containerd api/services/ttrpc/events/v1/events.proto), one at a time,
- * kept and tried again while containerd is away.
+ * containerd's events service (containerd api/services/ttrpc/events/v1/events.proto), one at a
+ * time, kept and tried again while containerd is away.
  */
 #ifndef SHIM_EVENTS_H
 #define SHIM_EVENTS_H
