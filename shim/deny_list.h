@@ -1,0 +1,14 @@
+/*
+ * The shim's own seccomp filter. It is inherited by all that the shim starts (QEMU, virtiofsd,
+ * hooks, loggers), so it only denies what none of them has a use for; who runs untrusted code has
+ * an allow-list of its own.
+ */
+#ifndef SHIM_DENY_LIST_H
+#define SHIM_DENY_LIST_H
+
+struct error;
+
+/* For this process and its children, for ever. Needs CAP_SYS_ADMIN or no_new_privs. */
+int deny_list_apply(struct error *err);
+
+#endif
