@@ -1,0 +1,250 @@
+#include "shim/serve.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "shim/deny_list.h"
+#include "shim/events.h"
+#include "shim/install.h"
+#include "shim/pod_dir.h"
+#include "shim/service.h"
+#include "shim/title.h"
+#include "shim/uid_lease.h"
+
+#define EVENTS_DRAIN_MS 10000 /* for the last events, when containerd is away */
+
+struct server {
+	const struct serve_config *config;
+	struct ev_loop *loop;
+	char *share;
+	struct install *install;
+	struct events *events;
+	struct service *service;
+	ev_signal on_term;
+	ev_signal on_int;
+};
+
+/* Whoever reads the output of `start` waits for its end: nothing of it stays open. */
+static int close_descriptors(struct server *server, struct error *err)
+{
+	int a = server->config->listen_fd, b = server->config->ready_fd;
+	int low = a < b ? a : b, high = a < b ? b : a;
+	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return error_errno(err, "open /dev/null");
+	close(take_fd(&null));
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+	return 0;
+}
+
+/* As a FIFO that is also open for reading, the log never fails for want of a reader, and a
+ * containerd that comes back finds the last lines in it. */
+static int open_log(struct server *server, struct error *err)
+{
+	autofree char *path = mem_printf("%s/log", server->config->bundle);
+
+	log_open(open(path, O_RDWR | O_APPEND | O_NONBLOCK | O_CLOEXEC));
+	if (server->config->debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	return 0;
+}
+
+static int leave_session(struct server *server, struct error *err)
+{
+	const struct serve_config *config = server->config;
+
+	if (setsid() < 0 || chdir("/") < 0)
+		return error_errno(err, "become a daemon");
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	title_set(config->argv, "%s -namespace %s -id %s -address %s", config->argv[0], config->ns,
+	          config->id, config->containerd);
+	return 0;
+}
+
+/*
+ * Mounts that are made below the share from now on end with this process. The share is a mount of
+ * its own and shared, so that virtiofsd, which unshares again, sees them; what the host mounts
+ * (snapshots) keeps coming in.
+ */
+static int make_mount_namespace(struct server *server, struct error *err)
+{
+	server->share = mem_printf("%s/share", server->config->pod_dir);
+	if (mkdir(server->share, 0755) < 0)
+		return error_errno(err, "make directory '%s'", server->share);
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_errno(err, "unshare");
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_errno(err, "make '/' a slave");
+	if (mount(server->share, server->share, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, server->share, NULL, MS_SHARED, NULL) < 0)
+		return error_errno(err, "bind '%s' on itself", server->share);
+	return 0;
+}
+
+static int apply_deny_list(struct server *server, struct error *err)
+{
+	return deny_list_apply(err);
+}
+
+static void on_drained(void *ctx)
+{
+	struct server *server = ctx;
+
+	ev_break(server->loop, EVBREAK_ALL);
+}
+
+/* From here on a `start` for the same id makes a pod of its own: so all goes at once, and this
+ * process comes back to it never again. */
+static void remove_pod(struct server *server)
+{
+	const struct serve_config *config = server->config;
+	autoclose int lock = -1;
+	struct error err;
+
+	if (umount2(server->share, MNT_DETACH) < 0)
+		log_warn("unmount '%s': errno %d", server->share, errno);
+	lock = pod_dir_lock(POD_DIR_ROOT, &err);
+	if (lock < 0)
+		log_error("%s", err.text);
+	if (unlink(config->address.path) < 0 && errno != ENOENT)
+		log_error("remove '%s': errno %d", config->address.path, errno);
+	if (pod_dir_remove(POD_DIR_ROOT, config->address.pod, &err) < 0)
+		log_error("%s", err.text);
+	uid_lease_sweep(UID_LEASE_DIR);
+}
+
+static void on_service_end(void *ctx)
+{
+	struct server *server = ctx;
+
+	remove_pod(server);
+	events_drain(server->events, EVENTS_DRAIN_MS, on_drained, server);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
+{
+	struct server *server = watcher->data;
+
+	log_info("asked to end by signal %d", watcher->signum);
+	service_stop(server->service);
+}
+
+static int make_loop(struct server *server, struct error *err)
+{
+	server->loop = ev_loop_new(EVFLAG_AUTO); /* the default loop would reap our children */
+	if (!server->loop)
+		return error_set(err, ERROR_UNKNOWN, "libev finds no way to wait for events");
+	ev_signal_init(&server->on_term, on_signal, SIGTERM);
+	ev_signal_init(&server->on_int, on_signal, SIGINT);
+	server->on_term.data = server->on_int.data = server;
+	return 0;
+}
+
+static int start_service(struct server *server, struct error *err)
+{
+	const struct serve_config *config = server->config;
+	struct service_config service = {
+		.id = config->id,
+		.bundle = config->bundle,
+		.pod_dir = config->pod_dir,
+		.share_dir = server->share,
+		.listen_fd = config->listen_fd,
+		.create_timeout_ms = config->create_timeout_ms,
+	};
+	int r;
+
+	r = install_find(NULL, &server->install, err);
+	if (r < 0)
+		return r;
+	server->events = events_create(server->loop, config->ttrpc_address, config->ns);
+	service.install = server->install;
+	service.events = server->events;
+	r = service_start(server->loop, &service, on_service_end, server, &server->service, err);
+	if (r < 0)
+		return r;
+	ev_signal_start(server->loop, &server->on_term);
+	ev_signal_start(server->loop, &server->on_int);
+	return 0;
+}
+
+static const struct serve_step {
+	const char *name;
+	int (*run)(struct server *server, struct error *err);
+} serve_steps[] = {
+	{ "close descriptors", close_descriptors },
+	{ "open the log", open_log },
+	{ "leave the session", leave_session },
+	{ "make a mount namespace", make_mount_namespace },
+	{ "apply the deny-list", apply_deny_list },
+	{ "make the event loop", make_loop },
+	{ "start the service", start_service },
+};
+
+static int server_start(struct server *server, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(serve_steps) / sizeof(serve_steps[0]); i++)
+		if (serve_steps[i].run(server, err) < 0)
+			return error_wrap(err, "%s", serve_steps[i].name);
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+/* Tells `start` how it went; false when nobody is there to hear it. */
+static bool report(int fd, const struct error *err)
+{
+	bool heard = write(fd, err, sizeof(*err)) == sizeof(*err);
+
+	close(fd);
+	return heard;
+}
+
+static void server_fini(struct server *server)
+{
+	service_destroy(server->service);
+	events_destroy(server->events);
+	install_destroy(server->install);
+	free(server->share);
+	if (server->loop)
+		ev_loop_destroy(server->loop);
+	log_open(-1);
+}
+
+int serve(const struct serve_config *config)
+{
+	struct server server = { .config = config };
+	struct error err;
+	int status = EXIT_FAILURE;
+
+	if (server_start(&server, &err) < 0) {
+		log_error("%s", err.text);
+		report(config->ready_fd, &err);
+	} else if (report(config->ready_fd, &err)) {
+		log_info("serving namespace=%s id=%s pod=%s", config->ns, config->id,
+		         config->address.pod);
+		ev_run(server.loop, 0);
+		status = EXIT_SUCCESS;
+	} else {
+		log_error("`start` was killed: this pod does not begin");
+		service_destroy(take_ptr(&server.service));
+		remove_pod(&server);
+	}
+	server_fini(&server);
+	return status;
+}
