@@ -1,0 +1,14 @@
+/*
+ * The hello (proto/vsock_ports.h): tells the host that this agent serves, once a vsock device is
+ * there, be it at boot or plugged later.
+ */
+#ifndef AGENT_ANNOUNCE_H
+#define AGENT_ANNOUNCE_H
+
+struct announce;
+struct ev_loop;
+
+struct announce *announce_create(struct ev_loop *loop);
+void announce_destroy(struct announce *announce); /* NULL is fine; ends the connection */
+
+#endif

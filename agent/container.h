@@ -1,0 +1,84 @@
+/*
+ * A container: its cgroup, its init and its execs.
+ *
+ * CREATING   the init is being made; nothing but a look is legal
+ * CREATED    the init waits before its execve: start, signals, execs, removal
+ * RUNNING    the init runs, or is on its way to its execve: as before, and pause and resume
+ * STOPPED    the init has been reaped: wait, removal
+ * REMOVING   all is killed, the cgroup goes away
+ * Paused is a property of CREATED and RUNNING: execs are refused meanwhile.
+ */
+#ifndef AGENT_CONTAINER_H
+#define AGENT_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "proto/oci.pb-c.h"
+
+struct cgroup;
+struct container;
+struct ev_loop;
+struct process;
+struct streams;
+struct ttrpc_call;
+
+#define CONTAINER_ID_MAX            256
+#define CONTAINER_REMOVE_TIMEOUT_MS 10000
+
+struct container_config {
+	const char *id;
+	const char *cgroup_mount;
+	Grpc__Spec *spec; /* taken over, also on failure */
+	uint32_t ports[3];
+};
+
+/* Names come from outside and become file names. */
+int container_check_id(const char *id, struct error *err);
+
+/*
+ * @created comes once unless 0 was not returned. With an error the container is to be removed, as
+ * any other.
+ */
+int container_create(struct ev_loop *loop, struct streams *streams,
+                     const struct container_config *config, done_fn *created, void *ctx,
+                     struct container **out, struct error *err);
+
+const char *container_id(const struct container *container);
+struct cgroup *container_cgroup(const struct container *container);
+
+int container_start(struct container *container, struct ttrpc_call *call, struct error *err);
+
+/* Makes and starts a process beside the init, and answers @call. @exec_id is free again when a wait
+ * for it has been answered. */
+int container_exec(struct container *container, const char *exec_id, const Grpc__Process *process,
+                   const uint32_t ports[3], struct ttrpc_call *call, struct error *err);
+
+/* @exec_id: "" is the init, and so is the container's id unless an exec has it. ERROR_NOT_FOUND. */
+int container_find(const struct container *container, const char *exec_id, struct process **out,
+                   struct error *err);
+
+/* As process_wait(); an exec is forgotten when it is answered. */
+int container_wait(struct container *container, const char *exec_id, struct ttrpc_call *call,
+                   struct error *err);
+
+int container_kill_all(struct container *container, struct error *err);
+int container_pause(struct container *container, struct error *err);
+int container_resume(struct container *container, struct error *err);
+int container_update(struct container *container, const Grpc__LinuxResources *resources,
+                     struct error *err);
+
+/*
+ * Kills what lives, waits for it and takes the cgroup away. @done comes once, also before this
+ * returns when there is nothing to wait for, and may destroy the container.
+ * ERROR_DEADLINE_EXCEEDED after CONTAINER_REMOVE_TIMEOUT_MS: it can be removed again.
+ */
+int container_remove(struct container *container, done_fn *done, void *ctx, struct error *err);
+
+/* NULL is fine. Calls that wait for a process are failed, callbacks are dropped. */
+void container_destroy(struct container *container);
+CLEANUP_DESTROY(container)
+
+#endif

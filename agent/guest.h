@@ -1,0 +1,25 @@
+/*
+ * The guest as a machine: its size, its clock, its entropy, its end.
+ */
+#ifndef AGENT_GUEST_H
+#define AGENT_GUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+/* Bytes of a block of hot-pluggable memory; 0: the kernel has none. */
+uint64_t guest_memory_block_size(void);
+
+/* Brings CPUs online until @cpus are (0: all there are). ERROR_UNAVAILABLE: fewer are plugged yet.
+ */
+int guest_online_cpus(uint32_t cpus, struct error *err);
+int guest_online_memory(struct error *err); /* every block there is */
+
+int guest_set_time(int64_t sec, int64_t usec, struct error *err);
+int guest_add_entropy(const void *data, size_t len, struct error *err);
+
+void guest_power_off(void) __attribute__((noreturn));
+
+#endif
