@@ -13,13 +13,18 @@ struct error;
 
 /*
  * Changes @spec for the guest's container @id:
- *   root.path            <GUEST_SHARE>/<id>/rootfs
- *   linux.namespaces     the network namespace is taken out: it is the VM. Its path, or NULL when
- * it has none, goes to *netns (free() it; may be NULL if nobody asks). linux.cgroupsPath    /<id>:
- * the guest has no other cgroups linux.intelRdt       taken out when it is empty Refused
- * (ERROR_UNIMPLEMENTED): bind mounts of the host ("mounts[3] /etc/resolv.conf: …"), joining other
- * namespaces by path, devices whose numbers mean something else in the guest. On failure @spec is
- * good for spec_free() only.
+ *
+ *   root.path          <GUEST_SHARE>/<id>/rootfs
+ *   linux.namespaces   the network namespace is taken out: it is the VM. Its path, or NULL when it
+ *                      has none, goes to *netns (free() it; may be NULL if nobody asks)
+ *   linux.cgroupsPath  /<id>: the guest has no other cgroups
+ *   linux.intelRdt     taken out when it is empty
+ *   linux.devices      the mode without the bits of its type
+ *
+ * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host and file systems that only the
+ * host has ("mounts[3] /etc/resolv.conf: …"), the host's network (no network namespace), joining
+ * other namespaces by path, devices whose numbers mean something else in the guest, hooks that run
+ * on the host. On failure @spec is good for spec_free() only.
  */
 int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);
 

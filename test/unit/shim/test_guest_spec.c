@@ -1,0 +1,147 @@
+#include "shim/guest_spec.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/mem.h"
+#include "shim/spec.h"
+#include "test/unit/shim/example.h"
+
+#define CONFIG(members, namespaces, linux)                                                         \
+	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
+	"\"root\":{\"path\":\"rootfs\"}," members "\"linux\":{\"namespaces\":[" namespaces         \
+	"]" linux "}}"
+#define NETWORK         "{\"type\":\"network\"}"
+#define WITH(members)   CONFIG(members ",", NETWORK, "")
+#define LINUX(members)  CONFIG("", NETWORK, "," members)
+#define MOUNT(one)      WITH("\"mounts\":[" one "]")
+#define DEVICE(members) LINUX("\"devices\":[{\"path\":\"/dev/x\"," members "}]")
+
+static Grpc__Spec *parse(const char *text)
+{
+	Grpc__Spec *spec = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(spec_parse(text, strlen(text), &spec, &err), 0, "%s", err.text);
+	return spec;
+}
+
+static void expect_refusal(const char *text, const char *expected)
+{
+	autodestroy(spec) Grpc__Spec *spec = parse(text);
+	struct error err = { 0 };
+
+	cr_expect_eq(guest_spec_apply(spec, "c1", NULL, &err), -ENOSYS, "%s", text);
+	cr_expect_str_eq(err.text, expected);
+}
+
+static void expect_success(const char *text)
+{
+	autodestroy(spec) Grpc__Spec *spec = parse(text);
+	struct error err = { 0 };
+
+	cr_expect_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s: %s", text, err.text);
+}
+
+Test(guest_spec, takes_what_ctr_makes_in_full)
+{
+	autofree char *text = example_read("ctr-1.6.json");
+	autodestroy(spec) Grpc__Spec *spec = parse(text);
+	autofree char *netns = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(guest_spec_apply(spec, "c1", &netns, &err), 0, "%s", err.text);
+	cr_expect_null(netns);
+	cr_expect_str_eq(spec->root->path, GUEST_SHARE "/c1/rootfs");
+	cr_expect_str_eq(spec->linux->cgroupspath, "/c1");
+	cr_expect_eq(spec->linux->n_namespaces, 4);
+	for (size_t i = 0; i < spec->linux->n_namespaces; i++)
+		cr_expect_str_neq(spec->linux->namespaces[i]->type, "network");
+	cr_expect_eq(spec->n_mounts, 7);
+	cr_expect_eq(spec->linux->resources->n_devices, 1);
+	cr_expect_eq(spec->linux->n_maskedpaths, 10);
+}
+
+Test(guest_spec, gives_the_path_of_the_network_namespace)
+{
+	autodestroy(spec) Grpc__Spec *spec = parse(
+		CONFIG("", "{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/run/netns/a\"}",
+	               ",\"intelRdt\":{},\"cgroupsPath\":\"a:b:c\""));
+	autofree char *netns = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(guest_spec_apply(spec, "c1", &netns, &err), 0, "%s", err.text);
+	cr_expect_str_eq(netns, "/run/netns/a");
+	cr_expect_eq(spec->linux->n_namespaces, 1);
+	cr_expect_str_eq(spec->linux->namespaces[0]->type, "pid");
+	cr_expect_str_eq(spec->linux->cgroupspath, "/c1");
+	cr_expect_null(spec->linux->intelrdt);
+}
+
+Test(guest_spec, refuses_mounts_that_only_the_host_can_serve)
+{
+	expect_refusal(MOUNT("{\"destination\":\"/proc\",\"type\":\"proc\"},"
+	                     "{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/a\"}"),
+	               "mounts[1] /a: bind mounts of the host are not supported");
+	expect_refusal(MOUNT("{\"destination\":\"/b\",\"type\":\"none\",\"options\":[\"rbind\"]}"),
+	               "mounts[0] /b: bind mounts of the host are not supported");
+	expect_refusal(MOUNT("{\"destination\":\"/c\",\"type\":\"tmpfs\",\"options\":[\"bind\"]}"),
+	               "mounts[0] /c: bind mounts of the host are not supported");
+	expect_refusal(MOUNT("{\"destination\":\"/d\",\"type\":\"ext4\",\"source\":\"/dev/sda\"}"),
+	               "mounts[0] /d: file system type 'ext4' is not supported");
+	expect_refusal(MOUNT("{\"destination\":\"/e\"}"),
+	               "mounts[0] /e: file system type '' is not supported");
+}
+
+Test(guest_spec, refuses_namespaces_of_the_host)
+{
+	expect_refusal(CONFIG("", "{\"type\":\"pid\"}", ""),
+	               "linux.namespaces: the host's network (no network namespace) is not "
+	               "supported");
+	expect_refusal("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
+	               "\"root\":{\"path\":\"rootfs\"}}",
+	               "linux.namespaces: the host's network (no network namespace) is not "
+	               "supported");
+	expect_refusal(CONFIG("", NETWORK ",{\"type\":\"ipc\",\"path\":\"/proc/1/ns/ipc\"}", ""),
+	               "linux.namespaces[1] ipc: joining '/proc/1/ns/ipc' is not supported");
+}
+
+Test(guest_spec, refuses_devices_of_the_host)
+{
+	expect_refusal(DEVICE("\"type\":\"b\",\"major\":8,\"minor\":0"),
+	               "linux.devices[0] /dev/x: devices of the host are not supported");
+	expect_refusal(DEVICE("\"type\":\"c\",\"major\":1,\"minor\":1"),
+	               "linux.devices[0] /dev/x: devices of the host are not supported");
+	expect_refusal(DEVICE("\"type\":\"b\",\"major\":1,\"minor\":3"),
+	               "linux.devices[0] /dev/x: devices of the host are not supported");
+	expect_success(DEVICE("\"type\":\"c\",\"major\":10,\"minor\":229"));
+	expect_success(DEVICE("\"type\":\"p\""));
+}
+
+Test(guest_spec, keeps_of_a_device_mode_what_mknod_sets_later)
+{
+	autodestroy(spec) Grpc__Spec *spec = parse(
+		DEVICE("\"type\":\"c\",\"major\":1,\"minor\":3,\"fileMode\":8630")); /* 020666 */
+	struct error err = { 0 };
+
+	cr_assert_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(spec->linux->devices[0]->filemode, 0666);
+}
+
+Test(guest_spec, refuses_hooks_that_run_on_the_host)
+{
+	static const char *const names[] = { "prestart", "createRuntime", "createContainer",
+		                             "poststart", "poststop" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		autofree char *text =
+			mem_printf(WITH("\"hooks\":{\"%s\":[{\"path\":\"/bin/x\"}]}"), names[i]);
+		autofree char *expected =
+			mem_printf("hooks.%s[0] /bin/x: hooks are not supported", names[i]);
+
+		expect_refusal(text, expected);
+	}
+	expect_success(WITH("\"hooks\":{\"prestart\":[]}"));
+}
