@@ -1,0 +1,153 @@
+#include "common/errand.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+struct outcome {
+	struct errand *errand;
+	int calls;
+	struct error err;
+};
+
+static void keep(void *ctx, const struct error *err)
+{
+	struct outcome *outcome = ctx;
+
+	outcome->calls++;
+	error_copy(&outcome->err, err);
+	errand_destroy(take_ptr(&outcome->errand));
+}
+
+static struct error run(errand_fn *work, void *work_ctx, int timeout_ms)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct outcome outcome = { 0 };
+	struct error err = { 0 };
+
+	cr_assert_eq(errand_start(loop, work, work_ctx, timeout_ms, keep, &outcome, &outcome.errand,
+	                          &err),
+	             0, "%s", err.text);
+	cr_assert_eq(outcome.calls, 0);
+	ev_run(loop, 0);
+	cr_assert_eq(outcome.calls, 1);
+	ev_loop_destroy(loop);
+	return outcome.err;
+}
+
+static int succeed(void *ctx, struct error *err)
+{
+	return 0;
+}
+
+static int fail(void *ctx, struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND, "no such '%s'", (const char *)ctx);
+}
+
+static int hang(void *ctx, struct error *err)
+{
+	pause();
+	return 0;
+}
+
+static int crash(void *ctx, struct error *err)
+{
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+Test(errand, reports_success)
+{
+	cr_expect_eq(run(succeed, NULL, 10000).code, ERROR_NONE);
+}
+
+Test(errand, brings_the_error_of_the_child)
+{
+	struct error err = run(fail, "thing", 10000);
+
+	cr_expect_eq(err.code, ERROR_NOT_FOUND);
+	cr_expect_str_eq(err.text, "no such 'thing'");
+}
+
+Test(errand, ends_at_its_deadline)
+{
+	struct error err = run(hang, NULL, 50);
+
+	cr_expect_eq(err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_str_eq(err.text, "not done within 50 ms");
+}
+
+Test(errand, ends_soon_when_it_is_canceled)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct outcome outcome = { 0 };
+	struct error err;
+
+	cr_assert_eq(errand_start(loop, hang, NULL, 60000, keep, &outcome, &outcome.errand, &err),
+	             0);
+	errand_cancel(outcome.errand);
+	cr_expect_eq(outcome.calls, 0);
+	ev_run(loop, 0);
+	cr_expect_eq(outcome.calls, 1);
+	cr_expect_eq(outcome.err.code, ERROR_CANCELED);
+	ev_loop_destroy(loop);
+}
+
+Test(errand, says_how_a_child_without_a_report_has_ended)
+{
+	struct error err = run(crash, NULL, 10000);
+
+	cr_expect_eq(err.code, ERROR_INTERNAL);
+	cr_expect_str_eq(err.text, "a child process was killed by signal 9 (Killed)");
+}
+
+/* Descriptors, signals and the death signal, as seen by the child. */
+static int look_around(void *ctx, struct error *err)
+{
+	int death_signal = 0;
+
+	if (fcntl(*(int *)ctx, F_GETFD) != -1 || errno != EBADF)
+		return error_set(err, ERROR_INTERNAL, "descriptor %d is open", *(int *)ctx);
+	if (signal(SIGTERM, SIG_DFL) != SIG_DFL)
+		return error_set(err, ERROR_INTERNAL, "a signal handler is left");
+	if (prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0) < 0 || death_signal != SIGKILL)
+		return error_set(err, ERROR_INTERNAL, "death signal %d", death_signal);
+	return 0;
+}
+
+Test(errand, child_has_nothing_of_its_parent_but_the_memory)
+{
+	int fd = open("/dev/null", O_RDONLY);
+	struct error err;
+
+	signal(SIGTERM, SIG_IGN);
+	cr_assert_gt(fd, 3);
+	err = run(look_around, &fd, 10000);
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	close(fd);
+}
+
+Test(errand, destroy_kills_the_child_and_drops_the_callback)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct outcome outcome = { 0 };
+	int ends[2];
+	struct error err;
+	char c;
+
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(errand_start(loop, hang, NULL, 10000, keep, &outcome, &outcome.errand, &err),
+	             0);
+	errand_destroy(outcome.errand);
+	ev_run(loop, 0);
+	cr_expect_eq(outcome.calls, 0);
+	close(ends[1]);
+	cr_expect_eq(read(ends[0], &c, 1), 0); /* the child holds no end of it */
+	close(ends[0]);
+	ev_loop_destroy(loop);
+}
