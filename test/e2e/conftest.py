@@ -92,19 +92,19 @@ def session_containerd(prefix, image):
 
 
 @pytest.fixture
-def containerd(session_containerd, request, only_with_vms):
+def containerd(session_containerd, runtime, request, only_with_vms):
     """The session's containerd, watched: the test fails if it leaves anything behind."""
-    yield from _watched(session_containerd, request)
+    yield from _watched(session_containerd, runtime, request)
 
 
 @pytest.fixture
-def make_containerd(image, request, only_with_vms):
+def make_containerd(image, runtime, request, only_with_vms):
     """make_containerd(bin_dir, path=None): a containerd for one test, watched alike."""
     watched = []
 
     def make(bin_dir, path=None):
         running = _containerd(image, bin_dir, path)
-        watched.append((running, _watched(running, request)))
+        watched.append((running, _watched(running, runtime, request)))
         return next(watched[-1][1])
 
     yield make
@@ -115,14 +115,14 @@ def make_containerd(image, request, only_with_vms):
             running.stop()
 
 
-def _watched(running, request):
+def _watched(running, runtime, request):
     request.node.log_start = (running, running.log_size())
-    before = leftovers.look(running)
+    before = leftovers.look(running, runtime)
     yield running
     if getattr(request.node, "failed", False):  # the next test shall not fail for it, too
         running.end_all()
         return
-    left = leftovers.wait_none(running, before)
+    left = leftovers.wait_none(running, runtime, before)
     if left:
         running.end_all()
     assert not left, "\n".join(["the test left something behind:", *left])
@@ -162,3 +162,46 @@ def spec_file(session_containerd):
         return spec
 
     return make
+
+
+@pytest.fixture
+def spec_bundle(spec_file, rootfs, tmp_path):
+    """spec_bundle(COMMAND...): a bundle with ctr's default spec, as containerd makes one for a shim."""
+    numbers = itertools.count(1)
+
+    def make(*command):
+        bundle = tmp_path / f"bundle-{next(numbers)}"
+        bundle.mkdir()
+        (bundle / "config.json").write_text(json.dumps(spec_file(rootfs, *command)))
+        return bundle
+
+    return make
+
+
+class ShimCommand:
+    """The runtime's executable, called as containerd does."""
+
+    def __init__(self, path, containerd):
+        self.path = path
+        self.containerd = containerd
+
+    def __call__(self, container, bundle, action):
+        """start or delete of a container, in its bundle."""
+        flags = ["-namespace", self.containerd.namespace, "-id", container, "-address", self.containerd.address,
+                 "-publish-binary", "/usr/bin/containerd"]
+        if action == "delete":
+            flags += ["-bundle", str(bundle)]
+        return self.run(*flags, action, cwd=bundle)
+
+    def run(self, *arguments, cwd="/"):
+        env = dict(os.environ, TTRPC_ADDRESS=f"{self.containerd.address}.ttrpc", GRPC_ADDRESS=self.containerd.address,
+                   CONTAINERD_NAMESPACE=self.containerd.namespace)
+        return subprocess.run(
+            [self.path, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+            check=False,
+        )
+
+
+@pytest.fixture
+def shim_command(prefix, session_containerd):
+    return ShimCommand(os.path.join(prefix, "bin/containerd-shim-kata-v2"), session_containerd)

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 
+from harness import RUNC
 from harness.processes import alive, processes
 
 WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
@@ -12,7 +13,7 @@ WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit a
 KEPT = re.compile(r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)|.*/io\.containerd\.runtime\.v2\.task/[^/]+")
 
 
-def look(containerd):
+def look(containerd, runtime):
     """A dictionary of kind -> set of names."""
     found = {
         "process": _processes(),
@@ -23,6 +24,8 @@ def look(containerd):
     }
     for tree in ("/run", os.path.join(containerd.dir, "state")):
         found["file"] |= _tree(tree)
+    if runtime == RUNC:  # a killed shim of runc's leaves its socket
+        found["file"] = {path for path in found["file"] if not path.startswith("/run/containerd/s/")}
     for kind, args in (
         ("task", ("tasks", "ls", "-q")),
         ("container", ("containers", "ls", "-q")),
@@ -33,11 +36,11 @@ def look(containerd):
     return found
 
 
-def wait_none(containerd, before):
+def wait_none(containerd, runtime, before):
     """The leftovers since before, as lines of text; none within a bounded time gives an empty list."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
-        after = look(containerd)
+        after = look(containerd, runtime)
         left = [f"{kind} left: {name}" for kind in after for name in sorted(after[kind] - before[kind])]
         if not left or time.monotonic() >= deadline:
             return left

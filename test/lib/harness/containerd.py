@@ -47,10 +47,12 @@ class Containerd:
         self.bin_dir = bin_dir
         self.namespace = namespace
         self.path = path or os.environ["PATH"]
+        self.own_fifos = ["--fifo-dir", self.dir]  # for FIFOs that ctr will not remove
         self.log = os.path.join(self.dir, "containerd.log")
+        self.address = os.path.join(self.dir, "sock")
         self.env = dict(
             os.environ,
-            CONTAINERD_ADDRESS=os.path.join(self.dir, "sock"),
+            CONTAINERD_ADDRESS=self.address,
             CONTAINERD_NAMESPACE=namespace,
             CONTAINERD_SNAPSHOTTER="overlayfs",
         )
@@ -181,7 +183,7 @@ class Containerd:
 
     def exec_detached(self, container, *command, exec_id):
         """`ctr task exec -d`. ctr never removes its FIFOs: they are put where no look for leftovers goes."""
-        self.exec(container, *command, exec_id=exec_id, flags=["-d", "--fifo-dir", self.dir]).check()
+        self.exec(container, *command, exec_id=exec_id, flags=["-d", *self.own_fifos]).check()
 
     def exec_background(self, container, *command, exec_id=None, flags=(), **options):
         """`ctr task exec` that goes on; end it with finish()."""

@@ -1,0 +1,64 @@
+"""The installed runtime with some of its parts missing or replaced, and guests that misbehave."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+from . import REPO
+
+SHARE = "share/kata-containers"
+
+
+@contextlib.contextmanager
+def altered_prefix(prefix, replacements):
+    """A copy of an installed tree. replacements: path below the prefix -> a file in its place, or None for none.
+
+    Executables are copied, since the runtime finds its other parts by the place of its executable; the rest is linked.
+    """
+    with tempfile.TemporaryDirectory(prefix="kata-prefix.") as copy:
+        os.chmod(copy, 0o755)
+        for folder in ("bin", "libexec"):
+            shutil.copytree(os.path.join(prefix, folder), os.path.join(copy, folder))
+        os.makedirs(os.path.join(copy, SHARE))
+        for name in os.listdir(os.path.join(prefix, SHARE)):
+            os.symlink(os.path.join(prefix, SHARE, name), os.path.join(copy, SHARE, name))
+        for path, source in replacements.items():
+            os.unlink(os.path.join(copy, path))
+            if source:
+                shutil.copy(source, os.path.join(copy, path))
+        yield copy
+
+
+@contextlib.contextmanager
+def hidden(path):
+    """The file is not there, for whoever starts now in our mount namespace: see test/lib/sandbox."""
+    folder = os.path.realpath(os.path.dirname(path))
+    with tempfile.TemporaryDirectory(prefix="kata-hidden.") as work:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", work], check=True)
+        try:
+            for name in ("upper", "work"):
+                os.mkdir(os.path.join(work, name))
+            whiteout = os.path.join(work, "upper", os.path.basename(path))
+            subprocess.run(["mknod", whiteout, "c", "0", "0"], check=True)
+            options = f"lowerdir={folder},upperdir={work}/upper,workdir={work}/work"
+            subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, folder], check=True)
+            try:
+                yield
+            finally:
+                subprocess.run(["umount", "-l", folder], check=True)
+        finally:
+            subprocess.run(["umount", "-l", work], check=True)
+
+
+def initramfs_with_init(prefix, source, folder):
+    """An initramfs in folder with a C program as /init, beside the modules of the installed one."""
+    init, unpacked = os.path.join(folder, "init"), os.path.join(folder, "unpacked")
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-static", "-x", "c", "-", "-o", init], input=source.encode(), check=True)
+    os.makedirs(unpacked)
+    with open(os.path.join(prefix, SHARE, "initramfs"), "rb") as file:
+        subprocess.run(["busybox", "cpio", "-id", "modules/*"], check=True, cwd=unpacked, stdin=file, stderr=subprocess.DEVNULL)
+    made = os.path.join(folder, "initramfs")
+    subprocess.run([os.path.join(REPO, "guest-image/initramfs"), init, os.path.join(unpacked, "modules"), made], check=True)
+    return made
