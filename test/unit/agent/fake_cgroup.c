@@ -1,0 +1,78 @@
+/*
+ * agent/cgroup.h without cgroups: killing one kills every child of fake_init.c. What is asked of it
+ * is written down in fake_cgroup.
+ */
+#include "agent/cgroup.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/mem.h"
+#include "test/unit/agent/fakes.h"
+
+struct cgroup {
+	char *path;
+};
+
+struct fake_cgroup fake_cgroup;
+
+int cgroup_create(const char *mount, const char *path, struct cgroup **out, struct error *err)
+{
+	*out = mem_new(struct cgroup);
+	(*out)->path = mem_strdup(path);
+	fake_cgroup.alive++;
+	return 0;
+}
+
+int cgroup_fd(const struct cgroup *cgroup)
+{
+	return -1;
+}
+
+int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err)
+{
+	if (fake_cgroup.refuse_limits)
+		return error_set(err, ERROR_FAILED_PRECONDITION, "no such controller");
+	return 0;
+}
+
+int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *resources,
+                            struct error *err)
+{
+	return 0;
+}
+
+int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err)
+{
+	fake_cgroup.frozen = frozen;
+	return 0;
+}
+
+int cgroup_kill(struct cgroup *cgroup, struct error *err)
+{
+	fake_cgroup.kills++;
+	for (size_t i = 0; i < fake_nchildren && i < FAKE_CHILDREN_MAX; i++)
+		kill(fake_children[i], SIGKILL);
+	return 0;
+}
+
+int cgroup_remove(struct cgroup *cgroup, struct error *err)
+{
+	if (fake_cgroup.busy > 0) {
+		fake_cgroup.busy--;
+		errno = EBUSY;
+		return error_errno(err, "remove cgroup '%s'", cgroup->path);
+	}
+	fake_cgroup.alive--;
+	return 0;
+}
+
+void cgroup_destroy(struct cgroup *cgroup)
+{
+	if (!cgroup)
+		return;
+	free(cgroup->path);
+	free(cgroup);
+}

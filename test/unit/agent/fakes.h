@@ -1,0 +1,26 @@
+/*
+ * What stands in for the parts of the agent that need root and a kernel of their own.
+ */
+#ifndef TEST_UNIT_AGENT_FAKES_H
+#define TEST_UNIT_AGENT_FAKES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define FAKE_CHILDREN_MAX 256
+#define FAKE_KILLED_EARLY 99
+
+extern pid_t fake_children[FAKE_CHILDREN_MAX];
+extern size_t fake_nchildren;
+
+struct fake_cgroup {
+	int alive; /* made and not removed */
+	int kills;
+	int busy; /* the next removals that fail with EBUSY */
+	bool frozen;
+	bool refuse_limits;
+};
+extern struct fake_cgroup fake_cgroup;
+
+#endif

@@ -1,0 +1,253 @@
+#include "test/unit/agent/host.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/sandbox.h"
+#include "agent/service.h"
+#include "agent/streams.h"
+#include "common/buf.h"
+#include "proto/ttrpc_client.h"
+#include "proto/ttrpc_server.h"
+
+#define WAIT_S 20.0
+
+/* An abstract name: "<pid>.<what>.<port>". */
+static struct sockaddr_un name_of(const char *what, uint32_t port, socklen_t *len)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+	*len = offsetof(struct sockaddr_un, sun_path) + 1 +
+	       snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "%d.%s.%u", (int)getpid(),
+	                what, port);
+	return name;
+}
+
+static int new_listener(const char *what)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len;
+	struct sockaddr_un name = name_of(what, 0, &len);
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&name, len), 0);
+	cr_assert_eq(listen(fd, 1024), 0);
+	return fd;
+}
+
+static int connect_to(const char *what, uint32_t from)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len;
+	struct sockaddr_un name = name_of("peer", from, &len);
+
+	if (from)
+		cr_assert_eq(bind(fd, (struct sockaddr *)&name, len), 0);
+	name = name_of(what, 0, &len);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&name, len), 0);
+	return fd;
+}
+
+static int peer_port(int fd, uint32_t *port, struct error *err)
+{
+	struct sockaddr_un name = { 0 };
+	socklen_t len = sizeof(name);
+
+	getpeername(fd, (struct sockaddr *)&name, &len);
+	cr_assert_eq(sscanf(name.sun_path + 1, "%*d.peer.%u", port), 1);
+	return 0;
+}
+
+void host_init(struct host *host)
+{
+	struct ttrpc_server_config config = { .services = service_table() };
+
+	signal(SIGPIPE, SIG_IGN);
+	host->loop = ev_default_loop(0);
+	host->streams = streams_create(host->loop, new_listener("streams"), peer_port);
+	host->sandbox = sandbox_create(host->loop, host->streams, "/nowhere");
+	config.ctx = host->sandbox;
+	cr_assert_eq(ttrpc_server_create(host->loop, new_listener("agent"), &config, &host->server,
+	                                 NULL),
+	             0);
+	host->client = ttrpc_client_create(host->loop, connect_to("agent", 0), NULL, NULL);
+}
+
+void host_fini(struct host *host)
+{
+	ttrpc_client_destroy(host->client);
+	sandbox_destroy(host->sandbox);
+	streams_destroy(host->streams);
+	ttrpc_server_destroy(host->server);
+	ev_loop_destroy(host->loop);
+}
+
+static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
+{
+	struct host_call *call = ctx;
+
+	call->done = true;
+	error_copy(&call->err, err);
+	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
+		call->status = ((const Grpc__WaitProcessResponse *)response)->status;
+}
+
+void host_begin(struct host *host, const char *method, const ProtobufCMessage *request,
+                struct host_call *call)
+{
+	const ProtobufCMessageDescriptor *response = &google__protobuf__empty__descriptor;
+	struct error err;
+
+	if (!strcmp(method, "WaitProcess"))
+		response = &grpc__wait_process_response__descriptor;
+	*call = (struct host_call){ 0 };
+	cr_assert_eq(ttrpc_client_call(host->client, "grpc.AgentService", method, request, response,
+	                               0, on_answer, call, NULL, &err),
+	             0);
+}
+
+static void on_alarm(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	cr_assert_fail("no answer in %.0f s", WAIT_S);
+}
+
+void host_finish(struct host *host, struct host_call *call)
+{
+	ev_timer alarm;
+
+	ev_timer_init(&alarm, on_alarm, WAIT_S, 0);
+	ev_timer_start(host->loop, &alarm);
+	while (!call->done)
+		ev_run(host->loop, EVRUN_ONCE);
+	ev_timer_stop(host->loop, &alarm);
+}
+
+enum error_code host_call(struct host *host, const char *method, const ProtobufCMessage *request,
+                          struct host_call *call)
+{
+	struct host_call own;
+
+	if (!call)
+		call = &own;
+	host_begin(host, method, request, call);
+	host_finish(host, call);
+	return call->err.code;
+}
+
+int host_stream(const struct host *host, uint32_t port)
+{
+	return connect_to("streams", port);
+}
+
+struct shell {
+	char *args[4];
+	Grpc__Process process;
+};
+
+static Grpc__Process *shell_process(struct shell *shell, const char *script)
+{
+	shell->process = (Grpc__Process)GRPC__PROCESS__INIT;
+	shell->args[0] = strcmp(script, "nosuch") != 0 ? "/bin/sh" : "nosuch";
+	shell->args[1] = "-c";
+	shell->args[2] = (char *)script;
+	shell->process.args = shell->args;
+	shell->process.n_args = 3;
+	return &shell->process;
+}
+
+enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port)
+{
+	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+	Grpc__Spec spec = GRPC__SPEC__INIT;
+	Grpc__Root root = GRPC__ROOT__INIT;
+	struct shell shell;
+
+	spec.process = shell_process(&shell, script);
+	spec.root = &root;
+	request.container_id = (char *)id;
+	request.oci = &spec;
+	request.stdout_port = port;
+	return host_call(host, "CreateContainer", &request.base, NULL);
+}
+
+enum error_code host_start(struct host *host, const char *id)
+{
+	Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
+
+	request.container_id = (char *)id;
+	return host_call(host, "StartContainer", &request.base, NULL);
+}
+
+enum error_code host_signal(struct host *host, const char *id, const char *exec_id, uint32_t sig)
+{
+	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+
+	request.container_id = (char *)id;
+	request.exec_id = (char *)exec_id;
+	request.signal = sig;
+	return host_call(host, "SignalProcess", &request.base, NULL);
+}
+
+enum error_code host_remove(struct host *host, const char *id)
+{
+	Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+
+	request.container_id = (char *)id;
+	return host_call(host, "RemoveContainer", &request.base, NULL);
+}
+
+enum error_code host_exec(struct host *host, const char *id, const char *exec_id,
+                          const char *script, const uint32_t ports[3])
+{
+	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+	struct shell shell;
+
+	request.container_id = (char *)id;
+	request.exec_id = (char *)exec_id;
+	request.process = shell_process(&shell, script);
+	request.stdin_port = ports[0];
+	request.stdout_port = ports[1];
+	request.stderr_port = ports[2];
+	return host_call(host, "ExecProcess", &request.base, NULL);
+}
+
+void host_begin_wait(struct host *host, const char *id, const char *exec_id, struct host_call *call)
+{
+	Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
+
+	request.container_id = (char *)id;
+	request.exec_id = (char *)exec_id;
+	host_begin(host, "WaitProcess", &request.base, call);
+}
+
+int host_wait(struct host *host, const char *id, const char *exec_id)
+{
+	struct host_call call;
+
+	host_begin_wait(host, id, exec_id, &call);
+	host_finish(host, &call);
+	return call.err.code ? -(int)call.err.code : call.status;
+}
+
+char *host_read_all(struct host *host, int fd)
+{
+	struct buf text = BUF_INIT(64 << 20);
+	char part[4096];
+	ssize_t n;
+
+	do {
+		ev_run(host->loop, EVRUN_NOWAIT);
+		n = recv(fd, part, sizeof(part), MSG_DONTWAIT);
+		if (n > 0)
+			buf_append(&text, part, n);
+	} while (n > 0 || (n < 0 && errno == EAGAIN));
+	buf_append(&text, "", 1);
+	close(fd);
+	return text.data;
+}

@@ -1,0 +1,59 @@
+/*
+ * The host's side of an agent that runs in the test's own process: a ttrpc client and streams over
+ * Unix sockets.
+ */
+#ifndef TEST_UNIT_AGENT_HOST_H
+#define TEST_UNIT_AGENT_HOST_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/agent.pb-c.h"
+
+struct ev_loop;
+
+struct host {
+	struct ev_loop *loop;
+	struct streams *streams;
+	struct sandbox *sandbox;
+	struct ttrpc_server *server;
+	struct ttrpc_client *client;
+};
+
+void host_init(struct host *host);
+void host_fini(struct host *host);
+
+/* A call that is under way; its answer is here when @done. */
+struct host_call {
+	bool done;
+	struct error err; /* code ERROR_NONE: it succeeded */
+	int32_t status;   /* of a WaitProcess */
+};
+
+void host_begin(struct host *host, const char *method, const ProtobufCMessage *request,
+                struct host_call *call);
+void host_finish(struct host *host, struct host_call *call); /* runs the loop until it is done */
+/* Both; returns the error's code. */
+enum error_code host_call(struct host *host, const char *method, const ProtobufCMessage *request,
+                          struct host_call *call);
+
+/* Opens a stream that comes from @port; returns its host end. */
+int host_stream(const struct host *host, uint32_t port);
+
+/* A container that is to run `sh -c @script`, its stdout to @port (0: none). */
+enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port);
+enum error_code host_start(struct host *host, const char *id);
+enum error_code host_signal(struct host *host, const char *id, const char *exec_id, uint32_t sig);
+enum error_code host_remove(struct host *host, const char *id);
+enum error_code host_exec(struct host *host, const char *id, const char *exec_id,
+                          const char *script, const uint32_t ports[3]);
+void host_begin_wait(struct host *host, const char *id, const char *exec_id,
+                     struct host_call *call);
+int host_wait(struct host *host, const char *id, const char *exec_id); /* status, or -code */
+
+/* Reads @fd to its end, as the loop turns; the text is to be freed. */
+char *host_read_all(struct host *host, int fd);
+
+#endif

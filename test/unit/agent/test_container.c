@@ -1,0 +1,288 @@
+#include "agent/container.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "test/unit/agent/fakes.h"
+#include "test/unit/agent/host.h"
+
+static const uint32_t no_ports[3];
+
+Test(container, runs_and_tells_its_status_and_output)
+{
+	struct host host;
+	int out;
+	char *text;
+
+	host_init(&host);
+	out = host_stream(&host, 1);
+	cr_assert_eq(host_create(&host, "c1", "echo hello; exit 7", 1), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 7);
+	text = host_read_all(&host, out);
+	cr_assert_str_eq(text, "hello\n");
+	cr_assert_eq(host_wait(&host, "c1", "c1"), 7, "an init's status is kept until removal");
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(fake_cgroup.alive, 0);
+	cr_assert_eq(host_wait(&host, "c1", ""), -ERROR_INVALID_ARGUMENT);
+	host_fini(&host);
+	free(text);
+}
+
+Test(container, every_waiter_gets_the_status_of_a_signal)
+{
+	struct host host;
+	struct host_call waits[5];
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	for (int i = 0; i < 5; i++)
+		host_begin_wait(&host, "c1", "", &waits[i]);
+	cr_assert_eq(host_signal(&host, "c1", "c1", SIGTERM), ERROR_NONE);
+	for (int i = 0; i < 5; i++) {
+		host_finish(&host, &waits[i]);
+		cr_assert_eq(waits[i].status, 128 + SIGTERM);
+	}
+	cr_assert_eq(host_signal(&host, "c1", "", SIGTERM), ERROR_NOT_FOUND);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(container, the_exit_is_told_before_the_output_has_ended)
+{
+	struct host host;
+	char *text;
+	int out;
+
+	host_init(&host);
+	out = host_stream(&host, 1);
+	cr_assert_eq(host_create(&host, "c1", "(sleep 0.3; echo late) & exit 3", 1), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 3);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	text = host_read_all(&host, out);
+	cr_assert_str_eq(text, "late\n");
+	host_fini(&host);
+	free(text);
+}
+
+Test(container, what_it_leaves_behind_is_killed_without_a_pid_namespace)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exit 0", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 0);
+	cr_assert_eq(fake_cgroup.kills, 1);
+	host_fini(&host);
+}
+
+Test(container, a_missing_executable_fails_its_creation_and_leaves_nothing)
+{
+	struct host host;
+
+	host_init(&host);
+	fake_cgroup.busy = 3;
+	cr_assert_eq(host_create(&host, "c1", "nosuch", 0), ERROR_NOT_FOUND);
+	cr_assert_eq(fake_cgroup.alive, 0);
+	cr_assert_eq(host_create(&host, "c1", "exit 0", 0), ERROR_NONE, "its id is free again");
+	host_fini(&host);
+}
+
+Test(container, limits_that_cannot_be_set_fail_its_creation_and_leave_nothing)
+{
+	struct host host;
+
+	host_init(&host);
+	fake_cgroup.refuse_limits = true;
+	cr_assert_eq(host_create(&host, "c1", "exit 0", 0), ERROR_FAILED_PRECONDITION);
+	cr_assert_eq(fake_cgroup.alive, 0);
+	host_fini(&host);
+}
+
+Test(container, an_unknown_stream_fails_its_creation)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exit 0", 77), ERROR_NOT_FOUND);
+	cr_assert_eq(fake_cgroup.alive, 0);
+	host_fini(&host);
+}
+
+Test(container, is_created_and_started_once)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "../c1", "exit 0", 0), ERROR_INVALID_ARGUMENT);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_ALREADY_EXISTS);
+	cr_assert_eq(host_start(&host, "c2"), ERROR_NOT_FOUND);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_FAILED_PRECONDITION);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(container, removal_kills_and_the_waiter_is_told)
+{
+	struct host host;
+	struct host_call wait;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "trap '' TERM; sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	host_begin_wait(&host, "c1", "", &wait);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_finish(&host, &wait);
+	cr_assert_eq(wait.status, 128 + SIGKILL);
+	host_fini(&host);
+}
+
+Test(container, one_that_was_never_started_can_be_killed)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exit 0", 0), ERROR_NONE);
+	cr_assert_eq(host_signal(&host, "c1", "", SIGKILL), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 128 + SIGKILL);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_FAILED_PRECONDITION);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(exec, has_its_own_status_and_streams)
+{
+	struct host host;
+	const uint32_t ports[3] = { 11, 12, 13 };
+	char *text;
+	int fds[3];
+
+	host_init(&host);
+	for (int i = 0; i < 3; i++)
+		fds[i] = host_stream(&host, ports[i]);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "cat; echo bad >&2; exit 4", ports), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 0", no_ports), ERROR_ALREADY_EXISTS);
+	cr_assert_eq(write(fds[0], "in", 2), 2);
+	shutdown(fds[0], SHUT_WR);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 4);
+	text = host_read_all(&host, fds[1]);
+	cr_assert_str_eq(text, "in");
+	free(text);
+	text = host_read_all(&host, fds[2]);
+	cr_assert_str_eq(text, "bad\n");
+	free(text);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), -ERROR_NOT_FOUND, "it is forgotten");
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 5", no_ports), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 5);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(exec, close_stdin_ends_it_after_the_last_byte)
+{
+	Grpc__CloseStdinRequest request = GRPC__CLOSE_STDIN_REQUEST__INIT;
+	const uint32_t ports[3] = { 11, 12, 0 };
+	struct host host;
+	int in, out;
+	char *text;
+
+	host_init(&host);
+	in = host_stream(&host, 11);
+	out = host_stream(&host, 12);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "cat", ports), ERROR_NONE);
+	cr_assert_eq(write(in, "last", 4), 4);
+	request.container_id = "c1";
+	request.exec_id = "e1";
+	cr_assert_eq(host_call(&host, "CloseStdin", &request.base, NULL), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 0);
+	text = host_read_all(&host, out);
+	cr_assert_str_eq(text, "last");
+	free(text);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(exec, a_missing_executable_fails_it_and_frees_its_id)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "nosuch", no_ports), ERROR_NOT_FOUND);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 1", no_ports), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 1);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(exec, one_named_as_its_container_is_not_the_init)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "c1", "exit 9", no_ports), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "c1"), 9);
+	cr_assert_eq(host_signal(&host, "c1", "c1", SIGKILL), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 128 + SIGKILL);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(exec, fifty_at_once_each_get_their_own_status)
+{
+	struct host_call waits[50];
+	struct host host;
+	char id[8], script[16];
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, sizeof(id), "e%d", i);
+		snprintf(script, sizeof(script), "exit %d", i);
+		cr_assert_eq(host_exec(&host, "c1", id, script, no_ports), ERROR_NONE);
+		host_begin_wait(&host, "c1", id, &waits[i]);
+	}
+	for (int i = 0; i < 50; i++) {
+		host_finish(&host, &waits[i]);
+		cr_assert_eq(waits[i].status, i);
+	}
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(exec, is_refused_while_the_container_is_paused_or_stopped)
+{
+	Grpc__PauseContainerRequest pause_it = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	Grpc__ResumeContainerRequest resume = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+	struct host host;
+
+	host_init(&host);
+	pause_it.container_id = resume.container_id = "c1";
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
+	cr_assert(fake_cgroup.frozen);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 1", no_ports), ERROR_FAILED_PRECONDITION);
+	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL),
+	             ERROR_FAILED_PRECONDITION);
+	cr_assert_eq(host_call(&host, "ResumeContainer", &resume.base, NULL), ERROR_NONE);
+	cr_assert_not(fake_cgroup.frozen);
+	cr_assert_eq(host_signal(&host, "c1", "", SIGKILL), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 128 + SIGKILL);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 1", no_ports), ERROR_FAILED_PRECONDITION);
+	host_fini(&host);
+}
