@@ -1,0 +1,24 @@
+/*
+ * What the host's processor says of itself.
+ */
+#ifndef HYPERVISOR_QEMU_HOST_CPU_H
+#define HYPERVISOR_QEMU_HOST_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* It has the instructions that KVM needs: CPUID's vmx or svm. */
+bool host_cpu_virtualizes(void);
+
+/* The time stamp counter beside the clock, at one moment. */
+struct tsc_sample {
+	uint64_t ticks;
+	int64_t ns;
+};
+
+void tsc_sample(struct tsc_sample *sample);
+
+/* The counter's rate between two moments (a millisecond apart: to 0.01 %); 0: unknown. */
+unsigned int tsc_khz(const struct tsc_sample *from, const struct tsc_sample *to);
+
+#endif

@@ -1,0 +1,309 @@
+#include "hypervisor/qemu/qmp.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/json.h"
+#include "common/mem.h"
+
+#define READ_SIZE  (16 << 10)
+#define OUTPUT_MAX (1 << 20)
+
+/* A command that waits for its reply. */
+struct command {
+	TAILQ_ENTRY(command) link;
+	struct qmp *qmp;
+	json_int_t id;
+	char *name;
+	ev_timer deadline;
+	int timeout_ms;
+	qmp_done_fn *done;
+	void *ctx;
+};
+
+struct qmp {
+	struct ev_loop *loop;
+	int fd;
+	ev_io reader;
+	ev_io writer;
+	struct buf in;
+	struct buf out;
+	TAILQ_HEAD(command_list, command) commands;
+	unsigned int ncommands;
+	json_int_t last_id;
+	struct qmp_events events;
+	void *ctx;
+	bool lost;
+	bool destroyed;     /* freed once nothing on the stack holds it */
+	unsigned int holds; /* functions on the stack that go on after a callback */
+};
+
+static void hold(struct qmp *qmp)
+{
+	qmp->holds++;
+}
+
+static void release(struct qmp *qmp)
+{
+	if (--qmp->holds == 0 && qmp->destroyed)
+		free(qmp);
+}
+
+static void command_free(struct command *command)
+{
+	struct qmp *qmp = command->qmp;
+
+	TAILQ_REMOVE(&qmp->commands, command, link);
+	qmp->ncommands--;
+	ev_timer_stop(qmp->loop, &command->deadline);
+	free(command->name);
+	free(command);
+}
+
+/* The callback may destroy the qmp. */
+static void command_complete(struct command *command, const json_t *result, const struct error *err)
+{
+	qmp_done_fn *done = command->done;
+	void *ctx = command->ctx;
+
+	command_free(command);
+	done(ctx, result, err);
+}
+
+/* Ends the connection; the callbacks may destroy the qmp. */
+static void lose(struct qmp *qmp, const struct error *err)
+{
+	struct command *command;
+
+	if (qmp->lost)
+		return;
+	qmp->lost = true;
+	ev_io_stop(qmp->loop, &qmp->reader);
+	ev_io_stop(qmp->loop, &qmp->writer);
+	hold(qmp);
+	while ((command = TAILQ_FIRST(&qmp->commands)))
+		command_complete(command, NULL, err);
+	if (!qmp->destroyed)
+		qmp->events.on_lost(qmp->ctx, err);
+	release(qmp);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct command *command = watcher->data;
+	struct error err;
+
+	error_set(&err, ERROR_DEADLINE_EXCEEDED, "QEMU has not answered '%s' within %d ms",
+	          command->name, command->timeout_ms);
+	command_complete(command, NULL, &err);
+}
+
+static struct command *command_find(struct qmp *qmp, const json_t *id)
+{
+	struct command *command;
+
+	TAILQ_FOREACH(command, &qmp->commands, link)
+	if (json_is_integer(id) && json_integer_value(id) == command->id)
+		return command;
+	return NULL;
+}
+
+static void on_reply_error(struct command *command, const json_t *error)
+{
+	const char *text = json_string_value(json_object_get(error, "desc"));
+	struct error err;
+
+	error_set(&err, ERROR_UNKNOWN, "QEMU refused '%s': %s", command->name,
+	          text ? text : "it does not say why");
+	command_complete(command, NULL, &err);
+}
+
+/* Each of its branches may destroy the qmp. */
+static void on_message(struct qmp *qmp, const json_t *message)
+{
+	const char *event = json_string_value(json_object_get(message, "event"));
+	const json_t *result = json_object_get(message, "return");
+	const json_t *error = json_object_get(message, "error");
+	struct command *command = command_find(qmp, json_object_get(message, "id"));
+	struct error err;
+
+	if (event)
+		qmp->events.on_event(qmp->ctx, event, json_object_get(message, "data"));
+	else if (result && command)
+		command_complete(command, result, NULL);
+	else if (error && command)
+		on_reply_error(command, error);
+	else if (!result && !error && !json_object_get(message, "QMP")) {
+		error_set(&err, ERROR_INTERNAL, "QEMU sent what is no QMP message");
+		lose(qmp, &err);
+	}
+}
+
+/* Takes one message off the input: 1; 0 when there is none yet; < 0 when it is broken. */
+static int next_message(struct qmp *qmp, json_t **message, struct error *err)
+{
+	const char *text = buf_data(&qmp->in);
+	const char *end = qmp->in.len ? memchr(text, '\n', qmp->in.len) : NULL;
+	int r;
+
+	if (!end)
+		return 0;
+	r = json_parse("QMP", text, (size_t)(end - text), message, err);
+	buf_consume(&qmp->in, (size_t)(end - text) + 1);
+	return r < 0 ? r : 1;
+}
+
+static void handle_messages(struct qmp *qmp)
+{
+	json_t *message = NULL;
+	struct error err;
+	int r = 0;
+
+	hold(qmp);
+	while (!qmp->lost && !qmp->destroyed && (r = next_message(qmp, &message, &err)) > 0) {
+		on_message(qmp, message);
+		json_decref(message);
+	}
+	if (r < 0)
+		lose(qmp, &err);
+	release(qmp);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct qmp *qmp = watcher->data;
+	struct error err;
+	void *room = buf_reserve(&qmp->in, READ_SIZE);
+	ssize_t n = room ? recv(qmp->fd, room, READ_SIZE, MSG_DONTWAIT) : 0;
+
+	if (n > 0) {
+		buf_added(&qmp->in, (size_t)n);
+		handle_messages(qmp);
+		return;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (!room)
+		error_set(&err, ERROR_INTERNAL, "QEMU sent a QMP message longer than %d bytes",
+		          QMP_MESSAGE_MAX);
+	else if (n < 0)
+		error_errno(&err, "read from QEMU");
+	else
+		error_set(&err, ERROR_UNAVAILABLE, "QEMU has closed its QMP connection");
+	lose(qmp, &err);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct qmp *qmp = watcher->data;
+	ssize_t n = send(qmp->fd, buf_data(&qmp->out), qmp->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	/* An error is the reader's to see: what QEMU has said before its end comes first. */
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		ev_io_stop(loop, watcher);
+	if (n > 0)
+		buf_consume(&qmp->out, (size_t)n);
+	if (!qmp->out.len)
+		ev_io_stop(loop, watcher);
+}
+
+static int send_command(struct qmp *qmp, json_int_t id, const char *name, json_t *args,
+                        struct error *err)
+{
+	json_t *message =
+		json_pack("{s:s, s:o*, s:I}", "execute", name, "arguments", args, "id", id);
+	autofree char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+	json_decref(message);
+	if (!text)
+		return error_set(err, ERROR_INTERNAL, "QMP '%s': its arguments are no JSON", name);
+	if (buf_printf(&qmp->out, "%s\n", text) < 0)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "QEMU does not read its commands");
+	ev_io_start(qmp->loop, &qmp->writer);
+	return 0;
+}
+
+int qmp_execute(struct qmp *qmp, const char *name, json_t *args, int timeout_ms, qmp_done_fn *done,
+                void *ctx, struct error *err)
+{
+	struct command *command;
+	int r;
+
+	if (qmp->lost || qmp->ncommands == QMP_PENDING_MAX) {
+		json_decref(args);
+		return qmp->lost ? error_set(err, ERROR_UNAVAILABLE, "QEMU has gone")
+		                 : error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		                             "%d commands wait for QEMU already", QMP_PENDING_MAX);
+	}
+	r = send_command(qmp, qmp->last_id + 1, name, args, err);
+	if (r < 0)
+		return r;
+	command = mem_new(struct command);
+	command->qmp = qmp;
+	command->id = ++qmp->last_id;
+	command->name = mem_strdup(name);
+	command->timeout_ms = timeout_ms;
+	command->done = done;
+	command->ctx = ctx;
+	ev_timer_init(&command->deadline, on_deadline, timeout_ms / 1e3, 0);
+	command->deadline.data = command;
+	ev_timer_start(qmp->loop, &command->deadline);
+	TAILQ_INSERT_TAIL(&qmp->commands, command, link);
+	qmp->ncommands++;
+	return 0;
+}
+
+static void on_handshake(void *ctx, const json_t *result, const struct error *err)
+{
+	struct qmp *qmp = ctx;
+
+	if (err)
+		lose(qmp, err);
+	else
+		qmp->events.on_ready(qmp->ctx);
+}
+
+struct qmp *qmp_create(struct ev_loop *loop, int fd, int handshake_timeout_ms,
+                       const struct qmp_events *events, void *ctx)
+{
+	struct qmp *qmp = mem_new(struct qmp);
+
+	qmp->loop = loop;
+	qmp->fd = fd;
+	qmp->in.max = QMP_MESSAGE_MAX;
+	qmp->out.max = OUTPUT_MAX;
+	qmp->events = *events;
+	qmp->ctx = ctx;
+	TAILQ_INIT(&qmp->commands);
+	ev_io_init(&qmp->reader, on_readable, fd, EV_READ);
+	ev_io_init(&qmp->writer, on_writable, fd, EV_WRITE);
+	qmp->reader.data = qmp->writer.data = qmp;
+	ev_io_start(loop, &qmp->reader);
+	/* Nothing is in its way yet: this cannot fail. */
+	qmp_execute(qmp, "qmp_capabilities", NULL, handshake_timeout_ms, on_handshake, qmp, NULL);
+	return qmp;
+}
+
+void qmp_destroy(struct qmp *qmp)
+{
+	struct command *command;
+
+	if (!qmp)
+		return;
+	while ((command = TAILQ_FIRST(&qmp->commands)))
+		command_free(command);
+	ev_io_stop(qmp->loop, &qmp->reader);
+	ev_io_stop(qmp->loop, &qmp->writer);
+	buf_fini(&qmp->in);
+	buf_fini(&qmp->out);
+	close(qmp->fd);
+	hold(qmp);
+	qmp->destroyed = true;
+	release(qmp);
+}

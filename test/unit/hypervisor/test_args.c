@@ -1,0 +1,137 @@
+#include "hypervisor/qemu/args.h"
+
+#include <criterion/criterion.h>
+
+#include "common/mem.h"
+
+static const struct qemu_args usual = {
+	.vmm_path = "/usr/bin/qemu-system-x86_64",
+	.memory_mib = 2048,
+	.memory_max_mib = 2048,
+	.vcpus = 1,
+	.vcpus_max = 1,
+	.tsc_khz = 2600186,
+	.memory_fd = 10,
+	.kernel_fd = 11,
+	.initramfs_fd = 12,
+	.qmp_fd = 13,
+	.share_fd = 14,
+	.vsock_fd = 15,
+};
+
+/* The value after the @nth (from 0) @option, or NULL. */
+static const char *value_of(char **argv, const char *option, int nth)
+{
+	for (char **arg = argv; *arg; arg++)
+		if (!strcmp(*arg, option) && nth-- == 0)
+			return arg[1];
+	return NULL;
+}
+
+Test(args, are_exactly_these_under_tcg)
+{
+	static const char *const expected[] = {
+		"/usr/bin/qemu-system-x86_64",
+		"-nodefaults",
+		"-no-user-config",
+		"-no-reboot",
+		"-display",
+		"none",
+		"-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+		"-machine",
+		"q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
+		"memory-backend=memory",
+		"-accel",
+		"tcg",
+		"-cpu",
+		"max",
+		"-smp",
+		"1",
+		"-m",
+		"2048M",
+		"-object",
+		"memory-backend-file,id=memory,size=2048M,share=on,mem-path=/proc/self/fd/10",
+		"-bios",
+		"qboot.rom",
+		"-chardev",
+		"socket,id=qmp,fd=13,server=off",
+		"-mon",
+		"chardev=qmp,mode=control",
+		"-chardev",
+		"stdio,id=console,signal=off",
+		"-serial",
+		"chardev:console",
+		"-chardev",
+		"socket,id=share,fd=14",
+		"-device",
+		"vhost-user-fs-pci,chardev=share,tag=kataShared",
+		"-chardev",
+		"socket,id=vsock,fd=15",
+		"-device",
+		"vhost-user-vsock-pci,chardev=vsock",
+		"-kernel",
+		"/proc/self/fd/11",
+		"-initrd",
+		"/proc/self/fd/12",
+		"-append",
+		"console=ttyS0 quiet panic=-1 noreplace-smp no_timer_check tsc_early_khz=2600186 "
+		"nolapic_timer",
+	};
+	size_t n = sizeof(expected) / sizeof(expected[0]);
+	autofree char **argv = qemu_args_build(&usual);
+
+	for (size_t i = 0; i < n; i++)
+		cr_assert_str_eq(argv[i], expected[i], "argument %zu is '%s', not '%s'", i, argv[i],
+		                 expected[i]);
+	cr_assert_null(argv[n]);
+}
+
+Test(args, under_kvm_pass_the_cpu_through_and_no_advice_to_translated_code)
+{
+	struct qemu_args args = usual;
+	autofree char **argv = NULL;
+
+	args.kvm = true;
+	argv = qemu_args_build(&args);
+	cr_assert_str_eq(value_of(argv, "-accel", 0), "kvm");
+	cr_assert_str_eq(value_of(argv, "-cpu", 0), "host");
+	cr_assert_str_eq(value_of(argv, "-append", 0), "console=ttyS0 quiet panic=-1");
+}
+
+Test(args, leave_room_to_grow)
+{
+	struct qemu_args args = usual;
+	autofree char **argv = NULL;
+
+	args.memory_mib = 256;
+	args.vcpus_max = 4;
+	argv = qemu_args_build(&args);
+	cr_assert_str_eq(value_of(argv, "-smp", 0), "1,maxcpus=4");
+	cr_assert_str_eq(value_of(argv, "-m", 0), "256M,slots=8,maxmem=2048M");
+	cr_assert_null(strstr(value_of(argv, "-append", 0), "nolapic_timer"));
+}
+
+Test(args, keep_the_timer_of_a_guest_with_several_cpus)
+{
+	struct qemu_args args = usual;
+	autofree char **argv = NULL;
+
+	args.vcpus = args.vcpus_max = 2;
+	argv = qemu_args_build(&args);
+	cr_assert_str_eq(value_of(argv, "-smp", 0), "2");
+	cr_assert_null(strstr(value_of(argv, "-append", 0), "nolapic_timer"));
+}
+
+Test(args, append_the_users_kernel_parameters_last)
+{
+	struct qemu_args args = usual;
+	autofree char **argv = NULL;
+
+	args.tsc_khz = 0;
+	args.kernel_params = "agent.log=debug x=\"a b\"";
+	argv = qemu_args_build(&args);
+	cr_assert_str_eq(value_of(argv, "-append", 0),
+	                 "console=ttyS0 quiet panic=-1 noreplace-smp no_timer_check nolapic_timer "
+	                 "agent.log=debug x=\"a b\"");
+}
