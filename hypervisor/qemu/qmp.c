@@ -192,7 +192,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	if (!room)
 		error_set(&err, ERROR_INTERNAL, "QEMU sent a QMP message longer than %d bytes",
 		          QMP_MESSAGE_MAX);
-	else if (n < 0)
+	else if (n < 0 && errno != ECONNRESET) /* reset: it has gone with our bytes unread */
 		error_errno(&err, "read from QEMU");
 	else
 		error_set(&err, ERROR_UNAVAILABLE, "QEMU has closed its QMP connection");

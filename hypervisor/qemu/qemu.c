@@ -1,0 +1,335 @@
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/proc.h"
+#include "hypervisor/console.h"
+#include "hypervisor/qemu/accel.h"
+#include "hypervisor/qemu/args.h"
+#include "hypervisor/qemu/host_cpu.h"
+#include "hypervisor/qemu/qmp.h"
+#include "hypervisor/vmm.h"
+
+#define HANDSHAKE_TIMEOUT_MS 10000
+#define TAIL_BYTES           400
+#define REASON_BYTES         32
+#define PANIC_MARK           "Kernel panic - not syncing: "
+
+/*
+ * A QEMU process. What it is told goes over QMP; that it has ended is seen by its pidfd, and why in
+ * the reason of its last SHUTDOWN event, on its console, or in its exit status.
+ */
+struct qemu {
+	struct ev_loop *loop;
+	const struct vm_config *config;
+	struct vmm_events events;
+	void *ctx;
+	struct proc *proc; /* NULL: not started, or killed */
+	pid_t pid;
+	struct qmp *qmp;
+	struct console *console;
+	bool kvm;
+	int kernel_fd;
+	int initramfs_fd;
+	struct tsc_sample created; /* the counter at creation, to compare with at start */
+	ev_timer kill_timer;       /* since stop() */
+	char reason[REASON_BYTES]; /* of the SHUTDOWN event; "" before */
+	struct error fault;        /* of QMP: why QEMU was killed */
+	bool running;
+};
+
+/* The files that QEMU opens again under its own uid, by /proc/self/fd. */
+static int open_image(const char *what, const char *path, uid_t uid, struct error *err)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, "open the guest's %s '%s'", what, path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "the guest's %s '%s' is not a regular file", what, path);
+	if (uid && st.st_uid != uid && !(st.st_mode & S_IROTH))
+		return error_set(err, ERROR_PERMISSION_DENIED,
+		                 "the guest's %s '%s' must be readable for all: QEMU has a user id "
+		                 "of its own",
+		                 what, path);
+	return take_fd(&fd);
+}
+
+static void on_running(void *ctx)
+{
+	struct qemu *qemu = ctx;
+
+	qemu->running = true;
+	qemu->events.on_running(qemu->ctx);
+}
+
+static void on_event(void *ctx, const char *name, const json_t *data)
+{
+	struct qemu *qemu = ctx;
+	const char *reason = json_string_value(json_object_get(data, "reason"));
+
+	log_debug("qemu event name=\"%.64s\"", name);
+	if (!strcmp(name, "SHUTDOWN") && reason)
+		snprintf(qemu->reason, sizeof(qemu->reason), "%s", reason);
+}
+
+/* It does not answer, or answers nonsense: it is killed, unless it is just going by itself. */
+static void on_qmp_lost(void *ctx, const struct error *err)
+{
+	struct qemu *qemu = ctx;
+
+	qmp_destroy(take_ptr(&qemu->qmp));
+	if (err->code == ERROR_UNAVAILABLE)
+		return;
+	error_copy(&qemu->fault, err);
+	proc_kill(qemu->proc, SIGKILL);
+}
+
+static const struct qmp_events qmp_events = {
+	.on_ready = on_running,
+	.on_event = on_event,
+	.on_lost = on_qmp_lost,
+};
+
+/* The text after the mark of a kernel panic in @tail, or NULL. */
+static const char *find_panic(char *tail)
+{
+	char *mark = strstr(tail, PANIC_MARK);
+	char *end;
+
+	if (!mark)
+		return NULL;
+	mark += strlen(PANIC_MARK);
+	end = strstr(mark, " | ");
+	if (end)
+		*end = '\0';
+	return mark;
+}
+
+static void explain_end(struct qemu *qemu, int status, struct error *err)
+{
+	char console[CONSOLE_KEPT];
+	char how[100];
+	const char *panic;
+
+	console_tail(qemu->console, console, sizeof(console));
+	panic = find_panic(console);
+	proc_describe(status, how, sizeof(how));
+	if (qemu->fault.code)
+		error_copy(err, &qemu->fault);
+	else if (panic)
+		error_set(err, ERROR_UNAVAILABLE, "the guest's kernel panicked: %s", panic);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		error_set(err, ERROR_UNAVAILABLE, "the guest has ended%s%s",
+		          *qemu->reason ? " by itself: " : "", qemu->reason);
+	else if (WIFEXITED(status)) {
+		console_tail(qemu->console, console, TAIL_BYTES);
+		error_set(err, ERROR_UNAVAILABLE, "QEMU %s: %s", how, console);
+	} else
+		error_set(err, ERROR_UNAVAILABLE, "QEMU %s", how);
+}
+
+/* Its last act is on_ended, which may free the qemu. */
+static void on_process_exit(void *ctx, int status)
+{
+	struct qemu *qemu = ctx;
+	struct error err;
+
+	console_drain(qemu->console);
+	ev_timer_stop(qemu->loop, &qemu->kill_timer);
+	explain_end(qemu, status, &err);
+	qemu->events.on_ended(qemu->ctx, status, &err);
+}
+
+static void on_kill_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct qemu *qemu = watcher->data;
+
+	log_warn("QEMU did not quit in time: killed pid=%d", proc_pid(qemu->proc));
+	proc_kill(qemu->proc, SIGKILL);
+}
+
+static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd, struct error *err)
+{
+	autofree char **argv = qemu_args_build(args);
+	const struct proc_fd fds[] = {
+		{ .fd = output_fd, .as = 1 },           { .fd = output_fd, .as = 2 },
+		{ .fd = args->memory_fd, .as = -1 },    { .fd = args->kernel_fd, .as = -1 },
+		{ .fd = args->initramfs_fd, .as = -1 }, { .fd = args->qmp_fd, .as = -1 },
+		{ .fd = args->share_fd, .as = -1 },     { .fd = args->vsock_fd, .as = -1 },
+	};
+	const struct proc_spec spec = {
+		.argv = (const char *const *)argv,
+		.fds = fds,
+		.nfds = sizeof(fds) / sizeof(fds[0]),
+		.uid = qemu->config->uid,
+		.gid = qemu->config->gid,
+		.no_new_privs = true,
+	};
+
+	return proc_spawn(qemu->loop, &spec, on_process_exit, qemu, &qemu->proc, err);
+}
+
+static unsigned int measured_tsc_khz(const struct qemu *qemu)
+{
+	struct tsc_sample now;
+
+	tsc_sample(&now);
+	return tsc_khz(&qemu->created, &now);
+}
+
+static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *err)
+{
+	struct qemu *qemu = vmm;
+	const struct vm_config *config = qemu->config;
+	autoclose int output_fd = -1;
+	autoclose int qmp_fd = -1;
+	struct qemu_args args;
+	int ends[2];
+	int r;
+
+	r = console_create(qemu->loop, "console", &qemu->console, &output_fd, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_errno(err, "make a socket for QMP");
+	qmp_fd = ends[1];
+	qemu->qmp = qmp_create(qemu->loop, ends[0], HANDSHAKE_TIMEOUT_MS, &qmp_events, qemu);
+	args = (struct qemu_args){
+		.vmm_path = config->vmm_path,
+		.kvm = qemu->kvm,
+		.memory_mib = config->memory_mib,
+		.memory_max_mib = config->memory_max_mib,
+		.vcpus = config->vcpus,
+		.vcpus_max = config->vcpus_max,
+		.tsc_khz = measured_tsc_khz(qemu),
+		.kernel_params = config->kernel_params,
+		.memory_fd = inputs->memory_fd,
+		.kernel_fd = qemu->kernel_fd,
+		.initramfs_fd = qemu->initramfs_fd,
+		.qmp_fd = qmp_fd,
+		.share_fd = inputs->share_fd,
+		.vsock_fd = inputs->vsock_fd,
+	};
+	r = spawn(qemu, &args, output_fd, err);
+	if (r < 0)
+		return error_wrap(err, "start QEMU");
+	qemu->pid = proc_pid(qemu->proc);
+	close(take_fd(&qemu->kernel_fd));
+	close(take_fd(&qemu->initramfs_fd));
+	return 0;
+}
+
+static void on_quit_reply(void *ctx, const json_t *result, const struct error *err)
+{
+	if (err)
+		log_debug("qmp quit error=\"%s\"", err->text);
+}
+
+static void qemu_stop(void *vmm, int timeout_ms)
+{
+	struct qemu *qemu = vmm;
+	bool asked =
+		qemu->running && qemu->qmp &&
+		qmp_execute(qemu->qmp, "quit", NULL, timeout_ms, on_quit_reply, NULL, NULL) == 0;
+
+	if (!asked) {
+		proc_kill(qemu->proc, SIGKILL);
+		return;
+	}
+	ev_timer_set(&qemu->kill_timer, timeout_ms / 1e3, 0);
+	ev_timer_start(qemu->loop, &qemu->kill_timer);
+}
+
+static void qemu_kill(void *vmm)
+{
+	struct qemu *qemu = vmm;
+
+	ev_timer_stop(qemu->loop, &qemu->kill_timer);
+	proc_destroy(take_ptr(&qemu->proc));
+	qmp_destroy(take_ptr(&qemu->qmp));
+	if (qemu->console)
+		console_drain(qemu->console);
+}
+
+static void qemu_destroy(void *vmm)
+{
+	struct qemu *qemu = vmm;
+
+	if (!qemu)
+		return;
+	qemu_kill(qemu);
+	console_destroy(qemu->console);
+	cleanup_close(&qemu->kernel_fd);
+	cleanup_close(&qemu->initramfs_fd);
+	free(qemu);
+}
+
+static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
+                       const struct vmm_events *events, void *ctx, void **out, struct error *err)
+{
+	struct qemu *qemu = mem_new(struct qemu);
+	struct accel_host host;
+	int r;
+
+	tsc_sample(&qemu->created);
+	qemu->loop = loop;
+	qemu->config = config;
+	qemu->events = *events;
+	qemu->ctx = ctx;
+	qemu->initramfs_fd = -1;
+	ev_timer_init(&qemu->kill_timer, on_kill_timer, 0, 0);
+	qemu->kill_timer.data = qemu;
+	r = qemu->kernel_fd = open_image("kernel", config->kernel, config->uid, err);
+	if (r >= 0)
+		r = qemu->initramfs_fd =
+			open_image("initramfs", config->initramfs, config->uid, err);
+	if (r >= 0) {
+		accel_probe(&host);
+		r = accel_choose(config->accel, &host, &qemu->kvm, err);
+	}
+	if (r < 0) {
+		qemu_destroy(qemu);
+		return r;
+	}
+	*out = qemu;
+	return 0;
+}
+
+static pid_t qemu_pid(const void *vmm)
+{
+	const struct qemu *qemu = vmm;
+
+	return qemu->pid;
+}
+
+static void qemu_console_tail(const void *vmm, char *text, size_t size)
+{
+	const struct qemu *qemu = vmm;
+
+	console_tail(qemu->console, text, size);
+}
+
+const struct vmm vmm_qemu = {
+	.name = "qemu",
+	.caps = { .fs_share = true },
+	.create = qemu_create,
+	.start = qemu_start,
+	.stop = qemu_stop,
+	.kill = qemu_kill,
+	.destroy = qemu_destroy,
+	.pid = qemu_pid,
+	.console_tail = qemu_console_tail,
+};

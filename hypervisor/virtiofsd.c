@@ -1,0 +1,156 @@
+#include "hypervisor/virtiofsd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/mem.h"
+#include "common/proc.h"
+#include "hypervisor/console.h"
+
+#define ARG_MAX_BYTES 4200 /* a path and its option */
+#define TAIL_BYTES    400
+
+struct virtiofsd {
+	struct console *console;
+	struct proc *proc;
+	virtiofsd_lost_fn *on_lost;
+	void *ctx;
+};
+
+/*
+ * The daemon's options. With announce_submounts two files of two mounts do not look like one to the
+ * guest (same device, same inode); cache=auto keeps shared writable mappings working.
+ */
+static const char *const options[] = {
+	"-o", "xattr", "-o", "cache=auto", "-o", "sandbox=namespace", "-o", "announce_submounts",
+};
+
+#define NOPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* A path as the value of -o, where a comma ends the value (fuse_opt.h). */
+static int print_source(struct buf *text, const char *path)
+{
+	int r = buf_printf(text, "source=");
+
+	for (; *path && r == 0; path++)
+		r = buf_printf(text, "%s%c", strchr(",\\", *path) ? "\\" : "", *path);
+	return r < 0 ? r : buf_append(text, "", 1);
+}
+
+static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
+                 const struct virtiofsd_config *config, int listen_fd, int stderr_fd,
+                 proc_exit_fn *on_exit, struct error *err)
+{
+	struct buf source = BUF_INIT(ARG_MAX_BYTES);
+	const char *argv[NOPTIONS + 5];
+	const struct proc_fd fds[] = {
+		{ .fd = listen_fd, .as = -1 },
+		{ .fd = stderr_fd, .as = 1 },
+		{ .fd = stderr_fd, .as = 2 },
+	};
+	const struct proc_spec spec = { .argv = argv, .fds = fds, .nfds = 3 };
+	char fd_option[32];
+	size_t n = 0;
+	int r;
+
+	if (print_source(&source, config->share_dir) < 0) {
+		buf_fini(&source);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "share a directory with a path of %zu bytes",
+		                 strlen(config->share_dir));
+	}
+	snprintf(fd_option, sizeof(fd_option), "--fd=%d", listen_fd);
+	argv[n++] = config->path;
+	argv[n++] = fd_option;
+	argv[n++] = "-o";
+	argv[n++] = buf_data(&source);
+	memcpy(&argv[n], options, sizeof(options));
+	argv[n + NOPTIONS] = NULL;
+	r = proc_spawn(loop, &spec, on_exit, virtiofsd, &virtiofsd->proc, err);
+	buf_fini(&source);
+	return r;
+}
+
+/*
+ * A listening socket and its first client, before anybody listens: a client that is connected
+ * before the daemon runs need not wait for it. The name is gone before the daemon could tell it.
+ */
+static int make_sockets(const char *run_dir, int *listen_fd, int *client_fd, struct error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t room = sizeof(address.sun_path);
+	autoclose int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	autoclose int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = 0;
+
+	if (server < 0 || client < 0)
+		return error_errno(err, "make a socket");
+	if ((size_t)snprintf(address.sun_path, room, "%s/virtiofsd.sock", run_dir) >= room)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "the path '%s' is too long for a socket", run_dir);
+	unlink(address.sun_path);
+	if (bind(server, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_errno(err, "bind a socket in '%s'", run_dir);
+	if (listen(server, 1) < 0 ||
+	    connect(client, (struct sockaddr *)&address, sizeof(address)) < 0)
+		r = error_errno(err, "connect '%s'", address.sun_path);
+	unlink(address.sun_path);
+	if (r < 0)
+		return r;
+	*listen_fd = take_fd(&server);
+	*client_fd = take_fd(&client);
+	return 0;
+}
+
+static void on_exit_of_daemon(void *ctx, int status)
+{
+	struct virtiofsd *virtiofsd = ctx;
+	char how[100];
+	char tail[TAIL_BYTES];
+	struct error err;
+
+	console_drain(virtiofsd->console);
+	console_tail(virtiofsd->console, tail, sizeof(tail));
+	proc_describe(status, how, sizeof(how));
+	error_set(&err, ERROR_UNAVAILABLE, "virtiofsd %s%s%s", how, *tail ? ": " : "", tail);
+	virtiofsd->on_lost(virtiofsd->ctx, status, &err);
+}
+
+int virtiofsd_start(struct ev_loop *loop, const struct virtiofsd_config *config,
+                    virtiofsd_lost_fn *on_lost, void *ctx, struct virtiofsd **out, int *vmm_fd,
+                    struct error *err)
+{
+	autodestroy(virtiofsd) struct virtiofsd *virtiofsd = mem_new(struct virtiofsd);
+	autoclose int listen_fd = -1;
+	autoclose int client_fd = -1;
+	autoclose int stderr_fd = -1;
+	int r;
+
+	virtiofsd->on_lost = on_lost;
+	virtiofsd->ctx = ctx;
+	r = make_sockets(config->run_dir, &listen_fd, &client_fd, err);
+	if (r == 0)
+		r = console_create(loop, "virtiofsd", &virtiofsd->console, &stderr_fd, err);
+	if (r == 0)
+		r = spawn(virtiofsd, loop, config, listen_fd, stderr_fd, on_exit_of_daemon, err);
+	if (r < 0)
+		return error_wrap(err, "start virtiofsd");
+	*vmm_fd = take_fd(&client_fd);
+	*out = take_ptr(&virtiofsd);
+	return 0;
+}
+
+void virtiofsd_destroy(struct virtiofsd *virtiofsd)
+{
+	if (!virtiofsd)
+		return;
+	proc_destroy(virtiofsd->proc);
+	console_destroy(virtiofsd->console);
+	free(virtiofsd);
+}
