@@ -1,0 +1,517 @@
+#include "hypervisor/vsock/flow.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "hypervisor/vsock/device.h"
+#include "hypervisor/vsock/line.h"
+#include "hypervisor/vsock/packet.h"
+
+#define ENDPOINT_EVENTS (EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+#define CONTROL_EVENTS  (EPOLLIN | EPOLLRDHUP)
+
+static struct flow *flow_new(struct device *device, bool from_guest)
+{
+	struct flow *flow = mem_new(struct flow);
+
+	*flow = (struct flow){
+		.device = device,
+		.from_guest = from_guest,
+		.control = -1,
+		.control_source.fd = -1,
+		.endpoint_source.fd = -1,
+	};
+	endpoint_init(&flow->endpoint, 0);
+	*(from_guest ? &device->guest_flows : &device->host_flows) += 1;
+	return flow;
+}
+
+/* Begins the guest's side. */
+static void flow_enter(struct flow *flow, uint32_t host_port, uint32_t guest_port)
+{
+	struct device *device = flow->device;
+	bool wide = device->host_flows + device->guest_flows <= FLOWS_WIDE;
+	uint32_t window = wide ? FLOW_WINDOW : FLOW_WINDOW_SMALL;
+
+	connection_init(&flow->connection, host_port, guest_port, window);
+	flow->endpoint.kept.max = window;
+	device_enter(device, flow);
+}
+
+static bool flow_in_table(const struct flow *flow)
+{
+	return flow->state == FLOW_CONNECTING || flow->state == FLOW_OPEN;
+}
+
+static void flow_set_state(struct flow *flow, enum flow_state state)
+{
+	assert(state > flow->state);
+	if (flow_in_table(flow) && state > FLOW_OPEN) {
+		LIST_REMOVE(flow, in_table);
+		device_unwake(flow);
+	}
+	flow->state = state;
+}
+
+static void flow_farewell(struct flow *flow, enum virtio_vsock_op op)
+{
+	const struct farewell farewell = {
+		.host_port = flow->connection.host_port,
+		.guest_port = flow->connection.guest_port,
+		.flags = op == VIRTIO_VSOCK_OP_SHUTDOWN ? CONNECTION_SHUT_BOTH : 0,
+		.op = op,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+	};
+
+	if (flow_in_table(flow) && !(flow->connection.due & (1U << VIRTIO_VSOCK_OP_REQUEST)))
+		device_farewell(flow->device, &farewell);
+}
+
+static int flow_say(struct flow *flow, const char *word, uint64_t number, const char *rest)
+{
+	char line[LINE_MAX_SIZE];
+
+	snprintf(line, sizeof(line), "%s %" PRIu64 "%s%s\n", word, number, rest ? " " : "",
+	         rest ? rest : "");
+	return line_send(flow->control, line, -1);
+}
+
+static void close_endpoint(struct flow *flow)
+{
+	source_remove(&flow->endpoint_source, flow->device->epoll);
+	endpoint_fini(&flow->endpoint);
+}
+
+/* The last act: closes all, then says how it went, so that who hears it finds all closed. */
+static void flow_end(struct flow *flow)
+{
+	struct device *device = flow->device;
+
+	if (flow->state == FLOW_ENDED)
+		return;
+	close_endpoint(flow);
+	if (flow->control >= 0 && flow->kind != FLOW_SOCKET)
+		flow_say(flow, flow->failure ? LINE_FAILED : LINE_DONE, flow->endpoint.moved,
+		         flow->failure);
+	source_remove(&flow->control_source, device->epoll);
+	if (flow->control >= 0)
+		close(flow->control);
+	flow->control = -1;
+	flow_set_state(flow, FLOW_ENDED);
+	*(flow->from_guest ? &device->guest_flows : &device->host_flows) -= 1;
+	TAILQ_INSERT_TAIL(&device->ended, flow, in_list);
+}
+
+/* The host's side is lost or refuses: the guest is told, and what it has sent is dropped. */
+static void flow_fail(struct flow *flow, const char *why)
+{
+	flow->failure = why;
+	flow_farewell(flow, VIRTIO_VSOCK_OP_RST);
+	flow_end(flow);
+}
+
+/* The guest's side has ended; @why is NULL when it did so properly. */
+static void flow_drain(struct flow *flow, const char *why)
+{
+	flow->failure = why;
+	flow_set_state(flow, FLOW_DRAINING);
+	if (flow->kind == FLOW_READ || !flow->endpoint.kept.len)
+		flow_end(flow);
+}
+
+void flow_abandon(struct flow *flow, const char *why)
+{
+	flow_drain(flow, why);
+}
+
+/* The host's side sends and takes no more: the guest may read to the end what it has been sent. */
+static void flow_hang_up(struct flow *flow)
+{
+	flow_farewell(flow, VIRTIO_VSOCK_OP_SHUTDOWN);
+	flow_end(flow);
+}
+
+/* Ends a flow both of whose directions have. */
+static void flow_check_shut(struct flow *flow)
+{
+	if (!(flow->connection.guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) || flow->endpoint.kept.len)
+		return;
+	if (flow->connection.host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND)
+		flow_hang_up(flow);
+	else
+		shutdown(flow->endpoint.fd, SHUT_WR);
+}
+
+/* @n bytes of the guest's are in the descriptor, or it is broken. */
+static void flow_written(struct flow *flow, ssize_t n)
+{
+	if (n < 0) {
+		flow_fail(flow, strerrordesc_np((int)-n));
+		return;
+	}
+	if (flow->state == FLOW_DRAINING) {
+		if (!flow->endpoint.kept.len)
+			flow_end(flow);
+		return;
+	}
+	connection_forward(&flow->connection, n);
+	if (flow->connection.due)
+		device_wake(flow);
+	flow_check_shut(flow);
+}
+
+static void on_endpoint(struct source *source, uint32_t events)
+{
+	struct flow *flow = source_owner(source, struct flow, endpoint_source);
+
+	endpoint_event(&flow->endpoint, events);
+	if (flow->endpoint.kept.len && flow->endpoint.writable)
+		flow_written(flow, endpoint_flush(&flow->endpoint));
+	if (flow_readable(flow))
+		device_wake(flow);
+	else if (flow->state == FLOW_OPEN && flow->endpoint.hung_up &&
+	         (flow->connection.host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND))
+		flow_hang_up(flow);
+}
+
+/* @fd, taken over, becomes the host's end. */
+static int flow_attach(struct flow *flow, int fd)
+{
+	uint32_t events = ENDPOINT_EVENTS;
+	int flags = fcntl(fd, F_GETFL);
+	int r;
+
+	if (flow->kind != FLOW_SOCKET)
+		events &= flow->kind == FLOW_READ ? ~EPOLLOUT : ~(EPOLLIN | EPOLLRDHUP);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		r = -errno;
+	else
+		r = source_add(&flow->endpoint_source, flow->device->epoll, fd, events,
+		               on_endpoint);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	endpoint_open(&flow->endpoint, fd);
+	return 0;
+}
+
+static void flow_open(struct flow *flow)
+{
+	int r;
+
+	flow_set_state(flow, FLOW_OPEN);
+	r = flow_say(flow, LINE_OK, flow->connection.host_port, NULL);
+	if (flow->kind == FLOW_SOCKET && r == 0) {
+		source_remove(&flow->control_source, flow->device->epoll);
+		r = flow_attach(flow, take_fd(&flow->control));
+	}
+	if (r < 0)
+		flow_fail(flow, "the process that asked for the stream has gone");
+	else if (flow_readable(flow))
+		device_wake(flow);
+}
+
+/* "CONNECT <port>[ READ| WRITE[ LATER]]"; false when it is something else. */
+static bool parse_connect(char *line, uint32_t *port, enum flow_kind *kind, bool *later)
+{
+	const char *word = strsep(&line, " ");
+	const char *number = strsep(&line, " ");
+	const char *direction = strsep(&line, " ");
+	const char *when = strsep(&line, " ");
+	unsigned long value;
+	char *end;
+
+	if (strcmp(word, LINE_CONNECT) != 0 || !number || *number < '0' || *number > '9' || line)
+		return false;
+	errno = 0;
+	value = strtoul(number, &end, 10);
+	if (errno || *end || value > UINT32_MAX || (when && strcmp(when, LINE_LATER) != 0))
+		return false;
+	if (direction && strcmp(direction, LINE_READ) != 0 && strcmp(direction, LINE_WRITE) != 0)
+		return false;
+	*port = value;
+	*later = when;
+	*kind = !direction ? FLOW_SOCKET : *direction == *LINE_READ ? FLOW_READ : FLOW_WRITE;
+	return true;
+}
+
+static void on_control(struct source *source, uint32_t events);
+
+static int watch_control(struct flow *flow, uint32_t events)
+{
+	source_remove(&flow->control_source, flow->device->epoll);
+	return source_add(&flow->control_source, flow->device->epoll, flow->control, events,
+	                  on_control);
+}
+
+/* The first line of a process; @passed is taken over. */
+static void flow_greeted(struct flow *flow, char *line, int passed)
+{
+	uint32_t port;
+	bool later;
+	int r = 0;
+
+	if (!parse_connect(line, &port, &flow->kind, &later) ||
+	    (passed >= 0) != (flow->kind != FLOW_SOCKET && !later)) {
+		if (passed >= 0)
+			close(passed);
+		flow_fail(flow, "not a CONNECT line, or its descriptor is missing");
+		return;
+	}
+	if (passed >= 0)
+		r = flow_attach(flow, passed);
+	else if (flow->kind == FLOW_SOCKET)
+		r = watch_control(flow, 0); /* what it sends from now on belongs to the stream */
+	if (r < 0 || flow->device->vmm_gone) {
+		flow_fail(flow, r < 0 ? strerrordesc_np(-r) : "the virtual machine has gone");
+		return;
+	}
+	flow_set_state(flow, FLOW_CONNECTING);
+	flow_enter(flow, device_new_port(flow->device, port), port);
+	connection_owe(&flow->connection, VIRTIO_VSOCK_OP_REQUEST);
+	device_wake(flow);
+}
+
+/* A later line of a process that has handed its descriptor over, or will; @passed is taken over. */
+static void flow_told(struct flow *flow, const char *line, int passed)
+{
+	int r;
+
+	if (passed >= 0 && !strcmp(line, LINE_ATTACH) && flow->endpoint.fd < 0) {
+		r = flow_attach(flow, passed);
+		if (r < 0) {
+			flow_fail(flow, strerrordesc_np(-r));
+			return;
+		}
+		flow_written(flow, endpoint_flush(&flow->endpoint));
+		if (flow_readable(flow))
+			device_wake(flow);
+		return;
+	}
+	if (passed >= 0)
+		close(passed);
+	if (strcmp(line, LINE_MOVED) != 0)
+		flow_fail(flow, "not a line of the device's protocol");
+	else if (flow_say(flow, LINE_MOVED, flow->endpoint.moved, NULL) < 0)
+		flow_fail(flow, "the process does not read the answers");
+}
+
+static void on_control(struct source *source, uint32_t events)
+{
+	struct flow *flow = source_owner(source, struct flow, control_source);
+	char line[LINE_MAX_SIZE];
+	int passed, r;
+
+	if (flow->state == FLOW_CONNECTING && flow->kind == FLOW_SOCKET)
+		r = 0; /* only its end is watched */
+	else
+		r = line_receive(flow->control, line, &passed);
+	if (r == -EAGAIN && !(events & EPOLLRDHUP))
+		return;
+	if (r <= 0)
+		flow_fail(flow, "the process that asked for the stream has gone");
+	else if (flow->state == FLOW_GREETING)
+		flow_greeted(flow, line, passed);
+	else
+		flow_told(flow, line, passed);
+}
+
+void flow_accept(struct device *device, int fd)
+{
+	struct flow *flow;
+
+	if (device->host_flows == FLOWS_HOST_MAX) {
+		close(fd);
+		return;
+	}
+	flow = flow_new(device, false);
+	flow->control = fd;
+	if (watch_control(flow, CONTROL_EVENTS) < 0)
+		flow_end(flow);
+}
+
+/* A socket connected to who listens on @port of the host, or -errno. */
+static int connect_host(uint32_t port)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), LINE_SOCKET "_%" PRIu32, port);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	close(fd);
+	return -ECONNREFUSED;
+}
+
+static bool flow_begin_from_guest(struct device *device, const struct virtio_vsock_hdr *header)
+{
+	struct flow *flow;
+	int fd;
+
+	if (device->guest_flows == FLOWS_GUEST_MAX)
+		return false;
+	fd = connect_host(header->dst_port);
+	if (fd < 0)
+		return false;
+	flow = flow_new(device, true);
+	flow_set_state(flow, FLOW_OPEN);
+	flow_enter(flow, header->dst_port, header->src_port);
+	connection_note(&flow->connection, header);
+	connection_owe(&flow->connection, VIRTIO_VSOCK_OP_RESPONSE);
+	device_wake(flow);
+	if (flow_attach(flow, fd) < 0)
+		flow_fail(flow, "out of descriptors");
+	return true;
+}
+
+void flow_request(struct device *device, const struct virtio_vsock_hdr *header)
+{
+	const struct farewell refusal = {
+		.host_port = header->dst_port,
+		.guest_port = header->src_port,
+		.op = VIRTIO_VSOCK_OP_RST,
+		.type = header->type,
+	};
+
+	/* A guest that has not read all yet goes on telling its credit after the end. */
+	if (header->op == VIRTIO_VSOCK_OP_RST || header->op == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
+		return;
+	if (header->op != VIRTIO_VSOCK_OP_REQUEST || header->type != VIRTIO_VSOCK_TYPE_STREAM ||
+	    !flow_begin_from_guest(device, header))
+		device_farewell(device, &refusal);
+}
+
+static void on_response(struct flow *flow, const struct virtio_vsock_hdr *header,
+                        const struct iovec *iov, unsigned int niov)
+{
+	if (flow->state == FLOW_CONNECTING &&
+	    !(flow->connection.due & (1U << VIRTIO_VSOCK_OP_REQUEST)))
+		flow_open(flow);
+	else
+		flow_fail(flow, "the guest answered what was not asked");
+}
+
+static void on_reset(struct flow *flow, const struct virtio_vsock_hdr *header,
+                     const struct iovec *iov, unsigned int niov)
+{
+	flow_drain(flow, flow->state == FLOW_CONNECTING ? "the guest refused the connection"
+	                                                : "the guest reset the stream");
+}
+
+static void on_shutdown(struct flow *flow, const struct virtio_vsock_hdr *header,
+                        const struct iovec *iov, unsigned int niov)
+{
+	/* A stream of one direction loses nothing by the end of the other. */
+	static const uint32_t idle[] = {
+		[FLOW_READ] = VIRTIO_VSOCK_SHUTDOWN_SEND,
+		[FLOW_WRITE] = VIRTIO_VSOCK_SHUTDOWN_RCV,
+	};
+	uint32_t shut = flow->connection.guest_shut;
+
+	if (flow->kind == FLOW_SOCKET && shut != CONNECTION_SHUT_BOTH) {
+		if (shut & VIRTIO_VSOCK_SHUTDOWN_RCV)
+			shutdown(flow->endpoint.fd, SHUT_RD);
+		flow_check_shut(flow);
+		return;
+	}
+	if (shut == idle[flow->kind])
+		return;
+	flow_farewell(flow, VIRTIO_VSOCK_OP_RST);
+	flow_drain(flow, flow->kind == FLOW_READ ? "the guest closed the stream" : NULL);
+}
+
+static void on_data(struct flow *flow, const struct virtio_vsock_hdr *header,
+                    const struct iovec *iov, unsigned int niov)
+{
+	if (flow->kind == FLOW_READ || (flow->connection.guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND))
+		flow_fail(flow, "the guest sent on a direction that is shut");
+	else if (connection_receive(&flow->connection, header->len) < 0)
+		flow_fail(flow, "the guest sent more than it had credit for");
+	else
+		flow_written(flow, endpoint_write(&flow->endpoint, iov, niov));
+}
+
+static void on_credit(struct flow *flow, const struct virtio_vsock_hdr *header,
+                      const struct iovec *iov, unsigned int niov)
+{
+	/* connection_note() has done it. */
+}
+
+typedef void packet_fn(struct flow *flow, const struct virtio_vsock_hdr *header,
+                       const struct iovec *iov, unsigned int niov);
+
+static const struct {
+	packet_fn *handle;
+	bool connecting; /* legal in FLOW_CONNECTING too */
+} packets[] = {
+	[VIRTIO_VSOCK_OP_RESPONSE] = { on_response, true },
+	[VIRTIO_VSOCK_OP_RST] = { on_reset, true },
+	[VIRTIO_VSOCK_OP_SHUTDOWN] = { on_shutdown, false },
+	[VIRTIO_VSOCK_OP_RW] = { on_data, false },
+	[VIRTIO_VSOCK_OP_CREDIT_UPDATE] = { on_credit, false },
+	[VIRTIO_VSOCK_OP_CREDIT_REQUEST] = { on_credit, false },
+};
+
+void flow_packet(struct flow *flow, const struct virtio_vsock_hdr *header, const struct iovec *iov,
+                 unsigned int niov)
+{
+	bool known = header->op < sizeof(packets) / sizeof(packets[0]) &&
+	             packets[header->op].handle && header->type == VIRTIO_VSOCK_TYPE_STREAM;
+
+	if (!known || (flow->state == FLOW_CONNECTING && !packets[header->op].connecting)) {
+		flow_fail(flow, "the guest broke the rules of vsock");
+		return;
+	}
+	connection_note(&flow->connection, header);
+	packets[header->op].handle(flow, header, iov, niov);
+	if (flow->state == FLOW_OPEN && (flow->connection.due || flow_readable(flow)))
+		device_wake(flow);
+}
+
+bool flow_readable(const struct flow *flow)
+{
+	const struct connection *connection = &flow->connection;
+
+	return flow->state == FLOW_OPEN && flow->kind != FLOW_WRITE && flow->endpoint.readable &&
+	       !(connection->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV) &&
+	       !(connection->host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) && connection_room(connection);
+}
+
+/* The host's end has come to its end of file. */
+static void flow_eof(struct flow *flow)
+{
+	if (flow->kind == FLOW_READ || flow->endpoint.hung_up) {
+		flow_hang_up(flow);
+		return;
+	}
+	connection_shut(&flow->connection, VIRTIO_VSOCK_SHUTDOWN_SEND);
+	flow_check_shut(flow);
+}
+
+uint32_t flow_read(struct flow *flow, const struct iovec *iov, unsigned int niov)
+{
+	ssize_t n = endpoint_read(&flow->endpoint, iov, niov);
+
+	if (n > 0) {
+		connection_send(&flow->connection, n);
+		return n;
+	}
+	if (n == 0)
+		flow_eof(flow);
+	else if (n != -EAGAIN)
+		flow_fail(flow, strerrordesc_np((int)-n));
+	return 0;
+}

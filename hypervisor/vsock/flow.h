@@ -1,0 +1,79 @@
+/*
+ * One stream through the device: the guest's side (connection.h), the host's end (endpoint.h), and
+ * the socket of the process that asked for it.
+ *
+ *   state           legal in it
+ *   FLOW_GREETING   a process has connected to the device; its CONNECT is awaited. Not in the
+ * table. FLOW_CONNECTING OP_REQUEST is due or sent: the guest's OP_RESPONSE opens the flow, OP_RST
+ * ends it FLOW_OPEN       bytes move. Either side may shut its direction and go on with the other.
+ *   FLOW_DRAINING   the guest's side has ended and is forgotten (its ports may be used again);
+ * bytes that the guest had sent still go to the host's end. Not in the table. FLOW_ENDED      all
+ * is closed; the memory is freed when the events at hand are dealt with
+ */
+#ifndef HYPERVISOR_VSOCK_FLOW_H
+#define HYPERVISOR_VSOCK_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "hypervisor/vsock/connection.h"
+#include "hypervisor/vsock/endpoint.h"
+#include "hypervisor/vsock/source.h"
+
+struct device;
+
+#define FLOW_WINDOW       (256 << 10) /* bytes a guest may have on their way to one flow */
+#define FLOW_WINDOW_SMALL (64 << 10)  /* for each flow beyond FLOWS_WIDE */
+#define FLOWS_WIDE        128
+/* At once, of those that the host asks for, and of those that the guest does. */
+#define FLOWS_HOST_MAX  768
+#define FLOWS_GUEST_MAX 256
+
+enum flow_state {
+	FLOW_GREETING,
+	FLOW_CONNECTING,
+	FLOW_OPEN,
+	FLOW_DRAINING,
+	FLOW_ENDED,
+};
+
+enum flow_kind {
+	FLOW_SOCKET, /* the socket of the process is the host's end */
+	FLOW_READ,   /* a descriptor is, read from */
+	FLOW_WRITE,  /* a descriptor is, written to */
+};
+
+struct flow {
+	struct device *device;
+	enum flow_state state;
+	enum flow_kind kind;
+	bool from_guest;
+	bool waiting; /* in the device's list of those that have something for the guest */
+	struct connection connection;
+	struct endpoint endpoint;
+	struct source endpoint_source;
+	int control; /* the process that asked, -1 for FLOW_SOCKET once it is the host's end */
+	struct source control_source;
+	const char *failure; /* why it is not whole; NULL: it is */
+	LIST_ENTRY(flow) in_table;
+	TAILQ_ENTRY(flow) in_list; /* of the waiting, or of the ended */
+};
+
+void flow_accept(struct device *device, int fd); /* a process has connected; takes @fd over */
+
+/* The guest's packet for no flow there is: OP_REQUEST makes one, others are answered OP_RST. */
+void flow_request(struct device *device, const struct virtio_vsock_hdr *header);
+/* The guest's packet for @flow, with its payload. */
+void flow_packet(struct flow *flow, const struct virtio_vsock_hdr *header, const struct iovec *iov,
+                 unsigned int niov);
+
+bool flow_readable(
+	const struct flow *flow); /* there may be bytes for the guest, which takes them */
+/* Reads from the host's end; the bytes read, which are sent now, or 0. May end the flow. */
+uint32_t flow_read(struct flow *flow, const struct iovec *iov, unsigned int niov);
+
+/* The guest is no more, or has forgotten its side: bytes at hand still go to the host's end. */
+void flow_abandon(struct flow *flow, const char *why);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * vhost-user, the device's side (QEMU docs/interop/vhost-user.rst): on a Unix socket the VMM says
+ * where the guest's memory and the virtqueues are, and hands over the eventfds for kicks and
+ * interrupts. What the VMM sends is checked as what the guest does: it may have been taken over.
+ */
+#ifndef HYPERVISOR_VSOCK_VHOST_USER_H
+#define HYPERVISOR_VSOCK_VHOST_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hypervisor/vsock/guest_memory.h"
+#include "hypervisor/vsock/source.h"
+#include "hypervisor/vsock/virtqueue.h"
+
+struct error;
+
+enum vhost_user_queue {
+	VHOST_USER_RX, /* to the guest */
+	VHOST_USER_TX, /* from it */
+	VHOST_USER_QUEUES,
+};
+
+struct vhost_user_ring {
+	struct virtqueue vq; /* mapped while the ring runs: started and enabled */
+	struct virtqueue_rings rings;
+	uint16_t size;
+	uint16_t base;
+	bool started; /* it has its kick, and has not been stopped since */
+	bool enabled;
+	int kick; /* eventfds; -1: none */
+	int call;
+	int error;
+	struct source kick_source;
+};
+
+struct vhost_user_ops {
+	/* The guest's driver has started anew: it knows no connection of before. */
+	void (*on_reset)(void *ctx);
+	/* The last call: the VMM has closed its end (@err NULL) or broke the protocol. */
+	void (*on_gone)(void *ctx, const struct error *err);
+};
+
+#define VHOST_USER_PAYLOAD_MAX 272 /* of the messages there are here */
+
+/* On the wire a message is these three numbers, then @size bytes; descriptors come with the first
+ * byte. */
+struct vhost_user_message {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+	uint8_t payload[VHOST_USER_PAYLOAD_MAX];
+} __attribute__((packed, aligned(4)));
+
+struct vhost_user {
+	int epoll;
+	int fd;
+	struct source source;
+	const struct vhost_user_ops *ops;
+	void *ctx;
+	uint64_t guest_cid;
+	uint64_t features; /* as agreed on */
+	struct guest_memory memory;
+	struct vhost_user_ring rings[VHOST_USER_QUEUES];
+	struct vhost_user_message message; /* what has come of the next one */
+	size_t have;
+	int fds[GUEST_MEMORY_REGIONS_MAX];
+	unsigned int nfds;
+};
+
+/* Takes @fd over. Kicks need no callback: whoever runs the loop looks at the rings afterwards. */
+int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, uint64_t guest_cid,
+                    const struct vhost_user_ops *ops, void *ctx);
+void vhost_user_fini(struct vhost_user *vhost); /* unmaps the guest's memory, closes all */
+
+/* Shows the guest what was pushed, with an interrupt if it wants one. */
+void vhost_user_publish(struct vhost_user *vhost, enum vhost_user_queue which);
+/* Tells the VMM that the queue is broken. */
+void vhost_user_complain(struct vhost_user *vhost, enum vhost_user_queue which);
+
+#endif
