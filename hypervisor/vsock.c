@@ -1,0 +1,379 @@
+#include "hypervisor/vsock.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/proc.h"
+#include "hypervisor/vsock/line.h"
+#include "hypervisor/vsock_internal.h"
+
+/*
+ * The device listens on <dir>/vsock.sock; who listens for the guest's connects does so on
+ * <dir>/vsock.sock_<port>, which belongs to the device's uid, since connect(2) needs write access.
+ */
+
+#define BACKLOG   128
+#define WORDS_MAX 512 /* of the device's last words that are kept */
+
+struct listener {
+	LIST_ENTRY(listener) in_list;
+	struct vsock *vsock;
+	char *path;
+	int fd;
+	ev_io io;
+	vsock_accepted_fn *on_accept;
+	void *ctx;
+};
+
+/* A vsock_connect() that waits for its answer. */
+struct connect {
+	LIST_ENTRY(connect) in_list;
+	struct vsock *vsock;
+	int fd;
+	ev_io io;
+	ev_timer timer;
+	uint32_t port;
+	int timeout_ms;
+	vsock_connected_fn *done;
+	void *ctx;
+};
+
+struct vsock {
+	struct ev_loop *loop;
+	char *path; /* of the device's socket */
+	uid_t uid;
+	gid_t gid;
+	struct proc *proc;
+	int words; /* the read end of the device's stderr */
+	vsock_lost_fn *on_lost;
+	void *ctx;
+	LIST_HEAD(, listener) listeners;
+	LIST_HEAD(, connect) connects;
+};
+
+struct ev_loop *vsock_loop(const struct vsock *vsock)
+{
+	return vsock->loop;
+}
+
+pid_t vsock_pid(const struct vsock *vsock)
+{
+	return proc_pid(vsock->proc);
+}
+
+static int address_of(const char *path, struct sockaddr_un *addr, struct error *err)
+{
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(addr->sun_path))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "'%s' is too long for the path of a socket", path);
+	strcpy(addr->sun_path, path);
+	return 0;
+}
+
+static int unix_socket(struct error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? error_errno(err, "make a Unix socket") : fd;
+}
+
+/* A listening socket that the device may connect to; what is at @path goes. */
+static int listen_at(const struct vsock *vsock, const char *path, struct error *err)
+{
+	struct sockaddr_un addr;
+	autoclose int fd = -1;
+	int r = address_of(path, &addr, err);
+
+	if (r < 0)
+		return r;
+	fd = unix_socket(err);
+	if (fd < 0)
+		return fd;
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0600) < 0 ||
+	    (vsock->uid && lchown(path, vsock->uid, vsock->gid) < 0) || listen(fd, BACKLOG) < 0)
+		return error_errno(err, "listen on '%s'", path);
+	return take_fd(&fd);
+}
+
+/* What the device said last, without the newline at its end. */
+static void last_words(const struct vsock *vsock, char text[WORDS_MAX])
+{
+	ssize_t n = read(vsock->words, text, WORDS_MAX - 1);
+
+	text[n < 0 ? 0 : n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
+static void on_exit_of_device(void *ctx, int status)
+{
+	struct vsock *vsock = ctx;
+	char how[64], words[WORDS_MAX];
+	struct error err;
+
+	proc_describe(status, how, sizeof(how));
+	last_words(vsock, words);
+	error_set(&err, ERROR_UNAVAILABLE, "the vsock device %s%s%s", how, *words ? ": " : "",
+	          words);
+	vsock->on_lost(vsock->ctx, &err);
+}
+
+static int spawn(struct vsock *vsock, const struct vsock_config *config, int vmm, int listener,
+                 int words, struct error *err)
+{
+	autofree char *cid = mem_printf("%" PRIu32, config->guest_cid);
+	autofree char *uid = mem_printf("%u", config->uid);
+	autofree char *gid = mem_printf("%u", config->gid);
+	autofree char *parent = mem_printf("%d", getpid());
+	autofree char *vmm_fd = mem_printf("%d", vmm);
+	autofree char *listen_fd = mem_printf("%d", listener);
+	const char *const argv[] = {
+		config->device_path,
+		"--cid",
+		cid,
+		"--dir",
+		config->dir,
+		"--uid",
+		uid,
+		"--gid",
+		gid,
+		"--parent",
+		parent,
+		"--vmm",
+		vmm_fd,
+		"--listen",
+		listen_fd,
+		NULL,
+	};
+	const struct proc_fd fds[] = { { vmm, -1 }, { listener, -1 }, { words, STDERR_FILENO } };
+	const struct proc_spec spec = {
+		.argv = argv,
+		.fds = fds,
+		.nfds = sizeof(fds) / sizeof(fds[0]),
+		.no_new_privs = true,
+	};
+
+	return proc_spawn(vsock->loop, &spec, on_exit_of_device, vsock, &vsock->proc, err);
+}
+
+static int start(struct vsock *vsock, const struct vsock_config *config, int *vmm_fd,
+                 struct error *err)
+{
+	autoclose int vmm_end = -1, device_end = -1, listener = -1, words = -1;
+	int pair[2], ends[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "make the vsock device's socket");
+	vmm_end = pair[0];
+	device_end = pair[1];
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_errno(err, "make a pipe");
+	vsock->words = ends[0];
+	words = ends[1];
+	listener = listen_at(vsock, vsock->path, err);
+	if (listener < 0)
+		return listener;
+	r = spawn(vsock, config, device_end, listener, words, err);
+	if (r < 0)
+		return r;
+	*vmm_fd = take_fd(&vmm_end);
+	return 0;
+}
+
+int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_lost_fn *on_lost,
+                void *ctx, struct vsock **out, int *vmm_fd, struct error *err)
+{
+	struct vsock *vsock = mem_new(struct vsock);
+	int r;
+
+	*vsock = (struct vsock){
+		.loop = loop,
+		.path = mem_printf("%s/%s", config->dir, LINE_SOCKET),
+		.uid = config->uid,
+		.gid = config->gid,
+		.words = -1,
+		.on_lost = on_lost,
+		.ctx = ctx,
+	};
+	r = start(vsock, config, vmm_fd, err);
+	if (r < 0) {
+		vsock_destroy(vsock);
+		return error_wrap(err, "start the vsock device");
+	}
+	*out = vsock;
+	return 0;
+}
+
+static void listener_destroy(struct listener *listener)
+{
+	ev_io_stop(listener->vsock->loop, &listener->io);
+	close(listener->fd);
+	unlink(listener->path);
+	LIST_REMOVE(listener, in_list);
+	free(listener->path);
+	free(listener);
+}
+
+/* All but the descriptor, which may be the caller's by now. */
+static void connect_free(struct connect *connect)
+{
+	ev_io_stop(connect->vsock->loop, &connect->io);
+	ev_timer_stop(connect->vsock->loop, &connect->timer);
+	LIST_REMOVE(connect, in_list);
+	free(connect);
+}
+
+void vsock_destroy(struct vsock *vsock)
+{
+	struct listener *listener;
+	struct connect *connect;
+
+	if (!vsock)
+		return;
+	while ((listener = LIST_FIRST(&vsock->listeners)))
+		listener_destroy(listener);
+	while ((connect = LIST_FIRST(&vsock->connects))) {
+		close(connect->fd);
+		connect_free(connect);
+	}
+	proc_destroy(vsock->proc);
+	if (vsock->words >= 0)
+		close(vsock->words);
+	unlink(vsock->path);
+	free(vsock->path);
+	free(vsock);
+}
+
+int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct error *err)
+{
+	struct sockaddr_un addr;
+	autoclose int fd = -1;
+	int r = address_of(vsock->path, &addr, err);
+
+	if (r < 0)
+		return r;
+	fd = unix_socket(err);
+	if (fd < 0)
+		return fd;
+	r = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	if (r == 0)
+		r = line_send(fd, line, pass);
+	if (r < 0)
+		return error_set(err, ERROR_UNAVAILABLE, "connect to the vsock device: %s",
+		                 strerrordesc_np(-r));
+	return take_fd(&fd);
+}
+
+static void connect_end(struct connect *connect, int fd, const struct error *err)
+{
+	vsock_connected_fn *done = connect->done;
+	void *ctx = connect->ctx;
+
+	if (fd < 0)
+		close(connect->fd);
+	connect_free(connect);
+	done(ctx, fd, err);
+}
+
+static void on_answer(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct connect *connect = io->data;
+	char line[LINE_MAX_SIZE];
+	struct error err;
+	int passed = -1;
+	int r = line_receive(connect->fd, line, &passed);
+
+	if (r == -EAGAIN)
+		return;
+	if (passed >= 0)
+		close(passed);
+	if (r > 0 && !strncmp(line, LINE_OK " ", sizeof(LINE_OK))) {
+		connect_end(connect, connect->fd, NULL);
+		return;
+	}
+	error_set(&err, ERROR_UNAVAILABLE,
+	          "the guest refused a connection to its vsock port %" PRIu32, connect->port);
+	connect_end(connect, -1, &err);
+}
+
+static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct connect *connect = timer->data;
+	struct error err;
+
+	error_set(&err, ERROR_DEADLINE_EXCEEDED,
+	          "the guest did not answer on its vsock port %" PRIu32 " within %d ms",
+	          connect->port, connect->timeout_ms);
+	connect_end(connect, -1, &err);
+}
+
+int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
+                  vsock_connected_fn *done, void *ctx, struct error *err)
+{
+	autofree char *line = mem_printf(LINE_CONNECT " %" PRIu32 "\n", guest_port);
+	int fd = vsock_dial(vsock, line, -1, err);
+	struct connect *connect;
+
+	if (fd < 0)
+		return fd;
+	connect = mem_new(struct connect);
+	*connect = (struct connect){
+		.vsock = vsock,
+		.fd = fd,
+		.port = guest_port,
+		.timeout_ms = timeout_ms,
+		.done = done,
+		.ctx = ctx,
+	};
+	LIST_INSERT_HEAD(&vsock->connects, connect, in_list);
+	ev_io_init(&connect->io, on_answer, fd, EV_READ);
+	ev_timer_init(&connect->timer, on_timeout, timeout_ms / 1000.0, 0);
+	connect->io.data = connect->timer.data = connect;
+	ev_io_start(vsock->loop, &connect->io);
+	ev_timer_start(vsock->loop, &connect->timer);
+	return 0;
+}
+
+static void on_connection(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct listener *listener = io->data;
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		listener->on_accept(listener->ctx, fd);
+}
+
+int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_accept, void *ctx,
+                 struct error *err)
+{
+	autofree char *path = mem_printf("%s_%" PRIu32, vsock->path, host_port);
+	struct listener *listener;
+	int fd = listen_at(vsock, path, err);
+
+	if (fd < 0)
+		return fd;
+	listener = mem_new(struct listener);
+	*listener = (struct listener){
+		.vsock = vsock,
+		.path = take_ptr(&path),
+		.fd = fd,
+		.on_accept = on_accept,
+		.ctx = ctx,
+	};
+	LIST_INSERT_HEAD(&vsock->listeners, listener, in_list);
+	ev_io_init(&listener->io, on_connection, fd, EV_READ);
+	listener->io.data = listener;
+	ev_io_start(vsock->loop, &listener->io);
+	return 0;
+}
