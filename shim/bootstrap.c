@@ -173,19 +173,25 @@ static int publish(struct start *start, struct error *err)
 	return r;
 }
 
+static void release_pod(struct start *start)
+{
+	int lock = pod_dir_lock(POD_DIR_ROOT, NULL);
+
+	unlink(start->address.path);
+	pod_dir_remove(POD_DIR_ROOT, start->address.pod, NULL);
+	if (lock >= 0)
+		close(lock);
+}
+
 static void undo(struct start *start)
 {
-	autoclose int lock = -1;
-
 	if (start->listen_fd < 0) /* nothing is ours */
 		return;
 	if (start->server > 0) {
 		kill(start->server, SIGKILL);
 		waitpid(start->server, NULL, 0);
 	}
-	lock = pod_dir_lock(POD_DIR_ROOT, NULL);
-	unlink(start->address.path);
-	pod_dir_remove(POD_DIR_ROOT, start->address.pod, NULL);
+	release_pod(start);
 	if (start->published) {
 		autofree char *address = mem_printf("%s/address", start->bundle);
 		autofree char *pid = mem_printf("%s/shim.pid", start->bundle);

@@ -50,14 +50,13 @@ static void wait_for_end(const struct address *address)
 		poll(&poll_fd, 1, ENDING_SHIM_MS);
 }
 
-static int remove_pod(const struct address *address, pid_t *pid, struct error *err)
+static int remove_pod(const struct address *address, struct error *err)
 {
 	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
 	int r;
 
 	if (lock < 0)
 		return lock;
-	*pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address->pod);
 	if (address_is_served(address)) {
 		fprintf(stderr, "nothing is removed: a shim serves '%s'\n", address->path);
 		return 0;
@@ -92,13 +91,14 @@ static int answer(pid_t pid, struct error *err)
 int cleanup(const struct options *options, char **argv, struct error *err)
 {
 	struct address address;
-	pid_t pid = 0;
+	pid_t pid;
 	int r;
 
 	r = find_address(options, &address, err);
 	if (r < 0)
 		return r;
+	pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address.pod);
 	wait_for_end(&address);
-	r = remove_pod(&address, &pid, err);
+	r = remove_pod(&address, err);
 	return r < 0 ? r : answer(pid, err);
 }

@@ -9,7 +9,7 @@
 void title_set(char **argv, const char *fmt, ...)
 {
 	autofree char *text = NULL;
-	char *end = argv[0];
+	char *start = argv[0], *end = start;
 	size_t room, len;
 	va_list args;
 	int n;
@@ -19,10 +19,11 @@ void title_set(char **argv, const char *fmt, ...)
 	va_end(args);
 	if (n < 0)
 		abort();
-	for (char **arg = argv; *arg && *arg == end; arg++) /* they lie one behind the other */
-		end += strlen(*arg) + 1;
-	room = end - argv[0];
+	do /* they lie one behind the other */
+		end += strlen(*argv) + 1;
+	while (*++argv == end);
+	room = end - start;
 	len = strlen(text) < room ? strlen(text) : room - 1;
-	memset(argv[0], 0, room);
-	memcpy(argv[0], text, len);
+	memset(start, 0, room);
+	memcpy(start, text, len);
 }

@@ -1,0 +1,136 @@
+/*
+ * A service without a VM. What it does is one word in the bundle's file `service`:
+ *	fail     does not start
+ *	die      the process dies while it starts
+ *	hang     never gets ready
+ *	late     gets ready after a while; makes the bundle's file `starting` before
+ *	end      the pod ends by itself, as without a Create
+ *	slow     takes its time to end when it is asked to
+ * otherwise it serves until it is asked to end. It mounts the bundle's rootfs into the share.
+ */
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "proto/events.pb-c.h"
+#include "shim/events.h"
+#include "shim/pod_dir.h"
+#include "shim/service.h"
+
+#define VMM_PID  4711
+#define WORD_MAX 100
+#define END_S    0.2
+#define SLOW_S   0.5
+#define LATE_US  300000
+
+struct service {
+	struct ev_loop *loop;
+	char *word;
+	char *id;
+	struct events *events;
+	int listen_fd;
+	ev_timer end;
+	service_end_fn *on_end;
+	void *ctx;
+};
+
+static void on_end(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	struct service *service = watcher->data;
+	Containerd__Events__TaskExit event = CONTAINERD__EVENTS__TASK_EXIT__INIT;
+
+	event.container_id = service->id;
+	event.id = service->id;
+	events_publish(service->events, "/tasks/exit", &event.base);
+	service->on_end(service->ctx);
+}
+
+static void end_in(struct service *service, double seconds)
+{
+	ev_timer_set(&service->end, seconds, 0);
+	ev_timer_start(service->loop, &service->end);
+}
+
+static int mount_rootfs(const struct service_config *config, struct error *err)
+{
+	autofree char *rootfs = mem_printf("%s/rootfs", config->bundle);
+	autofree char *target = mem_printf("%s/rootfs", config->share_dir);
+
+	if (mkdir(target, 0755) < 0 || mount(rootfs, target, NULL, MS_BIND, NULL) < 0)
+		return error_errno(err, "mount '%s'", rootfs);
+	return pod_dir_write_vmm_pid(config->pod_dir, VMM_PID, err);
+}
+
+static void start_late(const struct service_config *config)
+{
+	autofree char *path = mem_printf("%s/starting", config->bundle);
+
+	file_write(AT_FDCWD, path, 0600, "", 0, NULL);
+	usleep(LATE_US);
+}
+
+static char *read_word(const char *bundle)
+{
+	autofree char *path = mem_printf("%s/service", bundle);
+	char *word = NULL;
+
+	return file_read(AT_FDCWD, path, WORD_MAX, &word, NULL) < 0 ? mem_strdup("") : word;
+}
+
+int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *done,
+                  void *ctx, struct service **out, struct error *err)
+{
+	autofree char *word = read_word(config->bundle);
+	struct service *service;
+	int r;
+
+	r = mount_rootfs(config, err);
+	if (r < 0)
+		return r;
+	if (strcmp(word, "die") == 0)
+		raise(SIGKILL);
+	while (strcmp(word, "hang") == 0)
+		pause();
+	if (strcmp(word, "late") == 0)
+		start_late(config);
+	if (strcmp(word, "fail") == 0)
+		return error_set(err, ERROR_NOT_FOUND, "kernel '/nowhere': no such file");
+	service = mem_new(struct service);
+	service->loop = loop;
+	service->id = mem_strdup(config->id);
+	service->events = config->events;
+	service->listen_fd = config->listen_fd;
+	service->on_end = done;
+	service->ctx = ctx;
+	service->word = take_ptr(&word);
+	ev_timer_init(&service->end, on_end, 0, 0);
+	service->end.data = service;
+	if (strcmp(service->word, "end") == 0)
+		end_in(service, END_S);
+	*out = service;
+	return 0;
+}
+
+void service_stop(struct service *service)
+{
+	end_in(service, strcmp(service->word, "slow") == 0 ? SLOW_S : 0);
+}
+
+void service_destroy(struct service *service)
+{
+	if (!service)
+		return;
+	ev_timer_stop(service->loop, &service->end);
+	close(service->listen_fd);
+	free(service->word);
+	free(service->id);
+	free(service);
+}

@@ -1,0 +1,381 @@
+"""`start` and `delete`: what they print, what they leave, what they survive."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import CONFIG, CONTAINERD, leftovers
+from harness.processes import alive, kill, process, wait_for, wait_gone
+
+VMM_PID = 4711  # fake_service.c
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def killed(pid):
+    """The start of a DeleteResponse: pid (absent when 0), exit_status 137."""
+    return (b"\x08" + varint(pid) if pid else b"") + b"\x10" + varint(137)
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+def pod_of(address):
+    return f"/run/kata/{address.rsplit('/', 1)[1][:32]}"
+
+
+def assert_nothing_left(bundle):
+    assert wait_for(lambda: not leftovers(), 2), leftovers()
+    assert bundle.read("rootfs/precious") == "data"
+
+
+# start
+
+
+def test_start_prints_the_address_and_nothing_else(bundle):
+    name = hashlib.sha256(f"{CONTAINERD}/default/web".encode()).hexdigest()
+    result = bundle.start(stderr=subprocess.STDOUT)
+    assert result.stdout.decode() == f"unix:///run/containerd/s/{name}"
+    assert bundle.read("address") == result.stdout.decode()
+    assert alive(bundle.pid)
+    with open(f"/run/kata/{name[:32]}/id", encoding="utf-8") as file:
+        assert file.read() == "default/web\n"
+    bundle.end()
+
+
+def test_the_server_is_a_daemon(bundle):
+    bundle.started()
+    proc, status = f"/proc/{bundle.pid}", status_of(bundle.pid)
+    assert os.getsid(bundle.pid) == bundle.pid
+    assert os.readlink(f"{proc}/cwd") == "/"
+    assert [os.readlink(f"{proc}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+    assert os.readlink(f"{proc}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+    assert status["Seccomp"] == "2"
+    assert status["NoNewPrivs"] == "0"
+    command = process(bundle.pid).command
+    assert command.endswith(f"containerd-shim-kata-v2 -namespace default -id web -address {CONTAINERD}")
+    bundle.end()
+
+
+def test_the_server_keeps_no_descriptor_of_its_caller(bundle):
+    read_end, write_end = os.pipe()
+    bundle.started(pass_fds=[write_end])
+    os.close(write_end)
+    assert os.read(read_end, 1) == b""
+    os.close(read_end)
+    bundle.end()
+
+
+def test_mounts_of_the_share_are_seen_by_nobody_else(bundle):
+    pod = pod_of(bundle.started())
+    assert os.listdir(f"{pod}/share/rootfs") == []
+    assert os.listdir(f"/proc/{bundle.pid}/root{pod}/share/rootfs") == ["precious"]
+    with open(f"/proc/{bundle.pid}/mountinfo", encoding="utf-8") as file:
+        share = [line for line in file if line.split()[4] == f"{pod}/share"]
+    assert "shared:" in share[0]
+    bundle.end()
+
+
+def test_a_second_start_finds_the_first_ones_shim(bundle):
+    address = bundle.started()
+    pid = bundle.pid
+    os.unlink(f"{bundle.path}/address")
+    assert bundle.started() == address
+    assert bundle.read("address") == address
+    assert bundle.pid == pid and alive(pid)
+    bundle.end()
+
+
+def test_starts_at_once_make_one_pod(bundle):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(bundle.started())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(results)) == 1 and len(results) == 8
+    bundle.end()
+    assert_nothing_left(bundle)
+
+
+def test_one_id_in_two_namespaces_is_two_pods(make_bundle):
+    one, two = make_bundle(namespace="one"), make_bundle(namespace="two")
+    assert one.started() != two.started()
+    assert alive(one.pid) and alive(two.pid)
+    one.end()
+    assert alive(two.pid)
+    two.end()
+
+
+def test_a_stale_socket_is_replaced(bundle):
+    address = bundle.started()
+    dead = bundle.pid
+    bundle.end(signal.SIGKILL)
+    assert os.path.exists(address.removeprefix("unix://"))
+    assert bundle.started() == address
+    assert bundle.pid != dead and alive(bundle.pid)
+    bundle.end()
+    assert_nothing_left(bundle)
+
+
+def test_a_busy_shim_is_no_dead_one(bundle):
+    address = bundle.started()
+    pid = bundle.pid
+    kill(pid, signal.SIGSTOP)
+    clients = []
+    for _ in range(200):
+        client = socket.socket(socket.AF_UNIX)
+        client.setblocking(False)
+        clients.append(client)
+        if client.connect_ex(address.removeprefix("unix://")):
+            break
+    assert bundle.started() == address
+    for client in clients:
+        client.close()
+    kill(pid, signal.SIGCONT)
+    bundle.end()
+
+
+# what start refuses
+
+
+def refused(bundle, **options):
+    """The one line that a failed start says."""
+    result = bundle.start(**options)
+    assert result.returncode == 1, result
+    assert not result.stdout
+    assert b"\n" not in result.stderr
+    assert not bundle.has("address") and not bundle.has("shim.pid")
+    assert_nothing_left(bundle)
+    return result.stderr.decode().removeprefix("containerd-shim-kata-v2: ")
+
+
+def test_broken_json_is_said_with_its_line(bundle):
+    bundle.write("config.json", '{\n  "process": {\n    "args": [,]\n  }\n}\n')
+    error = refused(bundle)
+    assert f"bundle '{bundle.path}': config.json: line 3" in error
+
+
+def test_a_wrong_field_is_said_with_its_path(bundle):
+    bundle.write("config.json", json.dumps(CONFIG | {"hostname": 7}))
+    assert "config.json: hostname: expected string, found integer" in refused(bundle)
+
+
+def test_a_missing_config_is_said(bundle):
+    os.unlink(f"{bundle.path}/config.json")
+    assert "config.json" in refused(bundle)
+
+
+@pytest.mark.parametrize("kind", ["sandbox", "container"])
+def test_pods_of_several_containers_are_refused_by_name(bundle, kind):
+    annotations = {"io.kubernetes.cri.container-type": kind, "io.kubernetes.cri.sandbox-id": "abc"}
+    bundle.write("config.json", json.dumps(CONFIG | {"annotations": annotations}))
+    assert "pods of several containers are not supported" in refused(bundle)
+
+
+def test_what_the_service_says_is_what_start_says(bundle):
+    bundle.write("service", "fail")
+    assert refused(bundle) == "start the service: kernel '/nowhere': no such file"
+
+
+def test_a_server_that_dies_is_noticed(bundle):
+    bundle.write("service", "die")
+    assert refused(bundle) == "the shim was killed by signal 9 (Killed) before it was ready"
+
+
+def test_a_server_that_hangs_is_given_up(bundle):
+    bundle.write("service", "hang")
+    assert refused(bundle) == "the shim is not ready after 10000 ms"
+
+
+def test_a_failure_after_the_server_is_ready_ends_it(bundle):
+    os.mkdir(f"{bundle.path}/address")
+    result = bundle.start()
+    assert result.returncode == 1
+    assert b"write '" in result.stderr
+    assert_nothing_left(bundle)
+    os.rmdir(f"{bundle.path}/address")
+
+
+def test_an_answer_that_cannot_be_written_ends_the_server(bundle):
+    with open("/dev/full", "wb") as full:
+        result = bundle.start(stdout=full)
+    assert result.returncode == 1
+    assert b"standard output" in result.stderr
+    assert not bundle.has("address")
+    assert_nothing_left(bundle)
+
+
+def test_a_start_that_is_killed_leaves_nothing(bundle):
+    bundle.write("service", "late")
+    running = subprocess.Popen(
+        [bundle.shim, "-namespace", "default", "-address", CONTAINERD, "-id", "web", "start"],
+        cwd=bundle.path, env=bundle.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    assert wait_for(lambda: bundle.has("starting"), 5)
+    running.kill()
+    running.communicate()
+    assert_nothing_left(bundle)
+    assert "this pod does not begin" in bundle.read("log")
+
+
+@pytest.mark.parametrize(
+    "args, text",
+    [
+        (["-id", "a/b", "-namespace", "n", "start"], "option -id: 'a/b' is no name"),
+        (["-id", "a", "start"], "option -namespace is missing"),
+        (["-namespace", "n", "start"], "option -id is missing"),
+        (["-id", "a", "-namespace", "n", "stop"], "command 'stop': expected start, delete"),
+        (["-what"], "unknown option '-what'"),
+        (["-id", "a", "-namespace", "n", "-bundle", "/nowhere", "start"], "bundle '/nowhere': No such file"),
+    ],
+)
+def test_a_wrong_command_line_is_said(bundle, args, text):
+    result = bundle.run(*args)
+    assert result.returncode == 1
+    assert text in result.stderr.decode()
+
+
+def test_the_version_is_told(bundle):
+    result = bundle.run("-v")
+    assert result.returncode == 0
+    assert result.stdout.startswith(b"containerd-shim-kata-v2: Kata Containers runtime in C, version ")
+
+
+# the end of a pod
+
+
+def test_a_shim_that_is_asked_to_end_leaves_nothing(bundle):
+    bundle.started()
+    bundle.end()
+    assert_nothing_left(bundle)
+
+
+def test_a_pod_that_never_begins_leaves_nothing(bundle):
+    bundle.write("service", "end")
+    bundle.started()
+    assert wait_gone(bundle.pid, 5)
+    assert_nothing_left(bundle)
+
+
+def test_the_log_tells_of_the_pod(bundle):
+    bundle.started()
+    bundle.end()
+    assert 'msg="serving namespace=default id=web pod=' in bundle.read("log")
+
+
+def test_the_log_goes_into_a_fifo_whose_reader_comes_and_goes(bundle):
+    os.unlink(f"{bundle.path}/log")
+    os.mkfifo(f"{bundle.path}/log")
+    bundle.started()  # nobody reads yet
+    with open(os.open(f"{bundle.path}/log", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        assert b"serving" in reader.read()
+    bundle.end()
+
+
+# delete
+
+
+def assert_deleted(bundle, pid):
+    result = bundle.delete()
+    assert result.returncode == 0, result
+    assert result.stderr == b""
+    assert result.stdout.startswith(killed(pid))
+    assert_nothing_left(bundle)
+
+
+def test_delete_removes_what_a_killed_shim_leaves(bundle):
+    pod = pod_of(bundle.started())
+    bundle.end(signal.SIGKILL)
+    assert os.path.isdir(pod)
+    assert_deleted(bundle, VMM_PID)
+    assert_deleted(bundle, 0)
+
+
+def test_delete_tells_the_time_of_now(bundle):
+    before = int(time.time())
+    response = bundle.delete().stdout
+    timestamp = response[len(killed(0)):]
+    assert timestamp[:1] == b"\x1a"
+    seconds, shift = 0, 0
+    for byte in timestamp[3:]:
+        seconds |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            break
+    assert before <= seconds <= time.time()
+
+
+def test_delete_needs_no_start(bundle):
+    assert_deleted(bundle, 0)
+
+
+def test_delete_needs_no_bundle(bundle):
+    bundle.started()
+    bundle.end(signal.SIGKILL)
+    result = bundle.command("-bundle", "/nowhere", "delete", cwd="/")
+    assert result.returncode == 0, result
+    assert_nothing_left(bundle)
+
+
+def test_delete_after_half_a_start(bundle):
+    pod = pod_of(bundle.started())
+    bundle.end(signal.SIGKILL)
+    for name in ("address", "shim.pid"):
+        os.unlink(f"{bundle.path}/{name}")
+    os.unlink(f"{pod}/id")
+    assert_deleted(bundle, VMM_PID)
+
+
+def test_delete_ignores_an_address_that_is_none(bundle):
+    bundle.started()
+    bundle.end(signal.SIGKILL)
+    bundle.write("address", "unix:///etc/passwd")
+    assert_deleted(bundle, VMM_PID)
+    assert os.path.exists("/etc/passwd")
+
+
+def test_delete_never_touches_a_living_pod(bundle):
+    address = bundle.started()
+    result = bundle.delete()
+    assert result.returncode == 0
+    assert b"nothing is removed" in result.stderr
+    assert alive(bundle.pid) and os.path.isdir(pod_of(address))
+    bundle.end()
+
+
+def test_delete_of_another_container_leaves_its_pod_alone(make_bundle):
+    pod, other = make_bundle("pod"), make_bundle("other")
+    other.write("address", pod.started())
+    assert other.delete().returncode == 0
+    assert alive(pod.pid)
+    pod.end()
+
+
+def test_delete_waits_for_a_shim_that_is_ending(bundle):
+    bundle.write("service", "slow")
+    bundle.started()
+    kill(bundle.pid, signal.SIGTERM)
+    assert_deleted(bundle, VMM_PID)
+    assert wait_gone(bundle.pid, 2)
+
+
+def test_start_and_delete_by_turns(bundle):
+    for _ in range(10):
+        bundle.started()
+        bundle.end(signal.SIGKILL)
+        assert_deleted(bundle, VMM_PID)
