@@ -1,0 +1,348 @@
+#include "shim/rootfs.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+
+#define TIMEOUT_MS 20000
+
+static char top[] = "/tmp/rootfs-XXXXXX";
+static struct ev_loop *loop;
+static char *dir; /* <share>/c1 */
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s", path);
+}
+
+/* By a user namespace where the tests are not root. */
+static void unshare_mounts(void)
+{
+	uid_t uid = geteuid();
+	autofree char *map = mem_printf("0 %u 1", uid);
+
+	cr_assert_eq(unshare(CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)), 0);
+	if (uid)
+		write_text("/proc/self/uid_map", map);
+}
+
+/* A mount namespace as a shim has it. */
+static void setup(void)
+{
+	autofree char *share = NULL;
+
+	cr_assert(mkdtemp(top));
+	unshare_mounts();
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), 0);
+	cr_assert_eq(mount("top", top, "tmpfs", 0, NULL), 0);
+	share = mem_printf("%s/share", top);
+	dir = mem_printf("%s/c1", share);
+	cr_assert_eq(mkdir(share, 0755), 0);
+	cr_assert_eq(mount(share, share, NULL, MS_BIND, NULL), 0);
+	cr_assert_eq(mount(NULL, share, NULL, MS_SHARED, NULL), 0);
+	loop = ev_loop_new(0);
+}
+
+static void teardown(void)
+{
+	ev_loop_destroy(loop);
+	free(dir);
+	cr_expect_eq(umount2(top, MNT_DETACH), 0);
+	cr_expect_eq(rmdir(top), 0);
+}
+
+TestSuite(rootfs, .init = setup, .fini = teardown);
+
+struct outcome {
+	int calls;
+	struct error err;
+};
+
+static void keep(void *ctx, const struct error *err)
+{
+	struct outcome *outcome = ctx;
+
+	outcome->calls++;
+	error_copy(&outcome->err, err);
+}
+
+/* A directory below the top with a file that has its name in it. */
+static char *make_layer(const char *name)
+{
+	char *path = mem_printf("%s/%s", top, name);
+	autofree char *file = mem_printf("%s/%s/only-%s", top, name, name);
+	struct error err = { 0 };
+
+	cr_assert_eq(file_make_dirs(path, 0755, &err), 0, "%s", err.text);
+	cr_assert_eq(file_write(AT_FDCWD, file, 0644, name, strlen(name), &err), 0, "%s", err.text);
+	return path;
+}
+
+static bool exists(const char *below)
+{
+	autofree char *path = mem_printf("%s/%s", dir, below);
+
+	return access(path, F_OK) == 0;
+}
+
+static struct error mount_it(struct rootfs_config *config, struct rootfs **out)
+{
+	struct outcome outcome = { 0 };
+	struct error err = { 0 };
+
+	config->dir = dir;
+	config->timeout_ms = TIMEOUT_MS;
+	cr_assert_eq(rootfs_mount(loop, config, keep, &outcome, out, &err), 0, "%s", err.text);
+	cr_assert_eq(outcome.calls, 0);
+	ev_run(loop, 0);
+	cr_assert_eq(outcome.calls, 1);
+	return outcome.err;
+}
+
+static void unmount_it(struct rootfs *rootfs)
+{
+	struct outcome outcome = { 0 };
+	struct error err = { 0 };
+
+	cr_assert_eq(rootfs_unmount(rootfs, TIMEOUT_MS, keep, &outcome, &err), 0, "%s", err.text);
+	ev_run(loop, 0);
+	cr_assert_eq(outcome.calls, 1);
+	cr_expect_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
+	cr_expect_neq(access(dir, F_OK), 0);
+	rootfs_destroy(rootfs);
+}
+
+static void expect_failure(Containerd__Types__Mount *entry, enum error_code code,
+                           const char *expected)
+{
+	Containerd__Types__Mount *mounts[] = { entry };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 1 };
+	struct rootfs *rootfs = NULL;
+	struct error err = mount_it(&config, &rootfs);
+
+	cr_expect_eq(err.code, code);
+	cr_expect_str_eq(err.text, expected);
+	cr_expect_neq(access(dir, F_OK), 0);
+	rootfs_destroy(rootfs);
+}
+
+Test(rootfs, is_the_bundle_directory_where_no_mounts_come)
+{
+	autofree char *source = make_layer("bundle");
+	autofree char *below = mem_printf("%s/below", source);
+	autofree char *deep = mem_printf("%s/deep", below);
+	struct rootfs_config config = { .path = source };
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	cr_assert_eq(mkdir(below, 0755), 0);
+	cr_assert_eq(mount("below", below, "tmpfs", 0, NULL), 0);
+	write_text(deep, "");
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	cr_expect(exists("rootfs/only-bundle"));
+	cr_expect(exists("rootfs/below/deep"));
+	unmount_it(rootfs);
+	cr_expect_eq(access(below, F_OK), 0);
+}
+
+Test(rootfs, binds_read_only_when_asked)
+{
+	autofree char *source = make_layer("a");
+	char *options[] = { (char *)"rbind", (char *)"ro" };
+	Containerd__Types__Mount entry = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount *mounts[] = { &entry };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 1 };
+	autofree char *file = mem_printf("%s/rootfs/new", dir);
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	entry.type = (char *)"bind";
+	entry.source = source;
+	entry.options = options;
+	entry.n_options = 2;
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	cr_expect(exists("rootfs/only-a"));
+	cr_expect_eq(open(file, O_CREAT | O_WRONLY, 0600), -1);
+	cr_expect_eq(errno, EROFS);
+	unmount_it(rootfs);
+}
+
+/* The options of an overlay of @n layers whose names are long, as containerd writes them. */
+static void make_overlay(Containerd__Types__Mount *entry, char *options[3], int n)
+{
+	autofree char *upper = make_layer("upper");
+	autofree char *work = make_layer("work");
+	size_t size = 16 + (size_t)n * 256;
+	char *lower = mem_alloc(size);
+	size_t len = (size_t)snprintf(lower, size, "lowerdir=");
+
+	for (int i = n; i > 0; i--) {
+		autofree char *name = mem_printf(
+			"var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/%d/fs",
+			i);
+		autofree char *path = mem_printf("%s/%s", top, name);
+		autofree char *file = mem_printf("%s/f%d", path, i);
+		struct error err = { 0 };
+
+		cr_assert_eq(file_make_dirs(path, 0755, &err), 0, "%s", err.text);
+		cr_assert_eq(file_write(AT_FDCWD, file, 0644, "", 0, &err), 0, "%s", err.text);
+		len += (size_t)snprintf(lower + len, size - len, "%s%s", i == n ? "" : ":", path);
+	}
+	options[0] = lower;
+	options[1] = mem_printf("upperdir=%s", upper);
+	options[2] = mem_printf("workdir=%s", work);
+	entry->type = (char *)"overlay";
+	entry->source = (char *)"overlay";
+	entry->options = options;
+	entry->n_options = 3;
+}
+
+Test(rootfs, has_as_many_layers_as_an_image)
+{
+	Containerd__Types__Mount entry = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount *mounts[] = { &entry };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 1 };
+	autofree char *file = mem_printf("%s/rootfs/new", dir);
+	struct rootfs *rootfs = NULL;
+	char *options[3];
+	struct error err;
+
+	make_overlay(&entry, options, 100);
+	cr_assert_gt(strlen(options[0]), 4096);
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	cr_expect(exists("rootfs/f1"));
+	cr_expect(exists("rootfs/f100"));
+	cr_expect(exists("rootfs/only-upper"));
+	write_text(file, "");
+	unmount_it(rootfs);
+	for (int i = 0; i < 3; i++)
+		free(options[i]);
+}
+
+Test(rootfs, puts_mounts_on_one_another)
+{
+	autofree char *a = make_layer("a");
+	autofree char *b = make_layer("b");
+	Containerd__Types__Mount first = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount second = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount third = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount *mounts[] = { &first, &second, &third };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 3 };
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	first.type = third.type = (char *)"bind";
+	second.type = second.source = (char *)"tmpfs";
+	first.source = a;
+	third.source = b;
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	cr_expect(exists("rootfs/only-b"));
+	cr_expect(!exists("rootfs/only-a"));
+	unmount_it(rootfs);
+}
+
+Test(rootfs, names_the_mount_that_fails_and_leaves_nothing)
+{
+	Containerd__Types__Mount entry = CONTAINERD__TYPES__MOUNT__INIT;
+	char *options[] = { (char *)"loop" };
+
+	entry.type = (char *)"bind";
+	entry.source = (char *)"/nosuch";
+	expect_failure(&entry, ERROR_UNKNOWN,
+	               "mount the rootfs: rootfs mount 0: bind '/nosuch': No such file or "
+	               "directory");
+	entry.type = (char *)"nosuch";
+	expect_failure(
+		&entry, ERROR_UNKNOWN,
+		"mount the rootfs: rootfs mount 0: mount '/nosuch' (nosuch): No such device");
+	entry.target = (char *)"/x";
+	expect_failure(&entry, ERROR_UNIMPLEMENTED,
+	               "mount the rootfs: rootfs mount 0: mount target '/x' is not supported");
+	entry.target = (char *)"";
+	entry.options = options;
+	entry.n_options = 1;
+	expect_failure(&entry, ERROR_UNIMPLEMENTED,
+	               "mount the rootfs: rootfs mount 0: mount option 'loop' is not supported");
+}
+
+Test(rootfs, undoes_the_mounts_before_the_one_that_fails)
+{
+	autofree char *a = make_layer("a");
+	Containerd__Types__Mount first = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount second = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount *mounts[] = { &first, &second };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 2 };
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	first.type = second.type = (char *)"bind";
+	first.source = a;
+	second.source = (char *)"/nosuch";
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_UNKNOWN);
+	cr_expect_neq(access(dir, F_OK), 0);
+	rootfs_destroy(rootfs);
+}
+
+Test(rootfs, follows_no_link_that_the_guest_has_put_in_its_place)
+{
+	autofree char *source = make_layer("a");
+	autofree char *elsewhere = make_layer("elsewhere");
+	autofree char *link = mem_printf("%s/rootfs", elsewhere);
+	struct rootfs_config config = { .path = source };
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	cr_assert_eq(symlink(elsewhere, dir), 0);
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_UNKNOWN);
+	cr_expect_neq(access(link, F_OK), 0);
+	cr_expect_neq(access(dir, F_OK), 0);
+	rootfs_destroy(rootfs);
+}
+
+Test(rootfs, unmount_stops_a_mount_that_runs)
+{
+	autofree char *source = make_layer("a");
+	struct rootfs_config config = { .dir = dir, .path = source, .timeout_ms = TIMEOUT_MS };
+	struct outcome mounted = { 0 };
+	struct outcome unmounted = { 0 };
+	struct rootfs *rootfs = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(rootfs_mount(loop, &config, keep, &mounted, &rootfs, &err), 0, "%s", err.text);
+	cr_assert_eq(rootfs_unmount(rootfs, TIMEOUT_MS, keep, &unmounted, &err), 0);
+	ev_run(loop, 0);
+	cr_expect_eq(mounted.calls, 0);
+	cr_expect_eq(unmounted.calls, 1);
+	cr_expect_eq(unmounted.err.code, ERROR_NONE, "%s", unmounted.err.text);
+	cr_expect_neq(access(dir, F_OK), 0);
+	rootfs_destroy(rootfs);
+}
+
+Test(rootfs, destroy_leaves_the_mount)
+{
+	autofree char *source = make_layer("a");
+	struct rootfs_config config = { .path = source };
+	struct rootfs *rootfs = NULL;
+	struct error err = mount_it(&config, &rootfs);
+
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	rootfs_destroy(rootfs);
+	cr_expect(exists("rootfs/only-a"));
+}
