@@ -1,0 +1,88 @@
+#include "shim/stdio_uri.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/error.h"
+
+static struct stdio_uri parsed(const char *text)
+{
+	struct stdio_uri uri;
+	struct error err;
+
+	cr_assert_eq(stdio_uri_parse(text, &uri, &err), 0, "%s", err.text);
+	return uri;
+}
+
+static void expect_path(const char *text, enum stdio_kind kind, const char *path)
+{
+	struct stdio_uri uri = parsed(text);
+
+	cr_expect_eq(uri.kind, kind);
+	cr_expect_str_eq(uri.path, path);
+	cr_expect_null(uri.args[0]);
+	stdio_uri_fini(&uri);
+}
+
+static void expect_refused(const char *text)
+{
+	struct stdio_uri uri;
+	struct error err;
+
+	cr_expect_lt(stdio_uri_parse(text, &uri, &err), 0, "%s", text);
+	cr_expect_eq(err.code, ERROR_INVALID_ARGUMENT);
+	stdio_uri_fini(&uri);
+}
+
+Test(stdio_uri, nothing_is_nowhere)
+{
+	cr_expect_eq(parsed("").kind, STDIO_NONE);
+}
+
+Test(stdio_uri, a_path_is_a_fifo_and_taken_as_it_is)
+{
+	expect_path("/run/a%20b?c", STDIO_FIFO, "/run/a%20b?c");
+}
+
+Test(stdio_uri, a_scheme_says_what_it_is)
+{
+	expect_path("fifo:///run/x", STDIO_FIFO, "/run/x");
+	expect_path("file:///var/log/x", STDIO_FILE, "/var/log/x");
+	expect_path("binary:///bin/logger", STDIO_LOGGER, "/bin/logger");
+}
+
+Test(stdio_uri, a_path_with_a_scheme_is_decoded)
+{
+	expect_path("file:///a%20b%2fc%zz%4", STDIO_FILE, "/a b/c%zz%4");
+}
+
+Test(stdio_uri, a_loggers_query_is_its_arguments)
+{
+	struct stdio_uri uri = parsed("binary:///bin/l?id=a%3Db&_NERDCTL=x+y&flag&empty=");
+	const char *const expected[] = { "id", "a=b", "_NERDCTL", "x y", "flag", "empty" };
+
+	cr_expect_str_eq(uri.path, "/bin/l");
+	for (size_t i = 0; i < 6; i++)
+		cr_expect_str_eq(uri.args[i], expected[i]);
+	cr_expect_null(uri.args[6]);
+	stdio_uri_fini(&uri);
+}
+
+Test(stdio_uri, what_is_not_understood_is_refused)
+{
+	expect_refused("tcp://host/x");
+	expect_refused("relative");
+	expect_refused("file://relative");
+	expect_refused("binary://");
+}
+
+Test(stdio_uri, more_arguments_than_a_logger_may_have_are_refused)
+{
+	char text[1000] = "binary:///l?";
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < STDIO_ARGS_MAX + 1; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "k%zu=v&", i);
+	expect_refused(text);
+}
