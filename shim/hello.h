@@ -1,0 +1,26 @@
+/*
+ * The agent's announcement (proto/vsock_ports.h): its first connection to the host, which says
+ * that its listeners are up, so that nobody has to poll for them.
+ */
+#ifndef SHIM_HELLO_H
+#define SHIM_HELLO_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct ev_loop;
+struct hello;
+struct vsock;
+
+/*
+ * Listens, and calls @done once: an agent has said hello, or none has within @timeout_ms. The
+ * connection is kept until hello_destroy(), which comes after the vsock's end: a listener ends with
+ * it.
+ */
+int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, int timeout_ms,
+                done_fn *done, void *ctx, struct hello **out, struct error *err);
+void hello_cancel(struct hello *hello);  /* drops the callback */
+void hello_destroy(struct hello *hello); /* NULL is fine */
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * The pod's virtual machine with its agent: from the boot, which begins before containerd asks for
+ * anything, to the end, by whatever cause. Nothing here knows a container.
+ *
+ *   state      what it means                                  leaves it by
+ *   BOOTING    the VM starts; sandbox_when_ready() waits      the agent's answer; a failure
+ *   READY      the agent serves                               sandbox_stop(); its loss
+ *   STOPPING   asked to end, by us or after a loss            the VM's end
+ *   GONE       the VM has ended, on_gone has been called      -
+ */
+#ifndef SHIM_SANDBOX_H
+#define SHIM_SANDBOX_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+struct agent;
+struct ev_loop;
+struct install;
+struct sandbox;
+struct vm_size;
+struct vsock;
+
+#define SANDBOX_BOOT_TIMEOUT_MS 60000 /* from the start of the VM to the agent's hello */
+#define SANDBOX_CALL_TIMEOUT_MS 10000 /* of each step after it */
+#define SANDBOX_STOP_TIMEOUT_MS 3000  /* from asking the VMM to quit to SIGKILL */
+
+enum sandbox_state {
+	SANDBOX_BOOTING,
+	SANDBOX_READY,
+	SANDBOX_STOPPING,
+	SANDBOX_GONE,
+};
+
+struct sandbox_config {
+	const char *id;
+	const char *hostname; /* NULL: the guest's own */
+	const char *pod_dir;
+	const char *share_dir;
+	const struct install *install;
+	const struct vm_size *size;
+};
+
+/*
+ * Begins the boot. Never fails: what goes wrong, at once or later, is the sandbox's end. @on_gone
+ * is called once, from the loop; @err is NULL after sandbox_stop(). Strings of @config are copied;
+ * its install outlives the sandbox.
+ */
+struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config *config,
+                              done_fn *on_gone, void *ctx);
+
+/* Asks the guest to end, then the VMM; on_gone follows, also if it is not ready or lost already. */
+void sandbox_stop(struct sandbox *sandbox);
+/* NULL is fine; kills what lives, no callback. Streams and calls of the guest are destroyed first,
+ * by their owners. */
+void sandbox_destroy(struct sandbox *sandbox);
+
+enum sandbox_state sandbox_state(const struct sandbox *sandbox);
+/* Why it is not READY, for who asks for something that needs it. */
+int sandbox_refuse(const struct sandbox *sandbox, struct error *err);
+
+/* One who waits for the guest: embedded, lives until it is called or left. */
+struct sandbox_waiter {
+	LIST_ENTRY(sandbox_waiter) link;
+	done_fn *done;
+	void *ctx;
+};
+/* Calls @done once, at once if it is READY or GONE; with the cause if that is why. */
+void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+                        void *ctx);
+
+/* Legal when READY. */
+struct agent *sandbox_agent(struct sandbox *sandbox);
+struct vsock *sandbox_vsock(struct sandbox *sandbox);
+pid_t sandbox_pid(const struct sandbox *sandbox); /* the VMM's; 0: there was none */
+
+CLEANUP_DESTROY(sandbox)
+
+#endif
