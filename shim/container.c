@@ -1,0 +1,104 @@
+#include "shim/container.h"
+
+#include <string.h>
+
+#include "common/mem.h"
+#include "shim/bundle.h"
+#include "shim/pod.h"
+#include "shim/rootfs.h"
+#include "shim/spec.h"
+
+struct container *pod_container(const struct pod *pod, const char *id)
+{
+	struct container *container;
+
+	LIST_FOREACH(container, &pod->containers, link)
+	if (strcmp(container->id, id) == 0)
+		return container;
+	return NULL;
+}
+
+struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
+                                   const struct process_stdio *paths)
+{
+	struct container *container = mem_new(struct container);
+
+	container->pod = pod;
+	container->id = mem_strdup(id);
+	container->bundle_dir = mem_strdup(bundle_dir);
+	container->init = process_create(container, id, NULL, paths, pod->events);
+	LIST_INIT(&container->execs);
+	LIST_INSERT_HEAD(&pod->containers, container, link);
+	return container;
+}
+
+void container_destroy(struct container *container)
+{
+	struct process *exec;
+
+	if (!container)
+		return;
+	LIST_REMOVE(container, link); /* first: who is told of the end of a process looks it up */
+	while ((exec = LIST_FIRST(&container->execs)))
+		container_remove_exec(container, exec);
+	process_destroy(container->init);
+	rootfs_destroy(container->rootfs);
+	bundle_destroy(container->bundle);
+	free(container->id);
+	free(container->bundle_dir);
+	free(container);
+}
+
+struct process *container_process(const struct container *container, const char *exec_id)
+{
+	struct process *exec;
+
+	if (!*exec_id)
+		return container->init;
+	LIST_FOREACH(exec, &container->execs, link)
+	if (strcmp(exec->id, exec_id) == 0)
+		return exec;
+	return NULL;
+}
+
+int container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
+                       const struct process_stdio *paths, struct error *err)
+{
+	struct process *exec;
+	int r = 0;
+
+	if (!*exec_id)
+		r = error_set(err, ERROR_INVALID_ARGUMENT, "an exec needs an id");
+	else if (container_process(container, exec_id))
+		r = error_set(err, ERROR_ALREADY_EXISTS, "id %s", exec_id);
+	else if (container->n_execs == CONTAINER_EXECS_MAX)
+		r = error_set(err, ERROR_RESOURCE_EXHAUSTED, "the container has %d execs already",
+		              CONTAINER_EXECS_MAX);
+	if (r < 0) {
+		spec_process_free(spec);
+		return r;
+	}
+	exec = process_create(container, container->id, exec_id, paths, container->pod->events);
+	exec->spec = spec;
+	LIST_INSERT_HEAD(&container->execs, exec, link);
+	container->n_execs++;
+	return 0;
+}
+
+void container_remove_exec(struct container *container, struct process *exec)
+{
+	LIST_REMOVE(exec, link);
+	container->n_execs--;
+	process_destroy(exec);
+}
+
+void container_killed(struct container *container)
+{
+	struct process *exec;
+
+	LIST_FOREACH(exec, &container->execs, link)
+	if (exec->state != PROCESS_CREATED)
+		process_exited(exec, PROCESS_STATUS_KILLED);
+	if (container->created)
+		process_exited(container->init, PROCESS_STATUS_KILLED);
+}

@@ -1,0 +1,52 @@
+/*
+ * A container: its bundle, its root file system on the host, its init and its execs. Its state is
+ * its init's. Made by create.h, ended by delete.h.
+ */
+#ifndef SHIM_CONTAINER_H
+#define SHIM_CONTAINER_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "shim/process.h"
+
+struct bundle;
+struct pod;
+struct rootfs;
+
+#define CONTAINER_MOUNT_TIMEOUT_MS 30000
+#define CONTAINER_EXECS_MAX        4096
+
+struct container {
+	LIST_ENTRY(container) link;
+	struct pod *pod;
+	char *id;
+	char *bundle_dir;      /* as Create named it */
+	struct bundle *bundle; /* until the guest has its spec */
+	struct rootfs *rootfs;
+	struct process *init;
+	bool created; /* Create has succeeded: until then it is not there for any other call */
+	LIST_HEAD(, process) execs;
+	unsigned int n_execs;
+};
+
+/* In the list of @pod until it is destroyed. */
+struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
+                                   const struct process_stdio *paths);
+/* NULL is fine. Nothing is asked of the guest, nothing unmounted. */
+void container_destroy(struct container *container);
+
+/* The init for an empty id; NULL: there is none. */
+struct process *container_process(const struct container *container, const char *exec_id);
+
+/* Takes over @spec. ERROR_ALREADY_EXISTS: the id is in use. */
+int container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
+                       const struct process_stdio *paths, struct error *err);
+void container_remove_exec(struct container *container, struct process *exec);
+
+/* The VM has ended: every process has, the init last. */
+void container_killed(struct container *container);
+
+CLEANUP_DESTROY(container)
+
+#endif

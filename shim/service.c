@@ -1,0 +1,245 @@
+#include "shim/service.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdbool.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "proto/ttrpc_server.h"
+#include "shim/bundle.h"
+#include "shim/container.h"
+#include "shim/events.h"
+#include "shim/pod.h"
+#include "shim/sandbox.h"
+#include "shim/task.h"
+#include "shim/vm_size.h"
+
+/*
+ * The end of a pod: its last container is deleted (or Create failed, or none came) -> the sandbox
+ * is stopped -> containerd's Shutdown is answered, or was waited for in vain -> on_end. A pod whose
+ * VM has died lives on until its containers are deleted.
+ */
+
+#define SHUTDOWN_WAIT_S  5.0  /* from the end of the last container on */
+#define ANSWERS_FLUSH_MS 1000 /* for the last answers */
+
+struct service {
+	struct ev_loop *loop;
+	struct pod pod;
+	struct ttrpc_server *server;
+	bool ending;                 /* no container will come any more */
+	struct ttrpc_call *shutdown; /* answered when all has ended */
+	bool nobody_asks;            /* Shutdown is not waited for */
+	ev_timer create_deadline;
+	ev_timer shutdown_wait;
+	ev_timer finish; /* on_end comes from the loop, never from within a call */
+	service_end_fn *on_end;
+	void *ctx;
+};
+
+/* All has ended, or is waited for: the last acts follow from the loop. */
+static void look_for_end(struct service *service)
+{
+	if (service->ending && sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
+	    (service->shutdown || service->nobody_asks))
+		ev_timer_start(service->loop, &service->finish);
+}
+
+static void begin_end(struct service *service)
+{
+	if (service->ending)
+		return;
+	service->ending = true;
+	ev_timer_stop(service->loop, &service->create_deadline);
+	ev_timer_start(service->loop, &service->shutdown_wait);
+	sandbox_stop(service->pod.sandbox);
+	look_for_end(service);
+}
+
+static void destroy_pod(struct service *service)
+{
+	struct container *container;
+
+	while ((container = LIST_FIRST(&service->pod.containers)))
+		container_destroy(container);
+	sandbox_destroy(take_ptr(&service->pod.sandbox));
+}
+
+/* Its last act is the callback, which may free the service. */
+static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+
+	destroy_pod(service);
+	if (service->shutdown)
+		ttrpc_call_finish(take_ptr(&service->shutdown), NULL);
+	ttrpc_server_flush(service->server, ANSWERS_FLUSH_MS);
+	service->on_end(service->ctx);
+}
+
+static void on_sandbox_gone(void *ctx, const struct error *err)
+{
+	struct service *service = ctx;
+	struct container *container;
+
+	if (err)
+		log_error("%s", err->text);
+	LIST_FOREACH(container, &service->pod.containers, link)
+	container_killed(container);
+	look_for_end(service);
+}
+
+static void on_change(void *ctx)
+{
+	struct service *service = ctx;
+
+	if (LIST_EMPTY(&service->pod.containers))
+		begin_end(service);
+}
+
+static bool has_containers(const struct service *service)
+{
+	const struct container *container;
+
+	LIST_FOREACH(container, &service->pod.containers, link)
+	if (container->created)
+		return true;
+	return false;
+}
+
+/* A container that is still being made does not hold it up: who asks has given up on it. */
+static void on_shutdown(void *ctx, struct ttrpc_call *call)
+{
+	struct service *service = ctx;
+
+	if (has_containers(service) || service->shutdown) {
+		ttrpc_call_finish(call, NULL);
+		return;
+	}
+	service->shutdown = call;
+	begin_end(service);
+	look_for_end(service);
+}
+
+static void on_no_create(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+
+	if (!LIST_EMPTY(&service->pod.containers))
+		return;
+	log_warn("no Create has come: the pod ends");
+	service->nobody_asks = true;
+	begin_end(service);
+}
+
+static void on_no_shutdown(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+
+	service->nobody_asks = true;
+	look_for_end(service);
+}
+
+static void on_fault(void *ctx, const struct error *err)
+{
+	log_warn("a connection was closed: %s", err->text);
+}
+
+static void init_timer(struct service *service, ev_timer *timer,
+                       void (*fn)(struct ev_loop *, ev_timer *, int), double seconds)
+{
+	ev_timer_init(timer, fn, seconds, 0);
+	timer->data = service;
+}
+
+static struct service *service_new(struct ev_loop *loop, const struct service_config *config,
+                                   service_end_fn *on_end, void *ctx)
+{
+	struct service *service = mem_new(struct service);
+
+	service->loop = loop;
+	service->on_end = on_end;
+	service->ctx = ctx;
+	service->pod.loop = loop;
+	service->pod.events = config->events;
+	service->pod.share_dir = mem_strdup(config->share_dir);
+	service->pod.on_change = on_change;
+	service->pod.on_shutdown = on_shutdown;
+	service->pod.ctx = service;
+	LIST_INIT(&service->pod.containers);
+	init_timer(service, &service->create_deadline, on_no_create,
+	           config->create_timeout_ms / 1e3);
+	init_timer(service, &service->shutdown_wait, on_no_shutdown, SHUTDOWN_WAIT_S);
+	init_timer(service, &service->finish, on_finish, 0);
+	return service;
+}
+
+static int check_type(const struct bundle *bundle, struct error *err)
+{
+	if (bundle_type(bundle) == BUNDLE_SINGLE)
+		return 0;
+	return error_set(err, ERROR_UNIMPLEMENTED,
+	                 "bundle '%s': pods of several containers are not supported yet",
+	                 bundle_dir(bundle));
+}
+
+static void start_sandbox(struct service *service, const struct service_config *config,
+                          struct bundle *bundle)
+{
+	const struct vm_size host = vm_size_of_host();
+	const struct vm_size size = vm_size_for(bundle_spec(bundle), &host);
+	const struct sandbox_config sandbox = {
+		.id = config->id,
+		.hostname = bundle_spec(bundle)->hostname,
+		.pod_dir = config->pod_dir,
+		.share_dir = config->share_dir,
+		.install = config->install,
+		.size = &size,
+	};
+
+	service->pod.sandbox = sandbox_start(service->loop, &sandbox, on_sandbox_gone, service);
+}
+
+int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
+                  void *ctx, struct service **out, struct error *err)
+{
+	autodestroy(service) struct service *service = service_new(loop, config, on_end, ctx);
+	autodestroy(bundle) struct bundle *bundle = NULL;
+	const struct ttrpc_server_config server = {
+		.services = task_services,
+		.ctx = &service->pod,
+		.on_fault = on_fault,
+	};
+	autoclose int listen_fd = config->listen_fd;
+
+	if (bundle_load(config->bundle, &bundle, err) < 0 || check_type(bundle, err) < 0 ||
+	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0)
+		return error_code_errno(err->code);
+	start_sandbox(service, config, bundle);
+	ev_timer_start(loop, &service->create_deadline);
+	*out = take_ptr(&service);
+	return 0;
+}
+
+void service_stop(struct service *service)
+{
+	service->nobody_asks = true;
+	begin_end(service);
+	look_for_end(service);
+}
+
+void service_destroy(struct service *service)
+{
+	if (!service)
+		return;
+	destroy_pod(service);
+	ttrpc_server_destroy(service->server);
+	if (service->shutdown)
+		ttrpc_call_finish(service->shutdown, NULL);
+	ev_timer_stop(service->loop, &service->create_deadline);
+	ev_timer_stop(service->loop, &service->shutdown_wait);
+	ev_timer_stop(service->loop, &service->finish);
+	free(service->pod.share_dir);
+	free(service);
+}

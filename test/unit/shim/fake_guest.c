@@ -1,0 +1,542 @@
+#include "fake_guest.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+#include "hypervisor/hypervisor.h"
+#include "hypervisor/vsock.h"
+#include "proto/agent.pb-c.h"
+#include "proto/events.pb-c.h"
+#include "proto/google.pb-c.h"
+#include "proto/ttrpc_server.h"
+#include "proto/vsock_ports.h"
+#include "shim/events.h"
+#include "shim/rootfs.h"
+#include "shim/uid_lease.h"
+
+struct fake_guest fake;
+
+/* Callbacks come from the loop. */
+struct later {
+	ev_timer timer;
+	LIST_ENTRY(later) link;
+	void (*fn)(void *arg);
+	void *arg;
+};
+static LIST_HEAD(, later) laters;
+
+static void on_later(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct later *later = timer->data;
+	void (*fn)(void *) = later->fn;
+	void *arg = later->arg;
+
+	LIST_REMOVE(later, link);
+	free(later);
+	fn(arg);
+}
+
+static void do_later(void (*fn)(void *arg), void *arg)
+{
+	struct later *later = mem_new(struct later);
+
+	later->fn = fn;
+	later->arg = arg;
+	ev_timer_init(&later->timer, on_later, 0, 0);
+	later->timer.data = later;
+	ev_timer_start(fake.loop, &later->timer);
+	LIST_INSERT_HEAD(&laters, later, link);
+}
+
+static void forget_later(const void *arg)
+{
+	struct later *later = LIST_FIRST(&laters), *next;
+
+	for (; later; later = next) {
+		next = LIST_NEXT(later, link);
+		if (arg && later->arg != arg)
+			continue;
+		LIST_REMOVE(later, link);
+		ev_timer_stop(fake.loop, &later->timer);
+		free(later);
+	}
+}
+
+static void note(const char *what, const char *of)
+{
+	size_t len = strlen(fake.log);
+
+	snprintf(fake.log + len, sizeof(fake.log) - len, "%s%s%s\n", what, *of ? " " : "", of);
+}
+
+bool fake_logged(const char *line)
+{
+	autofree char *whole = mem_printf("\n%s\n", line);
+	autofree char *log = mem_printf("\n%s", fake.log);
+
+	return strstr(log, whole) != NULL;
+}
+
+bool fake_order(const char *first, const char *second)
+{
+	const char *a = strstr(fake.log, first);
+
+	return a && strstr(a, second);
+}
+
+/* The agent. */
+
+struct waiting {
+	LIST_ENTRY(waiting) link;
+	char *exec_id;
+	struct ttrpc_call *call;
+};
+static LIST_HEAD(, waiting) waiting;
+static struct ttrpc_server *agent;
+static struct ttrpc_call *held;
+
+static void answer_wait(struct ttrpc_call *call, int status)
+{
+	Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
+
+	response.status = status;
+	ttrpc_call_reply(call, &response.base);
+}
+
+void fake_exit(const char *exec_id, int status)
+{
+	struct waiting *one;
+
+	LIST_FOREACH(one, &waiting, link)
+	if (strcmp(one->exec_id, exec_id) == 0)
+		break;
+	cr_assert(one, "nobody waits for %s", exec_id);
+	LIST_REMOVE(one, link);
+	answer_wait(one->call, status);
+	free(one->exec_id);
+	free(one);
+}
+
+void fake_release(void)
+{
+	cr_assert(held);
+	fake.holds = NULL;
+	ttrpc_call_finish(take_ptr(&held), NULL);
+}
+
+static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	const char *method = ttrpc_call_method(call);
+	/* Nearly all requests begin with the container's id. */
+	bool named = request->descriptor->n_fields && strcmp(method, "CreateSandbox") != 0;
+
+	note(method, named ? *(char *const *)(request + 1) : "");
+	if (fake.fails && strcmp(fake.fails, method) == 0)
+		ttrpc_call_fail(call, &fake.refusal);
+	else if (fake.holds && strcmp(fake.holds, method) == 0)
+		held = call;
+	else
+		ttrpc_call_finish(call, NULL);
+}
+
+static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__CreateContainerRequest *request = (const void *)message;
+
+	fake.ports[0] = request->stdin_port;
+	fake.ports[1] = request->stdout_port;
+	fake.ports[2] = request->stderr_port;
+	on_call(call, message, ctx);
+}
+
+static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__ExecProcessRequest *request = (const void *)message;
+
+	fake.ports[0] = request->stdin_port;
+	fake.ports[1] = request->stdout_port;
+	fake.ports[2] = request->stderr_port;
+	if (request->process->consolesize) {
+		fake.size[0] = request->process->consolesize->height;
+		fake.size[1] = request->process->consolesize->width;
+	}
+	on_call(call, message, ctx);
+}
+
+/* A killed container's processes end. */
+static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__SignalProcessRequest *request = (const void *)message;
+	autofree char *of = mem_printf("%s %u", request->exec_id, request->signal);
+
+	note("SignalProcess", of);
+	if (request->signal == 9 && !*request->exec_id)
+		fake_exit(request->container_id, 137);
+	ttrpc_call_finish(call, NULL);
+}
+
+static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__WaitProcessRequest *request = (const void *)message;
+	struct waiting *one = mem_new(struct waiting);
+
+	one->exec_id = mem_strdup(request->exec_id);
+	one->call = call;
+	LIST_INSERT_HEAD(&waiting, one, link);
+}
+
+#define EMPTY &google__protobuf__empty__descriptor
+
+static const struct ttrpc_method methods[] = {
+	{ "CreateSandbox", &grpc__create_sandbox_request__descriptor, EMPTY, on_call },
+	{ "DestroySandbox", &grpc__destroy_sandbox_request__descriptor, EMPTY, on_call },
+	{ "CreateContainer", &grpc__create_container_request__descriptor, EMPTY, on_create },
+	{ "StartContainer", &grpc__start_container_request__descriptor, EMPTY, on_call },
+	{ "RemoveContainer", &grpc__remove_container_request__descriptor, EMPTY, on_call },
+	{ "PauseContainer", &grpc__pause_container_request__descriptor, EMPTY, on_call },
+	{ "ResumeContainer", &grpc__resume_container_request__descriptor, EMPTY, on_call },
+	{ "ExecProcess", &grpc__exec_process_request__descriptor, EMPTY, on_exec },
+	{ "SignalProcess", &grpc__signal_process_request__descriptor, EMPTY, on_signal },
+	{ "TtyWinResize", &grpc__tty_win_resize_request__descriptor, EMPTY, on_call },
+	{ "WaitProcess", &grpc__wait_process_request__descriptor,
+	  &grpc__wait_process_response__descriptor, on_wait },
+	{ 0 },
+};
+static const struct ttrpc_service services[] = { { "grpc.AgentService", methods }, { 0 } };
+
+static struct sockaddr_un agent_address(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/agent", fake.dir);
+	return address;
+}
+
+static void agent_start(void)
+{
+	static const struct ttrpc_server_config config = { .services = services };
+	const struct sockaddr_un address = agent_address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	cr_assert_eq(ttrpc_server_create(fake.loop, fd, &config, &agent, NULL), 0);
+}
+
+/* Calls that were not answered are lost with it. */
+static void agent_stop(void)
+{
+	struct waiting *one;
+
+	ttrpc_server_destroy(take_ptr(&agent));
+	while ((one = LIST_FIRST(&waiting))) {
+		LIST_REMOVE(one, link);
+		ttrpc_call_finish(one->call, NULL);
+		free(one->exec_id);
+		free(one);
+	}
+	if (held)
+		ttrpc_call_finish(take_ptr(&held), NULL);
+}
+
+/* The vsock. */
+
+struct vsock_stream {
+	size_t i; /* in fake.streams */
+	vsock_opened_fn *on_open;
+	done_fn *on_done;
+	void *ctx;
+};
+
+struct connect {
+	vsock_connected_fn *done;
+	void *ctx;
+};
+
+static vsock_accepted_fn *on_accept;
+static void *accept_ctx;
+static struct vsock_stream *streams[FAKE_STREAMS_MAX];
+
+static void connect_now(void *arg)
+{
+	struct connect connect_ = *(struct connect *)arg;
+	const struct sockaddr_un address = agent_address();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	free(arg);
+	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	connect_.done(connect_.ctx, fd, NULL);
+}
+
+int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
+                  vsock_connected_fn *done, void *ctx, struct error *err)
+{
+	struct connect *connect_ = mem_new(struct connect);
+
+	cr_assert_eq(guest_port, VSOCK_PORT_AGENT);
+	connect_->done = done;
+	connect_->ctx = ctx;
+	do_later(connect_now, connect_);
+	return 0;
+}
+
+int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *accept_fn, void *ctx,
+                 struct error *err)
+{
+	cr_assert_eq(host_port, VSOCK_PORT_HELLO + 3);
+	on_accept = accept_fn;
+	accept_ctx = ctx;
+	return 0;
+}
+
+static void stream_opened(void *arg)
+{
+	struct vsock_stream *stream = arg;
+
+	fake.streams[stream->i].open = true;
+	stream->on_open(stream->ctx, fake.streams[stream->i].port, NULL);
+}
+
+static void stream_refused(void *arg)
+{
+	struct vsock_stream *stream = arg;
+	struct error err;
+
+	error_set(&err, ERROR_UNAVAILABLE, "no such port");
+	stream->on_open(stream->ctx, 0, &err);
+}
+
+int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direction direction,
+                      int fd, int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
+                      struct vsock_stream **out, struct error *err)
+{
+	struct vsock_stream *stream = mem_new(struct vsock_stream);
+
+	cr_assert_eq(guest_port, VSOCK_PORT_STREAMS);
+	cr_assert_lt(fake.n_streams, FAKE_STREAMS_MAX);
+	*stream = (struct vsock_stream){ fake.n_streams, on_open, on_done, ctx };
+	fake.streams[fake.n_streams].fd = fd;
+	fake.streams[fake.n_streams].port = 5000 + (uint32_t)fake.n_streams;
+	streams[fake.n_streams++] = stream;
+	do_later(fake.streams_refuse ? stream_refused : stream_opened, stream);
+	*out = stream;
+	return 0;
+}
+
+int vsock_stream_attach(struct vsock_stream *stream, int fd, struct error *err)
+{
+	cr_assert_eq(fake.streams[stream->i].fd, -1);
+	fake.streams[stream->i].fd = fd;
+	return 0;
+}
+
+int vsock_stream_moved(struct vsock_stream *stream, vsock_moved_fn *fn, void *ctx,
+                       struct error *err)
+{
+	return error_set(err, ERROR_UNAVAILABLE, "not asked for in these tests");
+}
+
+void vsock_stream_destroy(struct vsock_stream *stream)
+{
+	if (!stream)
+		return;
+	forget_later(stream);
+	cleanup_close(&fake.streams[stream->i].fd);
+	fake.streams[stream->i].fd = -1;
+	streams[stream->i] = NULL;
+	free(stream);
+}
+
+void fake_stream_done(size_t i)
+{
+	cleanup_close(&fake.streams[i].fd);
+	fake.streams[i].fd = -1;
+	fake.streams[i].done = true;
+	streams[i]->on_done(streams[i]->ctx, NULL);
+}
+
+/* The VM. */
+
+struct vm {
+	const struct vm_events *events;
+	void *ctx;
+	char cause[100]; /* empty: asked to end */
+	bool ended;
+};
+
+static struct vm *vm;
+
+static void vm_ends(void *arg)
+{
+	struct error err;
+
+	if (vm->ended)
+		return;
+	vm->ended = true;
+	agent_stop();
+	error_set(&err, ERROR_UNKNOWN, "%s", vm->cause);
+	vm->events->on_gone(vm->ctx, *vm->cause ? &err : NULL);
+}
+
+static void say_hello(void *arg)
+{
+	int ends[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	cr_assert_eq(write(ends[1], "hello 1\n", 8), 8);
+	close(ends[1]);
+	on_accept(accept_ctx, ends[0]);
+}
+
+int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct vm_events *events,
+             void *ctx, struct vm **out, struct error *err)
+{
+	if (fake.vm_refuses)
+		return error_set(err, ERROR_NOT_FOUND, "%s", fake.vm_refuses);
+	vm = *out = mem_new(struct vm);
+	vm->events = events;
+	vm->ctx = ctx;
+	fake.vms++;
+	agent_start();
+	if (fake.boot_dies)
+		fake_kill_vm(fake.boot_dies);
+	else if (!fake.no_hello)
+		do_later(say_hello, NULL);
+	return 0;
+}
+
+void fake_kill_vm(const char *cause)
+{
+	snprintf(vm->cause, sizeof(vm->cause), "%s", cause);
+	do_later(vm_ends, vm);
+}
+
+void vm_stop(struct vm *one)
+{
+	note("vm_stop", "");
+	*one->cause = '\0';
+	do_later(vm_ends, one);
+}
+
+void vm_destroy(struct vm *one)
+{
+	if (!one)
+		return;
+	forget_later(one);
+	agent_stop();
+	fake.vms--;
+	free(one);
+}
+
+pid_t vm_pid(const struct vm *one)
+{
+	return FAKE_VM_PID;
+}
+
+struct vsock *vm_vsock(struct vm *one)
+{
+	return (struct vsock *)one;
+}
+
+uint32_t vm_guest_cid(const struct vm *one)
+{
+	return 3;
+}
+
+void vm_console_tail(const struct vm *one, char *text, size_t size)
+{
+	snprintf(text, size, "last\nwords\n");
+}
+
+/* Root file systems, ids and events. */
+
+struct rootfs {
+	done_fn *done;
+	void *ctx;
+};
+
+static void rootfs_done(void *arg)
+{
+	struct rootfs *rootfs = arg;
+
+	rootfs->done(rootfs->ctx, NULL);
+}
+
+int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_fn *done, void *ctx,
+                 struct rootfs **out, struct error *err)
+{
+	note("mount", "");
+	fake.mounts++;
+	*out = mem_new(struct rootfs);
+	**out = (struct rootfs){ done, ctx };
+	do_later(rootfs_done, *out);
+	return 0;
+}
+
+int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *ctx,
+                   struct error *err)
+{
+	note("unmount", "");
+	fake.mounts--;
+	*rootfs = (struct rootfs){ done, ctx };
+	do_later(rootfs_done, rootfs);
+	return 0;
+}
+
+void rootfs_destroy(struct rootfs *rootfs)
+{
+	if (rootfs)
+		forget_later(rootfs);
+	free(rootfs);
+}
+
+int uid_lease_take(const char *dir, uid_t first, unsigned int count, struct uid_lease **out,
+                   struct error *err)
+{
+	return 0;
+}
+
+uid_t uid_lease_uid(const struct uid_lease *lease)
+{
+	return UID_LEASE_FIRST;
+}
+
+void uid_lease_destroy(struct uid_lease *lease)
+{
+}
+
+void events_publish(struct events *events, const char *topic, const ProtobufCMessage *event)
+{
+	const Containerd__Events__TaskExit *exit_ = (const void *)event;
+
+	if (event->descriptor == &containerd__events__task_exit__descriptor) {
+		note(topic, exit_->id);
+		fake.exit_status = exit_->exit_status;
+	} else {
+		note(topic, "");
+	}
+}
+
+void fake_init(struct ev_loop *loop)
+{
+	fake = (struct fake_guest){ .loop = loop, .dir = "/tmp/kata-fake-XXXXXX" };
+	cr_assert(mkdtemp(fake.dir));
+}
+
+void fake_fini(void)
+{
+	forget_later(NULL);
+	cr_assert_eq(file_remove_tree(AT_FDCWD, fake.dir, NULL), 0);
+}

@@ -1,0 +1,67 @@
+/*
+ * What is below the shim's service, without a virtual machine: a VM, its vsock and root file
+ * systems that only say yes, and an agent behind a real ttrpc server that does as it is told.
+ */
+#ifndef TEST_FAKE_GUEST_H
+#define TEST_FAKE_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct ev_loop;
+
+#define FAKE_STREAMS_MAX 16
+#define FAKE_EVENTS_MAX  32
+#define FAKE_VM_PID      4242
+
+struct fake_stream {
+	int fd; /* -1: none was attached yet, or it is done */
+	bool open;
+	bool done;
+	uint32_t port;
+};
+
+struct fake_guest {
+	struct ev_loop *loop;
+	char dir[32]; /* a temporary directory: the agent's socket, the pod's directories, FIFOs */
+
+	/* What goes wrong; set before the service starts or before the call. */
+	const char *vm_refuses; /* vm_start() fails with this text */
+	const char *boot_dies;  /* the VM ends at once, with this text */
+	bool no_hello;
+	const char *fails; /* the agent's method that is refused with @refusal */
+	struct error refusal;
+	const char *holds;   /* the agent's method that is not answered until fake_release() */
+	bool streams_refuse; /* no stream can be opened */
+
+	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.
+	 */
+	char log[4096];
+	unsigned int vms; /* that live */
+	unsigned int mounts;
+	struct fake_stream streams[FAKE_STREAMS_MAX];
+	size_t n_streams;
+	uint32_t ports[3];    /* of the last CreateContainer or ExecProcess */
+	uint32_t size[2];     /* rows and columns of the last exec's terminal */
+	uint32_t exit_status; /* of the last exit event */
+};
+
+extern struct fake_guest fake;
+
+void fake_init(struct ev_loop *loop);
+void fake_fini(void);
+
+void fake_release(void); /* the held call is answered with success */
+/* The process ends: its WaitProcess is answered. */
+void fake_exit(const char *exec_id, int status);
+void fake_kill_vm(const char *cause);
+void fake_stream_done(size_t i); /* as the device says it */
+
+bool fake_logged(const char *line);
+/* Whether @first is in the log before @second. */
+bool fake_order(const char *first, const char *second);
+
+#endif

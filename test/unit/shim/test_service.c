@@ -1,0 +1,808 @@
+#include "shim/service.h"
+
+#include <criterion/criterion.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "fake_guest.h"
+#include "proto/google.pb-c.h"
+#include "proto/task_v2.pb-c.h"
+#include "proto/ttrpc_client.h"
+#include "shim/install.h"
+
+#define T(name) Containerd__Task__V2__##name
+#define CONFIG                                                                                     \
+	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
+	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
+#define EXEC_SPEC "{\"args\":[\"true\"],\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}}"
+
+/* An answer that a test waits for. */
+struct answer {
+	bool here;
+	struct error err; /* ERROR_NONE: success */
+	uint32_t pid;
+	uint32_t status;
+	uint32_t state;
+	size_t n_pids;
+	bool last_pid_is_exec;
+};
+
+static struct ev_loop *loop;
+static struct service *service;
+static struct ttrpc_client *client;
+static struct install *install;
+static bool ended;
+static const char *version = "v2";
+
+static void on_end(void *ctx)
+{
+	ended = true;
+}
+
+static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
+{
+	struct answer *answer = ctx;
+
+	answer->here = true;
+	error_copy(&answer->err, err);
+	if (err)
+		return;
+	if (strstr(response->descriptor->name, "CreateTaskResponse")) {
+		answer->pid = ((const T(CreateTaskResponse) *)response)->pid;
+	} else if (strstr(response->descriptor->name, "StartResponse")) {
+		answer->pid = ((const T(StartResponse) *)response)->pid;
+	} else if (strstr(response->descriptor->name, "WaitResponse")) {
+		answer->status = ((const T(WaitResponse) *)response)->exit_status;
+	} else if (strstr(response->descriptor->name, "DeleteResponse")) {
+		answer->status = ((const T(DeleteResponse) *)response)->exit_status;
+	} else if (strstr(response->descriptor->name, "StateResponse")) {
+		answer->state = ((const T(StateResponse) *)response)->status;
+	} else if (strstr(response->descriptor->name, "ConnectResponse")) {
+		answer->pid = ((const T(ConnectResponse) *)response)->task_pid;
+	} else if (strstr(response->descriptor->name, "PidsResponse")) {
+		const T(PidsResponse) *pids = (const void *)response;
+
+		answer->n_pids = pids->n_processes;
+		answer->last_pid_is_exec =
+			pids->n_processes && pids->processes[pids->n_processes - 1]->info;
+	}
+}
+
+static void ask(struct answer *answer, const char *method, const void *request,
+                const ProtobufCMessageDescriptor *response)
+{
+	autofree char *name = mem_printf("containerd.task.%s.Task", version);
+	struct error err;
+
+	*answer = (struct answer){ 0 };
+	cr_assert_eq(ttrpc_client_call(client, name, method, request, response, 0, on_answer,
+	                               answer, NULL, &err),
+	             0, "%s", err.text);
+}
+
+static void on_tick(struct ev_loop *l, ev_timer *timer, int events)
+{
+	ev_break(l, EVBREAK_ONE);
+}
+
+/* Runs the loop until *@flag, five seconds at most. */
+static bool wait_until(const bool *flag)
+{
+	ev_timer tick;
+
+	ev_timer_init(&tick, on_tick, 0.005, 0.005);
+	ev_timer_start(loop, &tick);
+	for (int i = 0; i < 1000 && !*flag; i++)
+		ev_run(loop, 0);
+	ev_timer_stop(loop, &tick);
+	return *flag;
+}
+
+/* Lets everything happen that is about to. */
+static void settle(void)
+{
+	ev_timer tick;
+
+	ev_timer_init(&tick, on_tick, 0.03, 0);
+	ev_timer_start(loop, &tick);
+	ev_run(loop, 0);
+	ev_timer_stop(loop, &tick);
+}
+
+static struct answer get(const char *method, const void *request,
+                         const ProtobufCMessageDescriptor *response)
+{
+	struct answer answer;
+
+	ask(&answer, method, request, response);
+	cr_assert(wait_until(&answer.here), "%s is not answered", method);
+	return answer;
+}
+
+/* The calls, as this file needs them. */
+
+static char *fifos[3] = { "", "", "" };
+static bool terminal;
+
+static void ask_create(struct answer *answer)
+{
+	T(CreateTaskRequest) request = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
+
+	request.id = "c";
+	request.bundle = fake.dir;
+	request.terminal = terminal;
+	request.stdin = fifos[0];
+	request.stdout = fifos[1];
+	request.stderr = fifos[2];
+	ask(answer, "Create", &request, &containerd__task__v2__create_task_response__descriptor);
+}
+
+static struct answer create(void)
+{
+	struct answer answer;
+
+	ask_create(&answer);
+	cr_assert(wait_until(&answer.here), "Create is not answered");
+	return answer;
+}
+
+static void ask_start(struct answer *answer, const char *exec_id)
+{
+	T(StartRequest) request = CONTAINERD__TASK__V2__START_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	ask(answer, "Start", &request, &containerd__task__v2__start_response__descriptor);
+}
+
+static struct answer start(const char *exec_id)
+{
+	struct answer answer;
+
+	ask_start(&answer, exec_id);
+	cr_assert(wait_until(&answer.here), "Start is not answered");
+	return answer;
+}
+
+static void ask_wait(struct answer *answer, const char *exec_id)
+{
+	T(WaitRequest) request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	ask(answer, "Wait", &request, &containerd__task__v2__wait_response__descriptor);
+}
+
+static struct answer delete_(const char *exec_id)
+{
+	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	return get("Delete", &request, &containerd__task__v2__delete_response__descriptor);
+}
+
+static struct answer kill_(const char *id, const char *exec_id, uint32_t signal)
+{
+	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+
+	request.id = (char *)id;
+	request.exec_id = (char *)exec_id;
+	request.signal = signal;
+	return get("Kill", &request, &google__protobuf__empty__descriptor);
+}
+
+static struct answer exec(const char *exec_id)
+{
+	T(ExecProcessRequest) request = CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
+	Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
+
+	spec.value.data = (uint8_t *)EXEC_SPEC;
+	spec.value.len = strlen(EXEC_SPEC);
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	request.terminal = terminal;
+	request.stdin = fifos[0];
+	request.stdout = fifos[1];
+	request.spec = &spec;
+	return get("Exec", &request, &google__protobuf__empty__descriptor);
+}
+
+static struct answer state(const char *exec_id)
+{
+	T(StateRequest) request = CONTAINERD__TASK__V2__STATE_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	return get("State", &request, &containerd__task__v2__state_response__descriptor);
+}
+
+static void ask_close_io(struct answer *answer, const char *exec_id)
+{
+	T(CloseIORequest) request = CONTAINERD__TASK__V2__CLOSE_IOREQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	request.stdin = true;
+	ask(answer, "CloseIO", &request, &google__protobuf__empty__descriptor);
+}
+
+static struct answer shutdown_(void)
+{
+	T(ShutdownRequest) request = CONTAINERD__TASK__V2__SHUTDOWN_REQUEST__INIT;
+
+	request.id = "c";
+	return get("Shutdown", &request, &google__protobuf__empty__descriptor);
+}
+
+static void write_config(const char *text)
+{
+	autofree char *path = mem_printf("%s/config.json", fake.dir);
+
+	cr_assert_eq(file_write(AT_FDCWD, path, 0600, text, strlen(text), NULL), 0);
+}
+
+static char *make_fifo(const char *name)
+{
+	char *path = mem_printf("%s/%s", fake.dir, name);
+
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	return path;
+}
+
+static int listen_at(struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address->sun_family = AF_UNIX;
+	snprintf(address->sun_path, sizeof(address->sun_path), "%s/service", fake.dir);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+static void setup(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	log_open(null);
+	loop = ev_default_loop(0);
+	fake_init(loop);
+	write_config(CONFIG);
+	cr_assert_eq(install_find(NULL, &install, NULL), 0);
+}
+
+static void serve(int create_timeout_ms)
+{
+	struct sockaddr_un address = { 0 };
+	const struct service_config config = {
+		.id = "c",
+		.bundle = fake.dir,
+		.pod_dir = fake.dir,
+		.share_dir = fake.dir,
+		.install = install,
+		.listen_fd = listen_at(&address),
+		.create_timeout_ms = create_timeout_ms,
+	};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error err;
+
+	cr_assert_eq(service_start(loop, &config, on_end, NULL, &service, &err), 0, "%s", err.text);
+	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	client = ttrpc_client_create(loop, fd, NULL, NULL);
+}
+
+static void teardown(void)
+{
+	ttrpc_client_destroy(client);
+	service_destroy(service);
+	install_destroy(install);
+	cr_expect_eq(fake.vms, 0);
+	fake_fini();
+	log_open(-1);
+}
+
+TestSuite(service, .init = setup, .fini = teardown, .timeout = 30);
+
+static void run_container(void)
+{
+	struct answer answer;
+
+	serve(60000);
+	answer = create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	answer = start("");
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+}
+
+static void expect_refused(struct answer answer, enum error_code code, const char *text)
+{
+	cr_expect_eq(answer.err.code, code);
+	cr_expect_str_eq(answer.err.text, text);
+}
+
+Test(service, a_container_is_created_started_ends_and_is_deleted)
+{
+	struct answer answer, exit;
+
+	serve(60000);
+	answer = create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	cr_expect_eq(answer.pid, FAKE_VM_PID);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__CREATED);
+	ask_wait(&exit, "");
+	cr_expect_eq(start("").pid, FAKE_VM_PID);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	fake_exit("c", 7);
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(exit.status, 7);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(delete_("").status, 7);
+	cr_expect(fake_order("mount\n", "CreateContainer c"));
+	cr_expect(fake_order("/tasks/create", "/tasks/start"));
+	cr_expect(fake_order("/tasks/start", "/tasks/exit c"));
+	cr_expect(fake_order("/tasks/exit c", "/tasks/delete"));
+	cr_expect(fake_order("RemoveContainer c", "unmount"));
+	cr_expect_eq(shutdown_().err.code, ERROR_NONE);
+	cr_expect(wait_until(&ended));
+	cr_expect(fake_order("DestroySandbox", "vm_stop"));
+	cr_expect_eq(fake.vms, 0);
+	cr_expect_eq(fake.mounts, 0);
+}
+
+Test(service, version_3_is_served_alike)
+{
+	version = "v3";
+	run_container();
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+}
+
+Test(service, ends_without_a_shutdown_that_never_comes)
+{
+	run_container();
+	fake_exit("c", 0);
+	settle();
+	delete_("");
+	for (int i = 0; i < 3 && !ended; i++)
+		wait_until(&ended);
+	cr_expect(ended);
+}
+
+Test(service, an_exit_before_the_answer_to_start_is_told_after_it)
+{
+	struct answer answer, exit;
+
+	serve(60000);
+	create();
+	ask_wait(&exit, "");
+	fake.holds = "StartContainer";
+	ask_start(&answer, "");
+	settle();
+	fake_exit("c", 3);
+	settle();
+	cr_expect_not(exit.here);
+	fake_release();
+	cr_assert(wait_until(&exit.here));
+	cr_expect(answer.here);
+	cr_expect_eq(exit.status, 3);
+	cr_expect(fake_order("/tasks/start", "/tasks/exit c"));
+}
+
+Test(service, what_the_guest_refuses_to_create_fails_create_and_ends_the_pod)
+{
+	struct answer answer;
+
+	serve(60000);
+	fake.fails = "CreateContainer";
+	error_set(&fake.refusal, ERROR_NOT_FOUND,
+	          "exec: \"nosuch\": executable file not found in $PATH");
+	answer = create();
+	expect_refused(answer, ERROR_UNKNOWN,
+	               "exec: \"nosuch\": executable file not found in $PATH");
+	cr_expect_eq(fake.mounts, 0);
+	expect_refused(delete_(""), ERROR_NOT_FOUND, "container not created");
+	cr_expect_eq(shutdown_().err.code, ERROR_NONE);
+	cr_expect(wait_until(&ended));
+}
+
+Test(service, a_vm_that_cannot_start_is_told_by_create)
+{
+	fake.vm_refuses = "kernel '/nosuch': No such file or directory";
+	serve(60000);
+	settle();
+	expect_refused(create(), ERROR_NOT_FOUND,
+	               "boot the virtual machine: kernel '/nosuch': No such file or directory");
+	shutdown_();
+	cr_expect(wait_until(&ended));
+}
+
+Test(service, a_guest_that_dies_while_booting_is_told_with_its_last_words)
+{
+	struct answer answer;
+
+	fake.boot_dies = "QEMU exited with status 1";
+	serve(60000);
+	answer = create();
+	expect_refused(answer, ERROR_UNKNOWN,
+	               "boot the virtual machine: QEMU exited with status 1; the end of the "
+	               "console: last|words");
+	cr_expect_eq(fake.mounts, 0);
+	shutdown_();
+	cr_expect(wait_until(&ended));
+}
+
+Test(service, the_death_of_the_vm_is_137_and_delete_works)
+{
+	struct answer exit;
+
+	run_container();
+	exec("e");
+	start("e");
+	ask_wait(&exit, "");
+	settle();
+	fake_kill_vm("QEMU was killed by signal 9 (Killed)");
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(exit.status, 137);
+	cr_expect(fake_order("/tasks/exit e", "/tasks/exit c"));
+	expect_refused(kill_("c", "", 9), ERROR_NOT_FOUND, "process already finished");
+	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(fake.mounts, 0);
+	cr_expect_not(fake_logged("RemoveContainer c"));
+	shutdown_();
+	cr_expect(wait_until(&ended));
+}
+
+Test(service, the_death_of_the_vm_during_start_ends_it_too)
+{
+	struct answer answer, exit;
+
+	serve(60000);
+	create();
+	ask_wait(&exit, "");
+	fake.holds = "StartContainer";
+	ask_start(&answer, "");
+	settle();
+	fake_kill_vm("gone");
+	cr_assert(wait_until(&exit.here));
+	cr_expect(answer.here);
+	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE);
+	cr_expect_eq(exit.status, 137);
+	cr_expect_eq(delete_("").status, 137);
+}
+
+Test(service, the_death_of_the_vm_during_create_is_its_cause)
+{
+	struct answer answer;
+
+	serve(60000);
+	fake.holds = "CreateContainer";
+	ask_create(&answer);
+	settle();
+	fake_kill_vm("QEMU was killed by signal 9 (Killed)");
+	cr_assert(wait_until(&answer.here));
+	cr_expect(strstr(answer.err.text, "killed by signal 9"), "%s", answer.err.text);
+	cr_expect_eq(fake.mounts, 0);
+}
+
+Test(service, ends_when_no_create_comes)
+{
+	serve(20);
+	cr_expect(wait_until(&ended));
+	cr_expect_eq(fake.vms, 0);
+}
+
+Test(service, a_stop_ends_every_process_with_137)
+{
+	run_container();
+	service_stop(service);
+	cr_expect(wait_until(&ended));
+	cr_expect_eq(fake.exit_status, 137);
+	cr_expect(fake_logged("/tasks/exit c"));
+}
+
+Test(service, a_stop_while_it_boots_fails_create)
+{
+	struct answer answer;
+
+	fake.no_hello = true;
+	serve(60000);
+	ask_create(&answer);
+	settle();
+	service_stop(service);
+	cr_assert(wait_until(&answer.here));
+	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE);
+	cr_expect(wait_until(&ended));
+}
+
+Test(service, what_is_not_there_is_not_found)
+{
+	run_container();
+	expect_refused(kill_("x", "", 9), ERROR_NOT_FOUND, "container not created");
+	expect_refused(kill_("c", "x", 9), ERROR_NOT_FOUND, "process does not exist x");
+}
+
+Test(service, what_a_state_does_not_allow_is_refused)
+{
+	run_container();
+	expect_refused(create(), ERROR_ALREADY_EXISTS, "container with given ID already exists");
+	expect_refused(start(""), ERROR_FAILED_PRECONDITION, "cannot start a running process");
+	expect_refused(delete_(""), ERROR_FAILED_PRECONDITION, "cannot delete a running process");
+	fake_exit("c", 0);
+	settle();
+	expect_refused(exec("e"), ERROR_FAILED_PRECONDITION, "cannot exec in a stopped state");
+	expect_refused(start(""), ERROR_FAILED_PRECONDITION, "cannot start a stopped process");
+}
+
+Test(service, shutdown_does_nothing_while_there_is_a_container)
+{
+	run_container();
+	cr_expect_eq(shutdown_().err.code, ERROR_NONE);
+	settle();
+	cr_expect_not(ended);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+}
+
+Test(service, what_was_created_and_never_started_is_killed_by_delete)
+{
+	serve(60000);
+	create();
+	cr_expect_eq(delete_("").status, 137);
+	cr_expect(fake_order("SignalProcess  9", "/tasks/exit c"));
+	cr_expect(fake_order("/tasks/exit c", "/tasks/delete"));
+	cr_expect_eq(fake.mounts, 0);
+}
+
+Test(service, an_exec_is_added_started_ends_and_is_deleted)
+{
+	struct answer exit;
+
+	run_container();
+	cr_expect_eq(exec("e").err.code, ERROR_NONE);
+	expect_refused(exec("e"), ERROR_ALREADY_EXISTS, "id e");
+	expect_refused(kill_("c", "e", 15), ERROR_FAILED_PRECONDITION, "process not created");
+	cr_expect_eq(start("e").pid, FAKE_VM_PID);
+	cr_expect(fake_order("/tasks/exec-added", "ExecProcess c"));
+	cr_expect(fake_order("ExecProcess c", "/tasks/exec-started"));
+	cr_expect_eq(kill_("c", "e", 15).err.code, ERROR_NONE);
+	cr_expect(fake_logged("SignalProcess c.e 15"));
+	ask_wait(&exit, "e");
+	settle();
+	fake_exit("c.e", 5);
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(exit.status, 5);
+	cr_expect(fake_order("/tasks/exec-started", "/tasks/exit e"));
+	cr_expect_eq(delete_("e").status, 5);
+	expect_refused(delete_("e"), ERROR_NOT_FOUND, "process does not exist e");
+	cr_expect_not(fake_logged("/tasks/delete"));
+}
+
+Test(service, an_exec_may_have_the_id_of_its_container)
+{
+	run_container();
+	exec("c");
+	start("c");
+	kill_("c", "", 15);
+	cr_expect(fake_logged("SignalProcess c 15"));
+	kill_("c", "c", 15);
+	cr_expect(fake_logged("SignalProcess c.c 15"));
+}
+
+Test(service, an_exec_that_does_not_start_is_stopped_without_an_exit)
+{
+	run_container();
+	exec("e");
+	fake.fails = "ExecProcess";
+	error_set(&fake.refusal, ERROR_NOT_FOUND,
+	          "exec: \"x\": executable file not found in $PATH");
+	expect_refused(start("e"), ERROR_UNKNOWN,
+	               "exec: \"x\": executable file not found in $PATH");
+	cr_expect_eq(state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_not(fake_logged("/tasks/exit e"));
+	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
+}
+
+Test(service, pids_are_the_vmms_and_name_the_execs)
+{
+	T(PidsRequest) request = CONTAINERD__TASK__V2__PIDS_REQUEST__INIT;
+	struct answer answer;
+
+	run_container();
+	exec("e");
+	start("e");
+	request.id = "c";
+	answer = get("Pids", &request, &containerd__task__v2__pids_response__descriptor);
+	cr_expect_eq(answer.n_pids, 2);
+	cr_expect(answer.last_pid_is_exec);
+}
+
+Test(service, connect_tells_the_pid)
+{
+	T(ConnectRequest) request = CONTAINERD__TASK__V2__CONNECT_REQUEST__INIT;
+
+	run_container();
+	request.id = "c";
+	cr_expect_eq(
+		get("Connect", &request, &containerd__task__v2__connect_response__descriptor).pid,
+		FAKE_VM_PID);
+}
+
+Test(service, calls_that_come_during_a_start_wait_for_its_end)
+{
+	struct answer started, closed;
+
+	fifos[0] = make_fifo("in");
+	run_container();
+	exec("e");
+	fake.holds = "ExecProcess";
+	ask_start(&started, "e");
+	settle();
+	ask_close_io(&closed, "e");
+	settle();
+	cr_expect_not(closed.here);
+	fake_release();
+	cr_assert(wait_until(&closed.here));
+	cr_expect(started.here);
+	cr_expect_eq(closed.err.code, ERROR_NONE);
+}
+
+Test(service, an_exec_under_way_is_answered_when_its_container_goes)
+{
+	struct answer started, closed;
+
+	run_container();
+	exec("e");
+	fake.holds = "ExecProcess";
+	ask_start(&started, "e");
+	settle();
+	ask_close_io(&closed, "e");
+	fake_exit("c", 0);
+	settle();
+	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+	cr_assert(wait_until(&started.here));
+	cr_assert(wait_until(&closed.here));
+	cr_expect_eq(started.err.code, ERROR_NOT_FOUND);
+	expect_refused(closed, ERROR_NOT_FOUND, "container not created");
+}
+
+Test(service, streams_go_to_the_guest_by_their_ports)
+{
+	fifos[0] = make_fifo("in");
+	fifos[1] = make_fifo("out");
+	fifos[2] = make_fifo("err");
+	run_container();
+	cr_assert_eq(fake.n_streams, 3);
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(fake.ports[i], fake.streams[i].port);
+	cr_assert_eq(write(fake.streams[1].fd, "x", 1), 1);
+}
+
+Test(service, a_terminal_has_no_stderr)
+{
+	fifos[0] = make_fifo("in");
+	fifos[1] = make_fifo("out");
+	terminal = true;
+	run_container();
+	cr_expect_eq(fake.n_streams, 2);
+	cr_expect_eq(fake.ports[2], 0);
+}
+
+Test(service, stdin_is_read_after_start_and_ends_by_close_io)
+{
+	struct pollfd poll_in;
+	struct answer closed;
+	char byte;
+	int writer;
+
+	fifos[0] = make_fifo("in");
+	serve(60000);
+	create();
+	writer = open(fifos[0], O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	cr_assert_geq(writer, 0, "nobody has opened it for reading");
+	cr_expect_eq(fake.streams[0].fd, -1);
+	start("");
+	cr_assert_geq(fake.streams[0].fd, 0);
+	cr_assert_eq(write(writer, "x", 1), 1);
+	close(writer);
+	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), 1);
+	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), -1, "it has not been closed");
+	ask_close_io(&closed, "");
+	cr_assert(wait_until(&closed.here));
+	poll_in = (struct pollfd){ .fd = fake.streams[0].fd, .events = POLLIN };
+	cr_expect_eq(poll(&poll_in, 1, 0), 1);
+	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), 0);
+}
+
+Test(service, delete_waits_for_the_last_output)
+{
+	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+	struct answer deleted;
+
+	fifos[1] = make_fifo("out");
+	run_container();
+	fake_exit("c", 0);
+	settle();
+	request.id = "c";
+	ask(&deleted, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	settle();
+	cr_expect_not(deleted.here);
+	fake_stream_done(0);
+	cr_expect(wait_until(&deleted.here));
+}
+
+Test(service, delete_does_not_wait_for_output_that_stands_still)
+{
+	fifos[1] = make_fifo("out");
+	run_container();
+	fake_exit("c", 0);
+	settle();
+	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+}
+
+Test(service, a_stream_that_cannot_be_opened_fails_create)
+{
+	fifos[1] = make_fifo("out");
+	fake.streams_refuse = true;
+	serve(60000);
+	cr_expect_eq(create().err.code, ERROR_UNAVAILABLE);
+	cr_expect_eq(fake.mounts, 0);
+}
+
+Test(service, a_fifo_that_is_not_there_fails_create)
+{
+	fifos[1] = "/nosuch/out";
+	serve(60000);
+	expect_refused(create(), ERROR_UNKNOWN,
+	               "open '/nosuch/out' for output: No such file or directory");
+}
+
+Test(service, a_size_that_comes_before_an_exec_is_its_first)
+{
+	T(ResizePtyRequest) request = CONTAINERD__TASK__V2__RESIZE_PTY_REQUEST__INIT;
+
+	fifos[0] = make_fifo("in");
+	fifos[1] = make_fifo("out");
+	terminal = true;
+	run_container();
+	exec("e");
+	request.id = "c";
+	request.exec_id = "e";
+	request.width = 77;
+	request.height = 33;
+	get("ResizePty", &request, &google__protobuf__empty__descriptor);
+	start("e");
+	cr_expect_eq(fake.size[0], 33);
+	cr_expect_eq(fake.size[1], 77);
+	get("ResizePty", &request, &google__protobuf__empty__descriptor);
+	cr_expect(fake_logged("TtyWinResize c"));
+}
+
+Test(service, a_pod_of_several_containers_is_refused)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct service_config config = {
+		.id = "c",
+		.bundle = fake.dir,
+		.pod_dir = fake.dir,
+		.share_dir = fake.dir,
+		.install = install,
+		.listen_fd = fd,
+	};
+	struct error err;
+
+	write_config("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
+	             "\"root\":{\"path\":\"rootfs\"},\"annotations\":"
+	             "{\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri."
+	             "sandbox-id\":\"c\"}}");
+	cr_expect_lt(service_start(loop, &config, on_end, NULL, &service, &err), 0);
+	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED, "%s", err.text);
+}
