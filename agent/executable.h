@@ -1,0 +1,16 @@
+/*
+ * The file that a container process executes. Texts of failures are those of runc, since clients
+ * read them: `exec: "nosuch": executable file not found in $PATH`.
+ */
+#ifndef AGENT_EXECUTABLE_H
+#define AGENT_EXECUTABLE_H
+
+struct error;
+
+/*
+ * @name as the calling process would execute it: a name with a slash as it is, any other in the
+ * directories of @path (PATH; may be NULL). free() *@out.
+ */
+int executable_find(const char *name, const char *path, char **out, struct error *err);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * The spec's seccomp profile (runtime-spec config-linux.md, "Seccomp") as a BPF program for
+ * seccomp(2), by libseccomp. All of it is applied or the profile is refused; a system call that
+ * libseccomp does not know by name is left to the default action, as runc does.
+ */
+#ifndef AGENT_SECCOMP_H
+#define AGENT_SECCOMP_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/cleanup.h"
+#include "proto/oci.pb-c.h"
+
+struct error;
+struct seccomp;
+
+/* ERROR_UNIMPLEMENTED or ERROR_INVALID_ARGUMENT for what cannot be had, named with its place. */
+int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, struct error *err);
+
+/*
+ * For this process and all it will become. Needs no_new_privs or CAP_SYS_ADMIN; from here on only
+ * what the profile allows can be called.
+ */
+int seccomp_install(const struct seccomp *seccomp, struct error *err);
+
+/* The program, for tests; valid as long as @seccomp. */
+struct sock_fprog seccomp_program(const struct seccomp *seccomp);
+
+void seccomp_destroy(struct seccomp *seccomp); /* NULL is fine */
+CLEANUP_DESTROY(seccomp)
+
+#endif

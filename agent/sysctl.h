@@ -1,0 +1,18 @@
+/*
+ * Kernel settings of a container (linux.sysctl): those that belong to namespaces of its own, and
+ * the network's, which is the VM's.
+ */
+#ifndef AGENT_SYSCTL_H
+#define AGENT_SYSCTL_H
+
+#include "proto/oci.pb-c.h"
+
+struct error;
+
+/* ERROR_INVALID_ARGUMENT for one that would change more than the container. */
+int sysctl_check(const Grpc__Spec *spec, struct error *err);
+
+/* Writes them by the /proc of the guest, as the namespaces of the calling process see them. */
+int sysctl_apply(const Grpc__Spec *spec, struct error *err);
+
+#endif
