@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/cleanup.h"
 #include "common/error.h"
 #include "proto/oci.pb-c.h"
 
@@ -47,6 +48,7 @@ pid_t init_pid(
 int init_pidfd(const struct init *init); /* owned by the init */
 /* NULL is fine. Kills the child if it has not passed execve; callbacks are dropped. */
 void init_destroy(struct init *init);
+CLEANUP_DESTROY(init)
 
 /* main() of the child: `/init container-init`, its request on descriptor 3. Never returns on
  * success. */

@@ -1,0 +1,52 @@
+/*
+ * A container for tests: a busybox root file system in a temporary directory, a cgroup, and a
+ * default spec as `ctr oci spec` writes it, to be changed by the test before it runs. Needs root,
+ * as every container does.
+ */
+#ifndef TEST_UNIT_AGENT_CONTAINER_BENCH_H
+#define TEST_UNIT_AGENT_CONTAINER_BENCH_H
+
+#include "agent/init.h"
+#include "common/error.h"
+#include "proto/oci.pb-c.h"
+
+struct cgroup;
+
+#define BENCH_OUTPUT_MAX 65536
+#define BENCH_LIST_MAX   16
+
+struct bench {
+	struct ev_loop *loop;
+	char dir[64]; /* "<dir>/rootfs" is the root file system */
+	char rootfs[96];
+	struct cgroup *cgroup;
+	Grpc__Spec *spec;
+	struct init *init; /* of the container, while it runs */
+	/* What the last process did: */
+	struct error err;
+	char output[BENCH_OUTPUT_MAX];
+	int status;
+};
+
+void bench_init(struct bench *bench);
+void bench_fini(struct bench *bench);
+
+/* Sets the command of @process: a shell's if it has a space. */
+void bench_command(Grpc__Process *process, const char *command);
+
+/* A copy of the container's process, to be an exec's. */
+Grpc__Process *bench_process(const struct bench *bench);
+
+/* Runs the container's init to its end; 0, or the error's code in bench->err. */
+int bench_run(struct bench *bench);
+
+/* Starts it and leaves it running as bench->init. */
+int bench_start(struct bench *bench);
+
+/* Runs another process in it to its end. */
+int bench_exec(struct bench *bench, const Grpc__Process *process);
+
+/* A file in the root file system. */
+void bench_write(const struct bench *bench, const char *name, const char *text, unsigned int mode);
+
+#endif

@@ -1,0 +1,443 @@
+#include "agent/init.h"
+
+#include <criterion/criterion.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/cgroup.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "container_bench.h"
+#include "proto/message.h"
+
+static struct bench bench;
+
+static void setup(void)
+{
+	bench_init(&bench);
+}
+
+static void teardown(void)
+{
+	bench_fini(&bench);
+}
+
+TestSuite(init, .init = setup, .fini = teardown);
+
+static void run(const char *command)
+{
+	bench_command(bench.spec->process, command);
+	cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
+}
+
+static void has(const char *text)
+{
+	cr_expect_not_null(strstr(bench.output, text), "no '%s' in:\n%s", text, bench.output);
+}
+
+static void has_not(const char *text)
+{
+	cr_expect_null(strstr(bench.output, text), "'%s' in:\n%s", text, bench.output);
+}
+
+Test(init, process_has_what_the_spec_says)
+{
+	run("cat /proc/self/status; hostname; env; umask; pwd; ulimit -n");
+	has("CapInh:\t0000000000000000\n");
+	has("CapPrm:\t00000000080000a1\n");
+	has("CapEff:\t00000000080000a1\n");
+	has("CapBnd:\t00000000080000a1\n");
+	has("CapAmb:\t0000000000000000\n");
+	has("NoNewPrivs:\t1\n");
+	has("Seccomp:\t0\n");
+	has("SigIgn:\t0000000000000000\n");
+	has("SigBlk:\t0000000000000000\n");
+	has("bench\n");
+	has("HOME=/root\n");
+	has("A=3\n");
+	has_not("A=1\n");
+	has("0022\n/\n");
+	cr_expect_eq(bench.status, 0);
+}
+
+Test(init, exit_code_is_the_process_s_own)
+{
+	run("exit 7");
+	cr_expect_eq(WEXITSTATUS(bench.status), 7);
+}
+
+Test(init, namespaces_are_the_container_s_own)
+{
+	run("echo $$; cat /proc/self/cgroup; ls /proc | sort | head -1; ps");
+	has("1\n");
+	has("0::/\n");
+	has_not("test_agent_init");
+}
+
+Test(init, mounts_are_the_spec_s)
+{
+	run("mount");
+	has("proc on /proc type proc (rw,nosuid,nodev,noexec,relatime)\n");
+	has("tmpfs on /dev type tmpfs (rw,nosuid,size=65536k,mode=755)\n");
+	has("devpts on /dev/pts type devpts "
+	    "(rw,nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=666)\n");
+	has("shm on /dev/shm type tmpfs (rw,nosuid,nodev,noexec,relatime,size=65536k)\n");
+	has("mqueue on /dev/mqueue type mqueue (rw,nosuid,nodev,noexec,relatime)\n");
+	has("sysfs on /sys type sysfs (ro,nosuid,nodev,noexec,relatime)\n");
+	has("proc on /proc/sys type proc (ro,nosuid,nodev,noexec,relatime)\n");
+	has("tmpfs on /proc/keys type tmpfs (rw,nosuid,size=65536k,mode=755)\n");
+	has_not(" /tmp/");
+}
+
+Test(init, devices_are_the_default_ones)
+{
+	run("stat -c '%n %a %t:%T' /dev/null /dev/zero /dev/full /dev/random /dev/urandom "
+	    "/dev/tty; ls -l /dev; ls /dev/console");
+	has("/dev/null 666 1:3\n/dev/zero 666 1:5\n/dev/full 666 1:7\n/dev/random 666 1:8\n"
+	    "/dev/urandom 666 1:9\n/dev/tty 666 5:0\n");
+	has("fd -> /proc/self/fd\n");
+	has("stdin -> /proc/self/fd/0\n");
+	has("ptmx -> pts/ptmx\n");
+	has("/dev/console: No such file");
+}
+
+Test(init, masked_and_read_only_paths_hold)
+{
+	run("cat /proc/keys; ls /sys/firmware; echo x >/proc/sys/kernel/domainname; echo end");
+	has("Read-only file system");
+	has("end\n");
+	cr_expect_eq(strncmp(bench.output, "sh: ", 4), 0, "%s", bench.output);
+}
+
+Test(init, root_can_be_read_only)
+{
+	bench.spec->root->readonly = 1;
+	run("touch /x; touch /run/y && echo written");
+	has("touch: /x: Read-only file system\n");
+	has("written\n");
+}
+
+Test(init, dev_can_be_read_only)
+{
+	Grpc__Mount *dev = bench.spec->mounts[1];
+
+	free(dev->options[1]);
+	dev->options[1] = mem_strdup("ro");
+	run("touch /dev/x; mount; ls /dev/null");
+	has("touch: /dev/x: Read-only file system\n");
+	has("tmpfs on /dev type tmpfs (ro,nosuid");
+	has("/dev/null\n");
+}
+
+Test(init, user_is_changed_and_keeps_no_capabilities)
+{
+	static uint32_t groups[] = { 5, 7 };
+	Grpc__User *user = bench.spec->process->user;
+
+	user->uid = 1000;
+	user->gid = 100;
+	user->additionalgids = mem_dup(groups, sizeof(groups));
+	user->n_additionalgids = 2;
+	run("id; cat /proc/self/status; env; echo again >/proc/self/fd/1");
+	has("uid=1000(me) gid=100 groups=5,7");
+	has("CapPrm:\t0000000000000000\n");
+	has("CapBnd:\t00000000080000a1\n");
+	has("HOME=/home/me\n");
+	has("again\n");
+}
+
+Test(init, ambient_capabilities_outlive_the_user)
+{
+	Grpc__LinuxCapabilities *caps = bench.spec->process->capabilities;
+	char *name = "CAP_KILL";
+
+	bench.spec->process->user->uid = 1000;
+	caps->inheritable = mem_alloc(sizeof(char *));
+	caps->ambient = mem_alloc(sizeof(char *));
+	caps->inheritable[caps->n_inheritable++] = mem_strdup(name);
+	caps->ambient[caps->n_ambient++] = mem_strdup(name);
+	run("cat /proc/self/status");
+	has("CapAmb:\t0000000000000020\n");
+	has("CapEff:\t0000000000000020\n");
+}
+
+Test(init, without_capabilities_there_are_none)
+{
+	grpc__linux_capabilities__free_unpacked(bench.spec->process->capabilities, NULL);
+	bench.spec->process->capabilities = NULL;
+	run("cat /proc/self/status");
+	has("CapEff:\t0000000000000000\n");
+	has("CapBnd:\t0000000000000000\n");
+}
+
+static void limit(const char *type, uint64_t soft, uint64_t hard)
+{
+	Grpc__POSIXRlimit *row = mem_alloc(sizeof(*row));
+
+	grpc__posixrlimit__init(row);
+	row->type = mem_strdup(type);
+	row->soft = soft;
+	row->hard = hard;
+	bench.spec->process->rlimits = mem_alloc(sizeof(row));
+	bench.spec->process->rlimits[bench.spec->process->n_rlimits++] = row;
+}
+
+Test(init, resource_limits_are_set)
+{
+	limit("RLIMIT_NOFILE", 12, 24);
+	run("ulimit -n; ulimit -Hn");
+	cr_expect_str_eq(bench.output, "12\n24\n");
+}
+
+Test(init, working_directory_is_made)
+{
+	free(bench.spec->process->cwd);
+	bench.spec->process->cwd = mem_strdup("/new/deep");
+	run("pwd ;");
+	cr_expect_str_eq(bench.output, "/new/deep\n");
+}
+
+static void expect_refusal(const char *command, enum error_code code, const char *text)
+{
+	bench_command(bench.spec->process, command);
+	cr_expect_eq(bench_run(&bench), (int)code);
+	cr_expect_str_eq(bench.err.text, text);
+}
+
+Test(init, missing_executable_is_told_as_runc_does)
+{
+	expect_refusal("nosuch", ERROR_NOT_FOUND,
+	               "exec: \"nosuch\": executable file not found in $PATH");
+	expect_refusal("/nosuch", ERROR_NOT_FOUND,
+	               "exec: \"/nosuch\": stat /nosuch: no such file or directory");
+	expect_refusal("/etc/passwd", ERROR_PERMISSION_DENIED,
+	               "exec: \"/etc/passwd\": permission denied");
+	expect_refusal("/bin", ERROR_PERMISSION_DENIED, "exec: \"/bin\": permission denied");
+}
+
+Test(init, what_cannot_be_executed_fails_the_start)
+{
+	bench_write(&bench, "bin/text", "no program\n", 0755);
+	expect_refusal("/bin/text", ERROR_INVALID_ARGUMENT, "exec /bin/text: exec format error");
+}
+
+Test(init, failing_step_is_named)
+{
+	bench.spec->mounts[2]->type[0] = 'x';
+	expect_refusal("true", ERROR_UNKNOWN,
+	               "make the mounts: mount 'devpts' (xevpts) on '/dev/pts' with "
+	               "'newinstance,ptmxmode=0666,mode=0620,gid=5': No such device");
+}
+
+Test(init, terminal_is_the_container_s_own)
+{
+	Grpc__Box *size = mem_alloc(sizeof(*size));
+
+	grpc__box__init(size);
+	size->height = 33;
+	size->width = 111;
+	bench.spec->process->terminal = 1;
+	bench.spec->process->consolesize = size;
+	run("tty; stty size; stat -c '%n %t:%T' /dev/console; ls -1 /dev/pts; echo x >/dev/tty");
+	cr_expect_str_eq(bench.output,
+	                 "/dev/pts/0\r\n33 111\r\n/dev/console 88:0\r\n0\r\nptmx\r\nx\r\n");
+}
+
+Test(init, exec_joins_the_container)
+{
+	Grpc__Process *process = bench_process(&bench);
+
+	bench_command(bench.spec->process, "sleep 1000");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	bench_command(process,
+	              "ps; hostname; cat /proc/self/cgroup; cat /proc/self/status; exit 3");
+	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
+	has("sleep 1000\n");
+	has("bench\n");
+	has("0::/\n");
+	has("CapEff:\t00000000080000a1\n");
+	has_not("test_agent_init");
+	cr_expect_eq(WEXITSTATUS(bench.status), 3);
+	bench_command(process, "nosuch");
+	cr_expect_eq(bench_exec(&bench, process), ERROR_NOT_FOUND);
+	message_free(&process->base);
+}
+
+Test(init, exec_has_a_terminal_and_a_user_of_its_own)
+{
+	Grpc__Process *process = bench_process(&bench);
+
+	bench_command(bench.spec->process, "sleep 1000");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	process->terminal = 1;
+	process->user->uid = 1000;
+	bench_command(process, "tty; id -u; stat -c %u /dev/pts/0");
+	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
+	cr_expect_str_eq(bench.output, "/dev/pts/0\r\n1000\r\n1000\r\n");
+	message_free(&process->base);
+}
+
+Test(init, exec_cannot_be_fooled_by_a_false_terminal)
+{
+	Grpc__Process *process = bench_process(&bench);
+
+	bench_command(bench.spec->process,
+	              "rm /dev/ptmx; busybox mkfifo /dev/ptmx; echo; sleep 1000");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	bench_command(process, "until busybox test -p /dev/ptmx; do true; done");
+	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
+	process->terminal = 1;
+	cr_expect_eq(bench_exec(&bench, process), ERROR_FAILED_PRECONDITION);
+	cr_expect_str_eq(bench.err.text, "open a console: '/dev/ptmx' is no terminal");
+	message_free(&process->base);
+}
+
+Test(init, exec_in_an_ended_container_is_refused)
+{
+	Grpc__Process *process = bench_process(&bench);
+
+	bench_command(bench.spec->process, "sleep 1000");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	cr_assert_eq(kill(init_pid(bench.init), SIGKILL), 0);
+	waitpid(init_pid(bench.init), NULL, 0);
+	bench_command(process, "true");
+	cr_expect_eq(bench_exec(&bench, process), ERROR_FAILED_PRECONDITION);
+	cr_expect_str_eq(bench.err.text, "the container's process has ended");
+	message_free(&process->base);
+}
+
+Test(init, links_in_the_root_file_system_lead_nowhere_else)
+{
+	autofree char *outside = mem_printf("%s/outside", bench.dir);
+	autofree char *run_dir = mem_printf("%s/run", bench.rootfs);
+	autofree char *dev_dir = mem_printf("%s/dev", bench.rootfs);
+	autofree char *upwards = mem_printf("../../../../../..%s/outside", bench.dir);
+
+	cr_assert_eq(mkdir(outside, 0755), 0);
+	cr_assert_eq(rmdir(run_dir), 0);
+	cr_assert_eq(symlink(outside, run_dir), 0);
+	cr_assert_eq(symlink(upwards, dev_dir), 0);
+	free(bench.spec->process->cwd);
+	bench.spec->process->cwd = mem_strdup("/run/made");
+	run("pwd; ls -l /dev/");
+	has("/outside/made\n");
+	has("null");
+	cr_expect_eq(rmdir(outside), 0, "something was made outside");
+}
+
+Test(init, hostile_proc_is_no_place_for_mounts)
+{
+	free(bench.spec->mounts[6]->destination);
+	bench.spec->mounts[6]->destination = mem_strdup("/proc/self/attr");
+	expect_refusal("true", ERROR_INVALID_ARGUMENT,
+	               "make the mounts: '/proc/self/attr' cannot be mounted because it is inside "
+	               "/proc");
+}
+
+/* mounts[6] binds @source to @destination. */
+static void bind_mount(const char *source, const char *destination, const char *option)
+{
+	Grpc__Mount *mount = bench.spec->mounts[6];
+
+	free(mount->source);
+	free(mount->type);
+	free(mount->destination);
+	mount->source = mem_strdup(source);
+	mount->type = mem_strdup("bind");
+	mount->destination = mem_strdup(destination);
+	while (mount->n_options > 0)
+		free(mount->options[--mount->n_options]);
+	mount->options[mount->n_options++] = mem_strdup("rbind");
+	mount->options[mount->n_options++] = mem_strdup(option);
+}
+
+Test(init, files_and_directories_are_bound)
+{
+	autofree char *file = mem_printf("%s/file", bench.dir);
+
+	cr_assert_eq(file_write(AT_FDCWD, file, 0644, "of the host\n", 12, NULL), 0);
+	bind_mount(file, "/etc/deep/bound", "ro");
+	run("cat /etc/deep/bound; echo x >/etc/deep/bound");
+	has("of the host\n");
+	has("Read-only file system");
+	bind_mount(bench.dir, "/mnt", "rw");
+	run("cat /mnt/file; echo y >/mnt/file; cat /mnt/file");
+	has("of the host\ny\n");
+}
+
+static void set_sysctl(const char *key, const char *value)
+{
+	Grpc__Linux__SysctlEntry *entry = mem_alloc(sizeof(*entry));
+
+	grpc__linux__sysctl_entry__init(entry);
+	entry->key = mem_strdup(key);
+	entry->value = mem_strdup(value);
+	bench.spec->linux->sysctl = mem_alloc(sizeof(entry));
+	bench.spec->linux->sysctl[0] = entry;
+	bench.spec->linux->n_sysctl = 1;
+}
+
+Test(init, kernel_settings_are_the_container_s)
+{
+	set_sysctl("kernel.msgmax", "4242");
+	run("cat /proc/sys/kernel/msgmax /proc/sys/kernel/domainname");
+	cr_expect_eq(strncmp(bench.output, "4242\n", 5), 0, "%s", bench.output);
+}
+
+static void on_created(void *ctx, int console, const struct error *err)
+{
+	*(bool *)ctx = true;
+}
+
+Test(init, destroying_a_created_process_kills_it)
+{
+	struct init_config config = { .id = "bench",
+		                      .spec = bench.spec,
+		                      .process = bench.spec->process,
+		                      .rootfs = bench.rootfs,
+		                      .cgroup_fd = cgroup_fd(bench.cgroup),
+		                      .join_pidfd = -1,
+		                      .stdio = { -1, -1, -1 } };
+	bool created = false;
+	struct init *init = NULL;
+	int status = 0;
+	pid_t pid;
+
+	bench_command(bench.spec->process, "sleep 1000");
+	cr_assert_eq(init_create(bench.loop, &config, on_created, &created, &init, &bench.err), 0);
+	while (!created)
+		ev_run(bench.loop, EVRUN_ONCE);
+	pid = init_pid(init);
+	init_destroy(init);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(WTERMSIG(status), SIGKILL);
+}
+
+Test(init, process_killed_before_it_starts_is_an_error)
+{
+	struct init_config config = { .id = "bench",
+		                      .spec = bench.spec,
+		                      .process = bench.spec->process,
+		                      .rootfs = bench.rootfs,
+		                      .cgroup_fd = cgroup_fd(bench.cgroup),
+		                      .join_pidfd = -1,
+		                      .stdio = { -1, -1, -1 } };
+	bool created = false;
+	struct init *init = NULL;
+
+	bench_command(bench.spec->process, "sleep 1000");
+	cr_assert_eq(init_create(bench.loop, &config, on_created, &created, &init, &bench.err), 0);
+	while (!created)
+		ev_run(bench.loop, EVRUN_ONCE);
+	cr_assert_eq(kill(init_pid(init), SIGKILL), 0);
+	waitpid(init_pid(init), NULL, 0);
+	ev_run(bench.loop, EVRUN_ONCE);
+	cr_expect_lt(init_run(init, NULL, NULL, &bench.err), 0);
+	cr_expect_str_eq(bench.err.text, "the container's process has ended");
+	init_destroy(init);
+}
