@@ -14,6 +14,7 @@
 #include "shim/container.h"
 #include "shim/create.h"
 #include "shim/events.h"
+#include "shim/freeze.h"
 #include "shim/pod.h"
 #include "shim/process.h"
 #include "shim/removal.h"
@@ -52,6 +53,26 @@ static void task_start(const struct task *task)
 static void task_delete(const struct task *task)
 {
 	removal_run(task->pod, task->process, task->call);
+}
+
+static void freeze(const struct task *task, bool frozen)
+{
+	struct error err;
+
+	if (guest_is_ready(task, &err) < 0)
+		ttrpc_call_fail(task->call, &err);
+	else
+		freeze_run(task->pod, task->process, frozen, task->call);
+}
+
+static void task_pause(const struct task *task)
+{
+	freeze(task, true);
+}
+
+static void task_resume(const struct task *task)
+{
+	freeze(task, false);
 }
 
 static Containerd__V1__Types__Status status_of(const struct process *process)
@@ -277,8 +298,8 @@ static const struct process_call process_calls[] = {
 	{ "Start", PROCESS_START, false, OF_PROCESS(StartRequest), task_start },
 	{ "Delete", PROCESS_DELETE, false, OF_PROCESS(DeleteRequest), task_delete },
 	{ "Pids", PROCESS_ANY, true, OF_INIT(PidsRequest), task_pids },
-	{ "Pause", PROCESS_PAUSE, false, OF_INIT(PauseRequest), refuse },
-	{ "Resume", PROCESS_RESUME, false, OF_INIT(ResumeRequest), refuse },
+	{ "Pause", PROCESS_PAUSE, false, OF_INIT(PauseRequest), task_pause },
+	{ "Resume", PROCESS_RESUME, false, OF_INIT(ResumeRequest), task_resume },
 	{ "Checkpoint", PROCESS_CHECKPOINT, false, OF_INIT(CheckpointTaskRequest), task_checkpoint },
 	{ "Kill", PROCESS_KILL, false, OF_PROCESS(KillRequest), task_kill },
 	{ "Exec", PROCESS_EXEC, false, OF_INIT(ExecProcessRequest), task_exec },

@@ -806,3 +806,47 @@ Test(service, a_pod_of_several_containers_is_refused)
 	cr_expect_lt(service_start(loop, &config, on_end, NULL, &service, &err), 0);
 	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED, "%s", err.text);
 }
+
+static struct answer freeze(const char *method)
+{
+	T(PauseRequest) request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
+
+	request.id = "c";
+	return get(method, &request, &google__protobuf__empty__descriptor);
+}
+
+Test(service, a_container_is_paused_and_resumed)
+{
+	run_container();
+	expect_refused(freeze("Resume"), ERROR_FAILED_PRECONDITION,
+	               "cannot resume a running process");
+	cr_expect_eq(freeze("Pause").err.code, ERROR_NONE);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__PAUSED);
+	expect_refused(exec("e"), ERROR_FAILED_PRECONDITION, "cannot exec in a paused state");
+	expect_refused(freeze("Pause"), ERROR_FAILED_PRECONDITION,
+	               "cannot pause a paused container");
+	expect_refused(delete_(""), ERROR_FAILED_PRECONDITION, "cannot delete a paused process");
+	cr_expect_eq(freeze("Resume").err.code, ERROR_NONE);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect(fake_order("/tasks/paused", "/tasks/resumed"));
+}
+
+Test(service, a_paused_container_can_end)
+{
+	run_container();
+	freeze("Pause");
+	fake_exit("c", 137);
+	settle();
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(delete_("").status, 137);
+}
+
+Test(service, a_pause_that_the_guest_refuses_changes_nothing)
+{
+	run_container();
+	fake.fails = "PauseContainer";
+	error_set(&fake.refusal, ERROR_INTERNAL, "no freezer");
+	expect_refused(freeze("Pause"), ERROR_INTERNAL, "no freezer");
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_not(fake_logged("/tasks/paused"));
+}
