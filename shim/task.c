@@ -29,6 +29,7 @@ typedef Containerd__Task__V2__CloseIORequest CloseIORequest;
 typedef Containerd__Task__V2__ExecProcessRequest ExecProcessRequest;
 typedef Containerd__Task__V2__KillRequest KillRequest;
 typedef Containerd__Task__V2__ResizePtyRequest ResizePtyRequest;
+typedef Containerd__Task__V2__UpdateTaskRequest UpdateTaskRequest;
 
 /* A call about a process that is there and in a state that allows it: to be answered. */
 struct task {
@@ -261,6 +262,32 @@ static void task_pids(const struct task *task)
 		free(details[i].value.data);
 }
 
+static int update_in_guest(const struct task *task, struct error *err)
+{
+	const Google__Protobuf__Any *json = ((const UpdateTaskRequest *)task->request)->resources;
+	Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+	autodestroy(spec_resources) Grpc__LinuxResources *resources = NULL;
+
+	if (!json)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "an update needs resources");
+	if (spec_parse_resources((const char *)json->value.data, json->value.len, &resources, err) <
+	            0 ||
+	    guest_is_ready(task, err) < 0)
+		return error_code_errno(err->code);
+	request.container_id = task->process->container_id;
+	request.resources = resources;
+	return agent_update_container(sandbox_agent(task->pod->sandbox), &request,
+	                              ttrpc_call_finish, task->call, err);
+}
+
+static void task_update(const struct task *task)
+{
+	struct error err;
+
+	if (update_in_guest(task, &err) < 0)
+		ttrpc_call_fail(task->call, &err);
+}
+
 static void refuse(const struct task *task)
 {
 	struct error err;
@@ -305,7 +332,7 @@ static const struct process_call process_calls[] = {
 	{ "Exec", PROCESS_EXEC, false, OF_INIT(ExecProcessRequest), task_exec },
 	{ "ResizePty", PROCESS_RESIZE, false, OF_PROCESS(ResizePtyRequest), task_resize },
 	{ "CloseIO", PROCESS_ANY, false, OF_PROCESS(CloseIORequest), task_close_io },
-	{ "Update", PROCESS_UPDATE, false, OF_INIT(UpdateTaskRequest), refuse },
+	{ "Update", PROCESS_UPDATE, false, OF_INIT(UpdateTaskRequest), task_update },
 	{ "Wait", PROCESS_ANY, true, OF_PROCESS(WaitRequest), task_wait },
 	{ "Stats", PROCESS_ANY, false, OF_INIT(StatsRequest), refuse },
 	{ 0 },

@@ -175,6 +175,14 @@ static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	on_call(call, message, ctx);
 }
 
+static void on_update(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__UpdateContainerRequest *request = (const void *)message;
+
+	fake.memory_limit = request->resources->memory->limit;
+	on_call(call, message, ctx);
+}
+
 /* A killed container's processes end. */
 static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
@@ -207,6 +215,7 @@ static const struct ttrpc_method methods[] = {
 	{ "RemoveContainer", &grpc__remove_container_request__descriptor, EMPTY, on_call },
 	{ "PauseContainer", &grpc__pause_container_request__descriptor, EMPTY, on_call },
 	{ "ResumeContainer", &grpc__resume_container_request__descriptor, EMPTY, on_call },
+	{ "UpdateContainer", &grpc__update_container_request__descriptor, EMPTY, on_update },
 	{ "ExecProcess", &grpc__exec_process_request__descriptor, EMPTY, on_exec },
 	{ "SignalProcess", &grpc__signal_process_request__descriptor, EMPTY, on_signal },
 	{ "TtyWinResize", &grpc__tty_win_resize_request__descriptor, EMPTY, on_call },

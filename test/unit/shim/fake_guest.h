@@ -46,6 +46,7 @@ struct fake_guest {
 	size_t n_streams;
 	uint32_t ports[3];    /* of the last CreateContainer or ExecProcess */
 	uint32_t size[2];     /* rows and columns of the last exec's terminal */
+	int64_t memory_limit; /* of the last UpdateContainer */
 	uint32_t exit_status; /* of the last exit event */
 };
 

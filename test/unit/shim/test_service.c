@@ -850,3 +850,28 @@ Test(service, a_pause_that_the_guest_refuses_changes_nothing)
 	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect_not(fake_logged("/tasks/paused"));
 }
+
+static struct answer update(const char *json)
+{
+	T(UpdateTaskRequest) request = CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
+	Google__Protobuf__Any resources = GOOGLE__PROTOBUF__ANY__INIT;
+
+	resources.value.data = (uint8_t *)json;
+	resources.value.len = strlen(json);
+	request.id = "c";
+	request.resources = &resources;
+	return get("Update", &request, &google__protobuf__empty__descriptor);
+}
+
+Test(service, an_update_goes_to_the_guest)
+{
+	run_container();
+	cr_expect_eq(update("{\"memory\":{\"limit\":1048576}}").err.code, ERROR_NONE);
+	cr_expect_eq(fake.memory_limit, 1048576);
+	expect_refused(update("{\"memory\":7}"), ERROR_INVALID_ARGUMENT,
+	               "resources: memory: expected object, found integer");
+	fake_exit("c", 0);
+	settle();
+	expect_refused(update("{}"), ERROR_FAILED_PRECONDITION,
+	               "cannot update a stopped container");
+}
