@@ -1,11 +1,11 @@
 #include "shim/guest_spec.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "shim/volumes.h"
 
 #define MODE_BITS 07777
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
@@ -32,8 +32,7 @@ static bool is_guest_file_system(const char *type)
 	return false;
 }
 
-/* As runc sees it: by the type or by an option. */
-static bool is_bind(const Grpc__Mount *mount)
+bool guest_spec_is_bind(const Grpc__Mount *mount)
 {
 	for (size_t i = 0; i < mount->n_options; i++)
 		if (!strcmp(mount->options[i], "bind") || !strcmp(mount->options[i], "rbind"))
@@ -41,16 +40,21 @@ static bool is_bind(const Grpc__Mount *mount)
 	return !strcmp(mount->type, "bind");
 }
 
-static int check_mounts(const Grpc__Spec *spec, struct error *err)
+static int check_mounts(const Grpc__Spec *spec, const char *id, struct error *err)
 {
+	autofree char *volumes = mem_printf(GUEST_SHARE "/%s/" VOLUMES_DIR "/", id);
+
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const Grpc__Mount *mount = spec->mounts[i];
 
-		if (is_bind(mount))
+		if (guest_spec_is_bind(mount)) {
+			if (!strncmp(mount->source, volumes, strlen(volumes)))
+				continue;
 			return error_set(err, ERROR_UNIMPLEMENTED,
 			                 "mounts[%zu] %s: bind mounts of the host are not "
 			                 "supported",
 			                 i, mount->destination);
+		}
 		if (!is_guest_file_system(mount->type))
 			return error_set(err, ERROR_UNIMPLEMENTED,
 			                 "mounts[%zu] %s: file system type '%s' is not supported",
@@ -194,7 +198,7 @@ int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct erro
 	set_text(&spec->root->path, mem_printf(GUEST_SHARE "/%s/rootfs", id));
 	r = apply_linux(spec->linux, id, &path, err);
 	if (r == 0)
-		r = check_mounts(spec, err);
+		r = check_mounts(spec, id, err);
 	if (r == 0 && spec->hooks)
 		r = check_hooks(spec->hooks, err);
 	if (r == 0 && netns)

@@ -5,6 +5,8 @@
 #ifndef SHIM_GUEST_SPEC_H
 #define SHIM_GUEST_SPEC_H
 
+#include <stdbool.h>
+
 #include "proto/oci.pb-c.h"
 
 struct error;
@@ -21,11 +23,15 @@ struct error;
  *   linux.intelRdt     taken out when it is empty
  *   linux.devices      the mode without the bits of its type
  *
- * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host and file systems that only the
- * host has ("mounts[3] /etc/resolv.conf: …"), the host's network (no network namespace), joining
- * other namespaces by path, devices whose numbers mean something else in the guest, hooks that run
- * on the host. On failure @spec is good for spec_free() only.
+ * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host that volumes_take() has not taken
+ * over before, file systems that only the host has ("mounts[3] /etc/resolv.conf: …"), the host's
+ * network (no network namespace), joining other namespaces by path, devices whose numbers mean
+ * something else in the guest, hooks that run on the host. On failure @spec is good for spec_free()
+ * only.
  */
 int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);
+
+/* As runc sees it: by the type or by an option. */
+bool guest_spec_is_bind(const Grpc__Mount *mount);
 
 #endif

@@ -14,9 +14,11 @@
 #include "common/mem.h"
 #include "shim/bind_mount.h"
 #include "shim/mount_options.h"
+#include "shim/volumes.h"
 
 #define ROOTFS   "rootfs" /* in the container's directory */
 #define DIR_MODE 0755
+#define CONTEXT  "mount the container's file systems" /* of error texts */
 
 enum rootfs_state {
 	ROOTFS_MOUNTING,
@@ -135,20 +137,26 @@ static int mount_entry(const Containerd__Types__Mount *entry, int dirfd, struct 
 	return r;
 }
 
-static int mount_all(void *ctx, struct error *err)
+static int mount_root(const struct rootfs_config *config, int dirfd, struct error *err)
 {
-	const struct rootfs_config *config = ctx;
-	autoclose int dirfd = open_dir(config->dir, true, err);
-
-	if (dirfd < 0)
-		return dirfd;
 	if (config->n_mounts == 0)
 		return bind_rootfs(config->path, &(struct bind_mount_options){ .recursive = true },
 		                   dirfd, err);
 	for (size_t i = 0; i < config->n_mounts; i++)
 		if (mount_entry(config->mounts[i], dirfd, err) < 0)
-			return error_wrap(err, "rootfs mount %zu", i);
+			return error_wrap(err, "rootfs[%zu]", i);
 	return 0;
+}
+
+static int mount_all(void *ctx, struct error *err)
+{
+	const struct rootfs_config *config = ctx;
+	autoclose int dirfd = open_dir(config->dir, true, err);
+	int r = dirfd < 0 ? dirfd : mount_root(config, dirfd, err);
+
+	if (r == 0 && config->volumes)
+		r = volumes_mount(config->volumes, dirfd, err);
+	return r;
 }
 
 static int unmount_below(int dirfd, const char *dir, struct error *err)
@@ -159,7 +167,7 @@ static int unmount_below(int dirfd, const char *dir, struct error *err)
 		;
 	if (errno != EINVAL && errno != ENOENT)
 		return error_errno(err, "unmount '%s/" ROOTFS "'", dir);
-	return 0;
+	return volumes_unmount(dirfd, err);
 }
 
 /* Also after half a mount, and when nothing is there, or something that the guest has made. */
@@ -191,7 +199,7 @@ static void unmounted(void *ctx, const struct error *err)
 
 	if (rootfs->state == ROOTFS_UNDOING) {
 		if (err)
-			log_warn("undo rootfs: %s", err->text);
+			log_warn("undo the mounts of a container: %s", err->text);
 		err = &rootfs->cause;
 	}
 	finish(rootfs, err);
@@ -220,7 +228,7 @@ static void mounted(void *ctx, const struct error *err)
 	if (rootfs->state == ROOTFS_MOUNTING) {
 		rootfs->state = ROOTFS_UNDOING;
 		error_copy(&rootfs->cause, err);
-		error_wrap(&rootfs->cause, "mount the rootfs");
+		error_wrap(&rootfs->cause, CONTEXT);
 	} else {
 		rootfs->state = ROOTFS_UNMOUNTING;
 	}
@@ -236,7 +244,7 @@ int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_
 
 	if (config->n_mounts > ROOTFS_MOUNTS_MAX)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "mount the rootfs: %zu mounts are more than %d", config->n_mounts,
+		                 CONTEXT ": %zu rootfs mounts are more than %d", config->n_mounts,
 		                 ROOTFS_MOUNTS_MAX);
 	rootfs = mem_new(struct rootfs);
 	rootfs->loop = loop;
@@ -247,7 +255,7 @@ int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_
 	rootfs->ctx = ctx;
 	r = start(rootfs, mount_all, (void *)config, err);
 	if (r < 0)
-		return error_wrap(err, "mount the rootfs");
+		return error_wrap(err, CONTEXT);
 	*out = take_ptr(&rootfs);
 	return 0;
 }
@@ -270,7 +278,7 @@ int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *c
 	rootfs->state = ROOTFS_UNMOUNTING;
 	if (start(rootfs, unmount_all, rootfs->dir, err) < 0) {
 		rootfs->state = ROOTFS_IDLE;
-		return error_wrap(err, "unmount the rootfs");
+		return error_wrap(err, "unmount the container's file systems");
 	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
- * A container's root file system in the pod's shared directory: mounted at <dir>/rootfs, in this
- * process's mount namespace, by a child process, since mount(2) may block for as long as a device
- * or a server likes.
+ * A container's root file system and volumes in the pod's shared directory: mounted at <dir>/rootfs
+ * and <dir>/mounts/<n>, in this process's mount namespace, by a child process, since mount(2) may
+ * block for as long as a device or a server likes.
  */
 #ifndef SHIM_ROOTFS_H
 #define SHIM_ROOTFS_H
@@ -14,6 +14,7 @@
 
 struct ev_loop;
 struct rootfs;
+struct volumes;
 
 #define ROOTFS_MOUNTS_MAX 16
 
@@ -24,6 +25,7 @@ struct rootfs_config {
 	Containerd__Types__Mount *const *mounts;
 	size_t n_mounts;
 	const char *path; /* bound (recursively) when there are no mounts: bundle_rootfs() */
+	const struct volumes *volumes; /* NULL: none */
 	int timeout_ms;
 };
 

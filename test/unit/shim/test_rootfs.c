@@ -2,126 +2,14 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <ev.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
-#include "common/file.h"
 #include "common/mem.h"
+#include "test/unit/shim/mount_fixture.h"
 
-#define TIMEOUT_MS 20000
-
-static char top[] = "/tmp/rootfs-XXXXXX";
-static struct ev_loop *loop;
-static char *dir; /* <share>/c1 */
-
-static void write_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s", path);
-}
-
-/* By a user namespace where the tests are not root. */
-static void unshare_mounts(void)
-{
-	uid_t uid = geteuid();
-	autofree char *map = mem_printf("0 %u 1", uid);
-
-	cr_assert_eq(unshare(CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)), 0);
-	if (uid)
-		write_text("/proc/self/uid_map", map);
-}
-
-/* A mount namespace as a shim has it. */
-static void setup(void)
-{
-	autofree char *share = NULL;
-
-	cr_assert(mkdtemp(top));
-	unshare_mounts();
-	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), 0);
-	cr_assert_eq(mount("top", top, "tmpfs", 0, NULL), 0);
-	share = mem_printf("%s/share", top);
-	dir = mem_printf("%s/c1", share);
-	cr_assert_eq(mkdir(share, 0755), 0);
-	cr_assert_eq(mount(share, share, NULL, MS_BIND, NULL), 0);
-	cr_assert_eq(mount(NULL, share, NULL, MS_SHARED, NULL), 0);
-	loop = ev_loop_new(0);
-}
-
-static void teardown(void)
-{
-	ev_loop_destroy(loop);
-	free(dir);
-	cr_expect_eq(umount2(top, MNT_DETACH), 0);
-	cr_expect_eq(rmdir(top), 0);
-}
-
-TestSuite(rootfs, .init = setup, .fini = teardown);
-
-struct outcome {
-	int calls;
-	struct error err;
-};
-
-static void keep(void *ctx, const struct error *err)
-{
-	struct outcome *outcome = ctx;
-
-	outcome->calls++;
-	error_copy(&outcome->err, err);
-}
-
-/* A directory below the top with a file that has its name in it. */
-static char *make_layer(const char *name)
-{
-	char *path = mem_printf("%s/%s", top, name);
-	autofree char *file = mem_printf("%s/%s/only-%s", top, name, name);
-	struct error err = { 0 };
-
-	cr_assert_eq(file_make_dirs(path, 0755, &err), 0, "%s", err.text);
-	cr_assert_eq(file_write(AT_FDCWD, file, 0644, name, strlen(name), &err), 0, "%s", err.text);
-	return path;
-}
-
-static bool exists(const char *below)
-{
-	autofree char *path = mem_printf("%s/%s", dir, below);
-
-	return access(path, F_OK) == 0;
-}
-
-static struct error mount_it(struct rootfs_config *config, struct rootfs **out)
-{
-	struct outcome outcome = { 0 };
-	struct error err = { 0 };
-
-	config->dir = dir;
-	config->timeout_ms = TIMEOUT_MS;
-	cr_assert_eq(rootfs_mount(loop, config, keep, &outcome, out, &err), 0, "%s", err.text);
-	cr_assert_eq(outcome.calls, 0);
-	ev_run(loop, 0);
-	cr_assert_eq(outcome.calls, 1);
-	return outcome.err;
-}
-
-static void unmount_it(struct rootfs *rootfs)
-{
-	struct outcome outcome = { 0 };
-	struct error err = { 0 };
-
-	cr_assert_eq(rootfs_unmount(rootfs, TIMEOUT_MS, keep, &outcome, &err), 0, "%s", err.text);
-	ev_run(loop, 0);
-	cr_assert_eq(outcome.calls, 1);
-	cr_expect_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
-	cr_expect_neq(access(dir, F_OK), 0);
-	rootfs_destroy(rootfs);
-}
+TestSuite(rootfs, .init = fixture_setup, .fini = fixture_teardown);
 
 static void expect_failure(Containerd__Types__Mount *entry, enum error_code code,
                            const char *expected)
@@ -263,21 +151,24 @@ Test(rootfs, names_the_mount_that_fails_and_leaves_nothing)
 
 	entry.type = (char *)"bind";
 	entry.source = (char *)"/nosuch";
-	expect_failure(&entry, ERROR_UNKNOWN,
-	               "mount the rootfs: rootfs mount 0: bind '/nosuch': No such file or "
-	               "directory");
-	entry.type = (char *)"nosuch";
 	expect_failure(
 		&entry, ERROR_UNKNOWN,
-		"mount the rootfs: rootfs mount 0: mount '/nosuch' (nosuch): No such device");
+		"mount the container's file systems: rootfs[0]: bind '/nosuch': No such file or "
+		"directory");
+	entry.type = (char *)"nosuch";
+	expect_failure(&entry, ERROR_UNKNOWN,
+	               "mount the container's file systems: rootfs[0]: mount '/nosuch' (nosuch): "
+	               "No such device");
 	entry.target = (char *)"/x";
 	expect_failure(&entry, ERROR_UNIMPLEMENTED,
-	               "mount the rootfs: rootfs mount 0: mount target '/x' is not supported");
+	               "mount the container's file systems: rootfs[0]: mount target '/x' is not "
+	               "supported");
 	entry.target = (char *)"";
 	entry.options = options;
 	entry.n_options = 1;
 	expect_failure(&entry, ERROR_UNIMPLEMENTED,
-	               "mount the rootfs: rootfs mount 0: mount option 'loop' is not supported");
+	               "mount the container's file systems: rootfs[0]: mount option 'loop' is not "
+	               "supported");
 }
 
 Test(rootfs, undoes_the_mounts_before_the_one_that_fails)
