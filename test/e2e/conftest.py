@@ -11,9 +11,7 @@ import json
 import os
 import re
 import secrets
-import subprocess
 import sys
-import tarfile
 
 import pytest
 
@@ -22,6 +20,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 import leftovers  # noqa: E402
 from harness import KATA, REPO  # noqa: E402
 from harness.containerd import Containerd  # noqa: E402
+from harness.image import busybox_image, unpack  # noqa: E402
+from harness.shim_command import ShimCommand  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
 STAGE = os.environ.get("KATA_STAGE", "e2e")
@@ -66,10 +66,7 @@ def prefix():
 
 @pytest.fixture(scope="session")
 def image():
-    if "KATA_IMAGE" in os.environ:
-        return os.environ["KATA_IMAGE"]
-    script = f". {REPO}/test/lib/steps.sh; busybox_image"
-    return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+    return busybox_image()
 
 
 @pytest.fixture(autouse=True)
@@ -142,26 +139,14 @@ def name(request):
 def rootfs(image, tmp_path_factory):
     """The image's root file system, unpacked into a directory: for specs of a test's own."""
     root = tmp_path_factory.mktemp("rootfs")
-    with tarfile.open(image) as layout:
-        layers = [member for member in layout if member.name.startswith("./blobs/sha256/")]
-        largest = max(layers, key=lambda member: member.size)
-        with tarfile.open(fileobj=layout.extractfile(largest)) as layer:
-            layer.extractall(root, numeric_owner=True)
+    unpack(image, root)
     return root
 
 
 @pytest.fixture
 def spec_file(session_containerd):
     """spec_file(rootfs, COMMAND...): the spec that ctr makes by default, as a dictionary."""
-
-    def make(rootfs, *command):
-        spec = json.loads(session_containerd.ctr("oci", "spec").check().text)
-        spec["root"] = {"path": str(rootfs)}
-        spec["process"].update(args=list(command), env=["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], terminal=False)
-        spec["linux"]["cgroupsPath"] = f"/{session_containerd.namespace}/{secrets.token_hex(4)}"
-        return spec
-
-    return make
+    return session_containerd.spec
 
 
 @pytest.fixture
@@ -176,30 +161,6 @@ def spec_bundle(spec_file, rootfs, tmp_path):
         return bundle
 
     return make
-
-
-class ShimCommand:
-    """The runtime's executable, called as containerd does."""
-
-    def __init__(self, path, containerd):
-        self.path = path
-        self.containerd = containerd
-
-    def __call__(self, container, bundle, action):
-        """start or delete of a container, in its bundle."""
-        flags = ["-namespace", self.containerd.namespace, "-id", container, "-address", self.containerd.address,
-                 "-publish-binary", "/usr/bin/containerd"]
-        if action == "delete":
-            flags += ["-bundle", str(bundle)]
-        return self.run(*flags, action, cwd=bundle)
-
-    def run(self, *arguments, cwd="/"):
-        env = dict(os.environ, TTRPC_ADDRESS=f"{self.containerd.address}.ttrpc", GRPC_ADDRESS=self.containerd.address,
-                   CONTAINERD_NAMESPACE=self.containerd.namespace)
-        return subprocess.run(
-            [self.path, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
-            check=False,
-        )
 
 
 @pytest.fixture

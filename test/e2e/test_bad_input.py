@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from harness.parts import SHARE, altered_prefix, hidden, initramfs_with_init
+from harness.parts import SHARE, altered_prefix, hidden, overridden_init
 
 SOON = 20  # seconds: told by an event, not by a timer
 DEADLINE = 180  # seconds: told by one of the runtime's timers
@@ -205,7 +205,7 @@ def run_guest(make_containerd, prefix, runtime, name, tmp_path):
     """run_guest(source, timeout): `ctr run` with this program as the guest's /init."""
 
     def run(source, timeout):
-        made = initramfs_with_init(prefix, source, tmp_path)
+        made = overridden_init(prefix, source, tmp_path)
         with altered_prefix(prefix, {f"{SHARE}/initramfs": made}) as altered:
             containerd = make_containerd(os.path.join(altered, "bin"))
             return containerd.run(name(), "true", runtime=runtime, timeout=timeout)

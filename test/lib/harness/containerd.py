@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -162,6 +163,14 @@ class Containerd:
 
     def run_detached(self, container, *command, runtime, flags=()):
         self.ctr(*run_args(container, command, runtime, ("-d", *flags))).check()
+
+    def spec(self, rootfs, *command):
+        """The spec that ctr makes by default, as a dictionary, for a root file system in a directory."""
+        spec = json.loads(self.ctr("oci", "spec").check().text)
+        spec["root"] = {"path": str(rootfs)}
+        spec["process"].update(args=list(command), env=["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], terminal=False)
+        spec["linux"]["cgroupsPath"] = f"/{self.namespace}/{secrets.token_hex(4)}"
+        return spec
 
     def run_spec(self, container, spec, *, runtime, flags=(), **options):
         """`ctr run` of a spec of one's own, whose root.path is the root file system."""

@@ -5,8 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-
-from . import REPO
+from pathlib import Path
 
 SHARE = "share/kata-containers"
 
@@ -52,13 +51,17 @@ def hidden(path):
             subprocess.run(["umount", "-l", work], check=True)
 
 
-def initramfs_with_init(prefix, source, folder):
-    """An initramfs in folder with a C program as /init, beside the modules of the installed one."""
-    init, unpacked = os.path.join(folder, "init"), os.path.join(folder, "unpacked")
+def _cpio_entry(name, mode, content):
+    """As guest-image/initramfs writes them."""
+    fields = [1, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0]
+    header = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+    return b"".join(part + bytes(-len(part) % 4) for part in (header, content))
+
+
+def overridden_init(prefix, source, folder):
+    """The installed initramfs with a C program as /init, in folder: the kernel unpacks one archive after the other."""
+    init, made = Path(folder, "init"), Path(folder, "initramfs")
     subprocess.run(["gcc", "-D_GNU_SOURCE", "-static", "-x", "c", "-", "-o", init], input=source.encode(), check=True)
-    os.makedirs(unpacked)
-    with open(os.path.join(prefix, SHARE, "initramfs"), "rb") as file:
-        subprocess.run(["busybox", "cpio", "-id", "modules/*"], check=True, cwd=unpacked, stdin=file, stderr=subprocess.DEVNULL)
-    made = os.path.join(folder, "initramfs")
-    subprocess.run([os.path.join(REPO, "guest-image/initramfs"), init, os.path.join(unpacked, "modules"), made], check=True)
-    return made
+    override = _cpio_entry("init", 0o100755, init.read_bytes()) + _cpio_entry("TRAILER!!!", 0, b"")
+    made.write_bytes(Path(prefix, SHARE, "initramfs").read_bytes() + override)
+    return str(made)
