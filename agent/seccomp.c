@@ -44,7 +44,7 @@ static const struct {
 
 static const struct {
 	const char *name;
-	enum scmp_compare op;
+	enum scmp_compare op = SCMP_CMP_EQ;
 } operators[] = {
 	{ "SCMP_CMP_NE", SCMP_CMP_NE },
 	{ "SCMP_CMP_LT", SCMP_CMP_LT },
@@ -162,7 +162,7 @@ static int read_args(const Grpc__LinuxSyscall *row, struct scmp_arg_cmp *out, bo
 	*again = false;
 	for (i = 0; i < row->n_args; i++) {
 		const Grpc__LinuxSeccompArg *arg = row->args[i];
-		enum scmp_compare op;
+		enum scmp_compare op = SCMP_CMP_EQ;
 
 		r = read_operator(arg->op, &op, err);
 		if (r < 0)
