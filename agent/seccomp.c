@@ -44,7 +44,7 @@ static const struct {
 
 static const struct {
 	const char *name;
-	enum scmp_compare op = SCMP_CMP_EQ;
+	enum scmp_compare op;
 } operators[] = {
 	{ "SCMP_CMP_NE", SCMP_CMP_NE },
 	{ "SCMP_CMP_LT", SCMP_CMP_LT },
