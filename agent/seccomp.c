@@ -1,18 +1,16 @@
 #include "agent/seccomp.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/seccomp_enosys.h"
 #include "common/error.h"
 #include "common/mem.h"
 
@@ -20,7 +18,8 @@
 #define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
 #endif
 
-#define ARGS_MAX 6 /* arguments of a system call */
+#define ARGS_MAX 6  /* arguments of a system call */
+#define TREE_MIN 32 /* names in a profile */
 
 struct seccomp {
 	struct sock_filter *filter;
@@ -114,26 +113,16 @@ static int read_flags(const Grpc__LinuxSeccomp *profile, unsigned int *out, stru
 	return 0;
 }
 
-/* "SCMP_ARCH_X86_64" is "x86_64" to libseccomp. */
 static int add_architecture(scmp_filter_ctx ctx, const char *name, struct error *err)
 {
-	static const char prefix[] = "SCMP_ARCH_";
-	char lower[32] = "";
-	uint32_t token = 0;
-	size_t i;
+	uint32_t token = seccomp_architecture(name);
 	int r;
 
-	if (!strncmp(name, prefix, strlen(prefix))) {
-		name += strlen(prefix);
-		for (i = 0; name[i] && i < sizeof(lower) - 1; i++)
-			lower[i] = (char)tolower((unsigned char)name[i]);
-		token = name[i] ? 0 : seccomp_arch_resolve_name(lower);
-	}
 	if (!token)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "linux.seccomp: unknown architecture '%s'", name);
 	r = seccomp_arch_add(ctx, token);
-	if (r < 0 && r != -EEXIST) {
+	if (r < 0 && r != -EEXIST) { /* the native one is there already */
 		errno = -r;
 		return error_errno(err, "linux.seccomp: add architecture '%s'", name);
 	}
@@ -145,7 +134,7 @@ static int add_rule(scmp_filter_ctx ctx, uint32_t action, int nr, const char *na
 {
 	int r = seccomp_rule_add_array(ctx, action, nr, count, args);
 
-	if (r < 0 && r != -EEXIST) {
+	if (r < 0) {
 		errno = -r;
 		return error_errno(err, "linux.seccomp: add a rule for '%s'", name);
 	}
@@ -227,21 +216,28 @@ static int add_syscall(scmp_filter_ctx ctx, uint32_t default_action, const Grpc_
 static int add_all(scmp_filter_ctx ctx, uint32_t default_action, const Grpc__LinuxSeccomp *profile,
                    struct error *err)
 {
+	size_t names = 0;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < profile->n_architectures; i++)
 		r = add_architecture(ctx, profile->architectures[i], err);
+	for (i = 0; i < profile->n_syscalls; i++)
+		names += profile->syscalls[i]->n_names;
+	if (r == 0 && names > TREE_MIN) /* a tree of comparisons; without it one after the other */
+		seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (i = 0; r == 0 && i < profile->n_syscalls; i++)
 		r = add_syscall(ctx, default_action, profile->syscalls[i], err);
 	return r;
 }
 
-/* The program as bytes: this version of libseccomp writes it to a file only. */
-static int export_program(scmp_filter_ctx ctx, struct seccomp *seccomp, struct error *err)
+/* Behind @prefix, the program as bytes: this version of libseccomp writes it to a file only. */
+static int export_program(scmp_filter_ctx ctx, const struct sock_filter *prefix, size_t n,
+                          struct seccomp *seccomp, struct error *err)
 {
 	autoclose int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	struct stat st;
+	size_t count;
 	int r;
 
 	if (fd < 0)
@@ -253,13 +249,15 @@ static int export_program(scmp_filter_ctx ctx, struct seccomp *seccomp, struct e
 	}
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, "stat the seccomp program");
-	if (st.st_size / (off_t)sizeof(struct sock_filter) > BPF_MAXINSNS)
+	count = n + st.st_size / sizeof(*prefix);
+	if (count > BPF_MAXINSNS)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
-		                 "linux.seccomp: the program is longer than %d instructions",
+		                 "linux.seccomp: the program has more than %d instructions",
 		                 BPF_MAXINSNS);
-	seccomp->filter = mem_alloc(st.st_size);
-	seccomp->count = st.st_size / sizeof(struct sock_filter);
-	if (pread(fd, seccomp->filter, st.st_size, 0) != st.st_size)
+	seccomp->filter = mem_alloc(count * sizeof(*prefix));
+	seccomp->count = count;
+	memcpy(seccomp->filter, prefix, n * sizeof(*prefix));
+	if (pread(fd, seccomp->filter + n, st.st_size, 0) != st.st_size)
 		return error_errno(err, "read the seccomp program");
 	return 0;
 }
@@ -267,6 +265,7 @@ static int export_program(scmp_filter_ctx ctx, struct seccomp *seccomp, struct e
 int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, struct error *err)
 {
 	autodestroy(seccomp) struct seccomp *seccomp = mem_new(struct seccomp);
+	struct sock_filter prefix[SECCOMP_ENOSYS_MAX];
 	uint32_t default_action;
 	scmp_filter_ctx ctx;
 	int r;
@@ -281,7 +280,7 @@ int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, str
 		return error_set(err, ERROR_INTERNAL, "linux.seccomp: no filter to be had");
 	r = add_all(ctx, default_action, profile, err);
 	if (r == 0)
-		r = export_program(ctx, seccomp, err);
+		r = export_program(ctx, prefix, seccomp_enosys(profile, prefix), seccomp, err);
 	seccomp_release(ctx);
 	if (r < 0)
 		return r;
