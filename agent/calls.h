@@ -9,6 +9,7 @@
 
 ttrpc_handler_fn sandbox_on_create;
 ttrpc_handler_fn sandbox_on_destroy;
+ttrpc_handler_fn sandbox_on_oom_event;
 
 ttrpc_handler_fn container_on_create;
 ttrpc_handler_fn container_on_start;
@@ -16,6 +17,7 @@ ttrpc_handler_fn container_on_remove;
 ttrpc_handler_fn container_on_pause;
 ttrpc_handler_fn container_on_resume;
 ttrpc_handler_fn container_on_update;
+ttrpc_handler_fn container_on_stats;
 
 ttrpc_handler_fn process_on_exec;
 ttrpc_handler_fn process_on_signal;

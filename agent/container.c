@@ -10,6 +10,7 @@
 
 #include "agent/cgroup.h"
 #include "agent/exec.h"
+#include "agent/oom.h"
 #include "agent/process.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -35,6 +36,7 @@ struct container {
 	bool paused;
 	Grpc__Spec *spec;
 	struct cgroup *cgroup;
+	struct oom_watch *oom_watch;
 	struct process *init;
 	struct exec_list *execs;
 	struct ttrpc_call *starting; /* StartContainer, while it is under way */
@@ -126,6 +128,16 @@ static int make_cgroup(struct container *container, const char *mount, struct er
 	return r;
 }
 
+/* A kernel without the memory controller has nothing to tell. */
+static void watch_memory(struct container *container, struct oom *oom)
+{
+	struct error err;
+
+	if (oom_watch_create(oom, container->id, cgroup_fd(container->cgroup),
+	                     &container->oom_watch, &err) < 0)
+		log_warn("out-of-memory kills stay unseen cause=\"%s\"", err.text);
+}
+
 static int make_init(struct container *container, const uint32_t ports[3], struct error *err)
 {
 	struct process_config config = {
@@ -173,6 +185,8 @@ int container_create(struct ev_loop *loop, struct streams *streams,
 	container->on_created = created;
 	container->ctx = ctx;
 	r = make_cgroup(container, config->cgroup_mount, err);
+	if (r == 0)
+		watch_memory(container, config->oom);
 	if (r == 0)
 		r = make_init(container, config->ports, err);
 	if (r < 0) {
@@ -398,6 +412,7 @@ void container_destroy(struct container *container)
 		ttrpc_call_fail(container->starting, &err);
 	exec_list_destroy(container->execs, &err);
 	process_destroy(container->init);
+	oom_watch_destroy(container->oom_watch);
 	cgroup_destroy(container->cgroup);
 	if (container->spec)
 		grpc__spec__free_unpacked(container->spec, NULL);

@@ -21,6 +21,7 @@
 struct cgroup;
 struct container;
 struct ev_loop;
+struct oom;
 struct process;
 struct streams;
 struct ttrpc_call;
@@ -31,6 +32,7 @@ struct ttrpc_call;
 struct container_config {
 	const char *id;
 	const char *cgroup_mount;
+	struct oom *oom;  /* is told when the container runs out of memory */
 	Grpc__Spec *spec; /* taken over, also on failure */
 	uint32_t ports[3];
 };

@@ -1,6 +1,8 @@
 #include "agent/calls.h"
+#include "agent/cgroup.h"
 #include "agent/container.h"
 #include "agent/sandbox.h"
+#include "agent/stats.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "proto/agent.pb-c.h"
@@ -97,4 +99,21 @@ void container_on_update(struct ttrpc_call *call, const ProtobufCMessage *messag
 	if (r == 0)
 		r = container_update(container, request->resources, &err);
 	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+}
+
+void container_on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__StatsContainerRequest *request = (const Grpc__StatsContainerRequest *)message;
+	Grpc__StatsContainerResponse *stats;
+	struct container *container;
+	struct error err;
+
+	if (sandbox_find(ctx, request->container_id, ERROR_INVALID_ARGUMENT, &container, &err) <
+	            0 ||
+	    stats_read(cgroup_fd(container_cgroup(container)), &stats, &err) < 0) {
+		ttrpc_call_fail(call, &err);
+		return;
+	}
+	ttrpc_call_reply(call, &stats->base);
+	stats_free(stats);
 }

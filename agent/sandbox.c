@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/container.h"
+#include "agent/oom.h"
 #include "agent/storage.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -31,6 +32,7 @@ struct sandbox {
 	struct ev_loop *loop;
 	struct streams *streams;
 	const char *cgroup_mount;
+	struct oom *oom;
 	bool set_up;
 	SLIST_HEAD(, mounted) mounted; /* newest first */
 	LIST_HEAD(, member) members;
@@ -45,6 +47,7 @@ struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
 	sandbox->loop = loop;
 	sandbox->streams = streams;
 	sandbox->cgroup_mount = cgroup_mount;
+	sandbox->oom = oom_create(loop);
 	SLIST_INIT(&sandbox->mounted);
 	LIST_INIT(&sandbox->members);
 	return sandbox;
@@ -191,6 +194,7 @@ int sandbox_add(struct sandbox *sandbox, const char *id, Grpc__Spec *spec, const
 	struct container_config config = {
 		.id = id,
 		.cgroup_mount = sandbox->cgroup_mount,
+		.oom = sandbox->oom,
 		.spec = spec,
 		.ports = { ports[0], ports[1], ports[2] },
 	};
@@ -259,6 +263,11 @@ int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code 
 	return 0;
 }
 
+struct oom *sandbox_oom(const struct sandbox *sandbox)
+{
+	return sandbox->oom;
+}
+
 void sandbox_destroy(struct sandbox *sandbox)
 {
 	if (!sandbox)
@@ -266,5 +275,6 @@ void sandbox_destroy(struct sandbox *sandbox)
 	while (!LIST_EMPTY(&sandbox->members))
 		member_free(LIST_FIRST(&sandbox->members));
 	unmount_all(sandbox);
+	oom_destroy(sandbox->oom);
 	free(sandbox);
 }

@@ -9,6 +9,7 @@
 
 struct container;
 struct ev_loop;
+struct oom;
 struct sandbox;
 struct streams;
 
@@ -38,5 +39,7 @@ int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void 
 /* @unknown: the code of the error when there is no such container. */
 int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code unknown,
                  struct container **out, struct error *err);
+
+struct oom *sandbox_oom(const struct sandbox *sandbox); /* owned by the sandbox */
 
 #endif

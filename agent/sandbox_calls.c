@@ -2,6 +2,7 @@
 
 #include "agent/calls.h"
 #include "agent/guest.h"
+#include "agent/oom.h"
 #include "agent/sandbox.h"
 #include "common/mem.h"
 
@@ -30,4 +31,9 @@ void sandbox_on_destroy(struct ttrpc_call *call, const ProtobufCMessage *request
 	ttrpc_call_finish(call, NULL);
 	ev_timer_init(end, on_power_off, POWER_OFF_DELAY_S, 0);
 	ev_timer_start(ev_default_loop(0), end);
+}
+
+void sandbox_on_oom_event(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	oom_answer(sandbox_oom(ctx), call);
 }

@@ -96,6 +96,9 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 	error_copy(&call->err, err);
 	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
 		call->status = ((const Grpc__WaitProcessResponse *)response)->status;
+	if (response && response->descriptor == &grpc__oomevent__descriptor)
+		snprintf(call->container_id, sizeof(call->container_id), "%s",
+		         ((const Grpc__OOMEvent *)response)->container_id);
 }
 
 void host_begin(struct host *host, const char *method, const ProtobufCMessage *request,
@@ -106,6 +109,8 @@ void host_begin(struct host *host, const char *method, const ProtobufCMessage *r
 
 	if (!strcmp(method, "WaitProcess"))
 		response = &grpc__wait_process_response__descriptor;
+	if (!strcmp(method, "GetOOMEvent"))
+		response = &grpc__oomevent__descriptor;
 	*call = (struct host_call){ 0 };
 	cr_assert_eq(ttrpc_client_call(host->client, "grpc.AgentService", method, request, response,
 	                               0, on_answer, call, NULL, &err),

@@ -28,8 +28,9 @@ void host_fini(struct host *host);
 /* A call that is under way; its answer is here when @done. */
 struct host_call {
 	bool done;
-	struct error err; /* code ERROR_NONE: it succeeded */
-	int32_t status;   /* of a WaitProcess */
+	struct error err;      /* code ERROR_NONE: it succeeded */
+	int32_t status;        /* of a WaitProcess */
+	char container_id[64]; /* of a GetOOMEvent */
 };
 
 void host_begin(struct host *host, const char *method, const ProtobufCMessage *request,
