@@ -33,13 +33,15 @@ size_t fake_nchildren;
 
 static void child(const struct init_config *config, int go)
 {
+	char *argv[8] = { NULL };
 	char byte;
 
+	memcpy(argv, config->process->args, config->process->n_args * sizeof(argv[0]));
 	for (int i = 0; i < 3; i++)
 		if (config->stdio[i] >= 0)
 			dup2(config->stdio[i], i);
 	if (read(go, &byte, 1) == 1)
-		execvp(config->process->args[0], config->process->args);
+		execvp(argv[0], argv);
 	_exit(FAKE_KILLED_EARLY);
 }
 
