@@ -1,0 +1,105 @@
+/*
+ * The agent: PID 1 of the guest. `/init container-init` is the child that becomes a container's
+ * process (agent/init.h).
+ */
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/announce.h"
+#include "agent/boot.h"
+#include "agent/cgroup.h"
+#include "agent/guest.h"
+#include "agent/init.h"
+#include "agent/sandbox.h"
+#include "agent/service.h"
+#include "agent/streams.h"
+#include "agent/vsock_socket.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "proto/ttrpc_server.h"
+#include "proto/vsock_ports.h"
+
+struct agent {
+	struct ev_loop *loop;
+	struct streams *streams;
+	struct sandbox *sandbox;
+	struct ttrpc_server *server;
+	struct announce *announce;
+};
+
+static int agent_start(struct agent *agent, struct error *err);
+
+int main(int argc, char **argv)
+{
+	struct agent agent = { 0 };
+	struct error err;
+
+	if (argc == 2 && !strcmp(argv[1], "container-init"))
+		return init_child_main();
+	if (getpid() != 1) {
+		fprintf(stderr, "%s is the guest's PID 1 and cannot run anywhere else\n", argv[0]);
+		return 1;
+	}
+	if (boot_system(&err) < 0 || agent_start(&agent, &err) < 0) {
+		log_error("the guest cannot serve cause=\"%s\"", err.text);
+		guest_power_off();
+	}
+	ev_run(agent.loop, 0);
+	guest_power_off();
+}
+
+static void on_fault(void *ctx, const struct error *err)
+{
+	log_warn("connection ended cause=\"%s\"", err->text);
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/* A handler and not SIG_IGN, which a container's process would inherit. */
+static void survive_sigpipe(void)
+{
+	struct sigaction action = { .sa_handler = ignore_signal, .sa_flags = SA_RESTART };
+
+	sigaction(SIGPIPE, &action, NULL);
+}
+
+static int agent_serve(struct agent *agent, struct error *err)
+{
+	struct ttrpc_server_config config = {
+		.services = service_table(),
+		.ctx = agent->sandbox,
+		.on_fault = on_fault,
+	};
+	int fd;
+	int r;
+
+	r = vsock_socket_listen(VSOCK_PORT_AGENT, &fd, err);
+	if (r < 0)
+		return r;
+	return ttrpc_server_create(agent->loop, fd, &config, &agent->server, err);
+}
+
+static int agent_start(struct agent *agent, struct error *err)
+{
+	int fd;
+	int r;
+
+	survive_sigpipe();
+	agent->loop = ev_default_loop(EVFLAG_AUTO); /* its child watchers reap every process */
+	r = vsock_socket_listen(VSOCK_PORT_STREAMS, &fd, err);
+	if (r < 0)
+		return r;
+	agent->streams = streams_create(agent->loop, fd, vsock_socket_peer);
+	agent->sandbox = sandbox_create(agent->loop, agent->streams, CGROUP_MOUNT);
+	r = agent_serve(agent, err);
+	if (r < 0)
+		return r;
+	agent->announce = announce_create(agent->loop);
+	log_info("agent serves version=" KATA_VERSION);
+	return 0;
+}
