@@ -17,6 +17,7 @@
 #include "common/proc.h"
 #include "shim/address.h"
 #include "shim/bundle.h"
+#include "shim/handshake.h"
 #include "shim/options.h"
 #include "shim/output.h"
 #include "shim/pod_dir.h"
@@ -29,6 +30,7 @@
 /* What a failed start undoes: each field is set once the thing is there. */
 struct start {
 	const struct options *options;
+	struct handshake *handshake;
 	char *bundle;
 	struct address address;
 	char *pod_dir;
@@ -42,6 +44,7 @@ static int find_pod(struct start *start, struct error *err)
 {
 	const struct options *options = start->options;
 	autodestroy(bundle) struct bundle *bundle = NULL;
+	const char *dir;
 	int r;
 
 	start->bundle = options_bundle(options, err);
@@ -50,12 +53,20 @@ static int find_pod(struct start *start, struct error *err)
 	r = bundle_load(start->bundle, &bundle, err);
 	if (r < 0)
 		return r;
+	if (start->handshake->runtime_options.config_path ||
+	    start->handshake->runtime_options.config_body)
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "runtime options: configuration files are not supported");
 	if (bundle_type(bundle) != BUNDLE_SINGLE)
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "bundle '%s': pods of several containers are not supported",
 		                 start->bundle);
-	return address_of(ADDRESS_DIR, options->address, options->namespace, options->id,
-	                  &start->address, err);
+	dir = start->handshake->socket_dir ? start->handshake->socket_dir : ADDRESS_DIR;
+	if (*dir != '/')
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "socket directory '%s' is not an absolute path", dir);
+	return address_of(dir, options->address, options->namespace, options->id, &start->address,
+	                  err);
 }
 
 /* Takes the pod's socket and directory, or finds that a shim has them: then there is no listen_fd.
@@ -87,17 +98,16 @@ static void run_server(const struct start *start, char **argv, int ready_fd)
 	autofree char *ns = mem_strdup(options->namespace);
 	autofree char *id = mem_strdup(options->id);
 	autofree char *containerd = mem_strdup(options->address);
-	autofree char *ttrpc_address = mem_strdup(getenv("TTRPC_ADDRESS"));
 	struct serve_config config = {
 		.ns = ns,
 		.id = id,
 		.bundle = start->bundle,
 		.containerd = containerd,
-		.ttrpc_address = ttrpc_address,
+		.ttrpc_address = start->handshake->ttrpc_address,
 		.pod_dir = start->pod_dir,
 		.address = start->address,
 		.argv = argv,
-		.debug = options->debug,
+		.debug = start->handshake->debug,
 		.create_timeout_ms = CREATE_TIMEOUT_MS,
 		.listen_fd = start->listen_fd,
 		.ready_fd = ready_fd,
@@ -158,6 +168,7 @@ static int write_bundle_file(struct start *start, const char *name, const char *
 static int publish(struct start *start, struct error *err)
 {
 	autofree char *uri = mem_printf(ADDRESS_URI "%s", start->address.path);
+	ProtobufCBinaryData answer = handshake_answer(start->handshake->form, uri);
 	char pid[PID_TEXT_MAX];
 	int r = 0;
 
@@ -169,7 +180,8 @@ static int publish(struct start *start, struct error *err)
 	if (r == 0)
 		r = write_bundle_file(start, "address", uri, err);
 	if (r == 0)
-		r = output_write(uri, strlen(uri), err);
+		r = output_write(answer.data, answer.len, err);
+	free(answer.data);
 	return r;
 }
 
@@ -203,6 +215,7 @@ static void undo(struct start *start)
 
 static void start_fini(struct start *start)
 {
+	handshake_destroy(start->handshake);
 	free(start->bundle);
 	free(start->pod_dir);
 	if (start->listen_fd >= 0)
@@ -214,7 +227,9 @@ int bootstrap(const struct options *options, char **argv, struct error *err)
 	struct start start = { .options = options, .listen_fd = -1 };
 	int r;
 
-	r = find_pod(&start, err);
+	r = handshake_read(options, STDIN_FILENO, &start.handshake, err);
+	if (r == 0)
+		r = find_pod(&start, err);
 	if (r == 0)
 		r = claim_pod(&start, err);
 	if (r == 0 && start.listen_fd >= 0)
