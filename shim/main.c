@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "shim/bootstrap.h"
 #include "shim/cleanup.h"
+#include "shim/info.h"
 #include "shim/options.h"
 
 static const struct command {
@@ -47,6 +48,8 @@ static int run(int argc, char **argv, struct error *err)
 		print_version();
 		return 0;
 	}
+	if (options.info)
+		return info_print(err);
 	command = command_find(options.command);
 	if (!command)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
