@@ -50,6 +50,7 @@ enum process_verb {
 	PROCESS_UPDATE,
 	PROCESS_RESIZE,
 	PROCESS_CHECKPOINT,
+	PROCESS_STATS,
 	PROCESS_ANY, /* legal in every state */
 	PROCESS_VERBS,
 };
@@ -99,7 +100,7 @@ void process_destroy(struct process *process);
 bool process_is_init(const struct process *process);
 struct agent_process process_in_guest(const struct process *process);
 
-/* FailedPrecondition (kill of a finished one: NotFound), with the text that runc's shim has. */
+/* FailedPrecondition (kill and stats of a finished one: NotFound), with runc's shim's text. */
 int process_allows(const struct process *process, enum process_verb verb, struct error *err);
 
 /* The guest has been asked to start it: an exit is held back until its answer is here. */

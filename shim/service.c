@@ -6,7 +6,9 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/events.pb-c.h"
 #include "proto/ttrpc_server.h"
+#include "shim/agent_client.h"
 #include "shim/bundle.h"
 #include "shim/container.h"
 #include "shim/events.h"
@@ -28,6 +30,7 @@ struct service {
 	struct ev_loop *loop;
 	struct pod pod;
 	struct ttrpc_server *server;
+	struct sandbox_waiter ready;
 	bool ending;                 /* no container will come any more */
 	struct ttrpc_call *shutdown; /* answered when all has ended */
 	bool nobody_asks;            /* Shutdown is not waited for */
@@ -88,6 +91,38 @@ static void on_sandbox_gone(void *ctx, const struct error *err)
 	LIST_FOREACH(container, &service->pod.containers, link)
 	container_killed(container);
 	look_for_end(service);
+}
+
+static void await_oom(struct service *service);
+
+static void on_oom(void *ctx, const char *id, const struct error *err)
+{
+	struct service *service = ctx;
+	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	if (err) {
+		if (err->code != ERROR_UNAVAILABLE && err->code != ERROR_UNIMPLEMENTED)
+			log_warn("out of memory is not reported any more: %s", err->text);
+		return;
+	}
+	event.container_id = (char *)id;
+	if (pod_container(&service->pod, id))
+		events_publish(service->pod.events, "/tasks/oom", &event.base);
+	await_oom(service);
+}
+
+static void await_oom(struct service *service)
+{
+	struct error err;
+
+	if (agent_next_oom(sandbox_agent(service->pod.sandbox), on_oom, service, &err) < 0)
+		on_oom(service, NULL, &err);
+}
+
+static void on_ready(void *ctx, const struct error *err)
+{
+	if (!err)
+		await_oom(ctx);
 }
 
 static void on_change(void *ctx)
@@ -199,6 +234,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 	};
 
 	service->pod.sandbox = sandbox_start(service->loop, &sandbox, on_sandbox_gone, service);
+	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
 }
 
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,

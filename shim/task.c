@@ -15,6 +15,7 @@
 #include "shim/create.h"
 #include "shim/events.h"
 #include "shim/freeze.h"
+#include "shim/metrics.h"
 #include "shim/pod.h"
 #include "shim/process.h"
 #include "shim/removal.h"
@@ -288,12 +289,29 @@ static void task_update(const struct task *task)
 		ttrpc_call_fail(task->call, &err);
 }
 
-static void refuse(const struct task *task)
+static void on_stats(void *call, const Grpc__StatsContainerResponse *stats, const struct error *err)
+{
+	Containerd__Task__V2__StatsResponse response = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
+	Google__Protobuf__Any metrics = GOOGLE__PROTOBUF__ANY__INIT;
+
+	if (err) {
+		ttrpc_call_fail(call, err);
+		return;
+	}
+	metrics_encode(stats, metrics_version_of_host(), &metrics);
+	response.stats = &metrics;
+	ttrpc_call_reply(call, &response.base);
+	free(metrics.value.data);
+}
+
+static void task_stats(const struct task *task)
 {
 	struct error err;
 
-	error_set(&err, ERROR_UNIMPLEMENTED, "%s is not supported", ttrpc_call_method(task->call));
-	ttrpc_call_fail(task->call, &err);
+	if (guest_is_ready(task, &err) < 0 ||
+	    agent_stats(sandbox_agent(task->pod->sandbox), task->process->container_id, on_stats,
+	                task->call, &err) < 0)
+		ttrpc_call_fail(task->call, &err);
 }
 
 static void task_checkpoint(const struct task *task)
@@ -334,7 +352,7 @@ static const struct process_call process_calls[] = {
 	{ "CloseIO", PROCESS_ANY, false, OF_PROCESS(CloseIORequest), task_close_io },
 	{ "Update", PROCESS_UPDATE, false, OF_INIT(UpdateTaskRequest), task_update },
 	{ "Wait", PROCESS_ANY, true, OF_PROCESS(WaitRequest), task_wait },
-	{ "Stats", PROCESS_ANY, false, OF_INIT(StatsRequest), refuse },
+	{ "Stats", PROCESS_STATS, false, OF_INIT(StatsRequest), task_stats },
 	{ 0 },
 };
 /* clang-format on */

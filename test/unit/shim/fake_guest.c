@@ -106,6 +106,7 @@ struct waiting {
 static LIST_HEAD(, waiting) waiting;
 static struct ttrpc_server *agent;
 static struct ttrpc_call *held;
+static struct ttrpc_call *oom;
 
 static void answer_wait(struct ttrpc_call *call, int status)
 {
@@ -183,6 +184,31 @@ static void on_update(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	on_call(call, message, ctx);
 }
 
+static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	Grpc__StatsContainerResponse response = GRPC__STATS_CONTAINER_RESPONSE__INIT;
+	Grpc__CgroupStats cgroup = GRPC__CGROUP_STATS__INIT;
+	Grpc__PidsStats pids = GRPC__PIDS_STATS__INIT;
+
+	pids.current = 5;
+	cgroup.pids_stats = &pids;
+	response.cgroup_stats = &cgroup;
+	ttrpc_call_reply(call, &response.base);
+}
+
+static void on_next_oom(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	oom = call;
+}
+
+void fake_oom(const char *id)
+{
+	Grpc__OOMEvent event = GRPC__OOMEVENT__INIT;
+
+	event.container_id = (char *)id;
+	ttrpc_call_reply(take_ptr(&oom), &event.base);
+}
+
 /* A killed container's processes end. */
 static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
@@ -216,6 +242,10 @@ static const struct ttrpc_method methods[] = {
 	{ "PauseContainer", &grpc__pause_container_request__descriptor, EMPTY, on_call },
 	{ "ResumeContainer", &grpc__resume_container_request__descriptor, EMPTY, on_call },
 	{ "UpdateContainer", &grpc__update_container_request__descriptor, EMPTY, on_update },
+	{ "StatsContainer", &grpc__stats_container_request__descriptor,
+	  &grpc__stats_container_response__descriptor, on_stats },
+	{ "GetOOMEvent", &grpc__get_oomevent_request__descriptor, &grpc__oomevent__descriptor,
+	  on_next_oom },
 	{ "ExecProcess", &grpc__exec_process_request__descriptor, EMPTY, on_exec },
 	{ "SignalProcess", &grpc__signal_process_request__descriptor, EMPTY, on_signal },
 	{ "TtyWinResize", &grpc__tty_win_resize_request__descriptor, EMPTY, on_call },
@@ -258,6 +288,8 @@ static void agent_stop(void)
 	}
 	if (held)
 		ttrpc_call_finish(take_ptr(&held), NULL);
+	if (oom)
+		ttrpc_call_finish(take_ptr(&oom), NULL);
 }
 
 /* The vsock. */

@@ -58,6 +58,7 @@ void fake_fini(void);
 void fake_release(void); /* the held call is answered with success */
 /* The process ends: its WaitProcess is answered. */
 void fake_exit(const char *exec_id, int status);
+void fake_oom(const char *id); /* a container has run out of memory */
 void fake_kill_vm(const char *cause);
 void fake_stream_done(size_t i); /* as the device says it */
 

@@ -65,6 +65,11 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 		answer->status = ((const T(WaitResponse) *)response)->exit_status;
 	} else if (strstr(response->descriptor->name, "DeleteResponse")) {
 		answer->status = ((const T(DeleteResponse) *)response)->exit_status;
+	} else if (strstr(response->descriptor->name, "StatsResponse")) {
+		const T(StatsResponse) *stats = (const void *)response;
+
+		cr_expect(strstr(stats->stats->type_url, "io.containerd.cgroups.v"));
+		answer->status = (uint32_t)stats->stats->value.len;
 	} else if (strstr(response->descriptor->name, "StateResponse")) {
 		answer->state = ((const T(StateResponse) *)response)->status;
 	} else if (strstr(response->descriptor->name, "ConnectResponse")) {
@@ -874,4 +879,37 @@ Test(service, an_update_goes_to_the_guest)
 	settle();
 	expect_refused(update("{}"), ERROR_FAILED_PRECONDITION,
 	               "cannot update a stopped container");
+}
+
+Test(service, out_of_memory_is_told_each_time)
+{
+	run_container();
+	fake_oom("c");
+	settle();
+	cr_expect(fake_logged("/tasks/oom"));
+	*fake.log = '\0';
+	fake_oom("nobody");
+	settle();
+	cr_expect_not(fake_logged("/tasks/oom"));
+	fake_oom("c");
+	settle();
+	cr_expect(fake_logged("/tasks/oom"));
+}
+
+static struct answer stats(void)
+{
+	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
+
+	request.id = "c";
+	return get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
+}
+
+Test(service, stats_are_the_guests)
+{
+	run_container();
+	cr_expect_eq(stats().err.code, ERROR_NONE);
+	cr_expect_geq(stats().status, 1);
+	fake_exit("c", 0);
+	settle();
+	expect_refused(stats(), ERROR_NOT_FOUND, "cgroup does not exist");
 }
