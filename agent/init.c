@@ -64,27 +64,6 @@ static void kill_child(const struct init *init)
 	syscall(SYS_pidfd_send_signal, init->pidfd, SIGKILL, NULL, 0);
 }
 
-/* One message; 0 is the end of file. A descriptor that came with it is in *@fd. */
-static ssize_t receive(int socket, struct init_message *message, int *fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = message, .iov_len = sizeof(*message) };
-	struct msghdr msg = { .msg_iov = &iov,
-		              .msg_iovlen = 1,
-		              .msg_control = &control,
-		              .msg_controllen = sizeof(control) };
-	struct cmsghdr *header;
-	ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-
-	header = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(header), sizeof(int));
-	return n;
-}
-
 /* The child may be traced by a privileged container by now: its words are checked, not believed. */
 static void describe(struct init_message *message, struct error *err)
 {
@@ -131,7 +110,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watch, int events)
 	struct init_message message;
 	struct error err;
 	autoclose int fd = -1;
-	ssize_t n = receive(init->socket, &message, &fd);
+	ssize_t n = init_wire_receive(init->socket, &message, &fd);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

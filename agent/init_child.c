@@ -323,26 +323,6 @@ static int find_executable(struct child *child, struct error *err)
 	                       &child->executable, err);
 }
 
-static int send_message(const struct init_message *message, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)message, .iov_len = sizeof(*message) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-	}
-	return sendmsg(INIT_FD_SOCKET, &msg, MSG_NOSIGNAL) < 0 ? -1 : 0;
-}
-
 /* Created: all but execve is done. An agent that has gone has no use for us. */
 static int wait_for_go(struct child *child, struct error *err)
 {
@@ -350,7 +330,7 @@ static int wait_for_go(struct child *child, struct error *err)
 	ssize_t n;
 	char go;
 
-	if (send_message(&ready, child->console.master) < 0)
+	if (init_wire_send(INIT_FD_SOCKET, &ready, child->console.master) < 0)
 		return error_errno(err, "tell the agent");
 	if (child->console.master >= 0)
 		close(child->console.master);
@@ -433,31 +413,30 @@ static void __attribute__((noreturn)) give_up(const char *step, const struct err
 
 	snprintf(message.step, sizeof(message.step), "%s", step);
 	snprintf(message.text, sizeof(message.text), "%s", err->text);
-	send_message(&message, -1);
+	init_wire_send(INIT_FD_SOCKET, &message, -1);
 	_exit(1);
 }
 
-static int read_request(ContainerInit__Request **out, struct error *err)
+/* NULL with @err set; else it lives as long as the process. */
+static const ContainerInit__Request *read_request(struct error *err)
 {
 	autofree char *data = NULL;
-	ProtobufCMessage *message;
+	ProtobufCMessage *message = NULL;
 	struct stat st;
-	int r;
 
-	if (fstat(INIT_FD_REQUEST, &st) < 0)
-		return error_errno(err, "stat");
-	if (st.st_size > INIT_REQUEST_MAX)
-		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "more than %d bytes",
-		                 INIT_REQUEST_MAX);
+	if (fstat(INIT_FD_REQUEST, &st) < 0 || st.st_size > INIT_REQUEST_MAX) {
+		error_set(err, ERROR_INVALID_ARGUMENT, "it is longer than %d bytes",
+		          INIT_REQUEST_MAX);
+		return NULL;
+	}
 	data = mem_alloc(st.st_size);
-	if (pread(INIT_FD_REQUEST, data, st.st_size, 0) != st.st_size)
-		return error_errno(err, "read");
+	if (pread(INIT_FD_REQUEST, data, st.st_size, 0) != st.st_size) {
+		error_errno(err, "read");
+		return NULL;
+	}
 	close(INIT_FD_REQUEST);
-	r = message_decode(&container_init__request__descriptor, data, st.st_size, &message, err);
-	if (r < 0)
-		return r;
-	*out = (ContainerInit__Request *)message;
-	return 0;
+	message_decode(&container_init__request__descriptor, data, st.st_size, &message, err);
+	return (const ContainerInit__Request *)message;
 }
 
 /* What the agent ignores or handles is no business of the container's. */
@@ -474,7 +453,6 @@ int init_child_main(void)
 {
 	static const Grpc__User root = GRPC__USER__INIT;
 	struct child child = { .root = -1, .console = { .master = -1, .slave = -1 } };
-	ContainerInit__Request *request = NULL;
 	struct error err = { 0 };
 	enum who who;
 	size_t i;
@@ -483,13 +461,13 @@ int init_child_main(void)
 	fcntl(INIT_FD_JOIN, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	reset_process();
-	if (read_request(&request, &err) < 0)
+	child.request = read_request(&err);
+	if (!child.request)
 		give_up("read the request", &err);
-	child.request = request;
-	child.spec = request->spec;
-	child.process = request->process;
+	child.spec = child.request->spec;
+	child.process = child.request->process;
 	child.user = child.process->user ? child.process->user : &root;
-	who = request->join ? EXEC : INIT;
+	who = child.request->join ? EXEC : INIT;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if ((steps[i].who & who) && steps[i].run(&child, &err) < 0)
 			give_up(steps[i].name, &err);

@@ -14,6 +14,7 @@
 #define AGENT_INIT_WIRE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/error.h"
 
@@ -39,5 +40,12 @@ struct init_message {
 	char step[INIT_STEP_NAME_MAX]; /* which failed; empty: the text says it all */
 	char text[ERROR_TEXT_MAX];
 };
+
+/* Sends @message, and @fd with it unless that is negative; 0 or -1 with errno. */
+int init_wire_send(int socket, const struct init_message *message, int fd);
+
+/* Receives one without waiting: its length, 0 at the end of file, -1 with errno. A descriptor that
+ * came with it goes to *@fd. */
+ssize_t init_wire_receive(int socket, struct init_message *message, int *fd);
 
 #endif

@@ -196,7 +196,7 @@ static int add_syscall(scmp_filter_ctx ctx, uint32_t default_action, const Grpc_
 {
 	bool has_number = row->errno_ret_case == GRPC__LINUX_SYSCALL__ERRNO_RET_ERRNORET;
 	autofree struct scmp_arg_cmp *args = NULL;
-	uint32_t action;
+	uint32_t action = 0;
 	bool apart;
 	size_t i;
 	int r;
@@ -266,7 +266,7 @@ int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, str
 {
 	autodestroy(seccomp) struct seccomp *seccomp = mem_new(struct seccomp);
 	struct sock_filter prefix[SECCOMP_ENOSYS_MAX];
-	uint32_t default_action;
+	uint32_t default_action = 0;
 	scmp_filter_ctx ctx;
 	int r;
 

@@ -347,3 +347,13 @@ int bench_exec(struct bench *bench, const Grpc__Process *process)
 {
 	return run_to_end(bench, process, init_pidfd(bench->init));
 }
+
+void bench_has(const struct bench *bench, const char *text)
+{
+	cr_expect_not_null(strstr(bench->output, text), "no '%s' in:\n%s", text, bench->output);
+}
+
+void bench_has_not(const struct bench *bench, const char *text)
+{
+	cr_expect_null(strstr(bench->output, text), "'%s' in:\n%s", text, bench->output);
+}

@@ -46,6 +46,10 @@ int bench_start(struct bench *bench);
 /* Runs another process in it to its end. */
 int bench_exec(struct bench *bench, const Grpc__Process *process);
 
+/* What the last process wrote has, or has not, @text in it. */
+void bench_has(const struct bench *bench, const char *text);
+void bench_has_not(const struct bench *bench, const char *text);
+
 /* A file in the root file system. */
 void bench_write(const struct bench *bench, const char *name, const char *text, unsigned int mode);
 
