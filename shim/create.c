@@ -14,6 +14,7 @@
 #include "shim/rootfs.h"
 #include "shim/sandbox.h"
 #include "shim/stdio.h"
+#include "shim/volumes.h"
 
 #define ID_MAX 76 /* containerd's own limit of an identifier (pkg/identifiers) */
 
@@ -22,6 +23,7 @@ struct create {
 	struct ttrpc_call *call;
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
 	struct container *container;
+	struct volumes *volumes; /* NULL: none */
 	struct seq *seq;
 	struct agent_call *pending;
 	struct sandbox_waiter waiter;
@@ -35,6 +37,7 @@ static void create_free(struct create *create)
 		LIST_REMOVE(&create->waiter, link);
 	agent_forget(create->pending);
 	seq_destroy(create->seq);
+	volumes_destroy(create->volumes);
 	free(create);
 }
 
@@ -57,6 +60,7 @@ static void mount_rootfs(struct seq *seq, void *ctx)
 		.mounts = create->request->rootfs,
 		.n_mounts = create->request->n_rootfs,
 		.path = bundle_rootfs(container->bundle),
+		.volumes = create->volumes,
 		.timeout_ms = CONTAINER_MOUNT_TIMEOUT_MS,
 	};
 	struct error err;
@@ -169,7 +173,7 @@ static void open_stdin(struct seq *seq, void *ctx)
  */
 /* clang-format off */
 static const struct seq_step create_steps[] = {
-	{ "mount the rootfs", mount_rootfs, unmount_rootfs, NULL },
+	{ "mount the file systems", mount_rootfs, unmount_rootfs, NULL },
 	{ "wait for the guest", wait_for_guest, NULL, NULL },
 	{ "open the streams", open_stdio, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
@@ -280,9 +284,10 @@ static int check_request(const struct pod *pod,
 
 /* The bundle as the guest is to see it. */
 static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, struct bundle **out,
-                       struct error *err)
+                       struct volumes **out_volumes, struct error *err)
 {
 	autodestroy(bundle) struct bundle *bundle = NULL;
+	autodestroy(volumes) struct volumes *volumes = NULL;
 	Grpc__Spec *spec;
 
 	if (bundle_load(request->bundle, &bundle, err) < 0)
@@ -292,9 +297,11 @@ static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, s
 		return error_set(err, ERROR_INVALID_ARGUMENT, "bundle '%s': no process to run",
 		                 request->bundle);
 	spec->process->terminal = request->terminal;
-	if (guest_spec_apply(spec, request->id, NULL, err) < 0)
+	if (volumes_take(spec, request->id, bundle_dir(bundle), &volumes, err) < 0 ||
+	    guest_spec_apply(spec, request->id, NULL, err) < 0)
 		return error_wrap(err, "bundle '%s': config.json", request->bundle);
 	*out = take_ptr(&bundle);
+	*out_volumes = take_ptr(&volumes);
 	return 0;
 }
 
@@ -309,10 +316,12 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 		.terminal = request->terminal,
 	};
 	struct bundle *bundle = NULL;
+	struct volumes *volumes = NULL;
 	struct create *create;
 	struct error err;
 
-	if (check_request(pod, request, &err) < 0 || load_bundle(request, &bundle, &err) < 0) {
+	if (check_request(pod, request, &err) < 0 ||
+	    load_bundle(request, &bundle, &volumes, &err) < 0) {
 		ttrpc_call_fail(call, &err);
 		pod->on_change(pod->ctx);
 		return;
@@ -323,6 +332,7 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	create->request = request;
 	create->container = container_create(pod, request->id, request->bundle, &paths);
 	create->container->bundle = bundle;
+	create->volumes = volumes;
 	turn_take(&create->container->init->turn, create_abandon, create);
 	create->seq = seq_create(title, create_steps, create, on_created);
 	seq_start(create->seq);
