@@ -47,6 +47,7 @@ struct sandbox {
 
 	struct error cause; /* why it ended by itself; ERROR_NONE: it did not */
 	ev_timer grace;     /* after the loss of the agent */
+	ev_timer begin;     /* of the boot */
 	ev_timer no_vm;     /* on_gone comes from the loop also where there was none */
 	done_fn *on_gone;
 	void *ctx;
@@ -164,6 +165,28 @@ static void on_agent_lost(void *ctx, const struct error *err)
 }
 
 /* The steps of the boot. Nothing is undone: a sandbox that did not boot is stopped as a whole. */
+
+/* `start` does not wait for the milliseconds that the first steps take. */
+static void boot_return_first(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	ev_timer_start(sandbox->loop, &sandbox->begin);
+}
+
+static void on_begin(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct sandbox *sandbox = timer->data;
+
+	seq_next(sandbox->boot);
+}
+
+static void boot_cancel_begin(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	ev_timer_stop(sandbox->loop, &sandbox->begin);
+}
 
 static void boot_take_uid(struct seq *seq, void *ctx)
 {
@@ -290,6 +313,7 @@ static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
 
 /* clang-format off */
 static const struct seq_step boot_steps[] = {
+	{ "return first", boot_return_first, NULL, boot_cancel_begin },
 	{ "take a uid", boot_take_uid, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },
 	{ "wait for the agent's hello", boot_await_hello, NULL, boot_cancel_hello },
@@ -332,8 +356,9 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);
 	ev_timer_init(&sandbox->grace, on_grace_over, LOSS_GRACE_S, 0);
+	ev_timer_init(&sandbox->begin, on_begin, 0, 0);
 	ev_timer_init(&sandbox->no_vm, on_no_vm, 0, 0);
-	sandbox->grace.data = sandbox->no_vm.data = sandbox;
+	sandbox->grace.data = sandbox->begin.data = sandbox->no_vm.data = sandbox;
 	sandbox->boot = seq_create("boot", boot_steps, sandbox, on_booted);
 	seq_start(sandbox->boot);
 	return sandbox;
@@ -377,6 +402,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 	hello_destroy(sandbox->hello);
 	uid_lease_destroy(sandbox->lease);
 	ev_timer_stop(sandbox->loop, &sandbox->grace);
+	ev_timer_stop(sandbox->loop, &sandbox->begin);
 	ev_timer_stop(sandbox->loop, &sandbox->no_vm);
 	free(sandbox->id);
 	free(sandbox->hostname);
