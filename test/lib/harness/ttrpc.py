@@ -1,0 +1,156 @@
+"""A ttrpc client for a shim's socket, with the messages of proto/*.proto."""
+
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from . import REPO
+
+REQUEST, RESPONSE = 1, 2
+HEADER = struct.Struct(">IIBB")  # length, stream, type, flags
+CODES = (
+    "OK Canceled Unknown InvalidArgument DeadlineExceeded NotFound AlreadyExists PermissionDenied ResourceExhausted"
+    " FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated"
+).split()
+
+
+@cache
+def _pool():
+    """All messages, in a pool of their own: ours would clash with the ones inside Python's protobuf."""
+    with tempfile.TemporaryDirectory(prefix="kata-proto.") as folder:
+        made = Path(folder, "proto")
+        made.mkdir()
+        for source in Path(REPO, "proto").glob("*.proto"):
+            (made / source.name).write_text(source.read_text())
+        template = Path(REPO, "proto/task.proto.in").read_text()
+        for version in ("v2", "v3"):
+            (made / f"task_{version}.proto").write_text(template.replace("@TASK_VERSION@", version))
+        names = [f"proto/{path.name}" for path in sorted(made.glob("*.proto"))]
+        subprocess.run(
+            ["protoc", f"--proto_path={folder}", "--include_imports", f"--descriptor_set_out={folder}/all", *names], check=True,
+        )
+        files = descriptor_pb2.FileDescriptorSet.FromString(Path(folder, "all").read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    return pool
+
+
+@cache
+def message(name):
+    """The class of a message: message("containerd.task.v2.KillRequest")."""
+    return message_factory.MessageFactory(_pool()).GetPrototype(_pool().FindMessageTypeByName(name))
+
+
+class Status(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, code, text):
+        super().__init__(f"{CODES[code]}: {text}")
+        self.code, self.text = CODES[code], text
+
+
+class Closed(Exception):
+    """The connection ended before the answer."""
+
+
+class Connection:
+    """One connection; calls may overlap, from threads or by begin()."""
+
+    def __init__(self, address, timeout=60):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(address.removeprefix("unix://"))
+        self.timeout = timeout
+        self.answers = {}
+        self.arrived = threading.Condition()
+        self.closed = False
+        self.next_stream = 1
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+    def _read(self):
+        try:
+            while True:
+                length, stream, kind, _ = HEADER.unpack(self._exactly(HEADER.size))
+                payload = self._exactly(length)
+                with self.arrived:
+                    assert kind == RESPONSE and stream not in self.answers
+                    self.answers[stream] = payload
+                    self.arrived.notify_all()
+        except OSError:
+            pass
+        finally:
+            with self.arrived:
+                self.closed = True
+                self.arrived.notify_all()
+
+    def _exactly(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.socket.recv(length - len(data))
+            if not more:
+                raise OSError("end of file")
+            data += more
+        return data
+
+    def send(self, payload, kind=REQUEST, stream=None, length=None):
+        """A frame, as right or wrong as asked: its stream."""
+        with self.arrived:
+            if stream is None:
+                stream, self.next_stream = self.next_stream, self.next_stream + 2
+            size = len(payload) if length is None else length
+            self.socket.sendall(HEADER.pack(size, stream, kind, 0) + payload)
+        return stream
+
+    def begin(self, service, method, request=b"", timeout_ns=0):
+        """Sends a request: the stream that its answer comes on. See answer()."""
+        envelope = message("ttrpc.Request")(service=service, method=method, payload=request, timeout_nano=timeout_ns)
+        return self.send(envelope.SerializeToString())
+
+    def answer(self, stream, timeout=None):
+        """The payload of the answer. Raises Status, Closed, or TimeoutError."""
+        with self.arrived:
+            came = self.arrived.wait_for(lambda: stream in self.answers or self.closed, timeout or self.timeout)
+            if not came:
+                raise TimeoutError(f"no answer on stream {stream}")
+            if stream not in self.answers:
+                raise Closed()
+            response = message("ttrpc.Response").FromString(self.answers.pop(stream))
+        if response.status.code:
+            raise Status(response.status.code, response.status.message)
+        return response.payload
+
+
+class Task:
+    """containerd's Task service: task.Kill(id="x", signal=9)."""
+
+    def __init__(self, address, version="v2"):
+        self.connection = Connection(address)
+        self.package = f"containerd.task.{version}"
+        self.service = _pool().FindServiceByName(f"{self.package}.Task")
+
+    def close(self):
+        self.connection.close()
+
+    def begin(self, method, **fields):
+        """A call whose answer is asked for later."""
+        known = self.service.methods_by_name[method]
+        request = message(known.input_type.full_name)(**fields).SerializeToString()
+        stream = self.connection.begin(self.service.full_name, method, request)
+        output = message(known.output_type.full_name)
+        return lambda timeout=None: output.FromString(self.connection.answer(stream, timeout))
+
+    def __getattr__(self, method):
+        return lambda timeout=None, **fields: self.begin(method, **fields)(timeout)
