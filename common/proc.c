@@ -20,6 +20,7 @@
 #include "common/mem.h"
 
 #define CHILD_FAILED 127
+#define CORE_PRIVATE "0x31" /* core(5): private memory, ELF headers, private huge pages */
 
 struct proc {
 	struct ev_loop *loop;
@@ -85,6 +86,29 @@ static int child_set_descriptors(const struct proc_spec *spec)
 	return 0;
 }
 
+static int write_own(const char *name, const char *value)
+{
+	int fd = open(name, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, value, strlen(value));
+
+	return n < 0 ? -1 : close(fd);
+}
+
+static int child_set_oom_score_adj(const struct proc_spec *spec)
+{
+	char value[16];
+
+	if (!spec->oom_score_adj)
+		return 0;
+	snprintf(value, sizeof(value), "%d", *spec->oom_score_adj);
+	return write_own("/proc/self/oom_score_adj", value) < 0 && errno != EACCES ? -1 : 0;
+}
+
+static int child_restrict_core(const struct proc_spec *spec)
+{
+	return spec->no_shared_core ? write_own("/proc/self/coredump_filter", CORE_PRIVATE) : 0;
+}
+
 static int child_drop_groups(const struct proc_spec *spec)
 {
 	return spec->uid ? setgroups(0, NULL) : 0;
@@ -140,6 +164,8 @@ static const struct child_step {
 } child_steps[] = {
 	{ "reset signals", child_reset_signals },
 	{ "set descriptors", child_set_descriptors },
+	{ "set the oom_score_adj", child_set_oom_score_adj },
+	{ "restrict the core dump", child_restrict_core },
 	{ "drop groups", child_drop_groups },
 	{ "drop the capability bounding set", child_drop_bounding_set },
 	{ "set the gid", child_set_gid },

@@ -5,6 +5,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -28,9 +29,11 @@
  */
 #define CAUSE_WAIT_S 0.05
 
+#define OOM_SCORE_ADJ_TEXT_MAX 16
+
 struct vm {
 	struct ev_loop *loop;
-	struct vm_config config; /* the strings are ours */
+	struct vm_config config; /* what it points to is ours */
 	struct vm_events events;
 	void *ctx;
 	enum vm_state state;
@@ -70,6 +73,8 @@ static void config_copy(struct vm_config *to, const struct vm_config *from)
 	to->virtiofsd_path = mem_strdup(from->virtiofsd_path);
 	to->share_dir = mem_strdup(from->share_dir);
 	to->run_dir = mem_strdup(from->run_dir);
+	if (from->oom_score_adj)
+		to->oom_score_adj = mem_dup(from->oom_score_adj, sizeof(*from->oom_score_adj));
 }
 
 static void config_fini(struct vm_config *config)
@@ -82,6 +87,7 @@ static void config_fini(struct vm_config *config)
 	free((char *)config->virtiofsd_path);
 	free((char *)config->share_dir);
 	free((char *)config->run_dir);
+	free((int *)config->oom_score_adj);
 }
 
 /* What can be told after the end is kept: the console, and the vsock object with its streams. */
@@ -176,6 +182,7 @@ static int start_vsock(struct vm *vm, int *vmm_fd, struct error *err)
 		.guest_cid = GUEST_CID,
 		.uid = vm->config.uid,
 		.gid = vm->config.gid,
+		.oom_score_adj = vm->config.oom_score_adj,
 	};
 
 	if (mkdir(vm->vsock_dir, 0700) < 0 && errno != EEXIST)
@@ -191,10 +198,25 @@ static int start_virtiofsd(struct vm *vm, int *vmm_fd, struct error *err)
 		.path = vm->config.virtiofsd_path,
 		.share_dir = vm->config.share_dir,
 		.run_dir = vm->config.run_dir,
+		.oom_score_adj = vm->config.oom_score_adj,
 	};
 
 	return virtiofsd_start(vm->loop, &config, on_virtiofsd_lost, vm, &vm->virtiofsd, vmm_fd,
 	                       err);
+}
+
+/* A lower value needs a right that this process may not have. */
+static void check_oom_score_adj(const struct vm *vm)
+{
+	autofree char *path = mem_printf("/proc/%d/oom_score_adj", vm_pid(vm));
+	autofree char *text = NULL;
+
+	if (!vm->config.oom_score_adj ||
+	    file_read(AT_FDCWD, path, OOM_SCORE_ADJ_TEXT_MAX, &text, NULL) < 0)
+		return;
+	if (strtol(text, NULL, 10) != *vm->config.oom_score_adj)
+		log_warn("oom_score_adj cannot be lowered here wanted=%d actual=%ld",
+		         *vm->config.oom_score_adj, strtol(text, NULL, 10));
 }
 
 /* Nothing here waits for another: the sockets hold what is said before it is heard. */
@@ -244,6 +266,7 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 		vm_destroy(vm);
 		return r;
 	}
+	check_oom_score_adj(vm);
 	*out = vm;
 	return 0;
 }

@@ -39,7 +39,8 @@ struct vm_config {
 	enum vm_accel accel;
 	uid_t uid; /* of the VMM and the vsock device */
 	gid_t gid;
-	int stop_timeout_ms; /* from vm_stop() to SIGKILL */
+	const int *oom_score_adj; /* of the VM's processes (proc(5)); NULL: as this process's */
+	int stop_timeout_ms;      /* from vm_stop() to SIGKILL */
 };
 
 struct vm_caps {

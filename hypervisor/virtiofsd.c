@@ -54,7 +54,14 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
 		{ .fd = stderr_fd, .as = 1 },
 		{ .fd = stderr_fd, .as = 2 },
 	};
-	const struct proc_spec spec = { .argv = argv, .fds = fds, .nfds = 3 };
+	const struct proc_spec spec = {
+		.argv = argv,
+		.fds = fds,
+		.nfds = sizeof(fds) / sizeof(fds[0]),
+		.oom_score_adj = config->oom_score_adj,
+		.no_shared_core = true,
+		.no_new_privs = true,
+	};
 	char fd_option[32];
 	size_t n = 0;
 	int r;

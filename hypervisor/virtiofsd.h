@@ -12,9 +12,10 @@ struct ev_loop;
 struct virtiofsd;
 
 struct virtiofsd_config {
-	const char *path;      /* the executable */
-	const char *share_dir; /* what the guest sees */
-	const char *run_dir;   /* where a socket is for a moment */
+	const char *path;         /* the executable */
+	const char *share_dir;    /* what the guest sees */
+	const char *run_dir;      /* where a socket is for a moment */
+	const int *oom_score_adj; /* proc(5); NULL: as this process's */
 };
 
 /* The daemon has ended: @status as of waitpid(2), @err says how, with its last lines. */

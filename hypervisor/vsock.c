@@ -161,6 +161,8 @@ static int spawn(struct vsock *vsock, const struct vsock_config *config, int vmm
 		.argv = argv,
 		.fds = fds,
 		.nfds = sizeof(fds) / sizeof(fds[0]),
+		.oom_score_adj = config->oom_score_adj,
+		.no_shared_core = true,
 		.no_new_privs = true,
 	};
 

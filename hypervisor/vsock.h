@@ -23,6 +23,7 @@ struct vsock_config {
 	uint32_t guest_cid;
 	uid_t uid;
 	gid_t gid;
+	const int *oom_score_adj; /* proc(5); NULL: as this process's */
 };
 
 /* The device process has ended: @err says how. The pod is lost. */
@@ -65,8 +66,8 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
                       struct vsock_stream **out, struct error *err);
 int vsock_stream_attach(struct vsock_stream *stream, int fd,
                         struct error *err); /* takes @fd over */
-/* Asks the device how many bytes have gone through; @fn is called at most once. Delete asks again and
- * again to tell a slow reader from one that has stopped. */
+/* Asks the device how many bytes have gone through; @fn is called at most once. Delete asks again
+ * and again to tell a slow reader from one that has stopped. */
 typedef void vsock_moved_fn(void *ctx, uint64_t bytes, const struct error *err);
 int vsock_stream_moved(struct vsock_stream *stream, vsock_moved_fn *fn, void *ctx,
                        struct error *err);

@@ -176,6 +176,8 @@ static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd,
 		.nfds = sizeof(fds) / sizeof(fds[0]),
 		.uid = qemu->config->uid,
 		.gid = qemu->config->gid,
+		.oom_score_adj = qemu->config->oom_score_adj,
+		.no_shared_core = true,
 		.no_new_privs = true,
 	};
 

@@ -176,6 +176,37 @@ Test(proc, sets_no_new_privs)
 	cr_assert_str_eq(output, "NoNewPrivs:\t1\n");
 }
 
+Test(proc, sets_the_oom_score_adj)
+{
+	int adj = 500;
+	struct proc_spec spec = { .argv = SH("cat /proc/self/oom_score_adj"),
+		                  .oom_score_adj = &adj };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "500\n");
+}
+
+Test(proc, with_an_oom_score_adj_that_it_may_not_have_runs_nevertheless)
+{
+	int adj = -1000;
+	struct proc_spec spec = { .argv = SH("echo runs"), .oom_score_adj = &adj };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "runs\n");
+}
+
+Test(proc, leaves_shared_memory_out_of_its_core)
+{
+	struct proc_spec spec = { .argv = SH("cat /proc/self/coredump_filter"),
+		                  .no_shared_core = true };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "00000031\n");
+}
+
 Test(proc, gives_up_every_privilege_with_a_uid_or_says_why_not)
 {
 	struct proc_spec spec = {

@@ -235,6 +235,26 @@ Test(vm, needs_the_configuration_only_to_start)
 	run_until_running();
 }
 
+static void expect_oom_score_adj(pid_t pid, const char *expected)
+{
+	autofree char *path = mem_printf("/proc/%d/oom_score_adj", pid);
+	autofree char *text = NULL;
+
+	cr_assert_gt(file_read(AT_FDCWD, path, 100, &text, NULL), 0);
+	cr_assert_str_eq(text, expected);
+}
+
+Test(vm, passes_its_oom_score_adj_on)
+{
+	struct vm_config config = usual();
+	int adj = 700;
+
+	config.oom_score_adj = &adj;
+	start(&config);
+	adj = 0;
+	expect_oom_score_adj(vm_pid(vm), "700\n");
+}
+
 Test(vm, that_does_not_quit_is_killed_in_time)
 {
 	struct vm_config config = usual();
