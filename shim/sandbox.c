@@ -298,8 +298,7 @@ static void boot_create_sandbox(struct seq *seq, void *ctx)
 	request.sandbox_id = sandbox->id;
 	request.storages = storages;
 	request.n_storages = 1;
-	if (sandbox->hostname)
-		request.hostname = sandbox->hostname;
+	request.hostname = sandbox->hostname;
 	if (agent_create_sandbox(sandbox->agent, &request, seq_resume, seq, &err) < 0)
 		seq_fail(seq, &err);
 }

@@ -38,7 +38,7 @@ enum sandbox_state {
 
 struct sandbox_config {
 	const char *id;
-	const char *hostname; /* NULL: the guest's own */
+	const char *hostname; /* of the guest */
 	const char *pod_dir;
 	const char *share_dir;
 	const struct install *install;

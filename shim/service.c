@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ev.h>
 #include <stdbool.h>
+#include <sys/utsname.h>
 
 #include "common/log.h"
 #include "common/mem.h"
@@ -219,20 +220,28 @@ static int check_type(const struct bundle *bundle, struct error *err)
 	                 bundle_dir(bundle));
 }
 
+/* Without a name of its own a container shows the host's, as with runc. */
+static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *host)
+{
+	return *spec->hostname ? spec->hostname : host->nodename;
+}
+
 static void start_sandbox(struct service *service, const struct service_config *config,
                           struct bundle *bundle)
 {
 	const struct vm_size host = vm_size_of_host();
 	const struct vm_size size = vm_size_for(bundle_spec(bundle), &host);
+	struct utsname uts = { 0 };
 	const struct sandbox_config sandbox = {
 		.id = config->id,
-		.hostname = bundle_spec(bundle)->hostname,
+		.hostname = hostname_of(bundle_spec(bundle), &uts),
 		.pod_dir = config->pod_dir,
 		.share_dir = config->share_dir,
 		.install = config->install,
 		.size = &size,
 	};
 
+	uname(&uts);
 	service->pod.sandbox = sandbox_start(service->loop, &sandbox, on_sandbox_gone, service);
 	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
 }
