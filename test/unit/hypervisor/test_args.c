@@ -75,7 +75,8 @@ Test(args, are_exactly_these_under_tcg)
 		"-initrd",
 		"/proc/self/fd/12",
 		"-append",
-		"console=ttyS0 quiet panic=-1 noreplace-smp no_timer_check tsc_early_khz=2600186 "
+		"console=ttyS0 quiet panic=-1 cryptomgr.notests noreplace-smp no_timer_check "
+		"tsc_early_khz=2600186 "
 		"nolapic_timer",
 	};
 	size_t n = sizeof(expected) / sizeof(expected[0]);
@@ -96,7 +97,8 @@ Test(args, under_kvm_pass_the_cpu_through_and_no_advice_to_translated_code)
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-accel", 0), "kvm");
 	cr_assert_str_eq(value_of(argv, "-cpu", 0), "host");
-	cr_assert_str_eq(value_of(argv, "-append", 0), "console=ttyS0 quiet panic=-1");
+	cr_assert_str_eq(value_of(argv, "-append", 0),
+	                 "console=ttyS0 quiet panic=-1 cryptomgr.notests");
 }
 
 Test(args, leave_room_to_grow)
@@ -132,6 +134,7 @@ Test(args, append_the_users_kernel_parameters_last)
 	args.kernel_params = "agent.log=debug x=\"a b\"";
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-append", 0),
-	                 "console=ttyS0 quiet panic=-1 noreplace-smp no_timer_check nolapic_timer "
+	                 "console=ttyS0 quiet panic=-1 cryptomgr.notests noreplace-smp "
+	                 "no_timer_check nolapic_timer "
 	                 "agent.log=debug x=\"a b\"");
 }
