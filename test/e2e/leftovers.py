@@ -16,7 +16,7 @@ KEPT = re.compile(r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)|.*/io\.cont
 def look(containerd, runtime):
     """A dictionary of kind -> set of names."""
     found = {
-        "process": _processes(),
+        "process": _processes(containerd),
         "mount": _mounts(),
         "file": set(),
         "network device": {name for _, name in socket.if_nameindex()},
@@ -47,13 +47,14 @@ def wait_none(containerd, runtime, before):
         time.sleep(0.1)
 
 
-def _processes():
-    """Living processes, and zombies of ours. An orphan's zombie is its new parent's affair."""
+def _processes(containerd):
+    """Living processes, and zombies of ours. An orphan's zombie is its new parent's affair. containerd itself
+    may have been started again."""
     own = os.getpid()
     return {
         f"{one.pid}@{one.started} {one.command or one.comm}"
         for one in processes()
-        if (one.state != "Z" and alive(one.pid)) or one.ppid == own
+        if ((one.state != "Z" and alive(one.pid)) or one.ppid == own) and one.pid != containerd.pid
     }
 
 

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 
 from . import IMAGE, REPO
-from .processes import descendants, process, processes, wait_for
+from .processes import descendants, kill, process, processes, wait_for, wait_gone
 
 CTR_TIMEOUT = 60
 
@@ -79,6 +79,12 @@ class Containerd:
         left = self._script("stop", self.dir)
         shutil.rmtree(self.dir)
         return left
+
+    def die(self):
+        """kill -9 of containerd itself; start() brings it back, with its state."""
+        pid = self.pid
+        kill(pid)
+        assert wait_gone(pid, 10)
 
     @property
     def pid(self):
