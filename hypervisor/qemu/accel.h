@@ -8,18 +8,17 @@
 
 #include "hypervisor/hypervisor.h"
 
-struct accel_host {
-	bool cpu_virtualizes; /* vmx or svm: without it a guest never gets past its firmware,
-	                       * although /dev/kvm may open and create VMs */
-	int kvm_errno;        /* why /dev/kvm cannot be used; 0: it can */
-};
-
-void accel_probe(struct accel_host *host);
+/*
+ * 0 if KVM can run a guest here, for QEMU under @uid; else @why says what is in the way. A device
+ * that opens and creates VMs is not enough: without vmx or svm a guest never gets past its
+ * firmware. Where /dev/kvm is root's alone it is given to @uid (kvm_node.h) by way of @dir.
+ */
+int accel_probe_kvm(const char *dir, uid_t uid, gid_t gid, struct error *why);
 
 /*
- * *@kvm says which; VM_ACCEL_AUTO takes TCG with a warning line where KVM cannot run a guest;
- * VM_ACCEL_KVM fails there. A pure function but for the line.
+ * *@kvm says which. @obstacle: why KVM cannot run a guest (NULL: it can). VM_ACCEL_AUTO takes TCG
+ * then, with a warning line; VM_ACCEL_KVM fails. A pure function but for the line.
  */
-int accel_choose(enum vm_accel wanted, const struct accel_host *host, bool *kvm, struct error *err);
+int accel_choose(enum vm_accel wanted, const struct error *obstacle, bool *kvm, struct error *err);
 
 #endif

@@ -20,7 +20,7 @@
 #include "hypervisor/qemu/qmp.h"
 #include "hypervisor/vmm.h"
 
-#define HANDSHAKE_TIMEOUT_MS 10000
+#define HANDSHAKE_TIMEOUT_MS 60000 /* QEMU is loaded and its devices made before it answers */
 #define TAIL_BYTES           400
 #define REASON_BYTES         32
 #define PANIC_MARK           "Kernel panic - not syncing: "
@@ -279,11 +279,21 @@ static void qemu_destroy(void *vmm)
 	free(qemu);
 }
 
+static int choose_accel(struct qemu *qemu, struct error *err)
+{
+	const struct vm_config *config = qemu->config;
+	struct error obstacle;
+	bool usable;
+
+	usable = config->accel != VM_ACCEL_TCG &&
+	         accel_probe_kvm(config->run_dir, config->uid, config->gid, &obstacle) == 0;
+	return accel_choose(config->accel, usable ? NULL : &obstacle, &qemu->kvm, err);
+}
+
 static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
                        const struct vmm_events *events, void *ctx, void **out, struct error *err)
 {
 	struct qemu *qemu = mem_new(struct qemu);
-	struct accel_host host;
 	int r;
 
 	tsc_sample(&qemu->created);
@@ -298,10 +308,8 @@ static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
 	if (r >= 0)
 		r = qemu->initramfs_fd =
 			open_image("initramfs", config->initramfs, config->uid, err);
-	if (r >= 0) {
-		accel_probe(&host);
-		r = accel_choose(config->accel, &host, &qemu->kvm, err);
-	}
+	if (r >= 0)
+		r = choose_accel(qemu, err);
 	if (r < 0) {
 		qemu_destroy(qemu);
 		return r;

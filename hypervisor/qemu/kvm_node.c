@@ -1,0 +1,70 @@
+#include "hypervisor/qemu/kvm_node.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/mem.h"
+
+static bool may_use(const struct stat *st, uid_t uid, gid_t gid)
+{
+	if (st->st_uid == uid)
+		return (st->st_mode & S_IRUSR) && (st->st_mode & S_IWUSR);
+	if (st->st_gid == gid)
+		return (st->st_mode & S_IRGRP) && (st->st_mode & S_IWGRP);
+	return (st->st_mode & S_IROTH) && (st->st_mode & S_IWOTH);
+}
+
+/* A mount made in the host's namespace would change the device for all. */
+static bool in_own_mount_namespace(void)
+{
+	struct stat ours, host;
+
+	return stat("/proc/self/ns/mnt", &ours) == 0 && stat("/proc/1/ns/mnt", &host) == 0 &&
+	       (ours.st_ino != host.st_ino || ours.st_dev != host.st_dev);
+}
+
+/* On a file system of its own, since where pods have their directories devices do not open. */
+static int put_node_over(const char *path, const char *scratch, dev_t device, uid_t uid, gid_t gid)
+{
+	autofree char *node = mem_printf("%s/node", scratch);
+
+	if (mknod(node, S_IFCHR | 0600, device) < 0 || chown(node, uid, gid) < 0 ||
+	    mount(node, path, NULL, MS_BIND, NULL) < 0)
+		return -1;
+	return 0;
+}
+
+int kvm_node_give(const char *path, const char *dir, uid_t uid, gid_t gid, struct error *err)
+{
+	autofree char *scratch = mem_printf("%s/device", dir);
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0)
+		return error_errno(err, "stat '%s'", path);
+	if (!S_ISCHR(st.st_mode))
+		return error_set(err, ERROR_FAILED_PRECONDITION, "'%s' is not a device", path);
+	if (may_use(&st, uid, gid))
+		return 0;
+	if (!in_own_mount_namespace())
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "'%s' cannot be opened by user %u, and cannot be given to it "
+		                 "outside of a mount namespace",
+		                 path, uid);
+	if (mkdir(scratch, 0700) < 0 && errno != EEXIST)
+		return error_errno(err, "make '%s'", scratch);
+	r = mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k");
+	if (r == 0) {
+		r = put_node_over(path, scratch, st.st_rdev, uid, gid);
+		r = r < 0 ? error_errno(err, "give '%s' to user %u", path, uid) : 0;
+		umount2(scratch, MNT_DETACH);
+	} else {
+		r = error_errno(err, "mount a tmpfs on '%s'", scratch);
+	}
+	rmdir(scratch);
+	return r;
+}
