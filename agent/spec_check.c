@@ -13,7 +13,7 @@
 
 static int refuse(const char *what, struct error *err)
 {
-	return error_set(err, ERROR_UNIMPLEMENTED, "%s is not supported", what);
+	return error_set(err, ERROR_UNIMPLEMENTED, "%s: not supported", what);
 }
 
 static int check_hooks(const Grpc__Spec *spec, struct error *err)

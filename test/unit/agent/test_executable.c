@@ -1,0 +1,104 @@
+#include "agent/executable.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/file.h"
+
+static char dir[40];
+
+static void put(const char *name, mode_t mode)
+{
+	cr_assert_eq(file_write(AT_FDCWD, name, mode, "", 0, NULL), 0);
+	cr_assert_eq(chmod(name, mode), 0);
+}
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/kata-executable-XXXXXX");
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(chdir(dir), 0);
+	cr_assert_eq(mkdir("one", 0755), 0);
+	cr_assert_eq(mkdir("two", 0755), 0);
+	cr_assert_eq(mkdir("one/directory", 0755), 0);
+	put("one/tool", 0644);
+	put("two/tool", 0755);
+	put("two/directory", 0755);
+	put("here", 0755);
+}
+
+static void teardown(void)
+{
+	cr_expect_eq(file_remove_tree(AT_FDCWD, dir, NULL), 0);
+}
+
+TestSuite(executable, .init = setup, .fini = teardown);
+
+static void expect(const char *name, const char *path, const char *found)
+{
+	autofree char *file = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(executable_find(name, path, &file, &err), 0, "%s", err.text);
+	cr_expect_str_eq(file, found);
+}
+
+static void expect_refusal(const char *name, const char *path, enum error_code code,
+                           const char *text)
+{
+	char *file = NULL;
+	struct error err = { 0 };
+
+	cr_expect_lt(executable_find(name, path, &file, &err), 0);
+	cr_expect_null(file);
+	cr_expect_eq(err.code, code);
+	cr_expect_str_eq(err.text, text);
+}
+
+Test(executable, path_is_searched_in_order)
+{
+	char path[128];
+	char found[128];
+
+	snprintf(path, sizeof(path), "/nosuch:%s/one:%s/two", dir, dir);
+	snprintf(found, sizeof(found), "%s/two/tool", dir);
+	expect("tool", path, found);
+	snprintf(found, sizeof(found), "%s/two/directory", dir);
+	expect("directory", path, found);
+}
+
+Test(executable, name_with_a_slash_is_taken_as_it_is)
+{
+	expect("two/tool", NULL, "two/tool");
+	expect_refusal("one/tool", "two", ERROR_PERMISSION_DENIED,
+	               "exec: \"one/tool\": permission denied");
+	expect_refusal("one/directory", NULL, ERROR_PERMISSION_DENIED,
+	               "exec: \"one/directory\": permission denied");
+	expect_refusal("./nosuch", NULL, ERROR_NOT_FOUND,
+	               "exec: \"./nosuch\": stat ./nosuch: no such file or directory");
+	expect_refusal("here/x", NULL, ERROR_PERMISSION_DENIED,
+	               "exec: \"here/x\": stat here/x: not a directory");
+}
+
+Test(executable, name_that_is_nowhere_is_not_found)
+{
+	static const char text[] = "exec: \"nosuch\": executable file not found in $PATH";
+
+	expect_refusal("nosuch", "/bin:/usr/bin", ERROR_NOT_FOUND, text);
+	expect_refusal("nosuch", "", ERROR_NOT_FOUND, text);
+	expect_refusal("nosuch", NULL, ERROR_NOT_FOUND, text);
+	expect_refusal("", "/bin", ERROR_NOT_FOUND,
+	               "exec: \"\": executable file not found in $PATH");
+}
+
+Test(executable, working_directory_is_not_searched)
+{
+	expect_refusal("here", ":", ERROR_INVALID_ARGUMENT,
+	               "exec: \"here\": cannot run executable found relative to current directory");
+}
