@@ -39,6 +39,8 @@ struct vm_config {
 	enum vm_accel accel;
 	uid_t uid; /* of the VMM and the vsock device */
 	gid_t gid;
+	bool own_mounts; /* this process has a mount namespace of its own: a device that is root's
+	                    alone may be given to @uid in it */
 	const int *oom_score_adj; /* of the VM's processes (proc(5)); NULL: as this process's */
 	int stop_timeout_ms;      /* from vm_stop() to SIGKILL */
 };

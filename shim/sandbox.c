@@ -219,6 +219,7 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.accel = VM_ACCEL_AUTO,
 		.uid = uid,
 		.gid = uid,
+		.own_mounts = true,
 		.stop_timeout_ms = SANDBOX_STOP_TIMEOUT_MS,
 	};
 

@@ -11,7 +11,7 @@
 /*
  * 0 if KVM can run a guest here, for QEMU under @uid; else @why says what is in the way. A device
  * that opens and creates VMs is not enough: without vmx or svm a guest never gets past its
- * firmware. Where /dev/kvm is root's alone it is given to @uid (kvm_node.h) by way of @dir.
+ * firmware. Where /dev/kvm is root's alone it is given to @uid by way of @dir (see kvm_node.h).
  */
 int accel_probe_kvm(const char *dir, uid_t uid, gid_t gid, struct error *why);
 

@@ -18,15 +18,6 @@ static bool may_use(const struct stat *st, uid_t uid, gid_t gid)
 	return (st->st_mode & S_IROTH) && (st->st_mode & S_IWOTH);
 }
 
-/* A mount made in the host's namespace would change the device for all. */
-static bool in_own_mount_namespace(void)
-{
-	struct stat ours, host;
-
-	return stat("/proc/self/ns/mnt", &ours) == 0 && stat("/proc/1/ns/mnt", &host) == 0 &&
-	       (ours.st_ino != host.st_ino || ours.st_dev != host.st_dev);
-}
-
 /* On a file system of its own, since where pods have their directories devices do not open. */
 static int put_node_over(const char *path, const char *scratch, dev_t device, uid_t uid, gid_t gid)
 {
@@ -38,9 +29,22 @@ static int put_node_over(const char *path, const char *scratch, dev_t device, ui
 	return 0;
 }
 
+static int give_by_mounts(const char *path, const char *scratch, dev_t device, uid_t uid, gid_t gid,
+                          struct error *err)
+{
+	int r = 0;
+
+	if (mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k") < 0)
+		return error_errno(err, "mount a tmpfs on '%s'", scratch);
+	if (put_node_over(path, scratch, device, uid, gid) < 0)
+		r = error_errno(err, "give '%s' to user %u", path, uid);
+	umount2(scratch, MNT_DETACH);
+	return r;
+}
+
 int kvm_node_give(const char *path, const char *dir, uid_t uid, gid_t gid, struct error *err)
 {
-	autofree char *scratch = mem_printf("%s/device", dir);
+	autofree char *scratch = NULL;
 	struct stat st;
 	int r;
 
@@ -50,21 +54,13 @@ int kvm_node_give(const char *path, const char *dir, uid_t uid, gid_t gid, struc
 		return error_set(err, ERROR_FAILED_PRECONDITION, "'%s' is not a device", path);
 	if (may_use(&st, uid, gid))
 		return 0;
-	if (!in_own_mount_namespace())
-		return error_set(err, ERROR_FAILED_PRECONDITION,
-		                 "'%s' cannot be opened by user %u, and cannot be given to it "
-		                 "outside of a mount namespace",
+	if (!dir)
+		return error_set(err, ERROR_PERMISSION_DENIED, "'%s' cannot be opened by user %u",
 		                 path, uid);
+	scratch = mem_printf("%s/device", dir);
 	if (mkdir(scratch, 0700) < 0 && errno != EEXIST)
 		return error_errno(err, "make '%s'", scratch);
-	r = mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k");
-	if (r == 0) {
-		r = put_node_over(path, scratch, st.st_rdev, uid, gid);
-		r = r < 0 ? error_errno(err, "give '%s' to user %u", path, uid) : 0;
-		umount2(scratch, MNT_DETACH);
-	} else {
-		r = error_errno(err, "mount a tmpfs on '%s'", scratch);
-	}
+	r = give_by_mounts(path, scratch, st.st_rdev, uid, gid, err);
 	rmdir(scratch);
 	return r;
 }

@@ -282,11 +282,12 @@ static void qemu_destroy(void *vmm)
 static int choose_accel(struct qemu *qemu, struct error *err)
 {
 	const struct vm_config *config = qemu->config;
+	const char *dir = config->own_mounts ? config->run_dir : NULL;
 	struct error obstacle;
 	bool usable;
 
 	usable = config->accel != VM_ACCEL_TCG &&
-	         accel_probe_kvm(config->run_dir, config->uid, config->gid, &obstacle) == 0;
+	         accel_probe_kvm(dir, config->uid, config->gid, &obstacle) == 0;
 	return accel_choose(config->accel, usable ? NULL : &obstacle, &qemu->kvm, err);
 }
 

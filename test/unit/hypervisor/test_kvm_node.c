@@ -64,6 +64,9 @@ static int give_in_own_namespace(void)
 	    mknod(own, S_IFCHR | 0600, makedev(1, 7)) < 0 ||
 	    mount(own, DEVICE, NULL, MS_BIND, NULL) < 0)
 		return 2;
+	if (kvm_node_give(DEVICE, NULL, SOME_UID, SOME_UID, &err) != -EACCES ||
+	    strcmp(err.text, "'/dev/full' cannot be opened by user 2000000001") != 0)
+		return 9;
 	if (kvm_node_give(DEVICE, dir, SOME_UID, SOME_UID, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 3;
