@@ -24,6 +24,7 @@
 #include "shim/serve.h"
 
 #define CREATE_TIMEOUT_MS 60000 /* containerd does not always say that it has given up */
+#define BUNDLE_LOOK_MS    20000
 #define READY_TIMEOUT_MS  10000
 #define PID_TEXT_MAX      20
 
@@ -109,6 +110,7 @@ static void run_server(const struct start *start, char **argv, int ready_fd)
 		.argv = argv,
 		.debug = start->handshake->debug,
 		.create_timeout_ms = CREATE_TIMEOUT_MS,
+		.bundle_look_ms = BUNDLE_LOOK_MS,
 		.listen_fd = start->listen_fd,
 		.ready_fd = ready_fd,
 	};

@@ -5,14 +5,17 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "shim/bundle_watch.h"
 #include "shim/deny_list.h"
 #include "shim/events.h"
 #include "shim/install.h"
@@ -22,6 +25,9 @@
 #include "shim/uid_lease.h"
 
 #define EVENTS_DRAIN_MS 10000 /* for the last events, when containerd is away */
+#define OOM_SCORE_FILE  "/proc/self/oom_score_adj"
+#define OOM_SCORE_MAX   1000
+#define SCORE_TEXT_MAX  20
 
 struct server {
 	const struct serve_config *config;
@@ -30,6 +36,7 @@ struct server {
 	struct install *install;
 	struct events *events;
 	struct service *service;
+	struct bundle_watch *bundle_watch;
 	ev_signal on_term;
 	ev_signal on_int;
 };
@@ -98,6 +105,32 @@ static int make_mount_namespace(struct server *server, struct error *err)
 	return 0;
 }
 
+/* The kernel's OOM killer is to take a shim before it takes containerd, whose score we have. */
+static int adjust_oom_score(struct server *server, struct error *err)
+{
+	autoclose int fd = open(OOM_SCORE_FILE, O_RDWR | O_CLOEXEC);
+	char text[SCORE_TEXT_MAX] = "";
+	int score;
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return error_errno(err, "read '%s'", OOM_SCORE_FILE);
+	score = (int)strtol(text, NULL, 10);
+	if (score < OOM_SCORE_MAX && dprintf(fd, "%d", score + 1) < 0)
+		return error_errno(err, "write '%s'", OOM_SCORE_FILE);
+	return 0;
+}
+
+/* Where containerd asks for it, no other pod shares a core with this one (core-scheduling.rst). */
+static int take_own_cores(struct server *server, struct error *err)
+{
+	const char *wanted = getenv("SCHED_CORE");
+
+	if (wanted && *wanted &&
+	    prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) < 0)
+		return error_errno(err, "SCHED_CORE is set, but prctl(PR_SCHED_CORE)");
+	return 0;
+}
+
 static int apply_deny_list(struct server *server, struct error *err)
 {
 	return deny_list_apply(err);
@@ -134,6 +167,9 @@ static void on_service_end(void *ctx)
 {
 	struct server *server = ctx;
 
+	ev_signal_stop(server->loop, &server->on_term); /* once more ends this process at once */
+	ev_signal_stop(server->loop, &server->on_int);
+	bundle_watch_destroy(take_ptr(&server->bundle_watch));
 	remove_pod(server);
 	events_drain(server->events, EVENTS_DRAIN_MS, on_drained, server);
 }
@@ -143,6 +179,14 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
 	struct server *server = watcher->data;
 
 	log_info("asked to end by signal %d", watcher->signum);
+	service_stop(server->service);
+}
+
+static void on_bundle_gone(void *ctx)
+{
+	struct server *server = ctx;
+
+	log_warn("the bundle '%s' is gone: the pod ends", server->config->bundle);
 	service_stop(server->service);
 }
 
@@ -181,6 +225,8 @@ static int start_service(struct server *server, struct error *err)
 		return r;
 	ev_signal_start(server->loop, &server->on_term);
 	ev_signal_start(server->loop, &server->on_int);
+	server->bundle_watch = bundle_watch_create(server->loop, config->bundle,
+	                                           config->bundle_look_ms, on_bundle_gone, server);
 	return 0;
 }
 
@@ -191,6 +237,8 @@ static const struct serve_step {
 	{ "close descriptors", close_descriptors },
 	{ "open the log", open_log },
 	{ "leave the session", leave_session },
+	{ "adjust the OOM score", adjust_oom_score },
+	{ "take cores of our own", take_own_cores },
 	{ "make a mount namespace", make_mount_namespace },
 	{ "apply the deny-list", apply_deny_list },
 	{ "make the event loop", make_loop },
@@ -217,6 +265,7 @@ static bool report(int fd, const struct error *err)
 
 static void server_fini(struct server *server)
 {
+	bundle_watch_destroy(server->bundle_watch);
 	service_destroy(server->service);
 	events_destroy(server->events);
 	install_destroy(server->install);

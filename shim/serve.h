@@ -22,6 +22,7 @@ struct serve_config {
 	char **argv; /* the process's own, to be overwritten */
 	bool debug;
 	int create_timeout_ms;
+	int bundle_look_ms; /* how often to look whether the bundle is still there */
 	int listen_fd;
 	int ready_fd; /* a pipe: takes one struct error, ERROR_NONE when the service has started */
 };

@@ -71,6 +71,25 @@ def test_the_server_is_a_daemon(bundle):
     bundle.end()
 
 
+def test_the_server_is_killed_before_containerd(bundle):
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        ours = int(file.read())
+    bundle.started()
+    with open(f"/proc/{bundle.pid}/oom_score_adj", encoding="ascii") as file:
+        assert int(file.read()) == min(ours + 1, 1000)
+    bundle.end()
+
+
+def test_cores_of_its_own_are_asked_for_or_refused(bundle):
+    bundle.env["SCHED_CORE"] = "1"
+    result = bundle.start()
+    if result.returncode == 0:
+        bundle.end()
+    else:  # a kernel or a processor that cannot
+        assert b"SCHED_CORE is set, but prctl(PR_SCHED_CORE): " in result.stderr
+        assert_nothing_left(bundle)
+
+
 def test_the_server_keeps_no_descriptor_of_its_caller(bundle):
     read_end, write_end = os.pipe()
     bundle.started(pass_fds=[write_end])
@@ -270,6 +289,17 @@ def test_a_pod_that_never_begins_leaves_nothing(bundle):
     bundle.started()
     assert wait_gone(bundle.pid, 5)
     assert_nothing_left(bundle)
+
+
+def test_a_pod_whose_bundle_is_taken_away_ends(bundle):
+    """containerd has given it up, as after a restart that did not reach the shim in time."""
+    bundle.started()
+    pid = bundle.pid
+    os.rename(bundle.path, f"{bundle.path}.gone")
+    bundle.path += ".gone"
+    assert wait_gone(pid, 30)
+    assert_nothing_left(bundle)
+    assert "is gone: the pod ends" in bundle.read("log")
 
 
 def test_the_log_tells_of_the_pod(bundle):

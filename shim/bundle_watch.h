@@ -1,0 +1,21 @@
+/*
+ * Notices that a bundle is taken away: containerd does so when it has given up a container, and
+ * from then on nobody asks its shim to end. By looking now and then: inotify would take one of the
+ * few instances that root has on a host (inotify(7), max_user_instances).
+ */
+#ifndef SHIM_BUNDLE_WATCH_H
+#define SHIM_BUNDLE_WATCH_H
+
+#include "common/cleanup.h"
+
+struct bundle_watch;
+struct ev_loop;
+
+/* Calls @on_gone once, from the loop, when there is no @dir any more. */
+struct bundle_watch *bundle_watch_create(struct ev_loop *loop, const char *dir, int interval_ms,
+                                         void (*on_gone)(void *ctx), void *ctx);
+void bundle_watch_destroy(struct bundle_watch *watch); /* NULL is fine */
+
+CLEANUP_DESTROY(bundle_watch)
+
+#endif
