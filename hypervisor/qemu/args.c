@@ -36,7 +36,8 @@ static void accel(struct buf *text, const struct qemu_args *args)
 
 static void cpu(struct buf *text, const struct qemu_args *args)
 {
-	buf_printf(text, "%s", args->kvm ? "host" : "max");
+	/* TCG runs `rep movsb` byte by byte; without ERMS a Linux guest copies 3 times as fast. */
+	buf_printf(text, "%s", args->kvm ? "host" : "max,erms=off");
 }
 
 static void smp(struct buf *text, const struct qemu_args *args)

@@ -45,7 +45,7 @@ Test(args, are_exactly_these_under_tcg)
 		"-accel",
 		"tcg",
 		"-cpu",
-		"max",
+		"max,erms=off",
 		"-smp",
 		"1",
 		"-m",
