@@ -34,6 +34,7 @@ struct sandbox {
 	const struct install *install;
 	unsigned int vcpus;
 	uint64_t memory_mib;
+	int oom_score_adj;
 
 	enum sandbox_state state;
 	bool was_ready;
@@ -220,6 +221,7 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.uid = uid,
 		.gid = uid,
 		.own_mounts = true,
+		.oom_score_adj = sandbox->oom_score_adj ? &sandbox->oom_score_adj : NULL,
 		.stop_timeout_ms = SANDBOX_STOP_TIMEOUT_MS,
 	};
 
@@ -352,6 +354,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->install = config->install;
 	sandbox->vcpus = config->size->vcpus;
 	sandbox->memory_mib = config->size->memory_mib;
+	sandbox->oom_score_adj = config->oom_score_adj;
 	sandbox->on_gone = on_gone;
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);

@@ -43,6 +43,7 @@ struct sandbox_config {
 	const char *share_dir;
 	const struct install *install;
 	const struct vm_size *size;
+	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
 };
 
 /*

@@ -231,6 +231,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 {
 	const struct vm_size host = vm_size_of_host();
 	const struct vm_size size = vm_size_for(bundle_spec(bundle), &host);
+	const Grpc__Process *process = bundle_spec(bundle)->process;
 	struct utsname uts = { 0 };
 	const struct sandbox_config sandbox = {
 		.id = config->id,
@@ -239,6 +240,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 		.share_dir = config->share_dir,
 		.install = config->install,
 		.size = &size,
+		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
 	};
 
 	uname(&uts);
