@@ -14,6 +14,7 @@ struct install {
 	char *vsock;
 	char *kernel;
 	char *initramfs;
+	char *config;
 	const char *vmm;
 	const char *virtiofsd;
 };
@@ -93,6 +94,8 @@ int install_find(const char *exe, struct install **out, struct error *err)
 	install->vsock = mem_printf("%s/libexec/kata-containers/kata-vsock", prefix);
 	install->kernel = mem_printf("%s/share/kata-containers/kernel", prefix);
 	install->initramfs = mem_printf("%s/share/kata-containers/initramfs", prefix);
+	install->config =
+		mem_printf("%s/share/defaults/kata-containers/configuration.toml", prefix);
 	install->vmm = first_there(vmm_places);
 	install->virtiofsd = first_there(virtiofsd_places);
 	*out = install;
@@ -106,6 +109,7 @@ void install_destroy(struct install *install)
 	free(install->vsock);
 	free(install->kernel);
 	free(install->initramfs);
+	free(install->config);
 	free(install);
 }
 
@@ -122,6 +126,11 @@ const char *install_kernel(const struct install *install)
 const char *install_initramfs(const struct install *install)
 {
 	return install->initramfs;
+}
+
+const char *install_config(const struct install *install)
+{
+	return install->config;
 }
 
 const char *install_vmm(const struct install *install)

@@ -19,6 +19,8 @@ void install_destroy(struct install *install); /* NULL is fine */
 const char *install_vsock(const struct install *install); /* <prefix>/libexec/kata-containers/… */
 const char *install_kernel(const struct install *install); /* <prefix>/share/kata-containers/… */
 const char *install_initramfs(const struct install *install);
+/* <prefix>/share/defaults/kata-containers/configuration.toml */
+const char *install_config(const struct install *install);
 const char *install_vmm(const struct install *install);
 const char *install_virtiofsd(const struct install *install);
 

@@ -1,0 +1,90 @@
+/*
+ * The configuration: upstream's configuration.toml with its drop-ins, and time-outs of our own. The
+ * keys are in config_keys.c; docs/configuration.md is made of the same table. Whoever needs a value
+ * reads it from the struct, which does not change once it is loaded.
+ */
+#ifndef SHIM_CONFIG_H
+#define SHIM_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/cleanup.h"
+
+struct error;
+struct install;
+
+enum config_accel { /* in the order of enum vm_accel */
+	CONFIG_ACCEL_AUTO,
+	CONFIG_ACCEL_KVM,
+	CONFIG_ACCEL_TCG,
+};
+
+enum config_cache {
+	CONFIG_CACHE_NEVER,
+	CONFIG_CACHE_AUTO,
+	CONFIG_CACHE_ALWAYS,
+};
+
+struct config {
+	char *file; /* what was read; NULL: there was none */
+	/* [hypervisor.qemu]; paths are never NULL */
+	char *vmm_path;
+	char *kernel;
+	char *initrd;
+	char *kernel_params;
+	char *virtiofsd_path;
+	int machine_type; /* there is one */
+	int shared_fs;    /* there is one */
+	int accel;        /* enum config_accel */
+	int virtiofs_cache;
+	int vcpus;     /* < 0: all of the host's */
+	int max_vcpus; /* 0: the host's */
+	int memory_mib;
+	int max_memory_mib; /* 0: the host's */
+	bool vmm_debug;
+	/* [agent.kata] */
+	int boot_timeout_ms;
+	bool agent_debug;
+	/* [runtime] */
+	bool debug;
+	int create_timeout_ms;
+	/* [timeouts] */
+	int idle_timeout_ms;
+	int shutdown_timeout_ms;
+	int handshake_timeout_ms;
+	int vmm_stop_timeout_ms;
+	int mount_timeout_ms;
+	int agent_connect_timeout_ms;
+	int agent_timeout_ms;
+	int agent_stop_timeout_ms;
+	int kill_timeout_ms;
+	int stdio_open_timeout_ms;
+	int stdio_stall_timeout_ms;
+	int stdio_drain_timeout_ms;
+	int event_timeout_ms;
+	int events_drain_timeout_ms;
+};
+
+/* What the runtime options say; zero: nothing. */
+struct config_source {
+	const char *path; /* must be there */
+	const char *body; /* a configuration itself, where there is no path */
+	size_t body_len;
+};
+
+/*
+ * Reads the first of: what @source says; the file that KATA_CONF_FILE names;
+ * /etc/kata-containers/configuration.toml; the one in share/defaults/kata-containers of the
+ * installation. Then what is in config.d beside it, in the order of the names. Where there is none
+ * of these, the values are those of docs/configuration.md. Unknown keys are logged as warnings; a
+ * wrong value is an error: "/etc/kata-containers/configuration.toml:12: hypervisor.qemu.kernel: …".
+ * Paths that are not set are those of @install.
+ */
+int config_load(const struct config_source *source, const struct install *install,
+                struct config **out, struct error *err);
+void config_destroy(struct config *config); /* NULL is fine */
+
+CLEANUP_DESTROY(config)
+
+#endif
