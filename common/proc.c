@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,11 @@ static int child_restrict_core(const struct proc_spec *spec)
 	return spec->no_shared_core ? write_own("/proc/self/coredump_filter", CORE_PRIVATE) : 0;
 }
 
+static int child_leave_network(const struct proc_spec *spec)
+{
+	return spec->no_network ? unshare(CLONE_NEWNET) : 0;
+}
+
 static int child_drop_groups(const struct proc_spec *spec)
 {
 	return spec->uid ? setgroups(0, NULL) : 0;
@@ -166,6 +172,7 @@ static const struct child_step {
 	{ "set descriptors", child_set_descriptors },
 	{ "set the oom_score_adj", child_set_oom_score_adj },
 	{ "restrict the core dump", child_restrict_core },
+	{ "leave the network", child_leave_network },
 	{ "drop groups", child_drop_groups },
 	{ "drop the capability bounding set", child_drop_bounding_set },
 	{ "set the gid", child_set_gid },

@@ -32,7 +32,8 @@ struct proc_spec {
 	gid_t gid;
 	const int *oom_score_adj; /* proc(5); NULL: as ours. Lowering it without the right to is no
 	                             failure: it stays */
-	bool no_shared_core;      /* memory that is shared with others is left out of a core dump */
+	bool no_network;     /* an empty network namespace: no abstract socket of others either */
+	bool no_shared_core; /* memory that is shared with others is left out of a core dump */
 	bool no_new_privs;
 	bool no_pdeathsig; /* loggers only: they end at end of file */
 };

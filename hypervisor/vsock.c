@@ -162,6 +162,7 @@ static int spawn(struct vsock *vsock, const struct vsock_config *config, int vmm
 		.fds = fds,
 		.nfds = sizeof(fds) / sizeof(fds[0]),
 		.oom_score_adj = config->oom_score_adj,
+		.no_network = config->uid != 0,
 		.no_shared_core = true,
 		.no_new_privs = true,
 	};

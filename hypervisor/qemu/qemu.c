@@ -177,6 +177,7 @@ static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd,
 		.uid = qemu->config->uid,
 		.gid = qemu->config->gid,
 		.oom_score_adj = qemu->config->oom_score_adj,
+		.no_network = qemu->config->uid != 0, /* unprivileged, it could not leave it */
 		.no_shared_core = true,
 		.no_new_privs = true,
 	};

@@ -207,6 +207,25 @@ Test(proc, leaves_shared_memory_out_of_its_core)
 	cr_assert_str_eq(output, "00000031\n");
 }
 
+Test(proc, without_network_sees_no_interface_but_lo)
+{
+	struct proc_spec spec = { .argv = SH("tail -n +3 /proc/self/net/dev | grep -vc ' lo:'"),
+		                  .no_network = true };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc *proc = NULL;
+	struct error err;
+	char output[200];
+
+	if (geteuid() != 0) {
+		cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), -EPERM);
+		cr_assert_str_eq(err.text, "leave the network '/bin/sh': Operation not permitted");
+	} else {
+		run(&spec, output, sizeof(output));
+		cr_assert_str_eq(output, "0\n");
+	}
+	ev_loop_destroy(loop);
+}
+
 Test(proc, gives_up_every_privilege_with_a_uid_or_says_why_not)
 {
 	struct proc_spec spec = {
