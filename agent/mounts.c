@@ -93,8 +93,8 @@ static int mount_on(int fd, const char *source, const char *type, unsigned long 
 }
 
 /*
- * A container that could put things over parts of /proc could make this agent, or whoever enters
- * the container, believe or do what it wants.
+ * A container that could put files of its own over parts of /proc could make whoever enters it
+ * believe or do what it wants. An empty tmpfs only hides.
  */
 static int check_target(int fd, const Grpc__Mount *mount, struct error *err)
 {
@@ -103,7 +103,8 @@ static int check_target(int fd, const Grpc__Mount *mount, struct error *err)
 
 	if (fstatfs(fd, &fs) < 0)
 		return error_errno(err, "statfs '%s'", mount->destination);
-	if (fs.f_type != PROC_SUPER_MAGIC || !strcmp(mount->type, "proc"))
+	if (fs.f_type != PROC_SUPER_MAGIC || !strcmp(mount->type, "proc") ||
+	    !strcmp(mount->type, "tmpfs"))
 		return 0;
 	for (i = 0; proc_files[i]; i++)
 		if (!strcmp(proc_files[i], mount->destination))
