@@ -12,7 +12,7 @@ MIB = 1 << 20
 # What a process is given by its kernel and machine, not by its runtime.
 MACHINE_LIMITS = {"pending signals", "max user processes"}
 STATUS_OF_THE_RUNTIME = (
-    "Name", "Umask", "Tgid", "PPid", "TracerPid", "Uid", "Gid", "FDSize", "Groups", "NStgid", "NSpid", "NSpgid",
+    "Name", "Umask", "Tgid", "PPid", "TracerPid", "Uid", "Gid", "Groups", "NStgid", "NSpid", "NSpgid",
     "NSsid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd",
     "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
 )
@@ -37,19 +37,20 @@ def spec_of(containerd):
 
 SAME_IN_BOTH = {
     "ids": "id",
-    "environment": "env",
+    "environment": "env | sort",
     "working_directory_and_umask": "pwd; umask",
     "hostname": "hostname; cat /proc/sys/kernel/hostname; cat /proc/sys/kernel/domainname",
-    "devices": r"""ls -l /dev /dev/pts /dev/shm /dev/mqueue | awk '{ $6 = $7 = $8 = ""; print }' | grep -v ^total""",
+    # /dev/core is a link to what only some kernels have.
+    "devices": "for f in /dev/* /dev/pts/*; do"
+               " [ $f = /dev/core ] || stat -c '%N %F %a %u %g %t %T' $f; done",
     "open_files": "for fd in /proc/$$/fd/*; do echo $fd; done",
     "processes": "echo /proc/[0-9]*; cat /proc/1/comm",
     "network": "ls /sys/class/net; ip address show; ip route",
     "root_directory": r"""ls -l / | awk '{ print $1, $3, $4, $9 }' | grep -v ^total""",
-    "oom_score": "cat /proc/self/oom_score_adj",
-    "device_rules": "for n in '1 3' '1 11' '5 1' '7 0' '10 200' '8 0'; do"
+    "device_rules": "for n in '1 3' '1 11' '5 1' '7 0' '8 0'; do"
                     " rm -f /tmp/n; mknod /tmp/n c $n && (: </tmp/n) 2>&1; done; echo",
-    "writes_to_the_kernel": "for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq/0/smp_affinity"
-                            " /sys/kernel/uevent_helper; do (echo x >$f) 2>&1; done; mkdir /sys/x 2>&1; echo",
+    "writes_to_the_kernel": "for f in /proc/sys/kernel/hostname /proc/sys/vm/drop_caches /proc/irq/default_smp_affinity;"
+                            " do (echo x >$f) 2>&1; done; mkdir /sys/x 2>&1; echo",
     "mounts_forbidden": "mount -t tmpfs x /mnt 2>&1; umount /proc 2>&1; echo",
 }
 

@@ -79,7 +79,7 @@ def test_killed_by_a_signal(containerd, container):
 def test_a_detached_one_is_deleted_by_its_id(containerd, container):
     containerd.exec_detached(container, "sleep", "1000", exec_id="loose")
     assert "loose" in containerd.ctr("tasks", "ps", container).check().text
-    containerd.kill(container, flags=["--exec-id", "loose"]).check()
+    containerd.kill_exec(container, "loose")
     deleted = containerd.ctr("tasks", "delete", "--exec-id", "loose", container)
     assert deleted.rc == 137, str(deleted)
     assert "loose" not in containerd.ctr("tasks", "ps", container).check().text
@@ -103,8 +103,8 @@ def test_an_id_in_use_is_refused(containerd, container):
     result = containerd.exec(container, "true", exec_id="twice")
     assert result.rc == 1
     assert "twice: already exists" in result.error
-    containerd.kill(container, flags=["--exec-id", "twice"]).check()
-    containerd.ctr("tasks", "delete", "--exec-id", "twice", container)
+    containerd.kill_exec(container, "twice")
+    assert containerd.ctr("tasks", "delete", "--exec-id", "twice", container).rc == 137
     assert containerd.exec(container, "true", exec_id="twice").rc == 0
 
 

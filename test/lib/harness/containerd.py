@@ -207,6 +207,11 @@ class Containerd:
     def kill(self, container, number="SIGKILL", flags=()):
         return self.ctr("tasks", "kill", "-s", number, *flags, container)
 
+    def kill_exec(self, container, exec_id):
+        """Kills a detached exec: returns when it has ended."""
+        self.kill(container, flags=["--exec-id", exec_id]).check()
+        assert wait_for(lambda: exec_id not in self.ctr("tasks", "ps", container).check().text, 20), f"{exec_id} goes on"
+
     def wait_state(self, container, state, timeout=20):
         seen = []
         assert wait_for(lambda: seen.append(self.task_state(container)) or seen[-1] == state, timeout, 0.05), (
