@@ -252,7 +252,7 @@ def test_a_broken_config_json_is_named(containerd, shim_command, tmp_path, text,
     started = shim_command("broken", tmp_path, "start")
     output = (started.stdout + started.stderr).decode()
     assert started.returncode != 0
-    assert re.search(place, output) and output.count("\n") == 1, output
+    assert re.search(place, output) and len(output.splitlines()) == 1, output
 
 
 @pytest.mark.vm
