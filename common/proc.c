@@ -247,19 +247,20 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 		proc->on_exit(proc->ctx, status);
 }
 
-/* The forked child @pid becomes an object, or is killed. */
-static int adopt(struct ev_loop *loop, pid_t pid, struct proc **out, struct error *err)
+/* The forked child @pid becomes an object; or is killed, with NULL and errno. */
+static struct proc *adopt(struct ev_loop *loop, pid_t pid)
 {
 	int pidfd = pidfd_open(pid, 0);
 	struct proc *proc;
 	int status;
 
 	if (pidfd < 0) {
-		int r = error_errno(err, "open a pidfd of process %d", pid);
+		int cause = errno;
 
 		kill(pid, SIGKILL);
 		reap(pid, 0, &status);
-		return r;
+		errno = cause;
+		return NULL;
 	}
 	proc = mem_new(struct proc);
 	proc->loop = loop;
@@ -268,8 +269,7 @@ static int adopt(struct ev_loop *loop, pid_t pid, struct proc **out, struct erro
 	ev_io_init(&proc->watcher, on_readable, pidfd, EV_READ);
 	proc->watcher.data = proc;
 	ev_io_start(loop, &proc->watcher);
-	*out = proc;
-	return 0;
+	return proc;
 }
 
 int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
@@ -292,9 +292,9 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 	close(ends[1]);
 	if (r < 0)
 		return r;
-	r = adopt(loop, pid, &proc, err);
-	if (r < 0)
-		return r;
+	proc = adopt(loop, pid);
+	if (!proc)
+		return error_errno(err, "start '%s': open a pidfd", spec->argv[0]);
 	r = await_exec(report_fd, spec->argv[0], err);
 	if (r < 0)
 		return r;

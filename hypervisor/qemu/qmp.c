@@ -1,10 +1,10 @@
 #include "hypervisor/qemu/qmp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +17,6 @@
 
 /* A command that waits for its reply. */
 struct command {
-	TAILQ_ENTRY(command) link;
 	struct qmp *qmp;
 	json_int_t id;
 	char *name;
@@ -34,39 +33,49 @@ struct qmp {
 	ev_io writer;
 	struct buf in;
 	struct buf out;
-	TAILQ_HEAD(command_list, command) commands;
+	struct command *commands[QMP_PENDING_MAX]; /* the oldest first */
 	unsigned int ncommands;
 	json_int_t last_id;
 	struct qmp_events events;
 	void *ctx;
 	bool lost;
-	bool destroyed;     /* freed once nothing on the stack holds it */
-	unsigned int holds; /* functions on the stack that go on after a callback */
+	bool busy;      /* a function of ours is on the stack that calls callbacks */
+	bool destroyed; /* by one of them: freed when it returns */
 };
 
-static void hold(struct qmp *qmp)
+/* What the loop calls is between these two. */
+static void enter(struct qmp *qmp)
 {
-	qmp->holds++;
+	assert(!qmp->busy);
+	qmp->busy = true;
 }
 
-static void release(struct qmp *qmp)
+static void leave(struct qmp *qmp)
 {
-	if (--qmp->holds == 0 && qmp->destroyed)
+	qmp->busy = false;
+	if (qmp->destroyed)
 		free(qmp);
+}
+
+/* Takes the command at @i off the list. */
+static struct command *command_take(struct qmp *qmp, unsigned int i)
+{
+	struct command *command = qmp->commands[i];
+
+	qmp->ncommands--;
+	for (; i < qmp->ncommands; i++)
+		qmp->commands[i] = qmp->commands[i + 1];
+	return command;
 }
 
 static void command_free(struct command *command)
 {
-	struct qmp *qmp = command->qmp;
-
-	TAILQ_REMOVE(&qmp->commands, command, link);
-	qmp->ncommands--;
-	ev_timer_stop(qmp->loop, &command->deadline);
+	ev_timer_stop(command->qmp->loop, &command->deadline);
 	free(command->name);
 	free(command);
 }
 
-/* The callback may destroy the qmp. */
+/* Of a command that was taken. The callback may destroy the qmp. */
 static void command_complete(struct command *command, const json_t *result, const struct error *err)
 {
 	qmp_done_fn *done = command->done;
@@ -79,38 +88,40 @@ static void command_complete(struct command *command, const json_t *result, cons
 /* Ends the connection; the callbacks may destroy the qmp. */
 static void lose(struct qmp *qmp, const struct error *err)
 {
-	struct command *command;
-
 	if (qmp->lost)
 		return;
 	qmp->lost = true;
 	ev_io_stop(qmp->loop, &qmp->reader);
 	ev_io_stop(qmp->loop, &qmp->writer);
-	hold(qmp);
-	while ((command = TAILQ_FIRST(&qmp->commands)))
-		command_complete(command, NULL, err);
+	while (qmp->ncommands)
+		command_complete(command_take(qmp, 0), NULL, err);
 	if (!qmp->destroyed)
 		qmp->events.on_lost(qmp->ctx, err);
-	release(qmp);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	struct command *command = watcher->data;
+	struct qmp *qmp = command->qmp;
+	unsigned int i = 0;
 	struct error err;
 
+	enter(qmp);
+	while (qmp->commands[i] != command)
+		i++;
+	command_take(qmp, i);
 	error_set(&err, ERROR_DEADLINE_EXCEEDED, "QEMU has not answered '%s' within %d ms",
 	          command->name, command->timeout_ms);
 	command_complete(command, NULL, &err);
+	leave(qmp);
 }
 
-static struct command *command_find(struct qmp *qmp, const json_t *id)
+/* The command that @id answers, taken off the list; NULL: none. */
+static struct command *command_take_by_id(struct qmp *qmp, const json_t *id)
 {
-	struct command *command;
-
-	TAILQ_FOREACH(command, &qmp->commands, link)
-	if (json_is_integer(id) && json_integer_value(id) == command->id)
-		return command;
+	for (unsigned int i = 0; i < qmp->ncommands; i++)
+		if (json_is_integer(id) && json_integer_value(id) == qmp->commands[i]->id)
+			return command_take(qmp, i);
 	return NULL;
 }
 
@@ -124,22 +135,28 @@ static void on_reply_error(struct command *command, const json_t *error)
 	command_complete(command, NULL, &err);
 }
 
+static void on_reply(struct qmp *qmp, const json_t *message)
+{
+	const json_t *error = json_object_get(message, "error");
+	struct command *command = command_take_by_id(qmp, json_object_get(message, "id"));
+
+	if (command && error)
+		on_reply_error(command, error);
+	else if (command)
+		command_complete(command, json_object_get(message, "return"), NULL);
+}
+
 /* Each of its branches may destroy the qmp. */
 static void on_message(struct qmp *qmp, const json_t *message)
 {
 	const char *event = json_string_value(json_object_get(message, "event"));
-	const json_t *result = json_object_get(message, "return");
-	const json_t *error = json_object_get(message, "error");
-	struct command *command = command_find(qmp, json_object_get(message, "id"));
 	struct error err;
 
-	if (event)
+	if (event) {
 		qmp->events.on_event(qmp->ctx, event, json_object_get(message, "data"));
-	else if (result && command)
-		command_complete(command, result, NULL);
-	else if (error && command)
-		on_reply_error(command, error);
-	else if (!result && !error && !json_object_get(message, "QMP")) {
+	} else if (json_object_get(message, "return") || json_object_get(message, "error")) {
+		on_reply(qmp, message);
+	} else if (!json_object_get(message, "QMP")) {
 		error_set(&err, ERROR_INTERNAL, "QEMU sent what is no QMP message");
 		lose(qmp, &err);
 	}
@@ -165,19 +182,16 @@ static void handle_messages(struct qmp *qmp)
 	struct error err;
 	int r = 0;
 
-	hold(qmp);
 	while (!qmp->lost && !qmp->destroyed && (r = next_message(qmp, &message, &err)) > 0) {
 		on_message(qmp, message);
 		json_decref(message);
 	}
 	if (r < 0)
 		lose(qmp, &err);
-	release(qmp);
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+static void receive(struct qmp *qmp)
 {
-	struct qmp *qmp = watcher->data;
 	struct error err;
 	void *room = buf_reserve(&qmp->in, READ_SIZE);
 	ssize_t n = room ? recv(qmp->fd, room, READ_SIZE, MSG_DONTWAIT) : 0;
@@ -197,6 +211,15 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	else
 		error_set(&err, ERROR_UNAVAILABLE, "QEMU has closed its QMP connection");
 	lose(qmp, &err);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct qmp *qmp = watcher->data;
+
+	enter(qmp);
+	receive(qmp);
+	leave(qmp);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -254,8 +277,7 @@ int qmp_execute(struct qmp *qmp, const char *name, json_t *args, int timeout_ms,
 	ev_timer_init(&command->deadline, on_deadline, timeout_ms / 1e3, 0);
 	command->deadline.data = command;
 	ev_timer_start(qmp->loop, &command->deadline);
-	TAILQ_INSERT_TAIL(&qmp->commands, command, link);
-	qmp->ncommands++;
+	qmp->commands[qmp->ncommands++] = command;
 	return 0;
 }
 
@@ -280,7 +302,6 @@ struct qmp *qmp_create(struct ev_loop *loop, int fd, int handshake_timeout_ms,
 	qmp->out.max = OUTPUT_MAX;
 	qmp->events = *events;
 	qmp->ctx = ctx;
-	TAILQ_INIT(&qmp->commands);
 	ev_io_init(&qmp->reader, on_readable, fd, EV_READ);
 	ev_io_init(&qmp->writer, on_writable, fd, EV_WRITE);
 	qmp->reader.data = qmp->writer.data = qmp;
@@ -292,18 +313,16 @@ struct qmp *qmp_create(struct ev_loop *loop, int fd, int handshake_timeout_ms,
 
 void qmp_destroy(struct qmp *qmp)
 {
-	struct command *command;
-
 	if (!qmp)
 		return;
-	while ((command = TAILQ_FIRST(&qmp->commands)))
-		command_free(command);
+	while (qmp->ncommands)
+		command_free(command_take(qmp, 0));
 	ev_io_stop(qmp->loop, &qmp->reader);
 	ev_io_stop(qmp->loop, &qmp->writer);
 	buf_fini(&qmp->in);
 	buf_fini(&qmp->out);
 	close(qmp->fd);
-	hold(qmp);
 	qmp->destroyed = true;
-	release(qmp);
+	if (!qmp->busy)
+		free(qmp);
 }

@@ -30,7 +30,13 @@ static const char *value_of(char **argv, const char *option, int nth)
 
 Test(args, are_exactly_these_under_tcg)
 {
-	static const char *const expected[] = {
+	static const char machine[] =
+		"q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
+		"memory-backend=memory";
+	static const char command_line[] =
+		"console=ttyS0 quiet panic=-1 cryptomgr.notests noreplace-smp no_timer_check "
+		"tsc_early_khz=2600186 nolapic_timer";
+	const char *const expected[] = {
 		"/usr/bin/qemu-system-x86_64",
 		"-nodefaults",
 		"-no-user-config",
@@ -40,8 +46,7 @@ Test(args, are_exactly_these_under_tcg)
 		"-sandbox",
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-machine",
-		"q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
-		"memory-backend=memory",
+		machine,
 		"-accel",
 		"tcg",
 		"-cpu",
@@ -75,9 +80,7 @@ Test(args, are_exactly_these_under_tcg)
 		"-initrd",
 		"/proc/self/fd/12",
 		"-append",
-		"console=ttyS0 quiet panic=-1 cryptomgr.notests noreplace-smp no_timer_check "
-		"tsc_early_khz=2600186 "
-		"nolapic_timer",
+		command_line,
 	};
 	size_t n = sizeof(expected) / sizeof(expected[0]);
 	autofree char **argv = qemu_args_build(&usual);
