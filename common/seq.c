@@ -37,9 +37,9 @@ struct seq {
 	enum seq_state state;
 	size_t at;
 	enum verdict verdict;
-	bool inside;     /* a step's function is on the stack */
-	bool cancelled;  /* undo before the next step */
-	bool *destroyed; /* set by seq_destroy() while the loop is on the stack */
+	bool inside;    /* a step's function is on the stack */
+	bool cancelled; /* undo before the next step */
+	bool destroyed; /* by a step's function: the loop frees it when that returns */
 	struct error cause;
 	int64_t started_ns;      /* the sequence */
 	int64_t step_started_ns; /* the running step */
@@ -75,8 +75,9 @@ void seq_destroy(struct seq *seq)
 {
 	if (!seq)
 		return;
-	if (seq->destroyed)
-		*seq->destroyed = true;
+	seq->destroyed = true;
+	if (seq->inside)
+		return;
 	buf_fini(&seq->durations);
 	free(seq->title);
 	free(seq);
@@ -160,26 +161,23 @@ static bool cancel_step(struct seq *seq)
 /* Calls functions until one has not ended yet, or all have. */
 static void loop(struct seq *seq)
 {
-	bool destroyed = false;
 	seq_fn *function;
 
-	seq->destroyed = &destroyed;
 	while ((function = next_function(seq))) {
 		seq->verdict = VERDICT_NONE;
 		seq->inside = true;
 		function(seq, seq->ctx);
-		if (destroyed)
-			return;
 		seq->inside = false;
-		if (seq->verdict == VERDICT_NONE && cancel_step(seq))
-			seq->verdict = VERDICT_FAIL;
-		if (seq->verdict == VERDICT_NONE) {
-			seq->destroyed = NULL;
+		if (seq->destroyed) {
+			seq_destroy(seq);
 			return;
 		}
+		if (seq->verdict == VERDICT_NONE && cancel_step(seq))
+			seq->verdict = VERDICT_FAIL;
+		if (seq->verdict == VERDICT_NONE)
+			return;
 		advance(seq, seq->verdict);
 	}
-	seq->destroyed = NULL;
 	finish(seq);
 }
 
