@@ -287,7 +287,7 @@ int container_wait(struct container *container, const char *exec_id, struct ttrp
                    struct error *err)
 {
 	struct exec *exec = *exec_id ? exec_find(container->execs, exec_id) : NULL;
-	struct process *process;
+	struct process *process = NULL;
 	int r;
 
 	if (exec) {

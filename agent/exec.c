@@ -41,11 +41,12 @@ static void exec_free(struct exec *exec)
 
 void exec_list_destroy(struct exec_list *list, const struct error *why)
 {
-	struct exec *exec;
+	struct exec *next;
 
 	if (!list)
 		return;
-	while ((exec = LIST_FIRST(&list->all))) {
+	for (struct exec *exec = LIST_FIRST(&list->all); exec; exec = next) {
+		next = LIST_NEXT(exec, link);
 		if (exec->starting)
 			ttrpc_call_fail(exec->starting, why);
 		exec_free(exec);

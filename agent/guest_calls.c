@@ -38,6 +38,7 @@ void guest_on_details(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	details.storage_handlers = (char **)drivers;
 	while (drivers[details.n_storage_handlers])
 		details.n_storage_handlers++;
+	details.supports_seccomp = 1;
 	response.agent_details = &details;
 	if (request->mem_block_size)
 		response.mem_block_size_bytes = guest_memory_block_size();

@@ -270,10 +270,14 @@ struct oom *sandbox_oom(const struct sandbox *sandbox)
 
 void sandbox_destroy(struct sandbox *sandbox)
 {
+	struct member *next;
+
 	if (!sandbox)
 		return;
-	while (!LIST_EMPTY(&sandbox->members))
-		member_free(LIST_FIRST(&sandbox->members));
+	for (struct member *member = LIST_FIRST(&sandbox->members); member; member = next) {
+		next = LIST_NEXT(member, link);
+		member_free(member);
+	}
 	unmount_all(sandbox);
 	oom_destroy(sandbox->oom);
 	free(sandbox);

@@ -17,15 +17,22 @@
 #define NS_PER_US  1000
 #define INTERFACES "/proc/net/dev"
 
-/* A new message of its type, all unset. */
-#define new_message(type, init) ((type *)mem_dup(&(type)init, sizeof(type)))
+static void *new_message(const ProtobufCMessageDescriptor *type)
+{
+	ProtobufCMessage *message = mem_alloc(type->sizeof_message);
 
-/* Adds @item to a message's repeated field. */
-#define append(list, n, item)                                                                      \
-	do {                                                                                       \
-		(list) = mem_realloc((list), ((n) + 1) * sizeof(*(list)));                         \
-		(list)[(n)++] = (item);                                                            \
-	} while (0)
+	protobuf_c_message_init(type, message);
+	return message;
+}
+
+/* Adds @item to a message's repeated field: @list points to its array of pointers. */
+static void append(void *list, size_t *n, void *item)
+{
+	void ***items = list;
+
+	*items = mem_realloc(*items, (*n + 1) * sizeof(void *));
+	(*items)[(*n)++] = item;
+}
 
 /* "max" and a file that is not there give @otherwise. */
 static uint64_t number(int dir, const char *file, uint64_t otherwise)
@@ -57,10 +64,9 @@ static uint64_t keyed(const char *text, const char *key)
 
 static Grpc__CpuStats *read_cpu(int dir)
 {
-	Grpc__CpuStats *cpu = new_message(Grpc__CpuStats, GRPC__CPU_STATS__INIT);
-	Grpc__CpuUsage *usage = new_message(Grpc__CpuUsage, GRPC__CPU_USAGE__INIT);
-	Grpc__ThrottlingData *throttled =
-		new_message(Grpc__ThrottlingData, GRPC__THROTTLING_DATA__INIT);
+	Grpc__CpuStats *cpu = new_message(&grpc__cpu_stats__descriptor);
+	Grpc__CpuUsage *usage = new_message(&grpc__cpu_usage__descriptor);
+	Grpc__ThrottlingData *throttled = new_message(&grpc__throttling_data__descriptor);
 	char text[TEXT_MAX];
 
 	cpu->cpu_usage = usage;
@@ -87,17 +93,16 @@ static void add_memory_keys(Grpc__MemoryStats *memory, const char *prefix, char 
 		if (!value)
 			continue;
 		*value++ = '\0';
-		entry = new_message(Grpc__MemoryStats__StatsEntry,
-		                    GRPC__MEMORY_STATS__STATS_ENTRY__INIT);
+		entry = new_message(&grpc__memory_stats__stats_entry__descriptor);
 		entry->key = mem_printf("%s%s", prefix, line);
 		entry->value = strtoull(value, NULL, 10);
-		append(memory->stats, memory->n_stats, entry);
+		append(&memory->stats, &memory->n_stats, entry);
 	}
 }
 
 static Grpc__MemoryData *memory_data(uint64_t usage, uint64_t peak, uint64_t limit)
 {
-	Grpc__MemoryData *data = new_message(Grpc__MemoryData, GRPC__MEMORY_DATA__INIT);
+	Grpc__MemoryData *data = new_message(&grpc__memory_data__descriptor);
 
 	data->usage = usage;
 	data->max_usage = peak;
@@ -107,7 +112,7 @@ static Grpc__MemoryData *memory_data(uint64_t usage, uint64_t peak, uint64_t lim
 
 static Grpc__MemoryStats *read_memory(int dir)
 {
-	Grpc__MemoryStats *memory = new_message(Grpc__MemoryStats, GRPC__MEMORY_STATS__INIT);
+	Grpc__MemoryStats *memory = new_message(&grpc__memory_stats__descriptor);
 	char text[TEXT_MAX] = "";
 	uint64_t kernel;
 
@@ -131,7 +136,7 @@ static Grpc__MemoryStats *read_memory(int dir)
 
 static Grpc__PidsStats *read_pids(int dir)
 {
-	Grpc__PidsStats *pids = new_message(Grpc__PidsStats, GRPC__PIDS_STATS__INIT);
+	Grpc__PidsStats *pids = new_message(&grpc__pids_stats__descriptor);
 
 	pids->current = number(dir, "pids.current", 0);
 	pids->limit = number(dir, "pids.max", 0);
@@ -141,8 +146,7 @@ static Grpc__PidsStats *read_pids(int dir)
 static Grpc__BlkioStatsEntry *io_entry(unsigned int major, unsigned int minor, const char *op,
                                        const char *line, const char *key)
 {
-	Grpc__BlkioStatsEntry *entry =
-		new_message(Grpc__BlkioStatsEntry, GRPC__BLKIO_STATS_ENTRY__INIT);
+	Grpc__BlkioStatsEntry *entry = new_message(&grpc__blkio_stats_entry__descriptor);
 	const char *at = strstr(line, key);
 
 	entry->major = major;
@@ -168,16 +172,16 @@ static void add_device(Grpc__BlkioStats *io, const char *line)
 	if (sscanf(line, "%u:%u ", &major, &minor) != 2)
 		return;
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-		append(io->io_service_bytes_recursive, io->n_io_service_bytes_recursive,
+		append(&io->io_service_bytes_recursive, &io->n_io_service_bytes_recursive,
 		       io_entry(major, minor, ops[i].op, line, ops[i].bytes));
-		append(io->io_serviced_recursive, io->n_io_serviced_recursive,
+		append(&io->io_serviced_recursive, &io->n_io_serviced_recursive,
 		       io_entry(major, minor, ops[i].op, line, ops[i].count));
 	}
 }
 
 static Grpc__BlkioStats *read_io(int dir)
 {
-	Grpc__BlkioStats *io = new_message(Grpc__BlkioStats, GRPC__BLKIO_STATS__INIT);
+	Grpc__BlkioStats *io = new_message(&grpc__blkio_stats__descriptor);
 	char text[TEXT_MAX];
 	char *rest = text;
 	char *line;
@@ -193,19 +197,18 @@ static Grpc__BlkioStats *read_io(int dir)
 static void add_hugetlb(int dir, const char *file, Grpc__CgroupStats *stats)
 {
 	Grpc__CgroupStats__HugetlbStatsEntry *entry =
-		new_message(Grpc__CgroupStats__HugetlbStatsEntry,
-	                    GRPC__CGROUP_STATS__HUGETLB_STATS_ENTRY__INIT);
+		new_message(&grpc__cgroup_stats__hugetlb_stats_entry__descriptor);
 	const char *size = file + strlen("hugetlb.");
 	int len = (int)strcspn(size, ".");
 	autofree char *events = mem_printf("hugetlb.%.*s.events", len, size);
 	char text[TEXT_MAX];
 
 	entry->key = mem_printf("%.*s", len, size);
-	entry->value = new_message(Grpc__HugetlbStats, GRPC__HUGETLB_STATS__INIT);
+	entry->value = new_message(&grpc__hugetlb_stats__descriptor);
 	entry->value->usage = number(dir, file, 0);
 	if (kernel_file_read(dir, events, text, sizeof(text), NULL) == 0)
 		entry->value->failcnt = keyed(text, "max");
-	append(stats->hugetlb_stats, stats->n_hugetlb_stats, entry);
+	append(&stats->hugetlb_stats, &stats->n_hugetlb_stats, entry);
 }
 
 static bool is_hugetlb(const char *name)
@@ -249,8 +252,7 @@ static void add_interface(Grpc__StatsContainerResponse *stats, const char *line)
 	    !strcmp(name, "lo"))
 		return;
 	net.name = mem_strdup(name);
-	append(stats->network_stats, stats->n_network_stats,
-	       (Grpc__NetworkStats *)mem_dup(&net, sizeof(net)));
+	append(&stats->network_stats, &stats->n_network_stats, mem_dup(&net, sizeof(net)));
 }
 
 static void read_network(Grpc__StatsContainerResponse *stats)
@@ -268,10 +270,10 @@ static void read_network(Grpc__StatsContainerResponse *stats)
 int stats_read(int cgroup_fd, Grpc__StatsContainerResponse **out, struct error *err)
 {
 	Grpc__StatsContainerResponse *stats =
-		new_message(Grpc__StatsContainerResponse, GRPC__STATS_CONTAINER_RESPONSE__INIT);
+		new_message(&grpc__stats_container_response__descriptor);
 	int r;
 
-	stats->cgroup_stats = new_message(Grpc__CgroupStats, GRPC__CGROUP_STATS__INIT);
+	stats->cgroup_stats = new_message(&grpc__cgroup_stats__descriptor);
 	stats->cgroup_stats->cpu_stats = read_cpu(cgroup_fd);
 	stats->cgroup_stats->memory_stats = read_memory(cgroup_fd);
 	stats->cgroup_stats->pids_stats = read_pids(cgroup_fd);

@@ -1,16 +1,11 @@
 #include "agent/storage.h"
 
-#include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
-#include "common/buf.h"
+#include "agent/mount_options.h"
 #include "common/error.h"
 #include "common/file.h"
-
-#define OPTIONS_MAX 4095 /* mount(2) takes one page */
 
 struct driver {
 	const char *name;
@@ -22,23 +17,6 @@ static const struct driver drivers[] = {
 };
 
 static const char *const driver_names[] = { "virtio-fs", NULL };
-
-struct flag {
-	const char *option;
-	unsigned long flag;
-};
-
-static const struct flag flags_of_options[] = {
-	{ "ro", MS_RDONLY },
-	{ "rw", 0 },
-	{ "nodev", MS_NODEV },
-	{ "nosuid", MS_NOSUID },
-	{ "noexec", MS_NOEXEC },
-	{ "noatime", MS_NOATIME },
-	{ "nodiratime", MS_NODIRATIME },
-	{ "relatime", MS_RELATIME },
-	{ "sync", MS_SYNCHRONOUS },
-};
 
 const char *const *storage_drivers(void)
 {
@@ -61,44 +39,20 @@ static int find_driver(const Grpc__Storage *storage, const struct driver **out, 
 	                 storage->driver);
 }
 
-static bool add_flag(const char *option, unsigned long *flags)
+static int mount_it(const Grpc__Storage *storage, const struct mount_options *options,
+                    struct error *err)
 {
-	for (size_t i = 0; i < sizeof(flags_of_options) / sizeof(flags_of_options[0]); i++) {
-		if (strcmp(option, flags_of_options[i].option) != 0)
-			continue;
-		*flags |= flags_of_options[i].flag;
-		return true;
-	}
-	return false;
-}
-
-/* What is no flag is the file system's own option. */
-static int split_options(const Grpc__Storage *storage, unsigned long *flags, struct buf *data,
-                         struct error *err)
-{
-	for (size_t i = 0; i < storage->n_options; i++) {
-		if (add_flag(storage->options[i], flags))
-			continue;
-		if (buf_printf(data, "%s%s", data->len ? "," : "", storage->options[i]) < 0)
-			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "mount options longer than %d bytes", OPTIONS_MAX);
-	}
-	return 0;
-}
-
-static int mount_it(const Grpc__Storage *storage, struct buf *data, struct error *err)
-{
-	unsigned long flags = 0;
 	int r;
 
-	r = split_options(storage, &flags, data, err);
-	if (r < 0)
-		return r;
+	if (options->n_propagation || options->attr_set || options->attr_clear)
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "storage '%s': recursive options are not supported",
+		                 storage->mount_point);
 	r = file_make_dirs(storage->mount_point, 0755, err);
 	if (r < 0)
 		return r;
-	if (buf_append(data, "", 1) < 0 || mount(storage->source, storage->mount_point,
-	                                         storage->fstype, flags, buf_data(data)) < 0)
+	if (mount(storage->source, storage->mount_point, storage->fstype, options->flags,
+	          options->data) < 0)
 		return error_errno(err, "mount %s '%s' on '%s'", storage->fstype, storage->source,
 		                   storage->mount_point);
 	return 0;
@@ -106,8 +60,8 @@ static int mount_it(const Grpc__Storage *storage, struct buf *data, struct error
 
 int storage_mount(const Grpc__Storage *storage, struct error *err)
 {
-	struct buf data = BUF_INIT(OPTIONS_MAX + 1);
 	const struct driver *driver;
+	struct mount_options options;
 	int r;
 
 	r = find_driver(storage, &driver, err);
@@ -117,8 +71,11 @@ int storage_mount(const Grpc__Storage *storage, struct error *err)
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "storage '%s': fs_group and driver_options are not supported",
 		                 storage->mount_point);
-	r = mount_it(storage, &data, err);
-	buf_fini(&data);
+	r = mount_options_parse(storage->options, storage->n_options, &options, err);
+	if (r < 0)
+		return r;
+	r = mount_it(storage, &options, err);
+	mount_options_fini(&options);
 	return r;
 }
 

@@ -181,15 +181,20 @@ void streams_drain(struct streams *streams, int from, int to)
 
 void streams_destroy(struct streams *streams)
 {
-	struct stream *stream;
-	struct drain *drain;
+	struct stream *next_stream;
+	struct drain *next_drain;
 
 	if (!streams)
 		return;
-	while ((stream = LIST_FIRST(&streams->unclaimed)))
+	for (struct stream *stream = LIST_FIRST(&streams->unclaimed); stream;
+	     stream = next_stream) {
+		next_stream = LIST_NEXT(stream, link);
 		close(stream_take(stream));
-	while ((drain = LIST_FIRST(&streams->drains)))
+	}
+	for (struct drain *drain = LIST_FIRST(&streams->drains); drain; drain = next_drain) {
+		next_drain = LIST_NEXT(drain, link);
 		drain_free(drain);
+	}
 	ev_io_stop(streams->loop, &streams->listener);
 	ev_timer_stop(streams->loop, &streams->pause);
 	close(streams->fd);

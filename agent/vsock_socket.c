@@ -61,7 +61,7 @@ int vsock_socket_cid(uint32_t *out, struct error *err)
 
 int vsock_socket_peer(int fd, uint32_t *port, struct error *err)
 {
-	struct sockaddr_vm peer;
+	struct sockaddr_vm peer = { 0 };
 	socklen_t len = sizeof(peer);
 
 	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
