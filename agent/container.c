@@ -147,7 +147,6 @@ static int make_init(struct container *container, const uint32_t ports[3], struc
 			.process = container->spec->process,
 			.rootfs = container->spec->root->path,
 			.cgroup_fd = cgroup_fd(container->cgroup),
-			.join_pidfd = -1,
 		},
 		.ports = { ports[0], ports[1], ports[2] },
 	};
@@ -263,7 +262,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 	r = require(container, lives(container) && !container->paused, "exec in", err);
 	if (r < 0)
 		return r;
-	config.init.join_pidfd = process_pidfd(container->init);
+	config.init.join = process_init(container->init);
 	return exec_start(container->execs, container->loop, container->streams, exec_id, &config,
 	                  call, err);
 }

@@ -36,6 +36,7 @@ struct init {
 	ev_io watch; /* of the socket */
 	int socket;
 	int pidfd;
+	int seccomp; /* the container's compiled profile, for execs; -1: it has none */
 	pid_t pid;
 	enum init_state state;
 	init_created_fn *on_created;
@@ -143,7 +144,7 @@ static int make_request(const struct init_config *config, struct error *err)
 	request.rootfs = (char *)config->rootfs;
 	request.spec = (Grpc__Spec *)config->spec;
 	request.process = (Grpc__Process *)config->process;
-	request.join = config->join_pidfd >= 0;
+	request.join = config->join != NULL;
 	data = message_encode(&request.base);
 	n = pwrite(fd, data.data, data.len, 0);
 	free(data.data);
@@ -182,8 +183,8 @@ static int open_pid_namespace(const struct init_config *config, int *fd, struct 
 	const char *path = namespaces_pid_path(config->spec);
 
 	*fd = -1;
-	if (config->join_pidfd >= 0)
-		*fd = fcntl(config->join_pidfd, F_DUPFD_CLOEXEC, 0);
+	if (config->join)
+		*fd = fcntl(config->join->pidfd, F_DUPFD_CLOEXEC, 0);
 	else if (path)
 		*fd = open(path, O_RDONLY | O_CLOEXEC);
 	else
@@ -231,7 +232,7 @@ static int clone_child(struct init *init, const struct init_config *config,
 
 	if (r < 0)
 		return r;
-	if (config->join_pidfd < 0)
+	if (!config->join)
 		args.flags |= namespaces_clone_flags(config->spec);
 	r = clone_into(pid_namespace, &args, err);
 	if (r == 0)
@@ -253,6 +254,11 @@ static int start(struct init *init, const struct init_config *config, struct err
 
 	if (request < 0)
 		return request;
+	if (!config->join && config->spec->linux->seccomp) {
+		init->seccomp = memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (init->seccomp < 0)
+			return error_errno(err, "memfd_create");
+	}
 	if (null < 0)
 		return error_errno(err, "open '/dev/null'");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -264,7 +270,8 @@ static int start(struct init *init, const struct init_config *config, struct err
 			config->stdio[i] < 0 || config->process->terminal ? null : config->stdio[i];
 	fds[INIT_FD_REQUEST] = request;
 	fds[INIT_FD_SOCKET] = theirs;
-	fds[INIT_FD_JOIN] = config->join_pidfd;
+	fds[INIT_FD_JOIN] = config->join ? config->join->pidfd : -1;
+	fds[INIT_FD_SECCOMP] = config->join ? config->join->seccomp : init->seccomp;
 	return clone_child(init, config, fds, err);
 }
 
@@ -277,6 +284,7 @@ int init_create(struct ev_loop *loop, const struct init_config *config, init_cre
 	init->loop = loop;
 	init->socket = -1;
 	init->pidfd = -1;
+	init->seccomp = -1;
 	init->on_created = on_created;
 	init->created_ctx = ctx;
 	ev_io_init(&init->watch, on_readable, -1, EV_READ);
@@ -331,5 +339,7 @@ void init_destroy(struct init *init)
 		close(init->socket);
 	if (init->pidfd >= 0)
 		close(init->pidfd);
+	if (init->seccomp >= 0)
+		close(init->seccomp);
 	free(init);
 }

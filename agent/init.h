@@ -22,10 +22,10 @@ struct init_config {
 	const Grpc__Spec *spec;       /* the container's */
 	const Grpc__Process *process; /* what to run: spec->process for the container's init */
 	const char *rootfs;           /* guest path of the root file system (already mounted) */
-	int cgroup_fd;  /* the container's cgroup v2 directory; clone3(2) CLONE_INTO_CGROUP */
-	int join_pidfd; /* an exec joins this process's namespaces; -1: the container's init makes
-	                   its own */
-	int stdio[3];   /* become 0, 1, 2; -1: /dev/null. Unused with process->terminal */
+	int cgroup_fd; /* the container's cgroup v2 directory; clone3(2) CLONE_INTO_CGROUP */
+	const struct init *join; /* an exec joins what this one, the container's init, has made;
+	                            NULL: it is the container's init */
+	int stdio[3];            /* become 0, 1, 2; -1: /dev/null. Unused with process->terminal */
 };
 
 /*

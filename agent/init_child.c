@@ -82,11 +82,18 @@ static int set_oom_score(struct child *child, struct error *err)
 	return kernel_file_write(self, "oom_score_adj", value, err);
 }
 
-static int compile_seccomp(struct child *child, struct error *err)
+/* Compiled once in a container's life: its init leaves it to the execs. */
+static int get_seccomp(struct child *child, struct error *err)
 {
 	const Grpc__LinuxSeccomp *profile = child->spec->linux->seccomp;
+	int r;
 
-	return profile ? seccomp_compile(profile, &child->seccomp, err) : 0;
+	if (!profile)
+		return 0;
+	if (child->request->join)
+		return seccomp_read(INIT_FD_SECCOMP, &child->seccomp, err);
+	r = seccomp_compile(profile, &child->seccomp, err);
+	return r < 0 ? r : seccomp_write(child->seccomp, INIT_FD_SECCOMP, err);
 }
 
 static int enter_namespaces(struct child *child, struct error *err)
@@ -375,7 +382,7 @@ static const struct step {
 } steps[] = {
 	{ BOTH, "start a session", start_session },
 	{ BOTH, "set the OOM score", set_oom_score },
-	{ BOTH, "read the seccomp profile", compile_seccomp },
+	{ BOTH, "read the seccomp profile", get_seccomp },
 	{ BOTH, "enter the namespaces", enter_namespaces },
 	{ BOTH, "join the session keyring", join_keyring },
 	{ INIT, "set the hostname", set_hostname },
@@ -459,6 +466,7 @@ int init_child_main(void)
 
 	fcntl(INIT_FD_SOCKET, F_SETFD, FD_CLOEXEC);
 	fcntl(INIT_FD_JOIN, F_SETFD, FD_CLOEXEC);
+	fcntl(INIT_FD_SECCOMP, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	reset_process();
 	child.request = read_request(&err);

@@ -26,6 +26,8 @@ enum init_fd { /* after 0, 1 and 2 */
 	INIT_FD_REQUEST = 3,
 	INIT_FD_SOCKET = 4,
 	INIT_FD_JOIN = 5, /* a pidfd; only with container_init.Request.join */
+	INIT_FD_SECCOMP =
+		6, /* seccomp_write() by a container's init, seccomp_read() by its execs */
 	INIT_FD_END,
 };
 

@@ -145,9 +145,9 @@ bool process_exited(const struct process *process)
 	return process->exited;
 }
 
-int process_pidfd(const struct process *process)
+const struct init *process_init(const struct process *process)
 {
-	return init_pidfd(process->init);
+	return process->init;
 }
 
 int process_signal(struct process *process, int sig, struct error *err)

@@ -39,7 +39,7 @@ int process_create(struct ev_loop *loop, struct streams *streams,
 int process_start(struct process *process, done_fn *done, void *ctx, struct error *err);
 
 bool process_exited(const struct process *process);
-int process_pidfd(const struct process *process); /* owned by the process */
+const struct init *process_init(const struct process *process); /* owned by the process */
 
 /* ERROR_NOT_FOUND: it has ended. */
 int process_signal(struct process *process, int sig, struct error *err);

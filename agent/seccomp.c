@@ -12,12 +12,14 @@
 #include "agent/seccomp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "agent/seccomp_rules.h"
@@ -190,6 +192,41 @@ int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, str
 		free(parts.rules[i].filter);
 	if (r < 0)
 		return r;
+	*out = take_ptr(&seccomp);
+	return 0;
+}
+
+/* In the file: the flags, then the instructions. */
+int seccomp_write(const struct seccomp *seccomp, int fd, struct error *err)
+{
+	const struct iovec parts[] = {
+		{ (void *)&seccomp->flags, sizeof(seccomp->flags) },
+		{ seccomp->filter, seccomp->count * sizeof(*seccomp->filter) },
+	};
+	size_t len = parts[0].iov_len + parts[1].iov_len;
+	ssize_t n = pwritev(fd, parts, 2, 0);
+
+	if (n < 0 || (size_t)n != len ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return error_errno(err, "keep the seccomp program");
+	return 0;
+}
+
+int seccomp_read(int fd, struct seccomp **out, struct error *err)
+{
+	autodestroy(seccomp) struct seccomp *seccomp = mem_new(struct seccomp);
+	struct iovec parts[] = {
+		{ &seccomp->flags, sizeof(seccomp->flags) },
+		{ NULL, BPF_MAXINSNS * sizeof(*seccomp->filter) },
+	};
+	ssize_t n;
+
+	seccomp->filter = mem_alloc(parts[1].iov_len);
+	parts[1].iov_base = seccomp->filter;
+	n = preadv(fd, parts, 2, 0) - (ssize_t)sizeof(seccomp->flags);
+	if (n <= 0 || n % sizeof(*seccomp->filter))
+		return error_set(err, ERROR_INTERNAL, "the container's seccomp program is lost");
+	seccomp->count = n / sizeof(*seccomp->filter);
 	*out = take_ptr(&seccomp);
 	return 0;
 }

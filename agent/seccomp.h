@@ -20,6 +20,13 @@ struct seccomp;
 int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, struct error *err);
 
 /*
+ * The compiled profile in the memfd @fd, sealed, so that the container's other processes need not
+ * compile it: that takes longer than all the rest of an exec.
+ */
+int seccomp_write(const struct seccomp *seccomp, int fd, struct error *err);
+int seccomp_read(int fd, struct seccomp **out, struct error *err);
+
+/*
  * For this process and all it will become. Needs no_new_privs or CAP_SYS_ADMIN; from here on only
  * what the profile allows can be called.
  */

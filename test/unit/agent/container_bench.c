@@ -274,7 +274,7 @@ static void on_created(void *ctx, int console, const struct error *err)
 		run->done = true;
 }
 
-static int start(struct run *run, const Grpc__Process *process, int join, int output)
+static int start(struct run *run, const Grpc__Process *process, const struct init *join, int output)
 {
 	struct bench *bench = run->bench;
 	const struct init_config config = {
@@ -283,7 +283,7 @@ static int start(struct run *run, const Grpc__Process *process, int join, int ou
 		.process = process,
 		.rootfs = bench->rootfs,
 		.cgroup_fd = cgroup_fd(bench->cgroup),
-		.join_pidfd = join,
+		.join = join,
 		.stdio = { -1, output, output },
 	};
 
@@ -309,7 +309,7 @@ static void read_output(struct bench *bench, int fd)
 	bench->output[len] = '\0';
 }
 
-static int run_to_end(struct bench *bench, const Grpc__Process *process, int join)
+static int run_to_end(struct bench *bench, const Grpc__Process *process, const struct init *join)
 {
 	struct run run = { .bench = bench };
 	int output[2];
@@ -331,13 +331,13 @@ static int run_to_end(struct bench *bench, const Grpc__Process *process, int joi
 
 int bench_run(struct bench *bench)
 {
-	return run_to_end(bench, bench->spec->process, -1);
+	return run_to_end(bench, bench->spec->process, NULL);
 }
 
 int bench_start(struct bench *bench)
 {
 	struct run run = { .bench = bench };
-	int r = start(&run, bench->spec->process, -1, -1);
+	int r = start(&run, bench->spec->process, NULL, -1);
 
 	bench->init = run.init;
 	return r;
@@ -345,7 +345,7 @@ int bench_start(struct bench *bench)
 
 int bench_exec(struct bench *bench, const Grpc__Process *process)
 {
-	return run_to_end(bench, process, init_pidfd(bench->init));
+	return run_to_end(bench, process, bench->init);
 }
 
 void bench_has(const struct bench *bench, const char *text)

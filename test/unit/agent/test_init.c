@@ -330,7 +330,6 @@ Test(init, destroying_a_created_process_kills_it)
 		                      .process = bench.spec->process,
 		                      .rootfs = bench.rootfs,
 		                      .cgroup_fd = cgroup_fd(bench.cgroup),
-		                      .join_pidfd = -1,
 		                      .stdio = { -1, -1, -1 } };
 	bool created = false;
 	struct init *init = NULL;
@@ -354,7 +353,6 @@ Test(init, process_killed_before_it_starts_is_an_error)
 		                      .process = bench.spec->process,
 		                      .rootfs = bench.rootfs,
 		                      .cgroup_fd = cgroup_fd(bench.cgroup),
-		                      .join_pidfd = -1,
 		                      .stdio = { -1, -1, -1 } };
 	bool created = false;
 	struct init *init = NULL;

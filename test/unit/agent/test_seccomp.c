@@ -6,7 +6,9 @@
 #include <linux/seccomp.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/mem.h"
@@ -281,6 +283,27 @@ Test(seccomp, calls_newer_than_the_profile_do_not_exist)
 	cr_expect_eq(verdict(&draft, 0x40000000 + 5000, 0, 0), SECCOMP_RET_KILL_THREAD);
 	draft.profile.defaultaction = "SCMP_ACT_LOG";
 	cr_expect_eq(verdict(&draft, SYS_faccessat2, 0, 0), SECCOMP_RET_LOG);
+}
+
+Test(seccomp, what_was_written_is_read_again)
+{
+	const struct seccomp_data data = { .nr = SYS_mkdir, .arch = AUDIT_ARCH_X86_64 };
+	autoclose int fd = memfd_create("test", MFD_ALLOW_SEALING);
+	struct seccomp *seccomp;
+	struct seccomp *again = NULL;
+	struct draft draft;
+
+	draft_init(&draft, "SCMP_ACT_ALLOW");
+	draft_rule(&draft, "mkdir", "SCMP_ACT_LOG");
+	seccomp = compile(&draft);
+	cr_expect_lt(seccomp_read(fd, &again, NULL), 0);
+	cr_assert_eq(seccomp_write(seccomp, fd, NULL), 0);
+	cr_expect_lt(pwrite(fd, "", 1, 0), 0);
+	cr_assert_eq(seccomp_read(fd, &again, NULL), 0);
+	cr_expect_eq(seccomp_program(again).len, seccomp_program(seccomp).len);
+	cr_expect_eq(interpret(seccomp_program(again), &data), SECCOMP_RET_LOG);
+	seccomp_destroy(seccomp);
+	seccomp_destroy(again);
 }
 
 Test(seccomp, unknown_system_calls_are_left_out)
