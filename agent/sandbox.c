@@ -112,7 +112,7 @@ int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *req
 	if (r < 0)
 		return r;
 	if (*request->hostname && sethostname(request->hostname, strlen(request->hostname)) < 0)
-		return error_errno(err, "set the host name '%s'", request->hostname);
+		return error_errno(err, "set the hostname '%s'", request->hostname);
 	r = mount_all(sandbox, request, err);
 	if (r < 0) {
 		unmount_all(sandbox);

@@ -15,6 +15,7 @@
 #include "shim/guest_spec.h"
 #include "shim/hello.h"
 #include "shim/install.h"
+#include "shim/last_words.h"
 #include "shim/pod_dir.h"
 #include "shim/uid_lease.h"
 #include "shim/vm_size.h"
@@ -22,8 +23,8 @@
 /* The agent's connection ends before the VMM does when a guest dies; this is how long the VMM may
  * take to say the first cause. */
 #define LOSS_GRACE_S 1.0
-/* Of the guest's console in an error text. */
-#define CONSOLE_MAX 600
+/* Of the guest's console, to choose from. */
+#define CONSOLE_MAX 8192
 
 struct sandbox {
 	struct ev_loop *loop;
@@ -63,22 +64,13 @@ static void set_state(struct sandbox *sandbox, enum sandbox_state state)
 	sandbox->state = state;
 }
 
-/* Adds the last lines of the console: one line of text, as all errors are. */
 static void add_console(const struct sandbox *sandbox, struct error *err)
 {
-	char text[CONSOLE_MAX] = "";
-	char cause[ERROR_TEXT_MAX];
+	char console[CONSOLE_MAX] = "";
 
-	if (!sandbox->vm)
-		return;
-	vm_console_tail(sandbox->vm, text, sizeof(text));
-	for (char *at = text; *at; at++)
-		if (*at == '\n')
-			*at = at[1] ? '|' : '\0';
-	if (!*text)
-		return;
-	memcpy(cause, err->text, sizeof(cause));
-	error_set(err, err->code, "%s; the end of the console: %s", cause, text);
+	if (sandbox->vm)
+		vm_console_tail(sandbox->vm, console, sizeof(console));
+	last_words_add(err->text, sizeof(err->text), console);
 }
 
 static void tell_waiters(struct sandbox *sandbox, const struct error *err)

@@ -60,7 +60,7 @@ WRONG_SPECS = {
     ),
     "unknown_file_system": (
         lambda spec: spec["mounts"].append({"destination": "/mnt", "type": "nosuchfs", "source": "x"}),
-        r"/mnt.*(?i:no such device)",
+        r"/mnt.*(?i:no such device|type 'nosuchfs' is not supported)",
     ),
     "sysctl_of_the_host": (
         lambda spec: spec["linux"].update(sysctl={"kernel.nosuch": "1"}), r"sysctl.*kernel[./]nosuch|kernel[./]nosuch"

@@ -498,7 +498,7 @@ uint32_t vm_guest_cid(const struct vm *one)
 
 void vm_console_tail(const struct vm *one, char *text, size_t size)
 {
-	snprintf(text, size, "last\nwords\n");
+	snprintf(text, size, "last | words");
 }
 
 /* Root file systems, ids and events. */

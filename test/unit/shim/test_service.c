@@ -439,8 +439,8 @@ Test(service, a_guest_that_dies_while_booting_is_told_with_its_last_words)
 	serve(60000);
 	answer = create();
 	expect_refused(answer, ERROR_UNKNOWN,
-	               "boot the virtual machine: QEMU exited with status 1; the end of the "
-	               "console: last|words");
+	               "boot the virtual machine: QEMU exited with status 1; the console's "
+	               "last lines: last | words");
 	cr_expect_eq(fake.mounts, 0);
 	shutdown_();
 	cr_expect(wait_until(&ended));

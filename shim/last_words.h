@@ -1,0 +1,19 @@
+/*
+ * What of a guest's console is worth a place in an error text: the lines before a kernel's panic
+ * say why, the dump of its registers after them says nothing to a user.
+ */
+#ifndef SHIM_LAST_WORDS_H
+#define SHIM_LAST_WORDS_H
+
+#include <stddef.h>
+
+#define LAST_WORDS_MAX 500
+
+/*
+ * Appends them to @text, which has room for @size bytes: "; the console's last lines: a | b".
+ * @console is one line, " | " between the lines of the console (vm_console_tail()). Nothing is
+ * added when there is nothing to say, or @text says it already.
+ */
+void last_words_add(char *text, size_t size, const char *console);
+
+#endif

@@ -1,0 +1,68 @@
+#include "shim/last_words.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static char text[1000];
+
+static void add(const char *to, const char *console)
+{
+	snprintf(text, sizeof(text), "%s", to);
+	last_words_add(text, sizeof(text), console);
+}
+
+Test(last_words, are_added)
+{
+	add("gone", "one | two");
+	cr_expect_str_eq(text, "gone; the console's last lines: one | two");
+}
+
+Test(last_words, are_none_on_an_empty_console)
+{
+	add("gone", "");
+	cr_expect_str_eq(text, "gone");
+}
+
+Test(last_words, are_not_said_twice)
+{
+	add("QEMU exited with status 1: no such device", "no such device");
+	cr_expect_str_eq(text, "QEMU exited with status 1: no such device");
+}
+
+Test(last_words, end_before_a_panic)
+{
+	add("panicked", "out of patience | [ 1.2] Kernel panic - not syncing: x | [ 1.3] CPU: 0");
+	cr_expect_str_eq(text, "panicked; the console's last lines: out of patience");
+}
+
+Test(last_words, are_none_when_all_is_panic)
+{
+	add("panicked", "[ 1.2] Kernel panic - not syncing: x | [ 1.3] CPU: 0");
+	cr_expect_str_eq(text, "panicked");
+}
+
+Test(last_words, are_whole_lines)
+{
+	char console[2000] = "";
+
+	for (int i = 0; i < 100; i++)
+		snprintf(console + strlen(console), sizeof(console) - strlen(console), "line %d | ",
+		         i);
+	add("gone", console);
+	cr_expect(strstr(text, "lines: line "), "%s", text);
+	cr_expect_str_eq(text + strlen(text) - 7, "line 99");
+	cr_expect_leq(strlen(text), LAST_WORDS_MAX + 50);
+}
+
+Test(last_words, of_one_long_line_are_its_end)
+{
+	char console[1001];
+
+	memset(console, 'x', 1000);
+	console[999] = 'y';
+	console[1000] = '\0';
+	add("gone", console);
+	cr_expect_eq(text[strlen(text) - 1], 'y');
+	cr_expect_leq(strlen(text), LAST_WORDS_MAX + 50);
+}
