@@ -96,8 +96,26 @@ int user_own_stdio(const Grpc__User *user, struct error *err)
 	return 0;
 }
 
+/* To the system calls, -1 means "as it is": such a process would stay root. */
+static int check(const Grpc__User *user, struct error *err)
+{
+	size_t i = 0;
+
+	if (user->uid == (uid_t)-1)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "uid %u is nobody's", user->uid);
+	while (i < user->n_additionalgids && user->additionalgids[i] != (gid_t)-1)
+		i++;
+	if (user->gid == (gid_t)-1 || i < user->n_additionalgids)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "gid %u is nobody's", (gid_t)-1);
+	return 0;
+}
+
 int user_become(const Grpc__User *user, struct error *err)
 {
+	int r = check(user, err);
+
+	if (r < 0)
+		return r;
 	if (setgroups(user->n_additionalgids, user->additionalgids) < 0)
 		return error_errno(err, "set %zu additional groups", user->n_additionalgids);
 	if (setresgid(user->gid, user->gid, user->gid) < 0)

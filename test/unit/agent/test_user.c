@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "common/file.h"
 #include "common/mem.h"
 
@@ -48,4 +49,20 @@ Test(user, passwd_that_is_no_file_is_not_waited_for)
 	home = user_home(root, 0);
 	cr_expect_str_eq(home, "/");
 	cr_expect_eq(file_remove_tree(AT_FDCWD, dir, NULL), 0);
+}
+
+Test(user, the_number_that_changes_nothing_is_refused)
+{
+	uint32_t groups[] = { 1, (uint32_t)-1 };
+	Grpc__User user = GRPC__USER__INIT;
+	struct error err;
+
+	user.uid = (uint32_t)-1;
+	cr_expect_lt(user_become(&user, &err), 0);
+	cr_expect_str_eq(err.text, "uid 4294967295 is nobody's");
+	user.uid = 0;
+	user.additionalgids = groups;
+	user.n_additionalgids = 2;
+	cr_expect_lt(user_become(&user, &err), 0);
+	cr_expect_eq(err.code, ERROR_INVALID_ARGUMENT);
 }
