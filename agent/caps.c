@@ -42,8 +42,7 @@ int caps_prepare(const struct caps *caps, struct error *err)
 	cap_value_t value;
 
 	for (value = 0; value < cap_max_bits(); value++)
-		if (!has(caps->bounding, value) && cap_get_bound(value) > 0 &&
-		    cap_drop_bound(value) < 0)
+		if (!has(caps->bounding, value) && cap_drop_bound(value) < 0)
 			return error_errno(err, "drop capability %d of the bounding set", value);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "keep capabilities");
@@ -86,7 +85,7 @@ int caps_apply(const struct caps *caps, struct error *err)
 	r = apply_sets(caps, err);
 	if (r < 0)
 		return r;
-	if (cap_reset_ambient() < 0)
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return error_errno(err, "clear the ambient capabilities");
 	for (value = 0; value < cap_max_bits(); value++)
 		if (has(caps->ambient, value) && cap_set_ambient(value, CAP_SET) < 0)
