@@ -1,13 +1,12 @@
 #include "hypervisor/vsock/device.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/error.h"
+#include "hypervisor/vsock/say.h"
 #include "hypervisor/vsock/traffic.h"
 
 #define EVENTS_MAX 64
@@ -105,7 +104,7 @@ static void on_vmm_gone(void *ctx, const struct error *err)
 	struct device *device = ctx;
 
 	if (err)
-		dprintf(STDERR_FILENO, "%s\n", err->text);
+		say("%s", err->text);
 	device->vmm_gone = true;
 	vhost_user_fini(&device->vhost);
 	abandon_flows(device, "the virtual machine has gone", true);

@@ -14,13 +14,13 @@
 
 #include "common/mem.h"
 #include "hypervisor/vsock/device.h"
+#include "hypervisor/vsock/flow_internal.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock/packet.h"
 
 #define ENDPOINT_EVENTS (EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP)
-#define CONTROL_EVENTS  (EPOLLIN | EPOLLRDHUP)
 
-static struct flow *flow_new(struct device *device, bool from_guest)
+struct flow *flow_new(struct device *device, bool from_guest)
 {
 	struct flow *flow = mem_new(struct flow);
 
@@ -37,7 +37,7 @@ static struct flow *flow_new(struct device *device, bool from_guest)
 }
 
 /* Begins the guest's side. */
-static void flow_enter(struct flow *flow, uint32_t host_port, uint32_t guest_port)
+void flow_enter(struct flow *flow, uint32_t host_port, uint32_t guest_port)
 {
 	struct device *device = flow->device;
 	bool wide = device->host_flows + device->guest_flows <= FLOWS_WIDE;
@@ -53,7 +53,7 @@ static bool flow_in_table(const struct flow *flow)
 	return flow->state == FLOW_CONNECTING || flow->state == FLOW_OPEN;
 }
 
-static void flow_set_state(struct flow *flow, enum flow_state state)
+void flow_set_state(struct flow *flow, enum flow_state state)
 {
 	assert(state > flow->state);
 	if (flow_in_table(flow) && state > FLOW_OPEN) {
@@ -77,7 +77,7 @@ static void flow_farewell(struct flow *flow, enum virtio_vsock_op op)
 		device_farewell(flow->device, &farewell);
 }
 
-static int flow_say(struct flow *flow, const char *word, uint64_t number, const char *rest)
+int flow_say(struct flow *flow, const char *word, uint64_t number, const char *rest)
 {
 	char line[LINE_MAX_SIZE];
 
@@ -112,8 +112,7 @@ static void flow_end(struct flow *flow)
 	TAILQ_INSERT_TAIL(&device->ended, flow, in_list);
 }
 
-/* The host's side is lost or refuses: the guest is told, and what it has sent is dropped. */
-static void flow_fail(struct flow *flow, const char *why)
+void flow_fail(struct flow *flow, const char *why)
 {
 	flow->failure = why;
 	flow_farewell(flow, VIRTIO_VSOCK_OP_RST);
@@ -153,7 +152,7 @@ static void flow_check_shut(struct flow *flow)
 }
 
 /* @n bytes of the guest's are in the descriptor, or it is broken. */
-static void flow_written(struct flow *flow, ssize_t n)
+void flow_written(struct flow *flow, ssize_t n)
 {
 	if (n < 0) {
 		flow_fail(flow, strerrordesc_np((int)-n));
@@ -184,8 +183,7 @@ static void on_endpoint(struct source *source, uint32_t events)
 		flow_hang_up(flow);
 }
 
-/* @fd, taken over, becomes the host's end. */
-static int flow_attach(struct flow *flow, int fd)
+int flow_attach(struct flow *flow, int fd)
 {
 	uint32_t events = ENDPOINT_EVENTS;
 	int flags = fcntl(fd, F_GETFL);
@@ -220,125 +218,6 @@ static void flow_open(struct flow *flow)
 		flow_fail(flow, "the process that asked for the stream has gone");
 	else if (flow_readable(flow))
 		device_wake(flow);
-}
-
-/* "CONNECT <port>[ READ| WRITE[ LATER]]"; false when it is something else. */
-static bool parse_connect(char *line, uint32_t *port, enum flow_kind *kind, bool *later)
-{
-	const char *word = strsep(&line, " ");
-	const char *number = strsep(&line, " ");
-	const char *direction = strsep(&line, " ");
-	const char *when = strsep(&line, " ");
-	unsigned long value;
-	char *end;
-
-	if (strcmp(word, LINE_CONNECT) != 0 || !number || *number < '0' || *number > '9' || line)
-		return false;
-	errno = 0;
-	value = strtoul(number, &end, 10);
-	if (errno || *end || value > UINT32_MAX || (when && strcmp(when, LINE_LATER) != 0))
-		return false;
-	if (direction && strcmp(direction, LINE_READ) != 0 && strcmp(direction, LINE_WRITE) != 0)
-		return false;
-	*port = value;
-	*later = when;
-	*kind = !direction ? FLOW_SOCKET : *direction == *LINE_READ ? FLOW_READ : FLOW_WRITE;
-	return true;
-}
-
-static void on_control(struct source *source, uint32_t events);
-
-static int watch_control(struct flow *flow, uint32_t events)
-{
-	source_remove(&flow->control_source, flow->device->epoll);
-	return source_add(&flow->control_source, flow->device->epoll, flow->control, events,
-	                  on_control);
-}
-
-/* The first line of a process; @passed is taken over. */
-static void flow_greeted(struct flow *flow, char *line, int passed)
-{
-	uint32_t port;
-	bool later;
-	int r = 0;
-
-	if (!parse_connect(line, &port, &flow->kind, &later) ||
-	    (passed >= 0) != (flow->kind != FLOW_SOCKET && !later)) {
-		if (passed >= 0)
-			close(passed);
-		flow_fail(flow, "not a CONNECT line, or its descriptor is missing");
-		return;
-	}
-	if (passed >= 0)
-		r = flow_attach(flow, passed);
-	else if (flow->kind == FLOW_SOCKET)
-		r = watch_control(flow, 0); /* what it sends from now on belongs to the stream */
-	if (r < 0 || flow->device->vmm_gone) {
-		flow_fail(flow, r < 0 ? strerrordesc_np(-r) : "the virtual machine has gone");
-		return;
-	}
-	flow_set_state(flow, FLOW_CONNECTING);
-	flow_enter(flow, device_new_port(flow->device, port), port);
-	connection_owe(&flow->connection, VIRTIO_VSOCK_OP_REQUEST);
-	device_wake(flow);
-}
-
-/* A later line of a process that has handed its descriptor over, or will; @passed is taken over. */
-static void flow_told(struct flow *flow, const char *line, int passed)
-{
-	int r;
-
-	if (passed >= 0 && !strcmp(line, LINE_ATTACH) && flow->endpoint.fd < 0) {
-		r = flow_attach(flow, passed);
-		if (r < 0) {
-			flow_fail(flow, strerrordesc_np(-r));
-			return;
-		}
-		flow_written(flow, endpoint_flush(&flow->endpoint));
-		if (flow_readable(flow))
-			device_wake(flow);
-		return;
-	}
-	if (passed >= 0)
-		close(passed);
-	if (strcmp(line, LINE_MOVED) != 0)
-		flow_fail(flow, "not a line of the device's protocol");
-	else if (flow_say(flow, LINE_MOVED, flow->endpoint.moved, NULL) < 0)
-		flow_fail(flow, "the process does not read the answers");
-}
-
-static void on_control(struct source *source, uint32_t events)
-{
-	struct flow *flow = source_owner(source, struct flow, control_source);
-	char line[LINE_MAX_SIZE];
-	int passed, r;
-
-	if (flow->state == FLOW_CONNECTING && flow->kind == FLOW_SOCKET)
-		r = 0; /* only its end is watched */
-	else
-		r = line_receive(flow->control, line, &passed);
-	if (r == -EAGAIN && !(events & EPOLLRDHUP))
-		return;
-	if (r <= 0)
-		flow_fail(flow, "the process that asked for the stream has gone");
-	else if (flow->state == FLOW_GREETING)
-		flow_greeted(flow, line, passed);
-	else
-		flow_told(flow, line, passed);
-}
-
-void flow_accept(struct device *device, int fd)
-{
-	struct flow *flow;
-
-	if (device->host_flows == FLOWS_HOST_MAX) {
-		close(fd);
-		return;
-	}
-	flow = flow_new(device, false);
-	flow->control = fd;
-	if (watch_control(flow, CONTROL_EVENTS) < 0)
-		flow_end(flow);
 }
 
 /* A socket connected to who listens on @port of the host, or -errno. */

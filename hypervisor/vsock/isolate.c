@@ -32,8 +32,7 @@ static const struct allowed allowed[] = {
 	{ .number = SCMP_SYS(epoll_create1) }, /* device.c: once, at its start */
 	{ .number = SCMP_SYS(epoll_ctl) },     /* source.c */
 	{ .number = SCMP_SYS(epoll_wait) },    /* device.c: the loop */
-	{ .number = SCMP_SYS(read) },          /* vhost_user.c: kicks */
-	{ .number = SCMP_SYS(write) },         /* vhost_user.c: interrupts; messages on stderr */
+	{ .number = SCMP_SYS(write) },         /* vhost_user.c: interrupts; messages of say.c */
 	{ .number = SCMP_SYS(readv) },         /* endpoint.c: the host's end */
 	{ .number = SCMP_SYS(writev) },        /* endpoint.c: the host's end */
 	{ .number = SCMP_SYS(accept4) },       /* device.c: a process connects */
@@ -53,10 +52,12 @@ static const struct allowed allowed[] = {
 	{ SCMP_SYS(mmap), true, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
 	/* flow.c: the guest connects to the host */
 	{ SCMP_SYS(socket), true, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0) },
-	/* flow.c: a descriptor that was handed over must not block */
+	/* flow.c, vhost_user.c: a descriptor that was handed over must not block */
 	{ SCMP_SYS(fcntl), true, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0) },
 	{ SCMP_SYS(fcntl), true, SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0) },
 #ifdef __SANITIZE_ADDRESS__ /* the sanitizer's allocator and its report */
+	{ .number = SCMP_SYS(read) },
+	{ .number = SCMP_SYS(getrandom) },
 	{ .number = SCMP_SYS(madvise) },
 	{ .number = SCMP_SYS(mprotect) },
 	{ .number = SCMP_SYS(sigaltstack) },
@@ -98,15 +99,11 @@ static int restrict_calls(struct error *err)
 
 static int limit(int resource, rlim_t wanted, struct error *err)
 {
-	struct rlimit now;
+	const struct rlimit limit = { .rlim_cur = wanted, .rlim_max = wanted };
 
-	if (getrlimit(resource, &now) < 0)
-		return error_errno(err, "getrlimit");
-	if (now.rlim_max > wanted)
-		now.rlim_max = wanted;
-	now.rlim_cur = now.rlim_max;
-	if (setrlimit(resource, &now) < 0)
-		return error_errno(err, "setrlimit");
+	if (setrlimit(resource, &limit) < 0)
+		return error_errno(err, "limit resource %d to %lu", resource,
+		                   (unsigned long)wanted);
 	return 0;
 }
 
@@ -143,13 +140,18 @@ static int die_with(pid_t parent, struct error *err)
 
 int isolate(const struct isolate *isolate, struct error *err)
 {
-	int r;
+	int r = limit(RLIMIT_CORE, 0, err);
 
-	if ((r = limit(RLIMIT_CORE, 0, err)) < 0 ||
-	    (r = limit(RLIMIT_NOFILE, FILES_MAX, err)) < 0 ||
-	    (r = enter_directory(isolate->dir, err)) < 0 ||
-	    (r = drop_credentials(isolate->uid, isolate->gid, err)) < 0 ||
-	    (r = die_with(isolate->parent, err)) < 0)
+	/* With fewer files than there may be flows accept(2) would fail again and again. */
+	if (r == 0)
+		r = limit(RLIMIT_NOFILE, FILES_MAX, err);
+	if (r == 0)
+		r = enter_directory(isolate->dir, err);
+	if (r == 0)
+		r = drop_credentials(isolate->uid, isolate->gid, err);
+	if (r == 0)
+		r = die_with(isolate->parent, err);
+	if (r < 0)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "prctl");

@@ -8,9 +8,9 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,6 +18,9 @@
 #include "common/mem.h"
 #include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/isolate.h"
+#include "hypervisor/vsock/say.h"
+
+#define KEPT_LARGE (32 << 10)
 
 enum {
 	OPTION_CID,
@@ -104,8 +107,10 @@ int main(int argc, char **argv)
 {
 	struct error err;
 
+	/* What a slow reader makes necessary goes back to the system when the reader has it all. */
+	mallopt(M_MMAP_THRESHOLD, KEPT_LARGE);
 	signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of its write only */
 	run(argc, argv, &err);
-	dprintf(STDERR_FILENO, "%s\n", err.text);
+	say("%s", err.text);
 	_exit(EXIT_FAILURE);
 }

@@ -1,11 +1,10 @@
 #include "hypervisor/vsock/traffic.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/packet.h"
+#include "hypervisor/vsock/say.h"
 
 /*
  * Bytes are copied once, by the kernel: a chain of the guest's transmit queue is written to the
@@ -29,7 +28,7 @@ static void complain(struct device *device, enum vhost_user_queue which)
 {
 	static const char *const names[] = { "receive", "transmit" };
 
-	dprintf(STDERR_FILENO, "the guest's %s queue is broken\n", names[which]);
+	say("the guest's %s queue is broken", names[which]);
 	vhost_user_complain(&device->vhost, which);
 }
 

@@ -1,24 +1,17 @@
 #include "hypervisor/vsock/vhost_user.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <linux/virtio_vsock.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
-
-#define HEADER_SIZE offsetof(struct vhost_user_message, payload)
-
-#define FLAG_VERSION      1U
-#define FLAG_VERSION_MASK 3U
-#define FLAG_REPLY        (1U << 2)
-#define FLAG_NEED_REPLY   (1U << 3)
 
 #define F_PROTOCOL_FEATURES  30
 #define PROTOCOL_F_REPLY_ACK 3
@@ -92,7 +85,7 @@ union payload {
 	struct ring_addr addr;
 	struct mem_table table;
 	struct config_space config;
-	uint8_t bytes[VHOST_USER_PAYLOAD_MAX];
+	uint8_t bytes[VHOST_MESSAGE_PAYLOAD_MAX];
 };
 
 /* A message at work: its payload and descriptors; a handler takes those that it keeps. */
@@ -281,11 +274,8 @@ static int get_ring_base(struct vhost_user *vhost, struct request *request, stru
 
 static void on_kick(struct source *source, uint32_t events)
 {
-	struct vhost_user_ring *ring = source_owner(source, struct vhost_user_ring, kick_source);
-	uint64_t count;
-
-	/* Nothing to tell: who runs the loop looks at the rings after each event. */
-	(void)!read(ring->kick, &count, sizeof(count));
+	/* Nothing to tell: who runs the loop looks at the rings after each event. And nothing to
+	 * read: it is watched edge-triggered, and no counter comes near 2^64 kicks. */
 }
 
 /* The descriptor of a SET_VRING_KICK, _CALL or _ERR; *@ring is its queue. */
@@ -300,6 +290,8 @@ static int ring_fd(struct vhost_user *vhost, struct request *request, struct vho
 	if (request->nfds != (number & RING_NO_FD ? 0U : 1U))
 		return refuse(err, "an eventfd is missing, or is one too many");
 	*fd = request->nfds ? take_fd(&request->fds[0]) : -1;
+	if (*fd >= 0)
+		fcntl(*fd, F_SETFL, O_RDWR | O_NONBLOCK); /* a signal is never worth waiting for */
 	return 0;
 }
 
@@ -411,118 +403,29 @@ static const struct {
 	[GET_CONFIG] = { get_config, 0 },
 };
 
-static int reply(struct vhost_user *vhost, const struct request *request, struct error *err)
-{
-	struct vhost_user_message message = {
-		.request = vhost->message.request,
-		.flags = FLAG_VERSION | FLAG_REPLY,
-		.size = request->out_size,
-	};
-
-	memcpy(message.payload, &request->out, request->out_size);
-	if (send(vhost->fd, &message, HEADER_SIZE + message.size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return error_errno(err, "answer the VMM");
-	return 0;
-}
-
 /* The whole message is there. */
-static int handle_message(struct vhost_user *vhost, struct error *err)
+static int handle(struct vhost_user *vhost, struct error *err)
 {
-	const struct vhost_user_message *message = &vhost->message;
-	struct request request = { .size = message->size, .fds = vhost->fds, .nfds = vhost->nfds };
-	size_t known = sizeof(requests) / sizeof(requests[0]);
+	struct vhost_message *message = &vhost->message;
+	const struct vhost_message_wire *wire = &message->wire;
+	struct request request = { .size = wire->size, .fds = message->fds, .nfds = message->nfds };
 	int r;
 
-	if (message->request >= known || !requests[message->request].handle)
-		return error_set(err, ERROR_UNIMPLEMENTED, "vhost-user: request %u",
-		                 message->request);
-	if (requests[message->request].size && requests[message->request].size != message->size)
+	if (wire->request >= sizeof(requests) / sizeof(requests[0]) ||
+	    !requests[wire->request].handle)
+		return error_set(err, ERROR_UNIMPLEMENTED, "vhost-user: request %u", wire->request);
+	if (requests[wire->request].size && requests[wire->request].size != wire->size)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "vhost-user: request %u of %u bytes",
-		                 message->request, message->size);
-	memcpy(&request.in, message->payload, message->size);
-	r = requests[message->request].handle(vhost, &request, err);
+		                 wire->request, wire->size);
+	memcpy(&request.in, wire->payload, wire->size);
+	r = requests[wire->request].handle(vhost, &request, err);
 	if (r < 0)
 		return r;
-	if (!request.out_size && (message->flags & FLAG_NEED_REPLY))
+	if (!request.out_size && (wire->flags & VHOST_MESSAGE_NEED_REPLY))
 		answer_number(&request, 0);
-	return request.out_size ? reply(vhost, &request, err) : 0;
-}
-
-static void close_fds(struct vhost_user *vhost)
-{
-	for (unsigned int i = 0; i < vhost->nfds; i++)
-		close_fd(&vhost->fds[i]);
-	vhost->nfds = 0;
-}
-
-/* Keeps the descriptors that came; false when there are more than any message has. */
-static bool keep_fds(struct vhost_user *vhost, struct msghdr *header)
-{
-	struct cmsghdr *part = CMSG_FIRSTHDR(header);
-	bool fits = !(header->msg_flags & MSG_CTRUNC);
-	size_t n;
-
-	if (!part || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-		return fits;
-	n = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	for (size_t i = 0; i < n; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
-		if (vhost->nfds < GUEST_MEMORY_REGIONS_MAX) {
-			vhost->fds[vhost->nfds++] = fd;
-			continue;
-		}
-		close(fd);
-		fits = false;
-	}
-	return fits;
-}
-
-/* Reads what is missing of the next message, header first. Returns 1 when something came, 0 at the
- * end, -EAGAIN. */
-static int receive(struct vhost_user *vhost, struct error *err)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(GUEST_MEMORY_REGIONS_MAX * sizeof(int))];
-	} control;
-	size_t want = HEADER_SIZE + (vhost->have < HEADER_SIZE ? 0 : vhost->message.size);
-	struct iovec iov = { (char *)&vhost->message + vhost->have, want - vhost->have };
-	struct msghdr header = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n = recvmsg(vhost->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
-	if (n < 0)
-		return errno == ECONNRESET ? 0 : error_errno(err, "receive from the VMM");
-	if (n > 0 && !keep_fds(vhost, &header))
-		return refuse(err, "too many descriptors");
-	vhost->have += n;
-	return n > 0;
-}
-
-/* Handles the message if it is whole. */
-static int handle_received(struct vhost_user *vhost, struct error *err)
-{
-	int r;
-
-	if (vhost->have < HEADER_SIZE)
+	if (!request.out_size)
 		return 0;
-	if (vhost->message.size > VHOST_USER_PAYLOAD_MAX ||
-	    (vhost->message.flags & FLAG_VERSION_MASK) != FLAG_VERSION)
-		return refuse(err, "a message that is too long, or of another version");
-	if (vhost->have < HEADER_SIZE + vhost->message.size)
-		return 0;
-	r = handle_message(vhost, err);
-	close_fds(vhost);
-	vhost->have = 0;
-	return r;
+	return vhost_message_reply(message, vhost->fd, &request.out, request.out_size, err);
 }
 
 static void on_message(struct source *source, uint32_t events)
@@ -531,17 +434,14 @@ static void on_message(struct source *source, uint32_t events)
 	struct error err;
 	int r;
 
-	do {
-		r = receive(vhost, &err);
-		if (r == 0) {
-			vhost->ops->on_gone(vhost->ctx, NULL);
-			return;
-		}
-		if (r > 0)
-			r = handle_received(vhost, &err);
-	} while (r >= 0);
+	while ((r = vhost_message_receive(&vhost->message, vhost->fd, &err)) > 0) {
+		r = handle(vhost, &err);
+		vhost_message_clear(&vhost->message);
+		if (r < 0)
+			break;
+	}
 	if (r != -EAGAIN)
-		vhost->ops->on_gone(vhost->ctx, &err);
+		vhost->ops->on_gone(vhost->ctx, r < 0 ? &err : NULL);
 }
 
 int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, uint64_t guest_cid,
@@ -575,7 +475,7 @@ void vhost_user_fini(struct vhost_user *vhost)
 		close_fd(&ring->error);
 	}
 	guest_memory_fini(&vhost->memory);
-	close_fds(vhost);
+	vhost_message_clear(&vhost->message);
 	source_remove(&vhost->source, vhost->epoll);
 	close_fd(&vhost->fd);
 }

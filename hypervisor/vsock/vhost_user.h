@@ -11,6 +11,7 @@
 
 #include "hypervisor/vsock/guest_memory.h"
 #include "hypervisor/vsock/source.h"
+#include "hypervisor/vsock/vhost_message.h"
 #include "hypervisor/vsock/virtqueue.h"
 
 struct error;
@@ -41,17 +42,6 @@ struct vhost_user_ops {
 	void (*on_gone)(void *ctx, const struct error *err);
 };
 
-#define VHOST_USER_PAYLOAD_MAX 272 /* of the messages there are here */
-
-/* On the wire a message is these three numbers, then @size bytes; descriptors come with the first
- * byte. */
-struct vhost_user_message {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
-	uint8_t payload[VHOST_USER_PAYLOAD_MAX];
-} __attribute__((packed, aligned(4)));
-
 struct vhost_user {
 	int epoll;
 	int fd;
@@ -62,10 +52,7 @@ struct vhost_user {
 	uint64_t features; /* as agreed on */
 	struct guest_memory memory;
 	struct vhost_user_ring rings[VHOST_USER_QUEUES];
-	struct vhost_user_message message; /* what has come of the next one */
-	size_t have;
-	int fds[GUEST_MEMORY_REGIONS_MAX];
-	unsigned int nfds;
+	struct vhost_message message; /* what has come of the next one */
 };
 
 /* Takes @fd over. Kicks need no callback: whoever runs the loop looks at the rings afterwards. */
