@@ -6,18 +6,13 @@
 #define SEPARATOR " | "
 #define PANIC     "Kernel panic"
 
-/* Where the line that begins the panic begins; the end of the text when there is none. */
-static size_t before_panic(const char *console)
+/* Where the line that tells of the panic ends, or the text. */
+static size_t up_to_panic(const char *console)
 {
 	const char *panic = strstr(console, PANIC);
-	const char *line = console;
-	const char *next;
+	const char *end = panic ? strstr(panic, SEPARATOR) : NULL;
 
-	if (!panic)
-		return strlen(console);
-	while ((next = strstr(line, SEPARATOR)) && next < panic)
-		line = next + strlen(SEPARATOR);
-	return (size_t)(line - console);
+	return end ? (size_t)(end - console) : strlen(console);
 }
 
 /* Where the last lines of @console that fit begin: at a line, unless one alone is too long. */
@@ -34,7 +29,7 @@ static const char *fitting(const char *console, size_t end)
 
 void last_words_add(char *text, size_t size, const char *console)
 {
-	size_t end = before_panic(console);
+	size_t end = up_to_panic(console);
 	size_t len = strlen(text);
 	char words[LAST_WORDS_MAX + 1];
 	const char *start;

@@ -1,6 +1,6 @@
 /*
- * What of a guest's console is worth a place in an error text: the lines before a kernel's panic
- * say why, the dump of its registers after them says nothing to a user.
+ * What of a guest's console is worth a place in an error text: the lines up to a kernel's panic
+ * say why, the dump of its registers after it says nothing to a user.
  */
 #ifndef SHIM_LAST_WORDS_H
 #define SHIM_LAST_WORDS_H

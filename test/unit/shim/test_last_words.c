@@ -30,16 +30,11 @@ Test(last_words, are_not_said_twice)
 	cr_expect_str_eq(text, "QEMU exited with status 1: no such device");
 }
 
-Test(last_words, end_before_a_panic)
+Test(last_words, end_with_a_panic)
 {
-	add("panicked", "out of patience | [ 1.2] Kernel panic - not syncing: x | [ 1.3] CPU: 0");
-	cr_expect_str_eq(text, "panicked; the console's last lines: out of patience");
-}
-
-Test(last_words, are_none_when_all_is_panic)
-{
-	add("panicked", "[ 1.2] Kernel panic - not syncing: x | [ 1.3] CPU: 0");
-	cr_expect_str_eq(text, "panicked");
+	add("gone", "out of patience | [ 1.2] Kernel panic - not syncing: x | [ 1.3] CPU: 0 | R10");
+	cr_expect_str_eq(text, "gone; the console's last lines: out of patience | [ 1.2] Kernel "
+	                       "panic - not syncing: x");
 }
 
 Test(last_words, are_whole_lines)
