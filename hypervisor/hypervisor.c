@@ -25,9 +25,9 @@
  * When one of a VM's processes ends the others follow, so the first that is noticed need not be the
  * cause. A VMM that was killed, or whose guest has ended, is the cause whatever its helpers say. A
  * VMM that failed may have lost a helper: who failed before it is. A helper that ended may have
- * lost the VMM: the VMM's end is waited for.
+ * lost the VMM: the VMM's end is waited for, which takes its time where guest memory is given back.
  */
-#define CAUSE_WAIT_S 0.05
+#define CAUSE_WAIT_S 0.5
 
 #define OOM_SCORE_ADJ_TEXT_MAX 16
 
