@@ -14,6 +14,7 @@
 #include "common/mem.h"
 
 #define CONTROLLERS_MAX 512 /* bytes of a cgroup.controllers */
+#define EVENTS_MAX      256 /* bytes of a cgroup.events */
 #define DEPTH_MAX       64  /* of cgroups below a container's that are removed with it */
 
 struct cgroup {
@@ -39,6 +40,7 @@ static int path_clean(const char *text, char **out, struct error *err)
 {
 	autofree char *path = path_of_driver(text);
 	autofree char *clean = mem_alloc(strlen(path) + 2);
+	char *end = clean;
 	char *rest = path;
 	char *part;
 
@@ -51,9 +53,9 @@ static int path_clean(const char *text, char **out, struct error *err)
 		if (!strcmp(part, ".."))
 			return error_set(err, ERROR_INVALID_ARGUMENT, "cgroupsPath '%s' has a '..'",
 			                 text);
-		if (*clean)
-			strcat(clean, "/");
-		strcat(clean, part);
+		if (end > clean)
+			*end++ = '/';
+		end = stpcpy(end, part);
 	}
 	if (!*clean)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "cgroupsPath '%s' names no cgroup",
@@ -148,6 +150,17 @@ int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *r
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err)
 {
 	return kernel_file_write(cgroup->fd, "cgroup.freeze", frozen ? "1" : "0", err);
+}
+
+int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err)
+{
+	char events[EVENTS_MAX];
+	int r;
+
+	r = kernel_file_read(cgroup->fd, "cgroup.events", events, sizeof(events), err);
+	if (r == 0)
+		*out = strstr(events, "frozen 1") != NULL;
+	return r;
 }
 
 int cgroup_kill(struct cgroup *cgroup, struct error *err)

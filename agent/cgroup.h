@@ -41,6 +41,8 @@ int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *r
                             struct error *err);
 
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err);
+/* Whether every process in it has stopped: some time after cgroup_freeze(). */
+int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err);
 int cgroup_kill(struct cgroup *cgroup, struct error *err); /* SIGKILL to all in it and below */
 
 /*

@@ -10,6 +10,7 @@
 
 #include "agent/cgroup.h"
 #include "agent/exec.h"
+#include "agent/freezer.h"
 #include "agent/oom.h"
 #include "agent/process.h"
 #include "common/log.h"
@@ -33,9 +34,9 @@ struct container {
 	struct streams *streams;
 	char *id;
 	enum container_state state;
-	bool paused;
 	Grpc__Spec *spec;
 	struct cgroup *cgroup;
+	struct freezer *freezer;
 	struct oom_watch *oom_watch;
 	struct process *init;
 	struct exec_list *execs;
@@ -121,8 +122,10 @@ static int make_cgroup(struct container *container, const char *mount, struct er
 	int r;
 
 	r = cgroup_create(mount, *path ? path : container->id, &container->cgroup, err);
-	if (r == 0)
-		r = cgroup_limit(container->cgroup, resources, err);
+	if (r < 0)
+		return r;
+	container->freezer = freezer_create(container->loop, container->cgroup);
+	r = cgroup_limit(container->cgroup, resources, err);
 	if (r == 0)
 		r = cgroup_restrict_devices(container->cgroup, resources, err);
 	return r;
@@ -207,18 +210,23 @@ struct cgroup *container_cgroup(const struct container *container)
 	return container->cgroup;
 }
 
+static bool lives(const struct container *container)
+{
+	return container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+}
+
+static bool paused(const struct container *container)
+{
+	return lives(container) && freezer_on(container->freezer);
+}
+
 static int require(const struct container *container, bool legal, const char *what,
                    struct error *err)
 {
 	if (legal)
 		return 0;
 	return error_set(err, ERROR_FAILED_PRECONDITION, "cannot %s container '%s': it is %s", what,
-	                 container->id, container->paused ? "paused" : state_name(container));
-}
-
-static bool lives(const struct container *container)
-{
-	return container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+	                 container->id, paused(container) ? "paused" : state_name(container));
 }
 
 static void on_started(void *ctx, const struct error *err)
@@ -233,7 +241,7 @@ int container_start(struct container *container, struct ttrpc_call *call, struct
 {
 	int r;
 
-	r = require(container, container->state == CONTAINER_CREATED && !container->paused, "start",
+	r = require(container, container->state == CONTAINER_CREATED && !paused(container), "start",
 	            err);
 	if (r == 0)
 		r = process_start(container->init, on_started, container, err);
@@ -259,7 +267,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 	};
 	int r;
 
-	r = require(container, lives(container) && !container->paused, "exec in", err);
+	r = require(container, lives(container) && !paused(container), "exec in", err);
 	if (r < 0)
 		return r;
 	config.init.join = process_init(container->init);
@@ -306,26 +314,24 @@ int container_kill_all(struct container *container, struct error *err)
 	return cgroup_kill(container->cgroup, err);
 }
 
-static int freeze(struct container *container, bool frozen, const char *what, struct error *err)
+int container_pause(struct container *container, struct ttrpc_call *call, struct error *err)
 {
 	int r;
 
-	r = require(container, lives(container) && container->paused != frozen, what, err);
+	r = require(container, lives(container) && !paused(container), "pause", err);
 	if (r == 0)
-		r = cgroup_freeze(container->cgroup, frozen, err);
-	if (r == 0)
-		container->paused = frozen;
+		r = freezer_freeze(container->freezer, call, err);
 	return r;
-}
-
-int container_pause(struct container *container, struct error *err)
-{
-	return freeze(container, true, "pause", err);
 }
 
 int container_resume(struct container *container, struct error *err)
 {
-	return freeze(container, false, "resume", err);
+	int r;
+
+	r = require(container, paused(container), "resume", err);
+	if (r == 0)
+		r = freezer_thaw(container->freezer, err);
+	return r;
 }
 
 int container_update(struct container *container, const Grpc__LinuxResources *resources,
@@ -412,6 +418,7 @@ void container_destroy(struct container *container)
 	exec_list_destroy(container->execs, &err);
 	process_destroy(container->init);
 	oom_watch_destroy(container->oom_watch);
+	freezer_destroy(container->freezer);
 	cgroup_destroy(container->cgroup);
 	if (container->spec)
 		grpc__spec__free_unpacked(container->spec, NULL);

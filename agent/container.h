@@ -67,7 +67,7 @@ int container_wait(struct container *container, const char *exec_id, struct ttrp
                    struct error *err);
 
 int container_kill_all(struct container *container, struct error *err);
-int container_pause(struct container *container, struct error *err);
+int container_pause(struct container *container, struct ttrpc_call *call, struct error *err);
 int container_resume(struct container *container, struct error *err);
 int container_update(struct container *container, const Grpc__LinuxResources *resources,
                      struct error *err);

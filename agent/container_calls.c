@@ -67,12 +67,11 @@ void container_on_pause(struct ttrpc_call *call, const ProtobufCMessage *message
 	const Grpc__PauseContainerRequest *request = (const Grpc__PauseContainerRequest *)message;
 	struct container *container;
 	struct error err;
-	int r;
 
-	r = sandbox_find(ctx, request->container_id, ERROR_INVALID_ARGUMENT, &container, &err);
-	if (r == 0)
-		r = container_pause(container, &err);
-	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+	if (sandbox_find(ctx, request->container_id, ERROR_INVALID_ARGUMENT, &container, &err) <
+	            0 ||
+	    container_pause(container, call, &err) < 0)
+		ttrpc_call_fail(call, &err);
 }
 
 void container_on_resume(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)

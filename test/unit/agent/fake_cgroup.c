@@ -50,6 +50,14 @@ int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err)
 	return 0;
 }
 
+int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err)
+{
+	if (fake_cgroup.looks_to_freeze > 0)
+		fake_cgroup.looks_to_freeze--;
+	*out = fake_cgroup.frozen && !fake_cgroup.looks_to_freeze;
+	return 0;
+}
+
 int cgroup_kill(struct cgroup *cgroup, struct error *err)
 {
 	fake_cgroup.kills++;

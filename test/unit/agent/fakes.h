@@ -19,6 +19,7 @@ struct fake_cgroup {
 	int kills;
 	int busy; /* the next removals that fail with EBUSY */
 	bool frozen;
+	int looks_to_freeze; /* before all have stopped */
 	bool refuse_limits;
 };
 extern struct fake_cgroup fake_cgroup;

@@ -286,3 +286,40 @@ Test(exec, is_refused_while_the_container_is_paused_or_stopped)
 	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 1", no_ports), ERROR_FAILED_PRECONDITION);
 	host_fini(&host);
 }
+
+Test(freezer, a_pause_is_answered_when_all_have_stopped)
+{
+	Grpc__PauseContainerRequest pause_it = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	struct host host;
+
+	host_init(&host);
+	pause_it.container_id = "c1";
+	fake_cgroup.looks_to_freeze = 4;
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
+	cr_assert_eq(fake_cgroup.looks_to_freeze, 0);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE, "a paused one can be removed");
+	host_fini(&host);
+}
+
+Test(freezer, a_resume_ends_a_pause_that_is_under_way)
+{
+	Grpc__PauseContainerRequest pause_it = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	Grpc__ResumeContainerRequest resume = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+	struct host_call pausing;
+	struct host host;
+
+	host_init(&host);
+	pause_it.container_id = resume.container_id = "c1";
+	fake_cgroup.looks_to_freeze = 1000;
+	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	host_begin(&host, "PauseContainer", &pause_it.base, &pausing);
+	cr_assert_eq(host_call(&host, "ResumeContainer", &resume.base, NULL), ERROR_NONE);
+	host_finish(&host, &pausing);
+	cr_assert_eq(pausing.err.code, ERROR_ABORTED);
+	cr_assert_not(fake_cgroup.frozen);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
