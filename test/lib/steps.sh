@@ -110,3 +110,16 @@ busybox_image() {
 	cached image.tar "$(cat "$REPO/test/lib/image" /bin/busybox | sha256sum)" \
 		"$REPO/test/lib/image" "$IMAGE"
 }
+
+# newer_containerd SUITE: the path of the containerd that a later suite of Debian has, unpacked.
+NEWER_SUITES='trixie forky'
+newer_containerd() {
+	cached "containerd-$1" "$(cat "$REPO/test/lib/newer-containerd")" "$REPO/test/lib/newer-containerd" "$1"
+}
+
+newer_containerds() {
+	local suite
+	for suite in $NEWER_SUITES; do
+		newer_containerd "$suite" || return
+	done
+}

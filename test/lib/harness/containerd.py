@@ -53,6 +53,7 @@ class Containerd:
         self.address = os.path.join(self.dir, "sock")
         self.env = dict(
             os.environ,
+            PATH=self.path,
             CONTAINERD_ADDRESS=self.address,
             CONTAINERD_NAMESPACE=namespace,
             CONTAINERD_SNAPSHOTTER="overlayfs",
