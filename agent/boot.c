@@ -14,8 +14,10 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/file.h"
 #include "common/log.h"
 
+#define CMDLINE_MAX      8192
 #define MODULES          "/modules"
 #define MODULE_NAMES_MAX 8192 /* bytes of /modules/order */
 
@@ -101,6 +103,21 @@ static int raise_loopback(struct error *err)
 	return 0;
 }
 
+/* Upstream's kernel parameter; one that is a part of another word is none. */
+static void read_log_level(void)
+{
+	autofree char *line = NULL;
+	char *rest;
+	char *word;
+
+	if (file_read(AT_FDCWD, "/proc/cmdline", CMDLINE_MAX, &line, NULL) < 0)
+		return;
+	rest = line;
+	while ((word = strsep(&rest, " \n")))
+		if (!strcmp(word, "agent.log=debug"))
+			log_set_level(LOG_LEVEL_DEBUG);
+}
+
 int boot_system(struct error *err)
 {
 	int r;
@@ -109,6 +126,7 @@ int boot_system(struct error *err)
 	r = leave_rootfs(err);
 	if (r == 0)
 		r = mount_all(err);
+	read_log_level();
 	if (r == 0)
 		r = raise_loopback(err);
 	if (r == 0)
