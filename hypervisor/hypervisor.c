@@ -198,6 +198,7 @@ static int start_virtiofsd(struct vm *vm, int *vmm_fd, struct error *err)
 		.path = vm->config.virtiofsd_path,
 		.share_dir = vm->config.share_dir,
 		.run_dir = vm->config.run_dir,
+		.cache = vm->config.cache,
 		.oom_score_adj = vm->config.oom_score_adj,
 	};
 

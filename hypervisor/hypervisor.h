@@ -23,6 +23,13 @@ enum vm_accel {
 	VM_ACCEL_TCG,
 };
 
+/* What the guest may keep of the host's files. */
+enum vm_cache {
+	VM_CACHE_NEVER,
+	VM_CACHE_AUTO,   /* for a second, or while a file is open */
+	VM_CACHE_ALWAYS, /* for ever: nobody else changes them */
+};
+
 struct vm_config {
 	const char *vmm_path; /* QEMU's executable */
 	const char *kernel;   /* paths; opened before the credentials are dropped */
@@ -42,6 +49,8 @@ struct vm_config {
 	bool own_mounts; /* this process has a mount namespace of its own: a device that is root's
 	                    alone may be given to @uid in it */
 	const int *oom_score_adj; /* of the VM's processes (proc(5)); NULL: as this process's */
+	enum vm_cache cache;      /* of the share, in the guest */
+	int handshake_timeout_ms; /* to the VMM's first answer */
 	int stop_timeout_ms;      /* from vm_stop() to SIGKILL */
 };
 

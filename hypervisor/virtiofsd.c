@@ -25,10 +25,16 @@ struct virtiofsd {
 
 /*
  * The daemon's options. With announce_submounts two files of two mounts do not look like one to the
- * guest (same device, same inode); cache=auto keeps shared writable mappings working.
+ * guest (same device, same inode).
  */
 static const char *const options[] = {
-	"-o", "xattr", "-o", "cache=auto", "-o", "sandbox=namespace", "-o", "announce_submounts",
+	"-o", "xattr", "-o", "sandbox=namespace", "-o", "announce_submounts",
+};
+
+static const char *const cache_options[] = {
+	[VM_CACHE_NEVER] = "cache=none",
+	[VM_CACHE_AUTO] = "cache=auto",
+	[VM_CACHE_ALWAYS] = "cache=always",
 };
 
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
@@ -48,7 +54,7 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
                  proc_exit_fn *on_exit, struct error *err)
 {
 	struct buf source = BUF_INIT(ARG_MAX_BYTES);
-	const char *argv[NOPTIONS + 5];
+	const char *argv[NOPTIONS + 7];
 	const struct proc_fd fds[] = {
 		{ .fd = listen_fd, .as = -1 },
 		{ .fd = stderr_fd, .as = 1 },
@@ -77,6 +83,8 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
 	argv[n++] = fd_option;
 	argv[n++] = "-o";
 	argv[n++] = buf_data(&source);
+	argv[n++] = "-o";
+	argv[n++] = cache_options[config->cache];
 	memcpy(&argv[n], options, sizeof(options));
 	argv[n + NOPTIONS] = NULL;
 	r = proc_spawn(loop, &spec, on_exit, virtiofsd, &virtiofsd->proc, err);

@@ -7,14 +7,16 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "hypervisor/hypervisor.h"
 
 struct ev_loop;
 struct virtiofsd;
 
 struct virtiofsd_config {
-	const char *path;         /* the executable */
-	const char *share_dir;    /* what the guest sees */
-	const char *run_dir;      /* where a socket is for a moment */
+	const char *path;      /* the executable */
+	const char *share_dir; /* what the guest sees */
+	const char *run_dir;   /* where a socket is for a moment */
+	enum vm_cache cache;
 	const int *oom_score_adj; /* proc(5); NULL: as this process's */
 };
 

@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "proto/google.pb-c.h"
 #include "proto/ttrpc_client.h"
+#include "shim/config.h"
 
 #define AGENT_SERVICE "grpc.AgentService"
 #define AGENT_FOREVER 0
@@ -27,13 +28,17 @@ struct agent_call {
 };
 
 struct agent {
+	const struct config *config;
 	struct ttrpc_client *client;
 	LIST_HEAD(, agent_call) calls;
 };
 
-struct agent *agent_create(struct ev_loop *loop, int fd, done_fn *on_lost, void *ctx)
+struct agent *agent_create(struct ev_loop *loop, int fd, const struct config *config,
+                           done_fn *on_lost, void *ctx)
 {
 	struct agent *agent = mem_new(struct agent);
+
+	agent->config = config;
 
 	LIST_INIT(&agent->calls);
 	agent->client = ttrpc_client_create(loop, fd, on_lost, ctx);
@@ -151,37 +156,37 @@ static int call_plain(struct agent *agent, const char *name, int timeout_ms,
 int agent_create_sandbox(struct agent *agent, const Grpc__CreateSandboxRequest *request,
                          done_fn *done, void *ctx, struct error *err)
 {
-	return call_plain(agent, "CreateSandbox", AGENT_TIMEOUT_MS, &request->base, done, ctx, NULL,
-	                  err);
+	return call_plain(agent, "CreateSandbox", agent->config->agent_timeout_ms, &request->base,
+	                  done, ctx, NULL, err);
 }
 
 int agent_create_container(struct agent *agent, const Grpc__CreateContainerRequest *request,
                            done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
-	return call_plain(agent, "CreateContainer", AGENT_CREATE_TIMEOUT_MS, &request->base, done,
-	                  ctx, out, err);
+	return call_plain(agent, "CreateContainer", agent->config->create_timeout_ms,
+	                  &request->base, done, ctx, out, err);
 }
 
 int agent_exec_process(struct agent *agent, const Grpc__ExecProcessRequest *request, done_fn *done,
                        void *ctx, struct agent_call **out, struct error *err)
 {
-	return call_plain(agent, "ExecProcess", AGENT_TIMEOUT_MS, &request->base, done, ctx, out,
-	                  err);
+	return call_plain(agent, "ExecProcess", agent->config->agent_timeout_ms, &request->base,
+	                  done, ctx, out, err);
 }
 
 int agent_update_container(struct agent *agent, const Grpc__UpdateContainerRequest *request,
                            done_fn *done, void *ctx, struct error *err)
 {
-	return call_plain(agent, "UpdateContainer", AGENT_TIMEOUT_MS, &request->base, done, ctx,
-	                  NULL, err);
+	return call_plain(agent, "UpdateContainer", agent->config->agent_timeout_ms, &request->base,
+	                  done, ctx, NULL, err);
 }
 
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)
 {
 	const Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
 
-	return call_plain(agent, "DestroySandbox", AGENT_STOP_TIMEOUT_MS, &request.base, done, ctx,
-	                  NULL, err);
+	return call_plain(agent, "DestroySandbox", agent->config->agent_stop_timeout_ms,
+	                  &request.base, done, ctx, NULL, err);
 }
 
 int agent_start_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -190,8 +195,8 @@ int agent_start_container(struct agent *agent, const char *id, done_fn *done, vo
 	Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "StartContainer", AGENT_TIMEOUT_MS, &request.base, done, ctx, out,
-	                  err);
+	return call_plain(agent, "StartContainer", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
 }
 
 int agent_remove_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -200,8 +205,8 @@ int agent_remove_container(struct agent *agent, const char *id, done_fn *done, v
 	Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "RemoveContainer", AGENT_TIMEOUT_MS, &request.base, done, ctx, out,
-	                  err);
+	return call_plain(agent, "RemoveContainer", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
 }
 
 int agent_pause_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -210,8 +215,8 @@ int agent_pause_container(struct agent *agent, const char *id, done_fn *done, vo
 	Grpc__PauseContainerRequest request = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "PauseContainer", AGENT_TIMEOUT_MS, &request.base, done, ctx, out,
-	                  err);
+	return call_plain(agent, "PauseContainer", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
 }
 
 int agent_resume_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -220,8 +225,8 @@ int agent_resume_container(struct agent *agent, const char *id, done_fn *done, v
 	Grpc__ResumeContainerRequest request = GRPC__RESUME_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "ResumeContainer", AGENT_TIMEOUT_MS, &request.base, done, ctx, out,
-	                  err);
+	return call_plain(agent, "ResumeContainer", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
 }
 
 int agent_signal(struct agent *agent, const struct agent_process *process, uint32_t signal,
@@ -232,8 +237,8 @@ int agent_signal(struct agent *agent, const struct agent_process *process, uint3
 	request.container_id = (char *)process->container_id;
 	request.exec_id = (char *)process->exec_id;
 	request.signal = signal;
-	return call_plain(agent, "SignalProcess", AGENT_TIMEOUT_MS, &request.base, done, ctx, out,
-	                  err);
+	return call_plain(agent, "SignalProcess", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
 }
 
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
@@ -245,8 +250,8 @@ int agent_resize(struct agent *agent, const struct agent_process *process, uint3
 	request.exec_id = (char *)process->exec_id;
 	request.row = rows;
 	request.column = columns;
-	return call_plain(agent, "TtyWinResize", AGENT_TIMEOUT_MS, &request.base, done, ctx, NULL,
-	                  err);
+	return call_plain(agent, "TtyWinResize", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, NULL, err);
 }
 
 int agent_wait(struct agent *agent, const struct agent_process *process, agent_exit_fn *done,
@@ -265,8 +270,8 @@ int agent_wait(struct agent *agent, const struct agent_process *process, agent_e
 int agent_stats(struct agent *agent, const char *id, agent_stats_fn *done, void *ctx,
                 struct error *err)
 {
-	static const struct method method = { "StatsContainer", AGENT_TIMEOUT_MS, on_stats,
-		                              &grpc__stats_container_response__descriptor };
+	const struct method method = { "StatsContainer", agent->config->agent_timeout_ms, on_stats,
+		                       &grpc__stats_container_response__descriptor };
 	Grpc__StatsContainerRequest request = GRPC__STATS_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;

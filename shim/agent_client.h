@@ -13,15 +13,13 @@
 
 struct agent;
 struct agent_call;
+struct config;
 struct ev_loop;
 
-#define AGENT_TIMEOUT_MS        30000 /* of a call that says nothing else */
-#define AGENT_CREATE_TIMEOUT_MS 60000
-#define AGENT_STOP_TIMEOUT_MS   5000
-
-/* Takes over @fd, a connection to the agent. @on_lost: it has gone, after all pending calls were
- * told; it may destroy the agent. */
-struct agent *agent_create(struct ev_loop *loop, int fd, done_fn *on_lost, void *ctx);
+/* Takes over @fd, a connection to the agent; @config outlives it. @on_lost: it has gone, after all
+ * pending calls were told; it may destroy the agent. */
+struct agent *agent_create(struct ev_loop *loop, int fd, const struct config *config,
+                           done_fn *on_lost, void *ctx);
 void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
 
 /* Completion contract of proto/ttrpc_client.h. *@out is the pending call, for agent_forget(), until

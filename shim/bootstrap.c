@@ -23,10 +23,9 @@
 #include "shim/pod_dir.h"
 #include "shim/serve.h"
 
-#define CREATE_TIMEOUT_MS 60000 /* containerd does not always say that it has given up */
-#define BUNDLE_LOOK_MS    20000
-#define READY_TIMEOUT_MS  10000
-#define PID_TEXT_MAX      20
+#define BUNDLE_LOOK_MS   20000
+#define READY_TIMEOUT_MS 10000
+#define PID_TEXT_MAX     20
 
 /* What a failed start undoes: each field is set once the thing is there. */
 struct start {
@@ -54,10 +53,6 @@ static int find_pod(struct start *start, struct error *err)
 	r = bundle_load(start->bundle, &bundle, err);
 	if (r < 0)
 		return r;
-	if (start->handshake->runtime_options.config_path ||
-	    start->handshake->runtime_options.config_body)
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "runtime options: configuration files are not supported");
 	if (bundle_type(bundle) != BUNDLE_SINGLE)
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "bundle '%s': pods of several containers are not supported",
@@ -99,6 +94,12 @@ static void run_server(const struct start *start, char **argv, int ready_fd)
 	autofree char *ns = mem_strdup(options->namespace);
 	autofree char *id = mem_strdup(options->id);
 	autofree char *containerd = mem_strdup(options->address);
+	const struct runtime_options *runtime_options = &start->handshake->runtime_options;
+	const struct config_source source = {
+		.path = runtime_options->config_path,
+		.body = runtime_options->config_body,
+		.body_len = runtime_options->config_body ? strlen(runtime_options->config_body) : 0,
+	};
 	struct serve_config config = {
 		.ns = ns,
 		.id = id,
@@ -109,7 +110,7 @@ static void run_server(const struct start *start, char **argv, int ready_fd)
 		.address = start->address,
 		.argv = argv,
 		.debug = start->handshake->debug,
-		.create_timeout_ms = CREATE_TIMEOUT_MS,
+		.source = source,
 		.bundle_look_ms = BUNDLE_LOOK_MS,
 		.listen_fd = start->listen_fd,
 		.ready_fd = ready_fd,

@@ -255,7 +255,7 @@ int config_load(const struct config_source *source, const struct install *instal
 	if (r == 0)
 		r = read_files(source, install, config, err);
 	if (r < 0)
-		return error_wrap(err, "configuration");
+		return r;
 	fill_path(&config->vmm_path, install_vmm(install));
 	fill_path(&config->kernel, install_kernel(install));
 	fill_path(&config->initrd, install_initramfs(install));

@@ -67,12 +67,12 @@ const struct config_key config_keys[] = {
 	  MEANS("What the guest may keep of the host's files. `never`: nothing, and no shared "
 	        "writable mappings; `auto`: for a second, or while open; `always`: for ever.") },
 	{ KEY(QEMU, "enable_debug", CONFIG_BOOLEAN, vmm_debug, "false"),
-	  MEANS("Log the guest's console.") },
+	  MEANS("The guest's kernel prints all of its messages.") },
 
 	{ KEY(AGENT, "dial_timeout", CONFIG_SECONDS, boot_timeout_ms, "60"), RANGE(1, SECONDS_MAX),
 	  MEANS("Seconds from the start of the machine to the first sign of the agent.") },
 	{ KEY(AGENT, "enable_debug", CONFIG_BOOLEAN, agent_debug, "false"),
-	  MEANS("The agent logs every step, to the guest's console.") },
+	  MEANS("The agent logs every step.") },
 
 	{ KEY(RUNTIME, "enable_debug", CONFIG_BOOLEAN, debug, "false"),
 	  MEANS("The shim logs every step, as it does when containerd is told to debug.") },

@@ -14,8 +14,7 @@ struct bundle;
 struct pod;
 struct rootfs;
 
-#define CONTAINER_MOUNT_TIMEOUT_MS 30000
-#define CONTAINER_EXECS_MAX        4096
+#define CONTAINER_EXECS_MAX 4096
 
 struct container {
 	LIST_ENTRY(container) link;

@@ -7,6 +7,7 @@
 #include "common/seq.h"
 #include "proto/events.pb-c.h"
 #include "shim/bundle.h"
+#include "shim/config.h"
 #include "shim/container.h"
 #include "shim/events.h"
 #include "shim/guest_spec.h"
@@ -61,7 +62,7 @@ static void mount_rootfs(struct seq *seq, void *ctx)
 		.n_mounts = create->request->n_rootfs,
 		.path = bundle_rootfs(container->bundle),
 		.volumes = create->volumes,
-		.timeout_ms = CONTAINER_MOUNT_TIMEOUT_MS,
+		.timeout_ms = create->pod->config->mount_timeout_ms,
 	};
 	struct error err;
 
@@ -74,8 +75,8 @@ static void unmount_rootfs(struct seq *seq, void *ctx)
 	struct create *create = ctx;
 	struct error err;
 
-	if (rootfs_unmount(create->container->rootfs, CONTAINER_MOUNT_TIMEOUT_MS, seq_resume, seq,
-	                   &err) < 0)
+	if (rootfs_unmount(create->container->rootfs, create->pod->config->mount_timeout_ms,
+	                   seq_resume, seq, &err) < 0)
 		seq_fail(seq, &err);
 }
 
@@ -105,6 +106,7 @@ static void open_stdio(struct seq *seq, void *ctx)
 		.err = init->paths.err,
 		.terminal = init->paths.terminal,
 		.id = create->container->id,
+		.config = create->pod->config,
 	};
 	struct error err;
 

@@ -28,10 +28,9 @@
 #define SERVICE "containerd.services.events.ttrpc.v1.Events"
 #define METHOD  "Forward"
 
-#define FORWARD_TIMEOUT_MS 5000
-#define PAUSE_FIRST_S      0.05
-#define PAUSE_MAX_S        2.0
-#define REFUSALS_MAX       5
+#define PAUSE_FIRST_S 0.05
+#define PAUSE_MAX_S   2.0
+#define REFUSALS_MAX  5
 
 struct event {
 	STAILQ_ENTRY(event) link;
@@ -46,6 +45,7 @@ struct events {
 	struct ev_loop *loop;
 	struct sockaddr_un address; /* empty path: log only */
 	char *ns;
+	int timeout_ms; /* of one attempt */
 	STAILQ_HEAD(, event) waiting;
 	unsigned int nwaiting;
 	bool sending;                /* the first one is on its way */
@@ -176,7 +176,7 @@ static int event_forward(struct events *events, const struct event *event, struc
 	envelope.event = &any;
 	request.envelope = &envelope;
 	return ttrpc_client_call(events->client, SERVICE, METHOD, &request.base,
-	                         &google__protobuf__empty__descriptor, FORWARD_TIMEOUT_MS,
+	                         &google__protobuf__empty__descriptor, events->timeout_ms,
 	                         on_forwarded, events, NULL, err);
 }
 
@@ -291,12 +291,14 @@ static void set_address(struct events *events, const char *address)
 		          address);
 }
 
-struct events *events_create(struct ev_loop *loop, const char *address, const char *ns)
+struct events *events_create(struct ev_loop *loop, const char *address, const char *ns,
+                             int timeout_ms)
 {
 	struct events *events = mem_new(struct events);
 
 	events->loop = loop;
 	events->ns = mem_strdup(ns);
+	events->timeout_ms = timeout_ms;
 	events->pause_s = PAUSE_FIRST_S;
 	STAILQ_INIT(&events->waiting);
 	set_address(events, address);

@@ -16,8 +16,9 @@ struct events;
 #define EVENTS_WAITING_MAX 4096 /* past that the oldest is dropped, with a warning */
 
 /* @address: containerd's ttrpc socket (TTRPC_ADDRESS); NULL or empty: events are only logged, as
- * under CRI-O. Both strings are copied. */
-struct events *events_create(struct ev_loop *loop, const char *address, const char *ns);
+ * under CRI-O. Both strings are copied. @timeout_ms: of one attempt to deliver. */
+struct events *events_create(struct ev_loop *loop, const char *address, const char *ns,
+                             int timeout_ms);
 void events_destroy(struct events *events); /* NULL is fine; what waits is dropped */
 
 /* @topic: "/tasks/create", …; @event: the containerd.events message, encoded before this returns.

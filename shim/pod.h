@@ -6,6 +6,7 @@
 
 #include <sys/queue.h>
 
+struct config;
 struct container;
 struct ev_loop;
 struct events;
@@ -14,6 +15,7 @@ struct ttrpc_call;
 
 struct pod {
 	struct ev_loop *loop;
+	const struct config *config;
 	struct events *events;
 	struct sandbox *sandbox;
 	char *share_dir;

@@ -8,6 +8,7 @@
 #include "common/seq.h"
 #include "proto/events.pb-c.h"
 #include "proto/task_v2.pb-c.h"
+#include "shim/config.h"
 #include "shim/container.h"
 #include "shim/events.h"
 #include "shim/pod.h"
@@ -144,8 +145,8 @@ static void unmount_rootfs(struct seq *seq, void *ctx)
 	struct removal *removal = ctx;
 	struct error err;
 
-	if (rootfs_unmount(removal->process->container->rootfs, CONTAINER_MOUNT_TIMEOUT_MS,
-	                   on_unmounted, removal, &err) < 0)
+	if (rootfs_unmount(removal->process->container->rootfs,
+	                   removal->pod->config->mount_timeout_ms, on_unmounted, removal, &err) < 0)
 		go_on(removal, "unmount the root file system", &err);
 }
 
@@ -209,7 +210,8 @@ void removal_run(struct pod *pod, struct process *process, struct ttrpc_call *ca
 	removal->pod = pod;
 	removal->process = process;
 	removal->call = call;
-	ev_timer_init(&removal->kill_deadline, on_kill_deadline, REMOVAL_KILL_TIMEOUT_MS / 1e3, 0);
+	ev_timer_init(&removal->kill_deadline, on_kill_deadline, pod->config->kill_timeout_ms / 1e3,
+	              0);
 	removal->kill_deadline.data = removal;
 	turn_take(&process->turn, removal_abandon, removal);
 	removal->seq = seq_create(title, process_is_init(process) ? init_steps : exec_steps,

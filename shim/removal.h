@@ -9,8 +9,6 @@
 struct pod;
 struct process;
 
-#define REMOVAL_KILL_TIMEOUT_MS 10000 /* from SIGKILL to the exit of an init that never started */
-
 /* Answers @call, now or later; then the process is gone, with an init its container. @process is
  * CREATED or STOPPED, its turn is free. */
 void removal_run(struct pod *pod, struct process *process, struct ttrpc_call *call);

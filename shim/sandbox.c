@@ -12,6 +12,7 @@
 #include "hypervisor/vsock.h"
 #include "proto/vsock_ports.h"
 #include "shim/agent_client.h"
+#include "shim/config.h"
 #include "shim/guest_spec.h"
 #include "shim/hello.h"
 #include "shim/install.h"
@@ -33,6 +34,7 @@ struct sandbox {
 	char *pod_dir;
 	char *share_dir;
 	const struct install *install;
+	const struct config *config;
 	unsigned int vcpus;
 	uint64_t memory_mib;
 	int oom_score_adj;
@@ -193,28 +195,51 @@ static void boot_take_uid(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
+static const enum vm_accel accels[] = {
+	[CONFIG_ACCEL_AUTO] = VM_ACCEL_AUTO,
+	[CONFIG_ACCEL_KVM] = VM_ACCEL_KVM,
+	[CONFIG_ACCEL_TCG] = VM_ACCEL_TCG,
+};
+
+static const enum vm_cache caches[] = {
+	[CONFIG_CACHE_NEVER] = VM_CACHE_NEVER,
+	[CONFIG_CACHE_AUTO] = VM_CACHE_AUTO,
+	[CONFIG_CACHE_ALWAYS] = VM_CACHE_ALWAYS,
+};
+
+/* The user's own come last: they count. */
+static char *make_kernel_params(const struct config *config)
+{
+	return mem_printf("%s%s%s", config->vmm_debug ? "loglevel=7 " : "",
+	                  config->agent_debug ? "agent.log=debug " : "", config->kernel_params);
+}
+
 static int start_vm(struct sandbox *sandbox, struct error *err)
 {
+	autofree char *kernel_params = make_kernel_params(sandbox->config);
 	static const struct vm_events events = { .on_gone = on_vm_gone };
 	uid_t uid = uid_lease_uid(sandbox->lease);
 	const struct vm_config config = {
-		.vmm_path = install_vmm(sandbox->install),
-		.kernel = install_kernel(sandbox->install),
-		.initramfs = install_initramfs(sandbox->install),
+		.vmm_path = sandbox->config->vmm_path,
+		.kernel = sandbox->config->kernel,
+		.initramfs = sandbox->config->initrd,
 		.vsock_path = install_vsock(sandbox->install),
-		.virtiofsd_path = install_virtiofsd(sandbox->install),
+		.virtiofsd_path = sandbox->config->virtiofsd_path,
 		.share_dir = sandbox->share_dir,
 		.run_dir = sandbox->pod_dir,
 		.memory_mib = sandbox->memory_mib,
 		.memory_max_mib = sandbox->memory_mib,
 		.vcpus = sandbox->vcpus,
 		.vcpus_max = sandbox->vcpus,
-		.accel = VM_ACCEL_AUTO,
+		.accel = accels[sandbox->config->accel],
+		.cache = caches[sandbox->config->virtiofs_cache],
 		.uid = uid,
 		.gid = uid,
 		.own_mounts = true,
 		.oom_score_adj = sandbox->oom_score_adj ? &sandbox->oom_score_adj : NULL,
-		.stop_timeout_ms = SANDBOX_STOP_TIMEOUT_MS,
+		.kernel_params = kernel_params,
+		.handshake_timeout_ms = sandbox->config->handshake_timeout_ms,
+		.stop_timeout_ms = sandbox->config->vmm_stop_timeout_ms,
 	};
 
 	return vm_start(sandbox->loop, &config, &events, sandbox, &sandbox->vm, err);
@@ -238,7 +263,8 @@ static void boot_await_hello(struct seq *seq, void *ctx)
 	struct error err;
 
 	if (hello_await(sandbox->loop, vm_vsock(sandbox->vm), vm_guest_cid(sandbox->vm),
-	                SANDBOX_BOOT_TIMEOUT_MS, seq_resume, seq, &sandbox->hello, &err) < 0)
+	                sandbox->config->boot_timeout_ms, seq_resume, seq, &sandbox->hello,
+	                &err) < 0)
 		seq_fail(seq, &err);
 }
 
@@ -258,7 +284,8 @@ static void on_connected(void *ctx, int fd, const struct error *err)
 	} else if (err) {
 		seq_fail(sandbox->boot, err);
 	} else {
-		sandbox->agent = agent_create(sandbox->loop, fd, on_agent_lost, sandbox);
+		sandbox->agent =
+			agent_create(sandbox->loop, fd, sandbox->config, on_agent_lost, sandbox);
 		seq_next(sandbox->boot);
 	}
 }
@@ -268,8 +295,9 @@ static void boot_connect(struct seq *seq, void *ctx)
 	struct sandbox *sandbox = ctx;
 	struct error err;
 
-	if (vsock_connect(vm_vsock(sandbox->vm), VSOCK_PORT_AGENT, SANDBOX_CALL_TIMEOUT_MS,
-	                  on_connected, sandbox, &err) < 0)
+	if (vsock_connect(vm_vsock(sandbox->vm), VSOCK_PORT_AGENT,
+	                  sandbox->config->agent_connect_timeout_ms, on_connected, sandbox,
+	                  &err) < 0)
 		seq_fail(seq, &err);
 }
 
@@ -344,6 +372,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->pod_dir = mem_strdup(config->pod_dir);
 	sandbox->share_dir = mem_strdup(config->share_dir);
 	sandbox->install = config->install;
+	sandbox->config = config->config;
 	sandbox->vcpus = config->size->vcpus;
 	sandbox->memory_mib = config->size->memory_mib;
 	sandbox->oom_score_adj = config->oom_score_adj;

@@ -19,15 +19,12 @@
 #include "common/error.h"
 
 struct agent;
+struct config;
 struct ev_loop;
 struct install;
 struct sandbox;
 struct vm_size;
 struct vsock;
-
-#define SANDBOX_BOOT_TIMEOUT_MS 60000 /* from the start of the VM to the agent's hello */
-#define SANDBOX_CALL_TIMEOUT_MS 10000 /* of each step after it */
-#define SANDBOX_STOP_TIMEOUT_MS 3000  /* from asking the VMM to quit to SIGKILL */
 
 enum sandbox_state {
 	SANDBOX_BOOTING,
@@ -42,6 +39,7 @@ struct sandbox_config {
 	const char *pod_dir;
 	const char *share_dir;
 	const struct install *install;
+	const struct config *config;
 	const struct vm_size *size;
 	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
 };
@@ -49,7 +47,7 @@ struct sandbox_config {
 /*
  * Begins the boot. Never fails: what goes wrong, at once or later, is the sandbox's end. @on_gone
  * is called once, from the loop; @err is NULL after sandbox_stop(). Strings of @config are copied;
- * its install outlives the sandbox.
+ * its install and config outlive the sandbox.
  */
 struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config *config,
                               done_fn *on_gone, void *ctx);

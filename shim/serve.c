@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "shim/bundle_watch.h"
+#include "shim/config.h"
 #include "shim/deny_list.h"
 #include "shim/events.h"
 #include "shim/install.h"
@@ -24,16 +25,16 @@
 #include "shim/title.h"
 #include "shim/uid_lease.h"
 
-#define EVENTS_DRAIN_MS 10000 /* for the last events, when containerd is away */
-#define OOM_SCORE_FILE  "/proc/self/oom_score_adj"
-#define OOM_SCORE_MAX   1000
-#define SCORE_TEXT_MAX  20
+#define OOM_SCORE_FILE "/proc/self/oom_score_adj"
+#define OOM_SCORE_MAX  1000
+#define SCORE_TEXT_MAX 20
 
 struct server {
 	const struct serve_config *config;
 	struct ev_loop *loop;
 	char *share;
 	struct install *install;
+	struct config *settings;
 	struct events *events;
 	struct service *service;
 	struct bundle_watch *bundle_watch;
@@ -82,6 +83,21 @@ static int leave_session(struct server *server, struct error *err)
 	signal(SIGPIPE, SIG_IGN);
 	title_set(config->argv, "%s -namespace %s -id %s -address %s", config->argv[0], config->ns,
 	          config->id, config->containerd);
+	return 0;
+}
+
+/* Any of the three keys: what the guest says is in the log as well. */
+static int read_configuration(struct server *server, struct error *err)
+{
+	int r = install_find(NULL, &server->install, err);
+
+	if (r == 0)
+		r = config_load(&server->config->source, server->install, &server->settings, err);
+	if (r < 0)
+		return r;
+	if (server->settings->debug || server->settings->vmm_debug || server->settings->agent_debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	log_info("configuration file=%s", server->settings->file ? server->settings->file : "none");
 	return 0;
 }
 
@@ -171,7 +187,7 @@ static void on_service_end(void *ctx)
 	ev_signal_stop(server->loop, &server->on_int);
 	bundle_watch_destroy(take_ptr(&server->bundle_watch));
 	remove_pod(server);
-	events_drain(server->events, EVENTS_DRAIN_MS, on_drained, server);
+	events_drain(server->events, server->settings->events_drain_timeout_ms, on_drained, server);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
@@ -210,15 +226,13 @@ static int start_service(struct server *server, struct error *err)
 		.pod_dir = config->pod_dir,
 		.share_dir = server->share,
 		.listen_fd = config->listen_fd,
-		.create_timeout_ms = config->create_timeout_ms,
 	};
 	int r;
 
-	r = install_find(NULL, &server->install, err);
-	if (r < 0)
-		return r;
-	server->events = events_create(server->loop, config->ttrpc_address, config->ns);
+	server->events = events_create(server->loop, config->ttrpc_address, config->ns,
+	                               server->settings->event_timeout_ms);
 	service.install = server->install;
+	service.config = server->settings;
 	service.events = server->events;
 	r = service_start(server->loop, &service, on_service_end, server, &server->service, err);
 	if (r < 0)
@@ -239,6 +253,7 @@ static const struct serve_step {
 	{ "leave the session", leave_session },
 	{ "adjust the OOM score", adjust_oom_score },
 	{ "take cores of our own", take_own_cores },
+	{ "read the configuration", read_configuration },
 	{ "make a mount namespace", make_mount_namespace },
 	{ "apply the deny-list", apply_deny_list },
 	{ "make the event loop", make_loop },
@@ -268,6 +283,7 @@ static void server_fini(struct server *server)
 	bundle_watch_destroy(server->bundle_watch);
 	service_destroy(server->service);
 	events_destroy(server->events);
+	config_destroy(server->settings);
 	install_destroy(server->install);
 	free(server->share);
 	if (server->loop)

@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "shim/address.h"
+#include "shim/config.h"
 
 struct serve_config {
 	const char *ns;
@@ -21,8 +22,8 @@ struct serve_config {
 	struct address address;
 	char **argv; /* the process's own, to be overwritten */
 	bool debug;
-	int create_timeout_ms;
-	int bundle_look_ms; /* how often to look whether the bundle is still there */
+	struct config_source source; /* the runtime options */
+	int bundle_look_ms;          /* how often to look whether the bundle is still there */
 	int listen_fd;
 	int ready_fd; /* a pipe: takes one struct error, ERROR_NONE when the service has started */
 };

@@ -11,6 +11,7 @@
 #include "proto/ttrpc_server.h"
 #include "shim/agent_client.h"
 #include "shim/bundle.h"
+#include "shim/config.h"
 #include "shim/container.h"
 #include "shim/events.h"
 #include "shim/pod.h"
@@ -24,7 +25,6 @@
  * VM has died lives on until its containers are deleted.
  */
 
-#define SHUTDOWN_WAIT_S  5.0  /* from the end of the last container on */
 #define ANSWERS_FLUSH_MS 1000 /* for the last answers */
 
 struct service {
@@ -198,6 +198,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->on_end = on_end;
 	service->ctx = ctx;
 	service->pod.loop = loop;
+	service->pod.config = config->config;
 	service->pod.events = config->events;
 	service->pod.share_dir = mem_strdup(config->share_dir);
 	service->pod.on_change = on_change;
@@ -205,8 +206,9 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.ctx = service;
 	LIST_INIT(&service->pod.containers);
 	init_timer(service, &service->create_deadline, on_no_create,
-	           config->create_timeout_ms / 1e3);
-	init_timer(service, &service->shutdown_wait, on_no_shutdown, SHUTDOWN_WAIT_S);
+	           config->config->idle_timeout_ms / 1e3);
+	init_timer(service, &service->shutdown_wait, on_no_shutdown,
+	           config->config->shutdown_timeout_ms / 1e3);
 	init_timer(service, &service->finish, on_finish, 0);
 	return service;
 }
@@ -226,11 +228,27 @@ static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *hos
 	return *spec->hostname ? spec->hostname : host->nodename;
 }
 
+static struct vm_size size_of_vm(const Grpc__Spec *spec, const struct config *config)
+{
+	struct vm_size max = vm_size_of_host();
+	struct vm_size initial = {
+		.vcpus = config->vcpus < 0 ? max.vcpus : (unsigned int)config->vcpus,
+		.memory_mib = (uint64_t)config->memory_mib,
+	};
+
+	if (initial.vcpus == 0)
+		initial.vcpus = 1;
+	if (config->max_vcpus && (unsigned int)config->max_vcpus < max.vcpus)
+		max.vcpus = (unsigned int)config->max_vcpus;
+	if (config->max_memory_mib && (uint64_t)config->max_memory_mib < max.memory_mib)
+		max.memory_mib = (uint64_t)config->max_memory_mib;
+	return vm_size_for(spec, &initial, &max);
+}
+
 static void start_sandbox(struct service *service, const struct service_config *config,
                           struct bundle *bundle)
 {
-	const struct vm_size host = vm_size_of_host();
-	const struct vm_size size = vm_size_for(bundle_spec(bundle), &host);
+	const struct vm_size size = size_of_vm(bundle_spec(bundle), config->config);
 	const Grpc__Process *process = bundle_spec(bundle)->process;
 	struct utsname uts = { 0 };
 	const struct sandbox_config sandbox = {
@@ -239,6 +257,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 		.pod_dir = config->pod_dir,
 		.share_dir = config->share_dir,
 		.install = config->install,
+		.config = config->config,
 		.size = &size,
 		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
 	};

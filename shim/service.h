@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 
+struct config;
 struct error;
 struct ev_loop;
 struct events;
@@ -19,16 +20,16 @@ struct service_config {
 	const char *pod_dir;   /* /run/kata/<pod>, exists */
 	const char *share_dir; /* below it: bound on itself and MS_SHARED in our mount namespace */
 	const struct install *install;
+	const struct config *config;
 	struct events *events;
-	int listen_fd;         /* taken over */
-	int create_timeout_ms; /* no Create within this time: the pod ends */
+	int listen_fd; /* taken over */
 };
 
 /* The pod has ended (or never began): everything of it is gone but the pod's directory, events are
  * on their way. May destroy the service. */
 typedef void service_end_fn(void *ctx);
 
-/* Strings of @config are copied; install and events outlive the service. */
+/* Strings of @config are copied; install, config and events outlive the service. */
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
                   void *ctx, struct service **out, struct error *err);
 

@@ -72,6 +72,7 @@ static void open_stdio(struct seq *seq, void *ctx)
 		.err = exec->paths.err,
 		.terminal = exec->paths.terminal,
 		.id = exec->container_id,
+		.config = start->pod->config,
 	};
 	struct error err;
 

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "hypervisor/vsock.h"
 #include "proto/vsock_ports.h"
+#include "shim/config.h"
 #include "shim/stdio_sink.h"
 #include "shim/stdio_uri.h"
 
@@ -34,6 +35,7 @@ struct stream {
 
 struct stdio {
 	struct ev_loop *loop;
+	const struct config *config;
 	struct stream streams[STREAMS];
 	struct stdio_ports ports;
 	struct stdio_sink *sink;
@@ -132,9 +134,10 @@ static int open_stream(struct stdio *stdio, struct vsock *vsock, int which, int 
 {
 	struct stream *stream = &stdio->streams[which];
 
-	return vsock_stream_open(
-		vsock, VSOCK_PORT_STREAMS, which == STREAM_IN ? VSOCK_READ : VSOCK_WRITE, fd,
-		STDIO_OPEN_TIMEOUT_MS, on_stream_open, on_stream_done, stream, &stream->vsock, err);
+	return vsock_stream_open(vsock, VSOCK_PORT_STREAMS,
+	                         which == STREAM_IN ? VSOCK_READ : VSOCK_WRITE, fd,
+	                         stdio->config->stdio_open_timeout_ms, on_stream_open,
+	                         on_stream_done, stream, &stream->vsock, err);
 }
 
 static int open_streams(struct stdio *stdio, struct vsock *vsock, const struct stdio_config *config,
@@ -180,6 +183,7 @@ int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_con
 	bool any = false;
 	int r;
 
+	stdio->config = config->config;
 	r = stdio_sink_open(loop, config, &stdio->sink, err);
 	if (r == 0)
 		r = open_streams(stdio, vsock, config, err);
@@ -260,8 +264,8 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 	struct stdio *stdio = timer->data;
 	ev_tstamp now = ev_now(loop);
 
-	if (now - stdio->last_progress >= STDIO_STALL_TIMEOUT_MS / 1e3 ||
-	    now - stdio->drain_began >= STDIO_DRAIN_TIMEOUT_MS / 1e3) {
+	if (now - stdio->last_progress >= stdio->config->stdio_stall_timeout_ms / 1e3 ||
+	    now - stdio->drain_began >= stdio->config->stdio_drain_timeout_ms / 1e3) {
 		log_warn("output that nobody reads is dropped");
 		end_drain(stdio);
 		return;

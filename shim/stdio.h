@@ -12,13 +12,10 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 
+struct config;
 struct ev_loop;
 struct stdio;
 struct vsock;
-
-#define STDIO_OPEN_TIMEOUT_MS  10000
-#define STDIO_STALL_TIMEOUT_MS 2000  /* of a drain: no byte has moved for so long */
-#define STDIO_DRAIN_TIMEOUT_MS 10000 /* of a drain in all */
 
 /* As containerd names them (shim/stdio_uri.h); "" is /dev/null. With a terminal there is no err. */
 struct stdio_config {
@@ -28,6 +25,7 @@ struct stdio_config {
 	bool terminal;
 	const char *id; /* of the container, and its namespace: for loggers */
 	const char *ns;
+	const struct config *config; /* outlives the stdio */
 };
 
 /* What the agent calls the streams: the host's ports; 0: none. */
@@ -51,7 +49,7 @@ void stdio_close_stdin(struct stdio *stdio);
 
 /*
  * The process has ended: calls @done once (at once, if nothing is left to do) when all output is
- * where it belongs or does not move any more (STDIO_*_TIMEOUT_MS).
+ * where it belongs or does not move any more (the configuration says for how long).
  */
 void stdio_drain(struct stdio *stdio, void (*done)(void *ctx), void *ctx);
 

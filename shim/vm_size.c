@@ -77,20 +77,20 @@ static struct limits limits_of_container(const Grpc__Spec *spec)
 	return limits;
 }
 
-static unsigned int vcpus_for(const struct limits *limits, unsigned int max)
+static unsigned int vcpus_for(const struct limits *limits, unsigned int initial, unsigned int max)
 {
 	int64_t period = limits->period > 0 ? limits->period : PERIOD_DEFAULT;
-	uint64_t vcpus = VM_SIZE_VCPUS;
+	uint64_t vcpus = initial;
 
 	if (limits->quota > 0)
 		vcpus += (uint64_t)(limits->quota / period) + (limits->quota % period != 0);
 	return vcpus < max ? (unsigned int)vcpus : max;
 }
 
-static uint64_t memory_for(const struct limits *limits, uint64_t max)
+static uint64_t memory_for(const struct limits *limits, uint64_t initial, uint64_t max)
 {
 	uint64_t limit = limits->memory > 0 ? (uint64_t)limits->memory : 0;
-	uint64_t mib = VM_SIZE_MEMORY_MIB;
+	uint64_t mib = initial;
 
 	if (limit / MIB < max)
 		mib += limit / MIB + (limit % MIB != 0);
@@ -100,12 +100,13 @@ static uint64_t memory_for(const struct limits *limits, uint64_t max)
 	return mib - mib % VM_SIZE_STEP_MIB;
 }
 
-struct vm_size vm_size_for(const Grpc__Spec *spec, const struct vm_size *host)
+struct vm_size vm_size_for(const Grpc__Spec *spec, const struct vm_size *initial,
+                           const struct vm_size *max)
 {
 	struct limits limits = is_sandbox(spec) ? limits_of_pod(spec) : limits_of_container(spec);
 
 	return (struct vm_size){
-		.vcpus = vcpus_for(&limits, host->vcpus),
-		.memory_mib = memory_for(&limits, host->memory_mib),
+		.vcpus = vcpus_for(&limits, initial->vcpus, max->vcpus),
+		.memory_mib = memory_for(&limits, initial->memory_mib, max->memory_mib),
 	};
 }

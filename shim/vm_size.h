@@ -2,10 +2,10 @@
  * How big a pod's VM is, from what its configuration asks for. The rule is upstream's for VMs that
  * do not grow: the defaults are for the guest itself, the limits of the workload come on top.
  *
- *   vCPUs     VM_SIZE_VCPUS + quota / period, rounded up; at most what the host has
- *   memory    VM_SIZE_MEMORY_MIB + limit, rounded up to VM_SIZE_STEP_MIB; at most what the host has
+ *   vCPUs     the default + quota / period, rounded up; at most @max
+ *   memory    the default + limit, rounded up to VM_SIZE_STEP_MIB; at most @max
  *
- * where a limit that is absent, negative ("unlimited") or at least the host's memory counts 0. The
+ * where a limit that is absent, negative ("unlimited") or at least @max counts 0. The
  * sandbox of a Kubernetes pod has the sum of its containers' limits in annotations instead
  * (io.kubernetes.cri.sandbox-cpu-quota, -cpu-period, -memory).
  */
@@ -16,9 +16,7 @@
 
 #include "proto/oci.pb-c.h"
 
-#define VM_SIZE_VCPUS      1
-#define VM_SIZE_MEMORY_MIB 2048
-#define VM_SIZE_STEP_MIB   128 /* the guest's memory blocks */
+#define VM_SIZE_STEP_MIB 128 /* the guest's memory blocks */
 
 struct vm_size {
 	unsigned int vcpus;
@@ -29,6 +27,7 @@ struct vm_size {
 struct vm_size vm_size_of_host(void);
 
 /* A pure function of its arguments. */
-struct vm_size vm_size_for(const Grpc__Spec *spec, const struct vm_size *host);
+struct vm_size vm_size_for(const Grpc__Spec *spec, const struct vm_size *initial,
+                           const struct vm_size *max);
 
 #endif

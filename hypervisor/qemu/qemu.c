@@ -20,10 +20,9 @@
 #include "hypervisor/qemu/qmp.h"
 #include "hypervisor/vmm.h"
 
-#define HANDSHAKE_TIMEOUT_MS 60000 /* QEMU is loaded and its devices made before it answers */
-#define TAIL_BYTES           400
-#define REASON_BYTES         32
-#define PANIC_MARK           "Kernel panic - not syncing: "
+#define TAIL_BYTES   400
+#define REASON_BYTES 32
+#define PANIC_MARK   "Kernel panic - not syncing: "
 
 /*
  * A QEMU process. What it is told goes over QMP; that it has ended is seen by its pidfd, and why in
@@ -209,7 +208,8 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return error_errno(err, "make a socket for QMP");
 	qmp_fd = ends[1];
-	qemu->qmp = qmp_create(qemu->loop, ends[0], HANDSHAKE_TIMEOUT_MS, &qmp_events, qemu);
+	qemu->qmp =
+		qmp_create(qemu->loop, ends[0], config->handshake_timeout_ms, &qmp_events, qemu);
 	args = (struct qemu_args){
 		.vmm_path = config->vmm_path,
 		.kvm = qemu->kvm,

@@ -79,11 +79,11 @@ def test_bootstrap_params_of_another_container_are_not_believed(bundle):
     assert b"runtime options of type 'other'" in result.stderr
 
 
-def test_a_configuration_file_is_refused_by_name(bundle):
+def test_a_configuration_file_that_is_not_there_is_named(bundle):
     options = field(1, "runtimeoptions.v1.Options") + field(2, field(2, "/etc/kata.toml"))
     result = bundle.start(input=options, stdin=None)
     assert result.returncode == 1
-    assert b"configuration files are not supported" in result.stderr
+    assert b"open '/etc/kata.toml': No such file or directory" in result.stderr
 
 
 def test_empty_options_are_none(bundle):

@@ -138,6 +138,7 @@ static struct vm_config usual(void)
 		.vcpus = 1,
 		.vcpus_max = 1,
 		.accel = VM_ACCEL_TCG,
+		.handshake_timeout_ms = 60000,
 		.stop_timeout_ms = 5000,
 	};
 }

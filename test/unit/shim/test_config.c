@@ -123,34 +123,31 @@ Test(config, reads_the_keys_of_upstream)
 Test(config, stops_at_a_wrong_value_with_its_line)
 {
 	expect_failure("[hypervisor.qemu]\n\ndefault_memory = \"2G\"\n",
-	               "configuration: runtime options:3: hypervisor.qemu.default_memory: expected "
+	               "runtime options:3: hypervisor.qemu.default_memory: expected "
 	               "an integer from 128 to 16777216");
 	expect_failure("[hypervisor.qemu]\ndefault_memory = 64\n",
-	               "configuration: runtime options:2: hypervisor.qemu.default_memory: expected "
+	               "runtime options:2: hypervisor.qemu.default_memory: expected "
 	               "an integer from 128 to 16777216");
 	expect_failure("[hypervisor.qemu]\nkernel = \"vmlinuz\"\n",
-	               "configuration: runtime options:2: hypervisor.qemu.kernel: expected an "
+	               "runtime options:2: hypervisor.qemu.kernel: expected an "
 	               "absolute path");
-	expect_failure(
-		"[hypervisor.qemu]\nkernel_params = 3\n",
-		"configuration: runtime options:2: hypervisor.qemu.kernel_params: expected a "
-		"string");
-	expect_failure(
-		"[hypervisor.qemu]\nvirtio_fs_cache = \"none\"\n",
-		"configuration: runtime options:2: hypervisor.qemu.virtio_fs_cache: expected "
-		"\"never\" or \"auto\" or \"always\"");
+	expect_failure("[hypervisor.qemu]\nkernel_params = 3\n",
+	               "runtime options:2: hypervisor.qemu.kernel_params: expected a "
+	               "string");
+	expect_failure("[hypervisor.qemu]\nvirtio_fs_cache = \"none\"\n",
+	               "runtime options:2: hypervisor.qemu.virtio_fs_cache: expected "
+	               "\"never\" or \"auto\" or \"always\"");
 	expect_failure("[hypervisor.qemu]\nshared_fs = \"virtio-9p\"\n",
-	               "configuration: runtime options:2: hypervisor.qemu.shared_fs: expected "
+	               "runtime options:2: hypervisor.qemu.shared_fs: expected "
 	               "\"virtio-fs\"");
 	expect_failure("[runtime]\nenable_debug = 1\n",
-	               "configuration: runtime options:2: runtime.enable_debug: expected true or "
+	               "runtime options:2: runtime.enable_debug: expected true or "
 	               "false");
 	expect_failure("timeouts.kill_ms = 0\n",
-	               "configuration: runtime options:1: timeouts.kill_ms: expected an integer "
+	               "runtime options:1: timeouts.kill_ms: expected an integer "
 	               "from 1 to 86400000");
-	expect_failure("[runtime\n",
-	               "configuration: runtime options:1: expected ']', found the end "
-	               "of the line");
+	expect_failure("[runtime\n", "runtime options:1: expected ']', found the end "
+	                             "of the line");
 }
 
 Test(config, warns_of_an_unknown_key_and_goes_on)
@@ -201,7 +198,7 @@ Test(config, names_a_file_that_is_asked_for_and_not_there)
 	struct error err = { 0 };
 
 	cr_expect_eq(config_load(&source, install, &config, &err), -ENOENT);
-	cr_expect_str_eq(err.text, "configuration: open '/nosuch.toml': No such file or directory");
+	cr_expect_str_eq(err.text, "open '/nosuch.toml': No such file or directory");
 }
 
 Test(config, takes_drop_ins_in_the_order_of_their_names)
@@ -210,10 +207,9 @@ Test(config, takes_drop_ins_in_the_order_of_their_names)
 	autofree char *file =
 		write_file("configuration.toml", "[timeouts]\nmount_ms = 1\nkill_ms = 1\n"
 	                                         "agent_ms = 1\n");
-	autofree char *expected =
-		mem_printf("configuration: %s/config.d/30-c:1: timeouts.mount_ms: "
-	                   "expected an integer from 1 to 86400000",
-	                   dir);
+	autofree char *expected = mem_printf("%s/config.d/30-c:1: timeouts.mount_ms: "
+	                                     "expected an integer from 1 to 86400000",
+	                                     dir);
 	const struct config_source source = { .path = file };
 	struct config *config;
 	struct error err = { 0 };

@@ -18,6 +18,8 @@
 #include "proto/message.h"
 #include "proto/ttrpc_server.h"
 
+#define ATTEMPT_MS 5000
+
 #define FORWARDED_MAX 5000
 
 typedef Containerd__Services__Events__Ttrpc__V1__ForwardRequest ForwardRequest;
@@ -177,7 +179,7 @@ Test(events, arrive_in_an_envelope)
 	autodestroy(events) struct events *events = NULL;
 
 	containerd_start();
-	events = events_create(fake.loop, fake.address, "k8s.io");
+	events = events_create(fake.loop, fake.address, "k8s.io", ATTEMPT_MS);
 	publish(events, "web");
 	run(1, 10);
 	cr_assert_eq(fake.n, 1);
@@ -191,7 +193,8 @@ Test(events, arrive_in_an_envelope)
 Test(events, take_an_address_with_a_scheme)
 {
 	autofree char *uri = mem_printf("unix://%s", fake.address);
-	autodestroy(events) struct events *events = events_create(fake.loop, uri, "default");
+	autodestroy(events) struct events *events =
+		events_create(fake.loop, uri, "default", ATTEMPT_MS);
 
 	containerd_start();
 	publish(events, "web");
@@ -204,7 +207,7 @@ Test(events, keep_their_order)
 	autodestroy(events) struct events *events = NULL;
 
 	containerd_start();
-	events = events_create(fake.loop, fake.address, "default");
+	events = events_create(fake.loop, fake.address, "default", ATTEMPT_MS);
 	for (int i = 1; i <= 100; i++)
 		publish_number(events, i);
 	run(100, 10);
@@ -213,7 +216,8 @@ Test(events, keep_their_order)
 
 Test(events, wait_for_a_containerd_that_is_not_there_yet)
 {
-	autodestroy(events) struct events *events = events_create(fake.loop, fake.address, "n");
+	autodestroy(events) struct events *events =
+		events_create(fake.loop, fake.address, "n", ATTEMPT_MS);
 
 	for (int i = 1; i <= 3; i++)
 		publish_number(events, i);
@@ -229,7 +233,7 @@ Test(events, reach_a_containerd_that_was_started_again)
 	autodestroy(events) struct events *events = NULL;
 
 	containerd_start();
-	events = events_create(fake.loop, fake.address, "default");
+	events = events_create(fake.loop, fake.address, "default", ATTEMPT_MS);
 	publish_number(events, 1);
 	run(1, 10);
 	ttrpc_server_destroy(take_ptr(&fake.server));
@@ -247,7 +251,7 @@ Test(events, are_sent_again_when_containerd_dies_before_it_answers)
 
 	containerd_start();
 	fake.silent = 1;
-	events = events_create(fake.loop, fake.address, "default");
+	events = events_create(fake.loop, fake.address, "default", ATTEMPT_MS);
 	publish_number(events, 1);
 	publish_number(events, 2);
 	run(1, 10);
@@ -263,7 +267,7 @@ Test(events, are_tried_again_when_they_are_refused)
 
 	containerd_start();
 	fake.refusals = 2;
-	events = events_create(fake.loop, fake.address, "default");
+	events = events_create(fake.loop, fake.address, "default", ATTEMPT_MS);
 	publish_number(events, 1);
 	publish_number(events, 2);
 	run(2, 10);
@@ -277,7 +281,7 @@ Test(events, that_are_always_refused_let_the_next_one_pass)
 	log_set_level(LOG_LEVEL_ERROR);
 	containerd_start();
 	fake.refusals = 5;
-	events = events_create(fake.loop, fake.address, "default");
+	events = events_create(fake.loop, fake.address, "default", ATTEMPT_MS);
 	publish_number(events, 1);
 	publish_number(events, 2);
 	run(1, 20);
@@ -286,7 +290,8 @@ Test(events, that_are_always_refused_let_the_next_one_pass)
 
 Test(events, that_are_too_many_push_the_oldest_out)
 {
-	autodestroy(events) struct events *events = events_create(fake.loop, fake.address, "n");
+	autodestroy(events) struct events *events =
+		events_create(fake.loop, fake.address, "n", ATTEMPT_MS);
 
 	for (int i = 1; i <= EVENTS_WAITING_MAX + 3; i++)
 		publish_number(events, i);
@@ -307,7 +312,7 @@ Test(events, are_drained_when_the_last_has_arrived)
 	int drained = 0;
 
 	containerd_start();
-	events = events_create(fake.loop, fake.address, "default");
+	events = events_create(fake.loop, fake.address, "default", ATTEMPT_MS);
 	publish_number(events, 1);
 	publish_number(events, 2);
 	events_drain(events, 10000, on_drained, &drained);
@@ -319,7 +324,8 @@ Test(events, are_drained_when_the_last_has_arrived)
 
 Test(events, are_drained_at_once_when_none_waits)
 {
-	autodestroy(events) struct events *events = events_create(fake.loop, fake.address, "n");
+	autodestroy(events) struct events *events =
+		events_create(fake.loop, fake.address, "n", ATTEMPT_MS);
 	int drained = 0;
 
 	events_drain(events, 10000, on_drained, &drained);
@@ -330,7 +336,8 @@ Test(events, are_drained_at_once_when_none_waits)
 
 Test(events, are_given_up_at_the_deadline_of_the_drain)
 {
-	autodestroy(events) struct events *events = events_create(fake.loop, fake.address, "n");
+	autodestroy(events) struct events *events =
+		events_create(fake.loop, fake.address, "n", ATTEMPT_MS);
 	int drained = 0;
 
 	publish_number(events, 1);
@@ -344,7 +351,8 @@ Test(events, without_an_address_go_nowhere)
 	static const char *const none[] = { NULL, "" };
 
 	for (int i = 0; i < 2; i++) {
-		autodestroy(events) struct events *events = events_create(fake.loop, none[i], "n");
+		autodestroy(events) struct events *events =
+			events_create(fake.loop, none[i], "n", ATTEMPT_MS);
 		int drained = 0;
 
 		publish_number(events, 1);

@@ -18,6 +18,7 @@
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
 #include "proto/ttrpc_client.h"
+#include "shim/config.h"
 #include "shim/install.h"
 
 #define T(name) Containerd__Task__V2__##name
@@ -41,6 +42,7 @@ static struct ev_loop *loop;
 static struct service *service;
 static struct ttrpc_client *client;
 static struct install *install;
+static struct config *settings;
 static bool ended;
 static const char *version = "v2";
 
@@ -278,6 +280,7 @@ static int listen_at(struct sockaddr_un *address)
 
 static void setup(void)
 {
+	const struct config_source nothing = { .body = "" };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	log_open(null);
@@ -285,9 +288,10 @@ static void setup(void)
 	fake_init(loop);
 	write_config(CONFIG);
 	cr_assert_eq(install_find(NULL, &install, NULL), 0);
+	cr_assert_eq(config_load(&nothing, install, &settings, NULL), 0);
 }
 
-static void serve(int create_timeout_ms)
+static void serve(int idle_timeout_ms)
 {
 	struct sockaddr_un address = { 0 };
 	const struct service_config config = {
@@ -296,12 +300,13 @@ static void serve(int create_timeout_ms)
 		.pod_dir = fake.dir,
 		.share_dir = fake.dir,
 		.install = install,
+		.config = settings,
 		.listen_fd = listen_at(&address),
-		.create_timeout_ms = create_timeout_ms,
 	};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct error err;
 
+	settings->idle_timeout_ms = idle_timeout_ms;
 	cr_assert_eq(service_start(loop, &config, on_end, NULL, &service, &err), 0, "%s", err.text);
 	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
 	client = ttrpc_client_create(loop, fd, NULL, NULL);
@@ -311,6 +316,7 @@ static void teardown(void)
 {
 	ttrpc_client_destroy(client);
 	service_destroy(service);
+	config_destroy(settings);
 	install_destroy(install);
 	cr_expect_eq(fake.vms, 0);
 	fake_fini();
@@ -800,6 +806,7 @@ Test(service, a_pod_of_several_containers_is_refused)
 		.pod_dir = fake.dir,
 		.share_dir = fake.dir,
 		.install = install,
+		.config = settings,
 		.listen_fd = fd,
 	};
 	struct error err;

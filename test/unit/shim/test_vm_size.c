@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "shim/spec.h"
 
+static const struct vm_size initial = { .vcpus = 1, .memory_mib = 2048 };
 static const struct vm_size host = { .vcpus = 8, .memory_mib = 16000 };
 
 /* The size for @members, which end with a comma if there are any. */
@@ -20,7 +21,7 @@ static struct vm_size size_for(const char *members, const struct vm_size *max)
 	struct error err = { 0 };
 
 	cr_assert_eq(spec_parse(text, strlen(text), &spec, &err), 0, "%s", err.text);
-	return vm_size_for(spec, max);
+	return vm_size_for(spec, &initial, max);
 }
 
 static unsigned int vcpus_for(const char *cpu)
@@ -40,8 +41,8 @@ static uint64_t memory_for(const char *limit)
 
 Test(vm_size, is_the_default_where_nothing_is_limited)
 {
-	cr_expect_eq(size_for("", &host).vcpus, VM_SIZE_VCPUS);
-	cr_expect_eq(size_for("", &host).memory_mib, VM_SIZE_MEMORY_MIB);
+	cr_expect_eq(size_for("", &host).vcpus, 1);
+	cr_expect_eq(size_for("", &host).memory_mib, 2048);
 	cr_expect_eq(vcpus_for("\"quota\":-1,\"period\":100000"), 1);
 	cr_expect_eq(vcpus_for("\"shares\":1024"), 1);
 	cr_expect_eq(memory_for("-1"), 2048);
