@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "hypervisor/vsock/say.h"
@@ -78,17 +79,15 @@ void device_farewell(struct device *device, const struct farewell *farewell)
 /* Ends the guest's side of all flows; those it has not heard of may stay. */
 static void abandon_flows(struct device *device, const char *why, bool all)
 {
-	for (unsigned int i = 0; i < DEVICE_BUCKETS; i++) {
-		struct flow *flow = LIST_FIRST(&device->table[i]);
+	struct flow *flow = LIST_FIRST(&device->flows);
 
-		while (flow) {
-			struct flow *next = LIST_NEXT(flow, in_table);
-			bool unknown = flow->connection.due & (1U << VIRTIO_VSOCK_OP_REQUEST);
+	while (flow) {
+		struct flow *next = LIST_NEXT(flow, in_flows);
+		bool unknown = flow->connection.due & (1U << VIRTIO_VSOCK_OP_REQUEST);
 
-			if (all || !unknown)
-				flow_abandon(flow, why);
-			flow = next;
-		}
+		if (all || !unknown)
+			flow_abandon(flow, why);
+		flow = next;
 	}
 	device->farewell_count = 0;
 }
@@ -153,23 +152,42 @@ static void free_ended(struct device *device)
 	}
 }
 
-int device_run(struct device *device, struct error *err)
+void device_fini(struct device *device)
+{
+	struct flow *flow;
+
+	while ((flow = LIST_FIRST(&device->flows)))
+		flow_end(flow);
+	free_ended(device);
+	vhost_user_fini(&device->vhost);
+	close(device->listener);
+	close(device->epoll);
+}
+
+int device_step(struct device *device, int timeout_ms, struct error *err)
 {
 	struct epoll_event events[EVENTS_MAX];
-	bool more = false;
+	int n = epoll_wait(device->epoll, events, EVENTS_MAX, timeout_ms);
+	bool more;
 
-	for (;;) {
-		int n = epoll_wait(device->epoll, events, EVENTS_MAX, more ? 0 : -1);
+	if (n < 0 && errno != EINTR)
+		return error_errno(err, "epoll_wait");
+	for (int i = 0; i < n; i++) {
+		struct source *source = events[i].data.ptr;
 
-		if (n < 0 && errno != EINTR)
-			return error_errno(err, "epoll_wait");
-		for (int i = 0; i < n; i++) {
-			struct source *source = events[i].data.ptr;
-
-			if (source->fd >= 0) /* an event before may have removed it */
-				source->on_event(source, events[i].events);
-		}
-		more = traffic_run(device);
-		free_ended(device);
+		if (source->fd >= 0) /* an event before may have removed it */
+			source->on_event(source, events[i].events);
 	}
+	more = traffic_run(device);
+	free_ended(device);
+	return more;
+}
+
+int device_run(struct device *device, struct error *err)
+{
+	int more = 0;
+
+	while (more >= 0)
+		more = device_step(device, more ? 0 : -1, err);
+	return more;
 }

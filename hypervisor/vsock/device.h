@@ -37,6 +37,7 @@ struct device {
 	struct vhost_user vhost;
 	int listener;
 	struct source listener_source;
+	struct flow_list flows;                 /* all of them, but those that have ended */
 	struct flow_list table[DEVICE_BUCKETS]; /* by ports */
 	struct flow_queue waiting;
 	struct flow_queue ended;
@@ -51,7 +52,11 @@ struct device {
 /* Takes both sockets over: the VMM's, and the one that processes connect to. */
 int device_init(struct device *device, uint32_t guest_cid, int vmm, int listener,
                 struct error *err);
+void device_fini(struct device *device);                  /* ends all flows, closes all */
 int device_run(struct device *device, struct error *err); /* returns when it cannot go on */
+/* One round of it: what has happened, at most @timeout_ms away, is dealt with. Returns true when
+ * there is work left that needs no waiting, or a negative errno. */
+int device_step(struct device *device, int timeout_ms, struct error *err);
 
 struct flow *device_find(struct device *device, uint32_t host_port, uint32_t guest_port);
 void device_enter(struct device *device, struct flow *flow); /* into the table, by its ports */

@@ -33,6 +33,7 @@ struct flow *flow_new(struct device *device, bool from_guest)
 	};
 	endpoint_init(&flow->endpoint, 0);
 	*(from_guest ? &device->guest_flows : &device->host_flows) += 1;
+	LIST_INSERT_HEAD(&device->flows, flow, in_flows);
 	return flow;
 }
 
@@ -93,7 +94,7 @@ static void close_endpoint(struct flow *flow)
 }
 
 /* The last act: closes all, then says how it went, so that who hears it finds all closed. */
-static void flow_end(struct flow *flow)
+void flow_end(struct flow *flow)
 {
 	struct device *device = flow->device;
 
@@ -109,6 +110,7 @@ static void flow_end(struct flow *flow)
 	flow->control = -1;
 	flow_set_state(flow, FLOW_ENDED);
 	*(flow->from_guest ? &device->guest_flows : &device->host_flows) -= 1;
+	LIST_REMOVE(flow, in_flows);
 	TAILQ_INSERT_TAIL(&device->ended, flow, in_list);
 }
 
@@ -130,7 +132,8 @@ static void flow_drain(struct flow *flow, const char *why)
 
 void flow_abandon(struct flow *flow, const char *why)
 {
-	flow_drain(flow, why);
+	if (flow_in_table(flow))
+		flow_drain(flow, why);
 }
 
 /* The host's side sends and takes no more: the guest may read to the end what it has been sent. */

@@ -56,6 +56,7 @@ struct flow {
 	int control; /* the process that asked, -1 for FLOW_SOCKET once it is the host's end */
 	struct source control_source;
 	const char *failure; /* why it is not whole; NULL: it is */
+	LIST_ENTRY(flow) in_flows;
 	LIST_ENTRY(flow) in_table;
 	TAILQ_ENTRY(flow) in_list; /* of the waiting, or of the ended */
 };
@@ -73,7 +74,9 @@ bool flow_readable(
 /* Reads from the host's end; the bytes read, which are sent now, or 0. May end the flow. */
 uint32_t flow_read(struct flow *flow, const struct iovec *iov, unsigned int niov);
 
-/* The guest is no more, or has forgotten its side: bytes at hand still go to the host's end. */
+/* The guest is no more, or has forgotten its side: bytes at hand still go to the host's end.
+ * Nothing for a flow that has no guest's side. */
 void flow_abandon(struct flow *flow, const char *why);
+void flow_end(struct flow *flow); /* at once, without a word to the guest */
 
 #endif

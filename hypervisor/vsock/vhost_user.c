@@ -76,7 +76,7 @@ struct config_space {
 	uint32_t offset;
 	uint32_t size;
 	uint32_t flags;
-	uint8_t data[];
+	uint8_t data[sizeof(struct virtio_vsock_config)];
 };
 
 union payload {
@@ -369,13 +369,14 @@ static int get_config(struct vhost_user *vhost, struct request *request, struct 
 {
 	const struct virtio_vsock_config config = { .guest_cid = vhost->guest_cid };
 	const struct config_space *in = &request->in.config;
+	const size_t prefix = offsetof(struct config_space, data);
 
-	if (request->size < sizeof(*in) || request->size - sizeof(*in) != in->size ||
+	if (request->size < prefix || request->size - prefix != in->size ||
 	    in->offset > sizeof(config) || in->size > sizeof(config) - in->offset)
 		return refuse(err, "a read beyond the configuration space");
 	request->out.config = *in;
 	memcpy(request->out.config.data, (const char *)&config + in->offset, in->size);
-	request->out_size = sizeof(*in) + in->size;
+	request->out_size = prefix + in->size;
 	return 0;
 }
 
