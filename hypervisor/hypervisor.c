@@ -24,8 +24,9 @@
 /*
  * When one of a VM's processes ends the others follow, so the first that is noticed need not be the
  * cause. A VMM that was killed, or whose guest has ended, is the cause whatever its helpers say. A
- * VMM that failed may have lost a helper: who failed before it is. A helper that ended may have
- * lost the VMM: the VMM's end is waited for, which takes its time where guest memory is given back.
+ * VMM that failed may have lost a helper: who failed before it is. A helper that ended by itself
+ * may have lost the VMM: the VMM's end is waited for, which takes its time where guest memory is
+ * given back. A helper that was killed followed nobody.
  */
 #define CAUSE_WAIT_S 0.5
 
@@ -118,27 +119,29 @@ static void on_cause_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	vm_gone(vm, &vm->helper_cause);
 }
 
-static void helper_ended(struct vm *vm, const struct error *err)
+static void helper_ended(struct vm *vm, int status, const struct error *err)
 {
 	if (vm->helper_ended || vm->state == VM_GONE)
 		return;
 	vm->helper_ended = true;
 	error_copy(&vm->helper_cause, err);
-	if (vm->state != VM_STOPPING) /* else it only follows the VMM */
-		ev_timer_start(vm->loop, &vm->cause_timer);
+	if (vm->state == VM_STOPPING)
+		return; /* it only follows the VMM */
+	ev_timer_set(&vm->cause_timer, WIFSIGNALED(status) ? 0 : CAUSE_WAIT_S, 0);
+	ev_timer_start(vm->loop, &vm->cause_timer);
 }
 
-static void on_vsock_lost(void *ctx, const struct error *err)
+static void on_vsock_lost(void *ctx, int status, const struct error *err)
 {
 	struct vm *vm = ctx;
 
 	vm->vsock_lost = true;
-	helper_ended(vm, err);
+	helper_ended(vm, status, err);
 }
 
 static void on_virtiofsd_lost(void *ctx, int status, const struct error *err)
 {
-	helper_ended(ctx, err);
+	helper_ended(ctx, status, err);
 }
 
 static void on_vmm_running(void *ctx)
@@ -260,7 +263,7 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 	vm->ops = &vmm_qemu;
 	vm->vsock_dir = mem_printf("%s/vsock", config->run_dir);
 	config_copy(&vm->config, config);
-	ev_timer_init(&vm->cause_timer, on_cause_timer, CAUSE_WAIT_S, 0);
+	ev_timer_init(&vm->cause_timer, on_cause_timer, 0, 0);
 	vm->cause_timer.data = vm;
 	r = start_processes(vm, err);
 	if (r < 0) {

@@ -126,7 +126,7 @@ static void on_exit_of_device(void *ctx, int status)
 	last_words(vsock, words);
 	error_set(&err, ERROR_UNAVAILABLE, "the vsock device %s%s%s", how, *words ? ": " : "",
 	          words);
-	vsock->on_lost(vsock->ctx, &err);
+	vsock->on_lost(vsock->ctx, status, &err);
 }
 
 static int spawn(struct vsock *vsock, const struct vsock_config *config, int vmm, int listener,

@@ -26,8 +26,8 @@ struct vsock_config {
 	const int *oom_score_adj; /* proc(5); NULL: as this process's */
 };
 
-/* The device process has ended: @err says how. The pod is lost. */
-typedef void vsock_lost_fn(void *ctx, const struct error *err);
+/* The device process has ended: @status as of waitpid(2), @err says how. The pod is lost. */
+typedef void vsock_lost_fn(void *ctx, int status, const struct error *err);
 
 /* Spawns the device; *@vmm_fd (owned by the caller) is the vhost-user socket for the VMM. */
 int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_lost_fn *on_lost,

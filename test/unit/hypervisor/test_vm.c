@@ -51,7 +51,7 @@ static void on_device_exit(void *ctx, int status)
 	struct error err;
 
 	error_set(&err, ERROR_UNAVAILABLE, "the vsock device has ended");
-	vsock->on_lost(vsock->ctx, &err);
+	vsock->on_lost(vsock->ctx, status, &err);
 }
 
 int vsock_start(struct ev_loop *device_loop, const struct vsock_config *config,
@@ -367,7 +367,7 @@ Test(vm, blames_the_qemu_that_was_killed_not_the_helper_that_followed)
 
 	start(&config);
 	run_until_running();
-	kill(vsock_pid(vm_vsock(vm)), SIGKILL); /* noticed first, as a helper's end may be */
+	kill(vsock_pid(vm_vsock(vm)), SIGUSR1); /* ends, noticed first, as a helper's end may be */
 	ev_run(loop, EVRUN_ONCE);
 	kill(vm_pid(vm), SIGKILL);
 	run_until_gone();

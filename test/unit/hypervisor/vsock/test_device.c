@@ -45,7 +45,7 @@ static struct heard {
 	struct error err;
 } heard;
 
-static void on_lost(void *ctx, const struct error *err)
+static void on_lost(void *ctx, int status, const struct error *err)
 {
 	lost = *err;
 }
