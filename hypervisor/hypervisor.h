@@ -26,7 +26,7 @@ enum vm_accel {
 /* What the guest may keep of the host's files. */
 enum vm_cache {
 	VM_CACHE_NEVER,
-	VM_CACHE_AUTO,   /* for a second, or while a file is open */
+	VM_CACHE_AUTO,   /* what the host changes is seen within a second */
 	VM_CACHE_ALWAYS, /* for ever: nobody else changes them */
 };
 
