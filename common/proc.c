@@ -50,36 +50,53 @@ static int child_reset_signals(const struct proc_spec *spec)
 	return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The descriptor that becomes @as of the child: above 2, so that none is overwritten on the way. */
+/* The descriptor that becomes @as of the child: out of the way of all that have a place. -1: none
+ * is given, which is no failure above 2. */
 static int child_source_of(const struct proc_spec *spec, int as)
 {
 	for (size_t i = 0; i < spec->nfds; i++) {
 		const struct proc_fd *fd = &spec->fds[i];
 
 		if (fd->as == as || (fd->as < 0 && fd->fd == as))
-			return fcntl(fd->fd, F_DUPFD_CLOEXEC, 3);
+			return fcntl(fd->fd, F_DUPFD_CLOEXEC, PROC_PLACES);
 	}
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
+	errno = 0;
+	return -1;
+}
+
+static int child_open_null(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PROC_PLACES);
+}
+
+/* dup2() leaves the descriptors of a place open over the exec; but see close_range() after it. */
+static int child_fill_places(const int sources[PROC_PLACES])
+{
+	for (int i = 0; i < PROC_PLACES; i++)
+		if (sources[i] >= 0 && dup2(sources[i], i) < 0)
+			return -1;
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -1;
+	for (int i = 3; i < PROC_PLACES; i++)
+		if (sources[i] >= 0 && fcntl(i, F_SETFD, 0) < 0)
+			return -1;
+	return 0;
 }
 
 static int child_set_descriptors(const struct proc_spec *spec)
 {
-	int sources[3];
+	int sources[PROC_PLACES];
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < PROC_PLACES; i++) {
 		sources[i] = child_source_of(spec, i);
-		if (sources[i] < 0)
+		if (sources[i] < 0 && errno)
 			return -1;
-		if (sources[i] < 3) { /* /dev/null where this process has closed one of them */
-			sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, 3);
-			if (sources[i] < 0)
-				return -1;
-		}
+		if (sources[i] < 0 && i < 3 && (sources[i] = child_open_null()) < 0)
+			return -1;
 	}
-	for (int i = 0; i < 3; i++)
-		if (dup2(sources[i], i) < 0)
-			return -1;
-	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+	if (child_fill_places(sources) < 0)
 		return -1;
 	for (size_t i = 0; i < spec->nfds; i++)
 		if (spec->fds[i].as < 0 && fcntl(spec->fds[i].fd, F_SETFD, 0) < 0)
@@ -195,7 +212,7 @@ static _Noreturn void child_fail(int report_fd, const char *step)
  */
 static _Noreturn void child_main(const struct proc_spec *spec, pid_t parent, int report_fd)
 {
-	report_fd = fcntl(report_fd, F_DUPFD_CLOEXEC, 3); /* out of the way of 0, 1, 2 */
+	report_fd = fcntl(report_fd, F_DUPFD_CLOEXEC, PROC_PLACES);
 	if (report_fd < 0)
 		_exit(CHILD_FAILED);
 	for (size_t i = 0; i < sizeof(child_steps) / sizeof(child_steps[0]); i++)

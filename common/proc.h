@@ -15,8 +15,10 @@ struct ev_loop;
 struct error;
 struct proc;
 
-/* A descriptor the child gets: @fd of ours becomes @as of the child's (0, 1, 2, or the same number:
- * as < 0). */
+#define PROC_PLACES 6 /* the numbers that a child's descriptor may be given */
+
+/* A descriptor the child gets: @fd of ours becomes @as of the child's (below PROC_PLACES, or the
+ * same number: as < 0). */
 struct proc_fd {
 	int fd;
 	int as;

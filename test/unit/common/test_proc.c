@@ -115,6 +115,24 @@ Test(proc, swaps_standard_descriptors_without_losing_one)
 	cr_assert_str_eq(output, "/dev/null\n/dev/zero\n");
 }
 
+Test(proc, puts_descriptors_at_the_numbers_that_are_asked_for)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	int full = open("/dev/full", O_RDONLY | O_CLOEXEC);
+	struct proc_fd fds[] = { { .fd = null, .as = 5 },
+		                 { .fd = zero, .as = 3 },
+		                 { .fd = full, .as = 4 } };
+	struct proc_spec spec = { .argv = SH("for i in 3 4 5 6 7 8; do "
+		                             "readlink /proc/$$/fd/$i; done"),
+		                  .fds = fds,
+		                  .nfds = 3 };
+	char output[200];
+
+	run(&spec, output, sizeof(output));
+	cr_assert_str_eq(output, "/dev/zero\n/dev/full\n/dev/null\n");
+}
+
 Test(proc, works_from_a_process_without_standard_descriptors)
 {
 	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/readlink", "/proc/self/fd/0",
