@@ -338,19 +338,26 @@ bool proc_ended(const struct proc *proc)
 	return proc->ended;
 }
 
+void proc_release(struct proc *proc)
+{
+	if (!proc)
+		return;
+	ev_io_stop(proc->loop, &proc->watcher);
+	close(proc->pidfd);
+	free(proc);
+}
+
 void proc_destroy(struct proc *proc)
 {
 	int status;
 
 	if (!proc)
 		return;
-	ev_io_stop(proc->loop, &proc->watcher);
 	if (!proc->ended) {
 		proc_kill(proc, SIGKILL);
 		reap(proc->pid, 0, &status);
 	}
-	close(proc->pidfd);
-	free(proc);
+	proc_release(proc);
 }
 
 void proc_describe(int status, char *text, size_t size)

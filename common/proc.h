@@ -55,6 +55,8 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 pid_t proc_pid(const struct proc *proc);
 int proc_kill(struct proc *proc, int sig); /* by pidfd; -ESRCH when it has ended */
 bool proc_ended(const struct proc *proc);  /* its exit has been reported */
+/* NULL is fine; it runs on, and its exit is nobody's here. */
+void proc_release(struct proc *proc);
 void proc_destroy(struct proc *proc); /* NULL is fine; SIGKILL and reaped here if it still lives */
 
 /* "exited with status 3" or "was killed by signal 9 (Killed)", for error texts. */

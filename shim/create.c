@@ -107,6 +107,7 @@ static void open_stdio(struct seq *seq, void *ctx)
 		.terminal = init->paths.terminal,
 		.id = create->container->id,
 		.config = create->pod->config,
+		.ns = create->pod->ns,
 	};
 	struct error err;
 

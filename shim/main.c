@@ -3,6 +3,7 @@
  * once; the process that `start` leaves behind is in serve.c.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,18 @@
 #include "common/error.h"
 #include "shim/bootstrap.h"
 #include "shim/cleanup.h"
+#include "shim/copy.h"
 #include "shim/info.h"
 #include "shim/options.h"
 
 static const struct command {
 	const char *name;
+	bool of_container; /* needs an id and a namespace */
 	int (*run)(const struct options *options, char **argv, struct error *err);
 } commands[] = {
-	{ "start", bootstrap },
-	{ "delete", cleanup },
+	{ "start", true, bootstrap },
+	{ "delete", true, cleanup },
+	{ COPY_COMMAND, false, copy_output },
 };
 
 static void print_version(void)
@@ -55,7 +59,7 @@ static int run(int argc, char **argv, struct error *err)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "command '%s': expected start, delete or the option -v",
 		                 options.command);
-	r = options_check_names(&options, err);
+	r = command->of_container ? options_check_names(&options, err) : 0;
 	return r < 0 ? r : command->run(&options, argv, err);
 }
 

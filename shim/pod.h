@@ -18,6 +18,7 @@ struct pod {
 	const struct config *config;
 	struct events *events;
 	struct sandbox *sandbox;
+	char *ns; /* containerd's namespace */
 	char *share_dir;
 	LIST_HEAD(, container) containers;
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.

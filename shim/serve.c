@@ -221,6 +221,7 @@ static int start_service(struct server *server, struct error *err)
 {
 	const struct serve_config *config = server->config;
 	struct service_config service = {
+		.ns = config->ns,
 		.id = config->id,
 		.bundle = config->bundle,
 		.pod_dir = config->pod_dir,

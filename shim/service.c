@@ -200,6 +200,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.loop = loop;
 	service->pod.config = config->config;
 	service->pod.events = config->events;
+	service->pod.ns = mem_strdup(config->ns);
 	service->pod.share_dir = mem_strdup(config->share_dir);
 	service->pod.on_change = on_change;
 	service->pod.on_shutdown = on_shutdown;
@@ -306,6 +307,7 @@ void service_destroy(struct service *service)
 	ev_timer_stop(service->loop, &service->create_deadline);
 	ev_timer_stop(service->loop, &service->shutdown_wait);
 	ev_timer_stop(service->loop, &service->finish);
+	free(service->pod.ns);
 	free(service->pod.share_dir);
 	free(service);
 }

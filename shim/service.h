@@ -15,6 +15,7 @@ struct install;
 struct service;
 
 struct service_config {
+	const char *ns;        /* containerd's namespace */
 	const char *id;        /* of the container that the pod begins with */
 	const char *bundle;    /* its bundle: says how big the VM is, before Create comes */
 	const char *pod_dir;   /* /run/kata/<pod>, exists */

@@ -73,6 +73,7 @@ static void open_stdio(struct seq *seq, void *ctx)
 		.terminal = exec->paths.terminal,
 		.id = exec->container_id,
 		.config = start->pod->config,
+		.ns = start->pod->ns,
 	};
 	struct error err;
 

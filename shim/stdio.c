@@ -42,9 +42,10 @@ struct stdio {
 	int stdin_read; /* -1 once it is the device's */
 	int stdin_keep; /* a write end, so that a FIFO without a writer is not at its end */
 
+	struct vsock *vsock;
+	bool has_stdin;
 	done_fn *on_open; /* NULL once called */
 	void *open_ctx;
-	ev_timer opened; /* there is no stream to wait for */
 
 	void (*on_drained)(void *ctx);
 	void *drain_ctx;
@@ -60,11 +61,6 @@ static void end_open(struct stdio *stdio, const struct error *err)
 	stdio->on_open = NULL;
 	if (done)
 		done(stdio->open_ctx, err);
-}
-
-static void on_nothing_to_open(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	end_open(timer->data, NULL);
 }
 
 static void on_stream_open(void *ctx, uint32_t host_port, const struct error *err)
@@ -98,13 +94,24 @@ static bool output_flows(const struct stdio *stdio)
 }
 
 /* Its last act is the callback, which may free the stdio. */
-static void end_drain(struct stdio *stdio)
+static void on_sink_ended(void *ctx)
 {
+	struct stdio *stdio = ctx;
 	void (*done)(void *ctx) = stdio->on_drained;
 
-	ev_timer_stop(stdio->loop, &stdio->look);
 	stdio->on_drained = NULL;
 	done(stdio->drain_ctx);
+}
+
+/* Output has arrived or is given up: who takes it sees its end. May free the stdio. */
+static void end_output(struct stdio *stdio)
+{
+	ev_timer_stop(stdio->loop, &stdio->look);
+	for (int i = STREAM_OUT; i < STREAMS; i++) {
+		vsock_stream_destroy(take_ptr(&stdio->streams[i].vsock));
+		stdio->streams[i].open = false;
+	}
+	stdio_sink_end(stdio->sink, on_sink_ended, stdio);
 }
 
 static void close_stdin(struct stdio *stdio)
@@ -124,38 +131,56 @@ static void on_stream_done(void *ctx, const struct error *err)
 		log_debug("stream was cut off port=%u: %s", stream->port, err->text);
 	if (stream == &stdio->streams[STREAM_IN])
 		close_stdin(stdio);
-	else if (stdio->on_drained && !output_flows(stdio))
-		end_drain(stdio);
+	else if (ev_is_active(&stdio->look) && !output_flows(stdio))
+		end_output(stdio);
 }
 
 /* Takes @fd over; -1: it is attached later. */
-static int open_stream(struct stdio *stdio, struct vsock *vsock, int which, int fd,
-                       struct error *err)
+static int open_stream(struct stdio *stdio, int which, int fd, struct error *err)
 {
 	struct stream *stream = &stdio->streams[which];
 
-	return vsock_stream_open(vsock, VSOCK_PORT_STREAMS,
+	return vsock_stream_open(stdio->vsock, VSOCK_PORT_STREAMS,
 	                         which == STREAM_IN ? VSOCK_READ : VSOCK_WRITE, fd,
 	                         stdio->config->stdio_open_timeout_ms, on_stream_open,
 	                         on_stream_done, stream, &stream->vsock, err);
 }
 
-static int open_streams(struct stdio *stdio, struct vsock *vsock, const struct stdio_config *config,
-                        struct error *err)
+static int open_streams(struct stdio *stdio, struct error *err)
 {
 	int out = stdio_sink_take_out(stdio->sink);
 	int err_fd = stdio_sink_take_err(stdio->sink);
 	int r = 0;
 
-	if (*config->in)
-		r = open_stream(stdio, vsock, STREAM_IN, -1, err);
+	if (stdio->has_stdin)
+		r = open_stream(stdio, STREAM_IN, -1, err);
 	if (r == 0 && out >= 0)
-		r = open_stream(stdio, vsock, STREAM_OUT, take_fd(&out), err);
+		r = open_stream(stdio, STREAM_OUT, take_fd(&out), err);
 	if (r == 0 && err_fd >= 0)
-		r = open_stream(stdio, vsock, STREAM_ERR, take_fd(&err_fd), err);
+		r = open_stream(stdio, STREAM_ERR, take_fd(&err_fd), err);
 	cleanup_close(&out);
 	cleanup_close(&err_fd);
 	return r;
+}
+
+static void on_sink_open(void *ctx, const struct error *failure)
+{
+	struct stdio *stdio = ctx;
+	struct error err;
+	bool any = false;
+
+	if (failure) {
+		end_open(stdio, failure);
+		return;
+	}
+	if (open_streams(stdio, &err) < 0) {
+		end_open(stdio, &err);
+		return;
+	}
+	for (int i = 0; i < STREAMS; i++)
+		any |= stdio->streams[i].vsock != NULL;
+	if (!any)
+		end_open(stdio, NULL);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events);
@@ -170,9 +195,8 @@ static struct stdio *stdio_new(struct ev_loop *loop, done_fn *done, void *ctx)
 	stdio->open_ctx = ctx;
 	for (int i = 0; i < STREAMS; i++)
 		stdio->streams[i].stdio = stdio;
-	ev_timer_init(&stdio->opened, on_nothing_to_open, 0, 0);
 	ev_timer_init(&stdio->look, on_look, PROGRESS_LOOK_S, PROGRESS_LOOK_S);
-	stdio->opened.data = stdio->look.data = stdio;
+	stdio->look.data = stdio;
 	return stdio;
 }
 
@@ -180,21 +204,15 @@ int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_con
                done_fn *done, void *ctx, struct stdio **out, struct error *err)
 {
 	autodestroy(stdio) struct stdio *stdio = stdio_new(loop, done, ctx);
-	bool any = false;
 	int r;
 
 	stdio->config = config->config;
-	r = stdio_sink_open(loop, config, &stdio->sink, err);
+	stdio->vsock = vsock;
+	stdio->has_stdin = *config->in != '\0';
+	r = stdio_sink_open(loop, config, on_sink_open, stdio, &stdio->sink, err);
 	if (r == 0)
-		r = open_streams(stdio, vsock, config, err);
-	if (r < 0)
-		return r;
-	for (int i = 0; i < STREAMS; i++)
-		any |= stdio->streams[i].vsock != NULL;
-	if (!any)
-		ev_timer_start(loop, &stdio->opened);
-	*out = take_ptr(&stdio);
-	return 0;
+		*out = take_ptr(&stdio);
+	return r;
 }
 
 const struct stdio_ports *stdio_ports(const struct stdio *stdio)
@@ -267,7 +285,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 	if (now - stdio->last_progress >= stdio->config->stdio_stall_timeout_ms / 1e3 ||
 	    now - stdio->drain_began >= stdio->config->stdio_drain_timeout_ms / 1e3) {
 		log_warn("output that nobody reads is dropped");
-		end_drain(stdio);
+		end_output(stdio);
 		return;
 	}
 	for (int i = STREAM_OUT; i < STREAMS; i++) {
@@ -282,12 +300,12 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 void stdio_drain(struct stdio *stdio, void (*done)(void *ctx), void *ctx)
 {
 	assert(!stdio->on_drained);
-	if (!output_flows(stdio)) {
-		done(ctx);
-		return;
-	}
 	stdio->on_drained = done;
 	stdio->drain_ctx = ctx;
+	if (!output_flows(stdio)) {
+		end_output(stdio);
+		return;
+	}
 	ev_now_update(stdio->loop);
 	stdio->drain_began = stdio->last_progress = ev_now(stdio->loop);
 	ev_timer_again(stdio->loop, &stdio->look);
@@ -297,7 +315,6 @@ void stdio_destroy(struct stdio *stdio)
 {
 	if (!stdio)
 		return;
-	ev_timer_stop(stdio->loop, &stdio->opened);
 	ev_timer_stop(stdio->loop, &stdio->look);
 	for (int i = 0; i < STREAMS; i++)
 		vsock_stream_destroy(stdio->streams[i].vsock);

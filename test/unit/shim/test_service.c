@@ -295,6 +295,7 @@ static void serve(int idle_timeout_ms)
 {
 	struct sockaddr_un address = { 0 };
 	const struct service_config config = {
+		.ns = "n",
 		.id = "c",
 		.bundle = fake.dir,
 		.pod_dir = fake.dir,
@@ -801,6 +802,7 @@ Test(service, a_pod_of_several_containers_is_refused)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const struct service_config config = {
+		.ns = "n",
 		.id = "c",
 		.bundle = fake.dir,
 		.pod_dir = fake.dir,
