@@ -71,9 +71,6 @@ static const char *const refusals[PROCESS_VERBS][PROCESS_STATES] = {
 	[PROCESS_RESIZE] = {
 		[PROCESS_STOPPED] = "cannot resize a stopped container",
 	},
-	[PROCESS_STATS] = {
-		[PROCESS_STOPPED] = "cgroup does not exist",
-	},
 	[PROCESS_CHECKPOINT] = {
 		[PROCESS_CREATED] = "cannot checkpoint a task in created state",
 		[PROCESS_STOPPED] = "cannot checkpoint a stopped container",
@@ -152,12 +149,11 @@ struct agent_process process_in_guest(const struct process *process)
 int process_allows(const struct process *process, enum process_verb verb, struct error *err)
 {
 	const char *refusal = refusals[verb][process->state];
-	bool finished = verb == PROCESS_KILL || verb == PROCESS_STATS;
 
 	if (!refusal)
 		return 0;
-	return error_set(err, finished ? ERROR_NOT_FOUND : ERROR_FAILED_PRECONDITION, "%s",
-	                 refusal);
+	return error_set(err, verb == PROCESS_KILL ? ERROR_NOT_FOUND : ERROR_FAILED_PRECONDITION,
+	                 "%s", refusal);
 }
 
 static void set_state(struct process *process, enum process_state state)

@@ -50,7 +50,6 @@ enum process_verb {
 	PROCESS_UPDATE,
 	PROCESS_RESIZE,
 	PROCESS_CHECKPOINT,
-	PROCESS_STATS,
 	PROCESS_ANY, /* legal in every state */
 	PROCESS_VERBS,
 };

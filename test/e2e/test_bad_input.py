@@ -70,7 +70,7 @@ WRONG_SPECS = {
         lambda spec: spec["process"].update(user={"uid": 4294967295, "gid": 0}), r"(?i)\buids?\b",
     ),
     "unknown_namespace": (lambda spec: spec["linux"]["namespaces"].append({"type": "nosuch"}), r"nosuch"),
-    "too_long_hostname": (lambda spec: spec.update(hostname="x" * 80), r"hostname"),
+    "too_long_hostname": (lambda spec: spec.update(hostname="x" * 80), r"host ?name"),
 }
 
 

@@ -920,5 +920,25 @@ Test(service, stats_are_the_guests)
 	cr_expect_geq(stats().status, 1);
 	fake_exit("c", 0);
 	settle();
-	expect_refused(stats(), ERROR_NOT_FOUND, "cgroup does not exist");
+	cr_expect_eq(stats().err.code, ERROR_NONE);
+}
+
+Test(service, what_is_left_of_an_ended_init_is_killed_and_resized_in_vain)
+{
+	T(KillRequest) kill_all = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+	T(ResizePtyRequest) resize = CONTAINERD__TASK__V2__RESIZE_PTY_REQUEST__INIT;
+
+	kill_all.id = resize.id = "c";
+	kill_all.signal = 9;
+	kill_all.all = true;
+	run_container();
+	fake_exit("c", 0);
+	settle();
+	cr_expect_eq(get("Kill", &kill_all, &google__protobuf__empty__descriptor).err.code,
+	             ERROR_NONE);
+	cr_expect_eq(get("ResizePty", &resize, &google__protobuf__empty__descriptor).err.code,
+	             ERROR_NONE);
+	kill_all.all = false;
+	expect_refused(get("Kill", &kill_all, &google__protobuf__empty__descriptor),
+	               ERROR_NOT_FOUND, "process already finished");
 }
