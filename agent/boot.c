@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,7 +20,8 @@
 
 #define CMDLINE_MAX      8192
 #define MODULES          "/modules"
-#define MODULE_NAMES_MAX 8192 /* bytes of /modules/order */
+#define OPEN_FILES_MAX   1048576 /* the kernel's fs.nr_open; systemd gives containerd as many */
+#define MODULE_NAMES_MAX 8192    /* bytes of /modules/order */
 
 struct mount_row {
 	const char *type;
@@ -118,6 +120,15 @@ static void read_log_level(void)
 			log_set_level(LOG_LEVEL_DEBUG);
 }
 
+/* The kernel starts init with 1024. Containers inherit this, as those under runc inherit what
+ * containerd is given; their spec may say less. */
+static void raise_limits(void)
+{
+	struct rlimit files = { .rlim_cur = OPEN_FILES_MAX, .rlim_max = OPEN_FILES_MAX };
+
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int boot_system(struct error *err)
 {
 	int r;
@@ -131,6 +142,7 @@ int boot_system(struct error *err)
 		r = raise_loopback(err);
 	if (r == 0)
 		load_modules();
+	raise_limits();
 	umask(022);
 	return r;
 }

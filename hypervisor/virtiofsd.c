@@ -33,8 +33,9 @@ static const char *const options[] = {
 
 /*
  * The daemon's own cache=auto drops a file's pages at each open: every execve reads the executable
- * anew, which is two thirds of an exec's cost. With a second's timeout Linux asks for the attributes
- * again and drops the pages when the file has changed: what the host writes is seen a second later.
+ * anew, which is two thirds of an exec's cost. With a second's timeout Linux asks for the
+ * attributes again and drops the pages when the file has changed: what the host writes is seen a
+ * second later.
  */
 static const char *const cache_options[] = {
 	[VM_CACHE_NEVER] = "cache=none",
