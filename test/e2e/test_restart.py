@@ -61,12 +61,18 @@ def test_a_shim_killed_meanwhile_is_cleaned_up(own, runtime, name):
     assert all(wait_gone(one.pid, SOON) for one in below)
 
 
+def has_rootfs(shim):
+    with open(f"/proc/{shim}/mountinfo", encoding="utf-8") as file:
+        return "/rootfs " in file.read()
+
+
 @pytest.mark.vm
 def test_a_pod_whose_create_is_cut_off_ends(own, runtime, name):
     container = name()
     running = own.popen("run", "--runtime", runtime, *own.own_fifos, "localhost/busybox:latest", container, "true")
     assert wait_for(lambda: os.path.exists(f"{own.bundle(container)}/address"), SOON)
     shim = own.shim(container)
+    assert wait_for(lambda: has_rootfs(shim), SOON), "no Create has come"
     own.die()
     own.finish(running, timeout=SOON)
     own.start()
