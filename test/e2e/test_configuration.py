@@ -1,0 +1,74 @@
+"""A configuration file that the runtime options name: what it says is done; what is wrong in it is named."""
+
+import pytest
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.fixture
+def configured(containerd, runtime, name, tmp_path):
+    """configured(text, script): what the script prints in a machine configured by the text."""
+
+    def run(text, script="true"):
+        path = tmp_path / "configuration.toml"
+        path.write_text(text)
+        return containerd.run(name(), "sh", "-c", script, runtime=runtime,
+                              flags=("--runtime-config-path", str(path)))
+
+    return run
+
+
+def test_machine_and_kernel_are_as_configured(configured):
+    result = configured(
+        """
+        [hypervisor.qemu]
+        default_vcpus = 2
+        default_memory = 512
+        kernel_params = "quickstart.word=1"
+        virtio_fs_cache = "never"
+        accel = "auto"
+        """,
+        "nproc; sed -n 's/MemTotal: *//p' /proc/meminfo; cat /proc/cmdline",
+    ).check()
+    vcpus, memory, parameters = result.text.strip().splitlines()
+    assert vcpus == "2"
+    assert 400 << 10 < int(memory.split()[0]) < 512 << 10
+    assert parameters.endswith(" quickstart.word=1")
+
+
+def test_the_agent_logs_every_step(configured, containerd):
+    start = containerd.log_size()
+    configured("agent.kata.enable_debug = true").check()
+    assert "container process" in containerd.log_tail(start)
+
+
+def test_drop_ins_change_the_file(configured, tmp_path):
+    drop_ins = tmp_path / "config.d"
+    drop_ins.mkdir()
+    (drop_ins / "10-smaller").write_text("hypervisor.qemu.default_memory = 256")
+    text = configured("hypervisor.qemu.default_memory = 1024", "sed -n 's/MemTotal: *//p' /proc/meminfo").check().text
+    assert int(text.split()[0]) < 256 << 10
+
+
+def test_an_unknown_key_warns(configured, containerd, tmp_path):
+    start = containerd.log_size()
+    configured('[hypervisor.qemu]\nimage = "/x"\n').check()
+    assert f"{tmp_path}/configuration.toml:2: unknown key hypervisor.qemu.image is ignored" in containerd.log_tail(start)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ('[hypervisor.qemu]\ndefault_memory = "2G"\n', ":2: hypervisor.qemu.default_memory: expected an integer"),
+        ("[hypervisor.qemu\n", ":1: expected ']'"),
+        ('[hypervisor.qemu]\nkernel = "/no/such"\n', "'/no/such': No such file or directory"),
+        ('[hypervisor.qemu]\npath = "/no/such"\n', "'/no/such': No such file or directory"),
+        ("[agent.kata]\ndial_timeout = 1\n", "1000 ms"),
+    ],
+    ids=["wrong_value", "not_toml", "missing_kernel", "missing_qemu", "too_short_a_boot"],
+)
+def test_what_is_wrong_is_named(configured, text, expected):
+    result = configured(text)
+    lines = result.error.strip().splitlines()
+    assert result.rc == 1 and len(lines) == 1, str(result)
+    assert expected in lines[0]
