@@ -5,7 +5,8 @@
  *
  *	id          the container that the pod begins with, and its namespace: "<namespace>/<id>\n"
  *	vmm.pid     what containerd sees as the pid, for the exit that `delete` reports
- *	share/      what the guest sees
+ *	share/      where the file systems of containers are mounted
+ *	view/       what the guest sees: the same, read-only
  */
 #ifndef SHIM_POD_DIR_H
 #define SHIM_POD_DIR_H

@@ -33,6 +33,7 @@ struct server {
 	const struct serve_config *config;
 	struct ev_loop *loop;
 	char *share;
+	char *view;
 	struct install *install;
 	struct config *settings;
 	struct events *events;
@@ -101,6 +102,19 @@ static int read_configuration(struct server *server, struct error *err)
 	return 0;
 }
 
+/* What is mounted in the share appears in the view. Of its own the guest can write nothing there:
+ * no file that fills /run, no link in the way of the next mount. */
+static int make_view(struct server *server, struct error *err)
+{
+	server->view = mem_printf("%s/view", server->config->pod_dir);
+	if (mkdir(server->view, 0755) < 0)
+		return error_errno(err, "make directory '%s'", server->view);
+	if (mount(server->share, server->view, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, server->view, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		return error_errno(err, "bind '%s' to '%s'", server->share, server->view);
+	return 0;
+}
+
 /*
  * Mounts that are made below the share from now on end with this process. The share is a mount of
  * its own and shared, so that virtiofsd, which unshares again, sees them; what the host mounts
@@ -118,7 +132,7 @@ static int make_mount_namespace(struct server *server, struct error *err)
 	if (mount(server->share, server->share, NULL, MS_BIND, NULL) < 0 ||
 	    mount(NULL, server->share, NULL, MS_SHARED, NULL) < 0)
 		return error_errno(err, "bind '%s' on itself", server->share);
-	return 0;
+	return make_view(server, err);
 }
 
 /* The kernel's OOM killer is to take a shim before it takes containerd, whose score we have. */
@@ -167,6 +181,8 @@ static void remove_pod(struct server *server)
 	autoclose int lock = -1;
 	struct error err;
 
+	if (umount2(server->view, MNT_DETACH) < 0)
+		log_warn("unmount '%s': errno %d", server->view, errno);
 	if (umount2(server->share, MNT_DETACH) < 0)
 		log_warn("unmount '%s': errno %d", server->share, errno);
 	lock = pod_dir_lock(POD_DIR_ROOT, &err);
@@ -226,6 +242,7 @@ static int start_service(struct server *server, struct error *err)
 		.bundle = config->bundle,
 		.pod_dir = config->pod_dir,
 		.share_dir = server->share,
+		.view_dir = server->view,
 		.listen_fd = config->listen_fd,
 	};
 	int r;
@@ -287,6 +304,7 @@ static void server_fini(struct server *server)
 	config_destroy(server->settings);
 	install_destroy(server->install);
 	free(server->share);
+	free(server->view);
 	if (server->loop)
 		ev_loop_destroy(server->loop);
 	log_open(-1);

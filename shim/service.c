@@ -256,7 +256,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 		.id = config->id,
 		.hostname = hostname_of(bundle_spec(bundle), &uts),
 		.pod_dir = config->pod_dir,
-		.share_dir = config->share_dir,
+		.share_dir = config->view_dir,
 		.install = config->install,
 		.config = config->config,
 		.size = &size,

@@ -20,6 +20,7 @@ struct service_config {
 	const char *bundle;    /* its bundle: says how big the VM is, before Create comes */
 	const char *pod_dir;   /* /run/kata/<pod>, exists */
 	const char *share_dir; /* below it: bound on itself and MS_SHARED in our mount namespace */
+	const char *view_dir;  /* the same, read-only: what the guest gets */
 	const struct install *install;
 	const struct config *config;
 	struct events *events;

@@ -106,6 +106,10 @@ def test_mounts_of_the_share_are_seen_by_nobody_else(bundle):
     with open(f"/proc/{bundle.pid}/mountinfo", encoding="utf-8") as file:
         share = [line for line in file if line.split()[4] == f"{pod}/share"]
     assert "shared:" in share[0]
+    assert os.listdir(f"/proc/{bundle.pid}/root{pod}/view/rootfs") == ["precious"]
+    with open(f"/proc/{bundle.pid}/mountinfo") as file:
+        view = [line for line in file if line.split()[4] == f"{pod}/view"]
+    assert view[0].split()[5].startswith("ro")
     bundle.end()
 
 
