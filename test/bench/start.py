@@ -13,16 +13,14 @@ from statistics import median
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
-from harness import IMAGE, KATA, REPO, RUNC  # noqa: E402
-from harness.containerd import Containerd  # noqa: E402
+from harness import IMAGE, KATA, RUNC  # noqa: E402
+from harness.bench import PREFIX, bench_containerd, breakdown, print_breakdown  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
 from harness.parts import SHARE, overridden_init  # noqa: E402
 from harness.processes import descendants, kill, memory, process, wait_gone  # noqa: E402
 from harness.shim_command import ShimCommand  # noqa: E402
 
-PREFIX = os.environ.get("KATA_PREFIX", os.path.join(REPO, "build/release"))
 FIRST_LINE = b"first line"
-DONE = re.compile(r'msg="([\w ]+?)(?: \w+=\S+)* done ms=([\d.]+)((?: \S+=[\d.]+)*)"')
 IDLE_SECONDS = 3
 
 
@@ -63,26 +61,6 @@ def bare_boot(command_line, folder):
 
 def command_line_of(pid):
     return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")[:-1]
-
-
-def breakdown(log):
-    """sequence -> step -> milliseconds of each run, from the shim's log lines."""
-    found = {}
-    for title, total, steps in DONE.findall(log):
-        rows = found.setdefault(title, {})
-        rows.setdefault("all of it", []).append(float(total))
-        for step in steps.split():
-            key, _, value = step.partition("=")
-            rows.setdefault(key.replace("-", " "), []).append(float(value))
-    return found
-
-
-def print_breakdown(found):
-    print("\nwhere it goes (ms, median)")
-    for title, rows in found.items():
-        print(f"  {title}")
-        for step, values in rows.items():
-            print(f"    {step:<44} {median(values):8.1f}")
 
 
 def print_times(times):
@@ -148,16 +126,14 @@ def main():
     parser = argparse.ArgumentParser(description="Time to first output, and memory of an idle container.")
     parser.add_argument("--runs", type=int, default=10)
     runs = parser.parse_args().runs
-    containerd = Containerd(os.path.join(PREFIX, "bin"), "bench").start()
-    try:
-        containerd.import_image(busybox_image())
+    with bench_containerd() as containerd:
         containerd.run_detached("bench-model", "sleep", "1000", runtime=KATA)
         command_line = command_line_of(containerd.part("bench-model", "qemu-system"))
         containerd.delete("bench-model")
+        times = {"bare boot to PID 1": [], "kata": [], "runc": []}
+        log_start = containerd.log_size()
         with tempfile.TemporaryDirectory(prefix="kata-bench.") as folder:
             bare = bare_boot(command_line, folder)
-            times = {"bare boot to PID 1": [], "kata": [], "runc": []}
-            log_start = containerd.log_size()
             for number in range(runs):
                 times["bare boot to PID 1"].append(milliseconds_to_output(bare))
                 times["kata"].append(ctr_run(containerd, KATA, number))
@@ -166,10 +142,6 @@ def main():
         print_breakdown(breakdown(containerd.log_tail(log_start, limit=1 << 24)))
         print_start(containerd, runs)
         print_memory(containerd)
-    finally:
-        left = containerd.stop()
-        if left:
-            print(left)
 
 
 if __name__ == "__main__":
