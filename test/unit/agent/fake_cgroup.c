@@ -1,6 +1,6 @@
 /*
- * agent/cgroup.h without cgroups: killing one kills every child of fake_init.c. What is asked of it
- * is written down in fake_cgroup.
+ * agent/cgroup.h without cgroups: killing one kills the children that fake_init.c made in it. What
+ * is asked of it is written down in fake_cgroup.
  */
 #include "agent/cgroup.h"
 
@@ -14,6 +14,7 @@
 
 struct cgroup {
 	char *path;
+	int id; /* for a descriptor: a negative one, good for nothing else */
 };
 
 struct fake_cgroup fake_cgroup;
@@ -22,13 +23,14 @@ int cgroup_create(const char *mount, const char *path, struct cgroup **out, stru
 {
 	*out = mem_new(struct cgroup);
 	(*out)->path = mem_strdup(path);
+	(*out)->id = -2 - fake_cgroup.made++;
 	fake_cgroup.alive++;
 	return 0;
 }
 
 int cgroup_fd(const struct cgroup *cgroup)
 {
-	return -1;
+	return cgroup->id;
 }
 
 int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err)
@@ -62,7 +64,8 @@ int cgroup_kill(struct cgroup *cgroup, struct error *err)
 {
 	fake_cgroup.kills++;
 	for (size_t i = 0; i < fake_nchildren && i < FAKE_CHILDREN_MAX; i++)
-		kill(fake_children[i], SIGKILL);
+		if (fake_children[i].cgroup_fd == cgroup->id)
+			kill(fake_children[i].pid, SIGKILL);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ struct init {
 	bool missing;
 };
 
-pid_t fake_children[FAKE_CHILDREN_MAX];
+struct fake_child fake_children[FAKE_CHILDREN_MAX];
 size_t fake_nchildren;
 
 static void child(const struct init_config *config, int go)
@@ -77,7 +77,8 @@ int init_create(struct ev_loop *loop, const struct init_config *config, init_cre
 	}
 	close(go[0]);
 	init->pidfd = (int)syscall(SYS_pidfd_open, init->pid, 0);
-	fake_children[fake_nchildren++ % FAKE_CHILDREN_MAX] = init->pid;
+	fake_children[fake_nchildren++ % FAKE_CHILDREN_MAX] =
+		(struct fake_child){ init->pid, config->cgroup_fd };
 	ev_timer_init(&init->later, on_later, 0, 0);
 	init->later.data = init;
 	ev_timer_start(loop, &init->later);

@@ -11,10 +11,15 @@
 #define FAKE_CHILDREN_MAX 256
 #define FAKE_KILLED_EARLY 99
 
-extern pid_t fake_children[FAKE_CHILDREN_MAX];
+struct fake_child {
+	pid_t pid;
+	int cgroup_fd;
+};
+extern struct fake_child fake_children[FAKE_CHILDREN_MAX];
 extern size_t fake_nchildren;
 
 struct fake_cgroup {
+	int made;
 	int alive; /* made and not removed */
 	int kills;
 	int busy; /* the next removals that fail with EBUSY */

@@ -63,9 +63,9 @@ Test(sandbox, holds_several_containers)
 	cr_assert_eq(host_create(&host, "c1", "exit 1", 0), ERROR_NONE);
 	cr_assert_eq(host_create(&host, "c2", "exit 2", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c2"), ERROR_NONE);
-	cr_assert_eq(host_wait(&host, "c2", ""), 2);
-	cr_assert_eq(host_remove(&host, "c2"), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 1);
+	cr_assert_eq(host_wait(&host, "c2", ""), 2);
 	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_remove(&host, "c1"), ERROR_NOT_FOUND);
 	host_fini(&host);
