@@ -159,7 +159,7 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
 	                                 fd < 0 ? " " LINE_LATER : "");
 	autoclose int passed = fd;
 	struct vsock_stream *stream;
-	int control = vsock_dial(vsock, line, fd, err);
+	int control = vsock_dial(vsock, line, passed, err);
 
 	if (control < 0)
 		return control;
