@@ -53,13 +53,15 @@ static void call_free(struct agent_call *call)
 
 void agent_destroy(struct agent *agent)
 {
-	struct agent_call *call;
+	struct agent_call *call, *next;
 
 	if (!agent)
 		return;
 	ttrpc_client_destroy(agent->client);
-	while ((call = LIST_FIRST(&agent->calls)))
-		call_free(call);
+	for (call = LIST_FIRST(&agent->calls); call; call = next) {
+		next = LIST_NEXT(call, link);
+		free(call);
+	}
 	free(agent);
 }
 

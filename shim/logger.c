@@ -157,7 +157,7 @@ static int spawn_program(struct logger *logger, const struct stdio_uri *uri,
 	autofree char *id = mem_printf("CONTAINER_ID=%s", of->id);
 	autofree char *ns = mem_printf("CONTAINER_NAMESPACE=%s", of->ns);
 	const char *envp[] = { id, ns, NULL };
-	const char *argv[2 * STDIO_ARGS_MAX + 2] = { uri->path };
+	const char *argv[STDIO_ARGS_MAX + 2] = { uri->path };
 	const struct proc_spec spec = {
 		.argv = argv,
 		.envp = envp,

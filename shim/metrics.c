@@ -30,8 +30,20 @@ enum metrics_version metrics_version_of_host(void)
 	return METRICS_V1;
 }
 
-/* A new message of its type, all unset. */
-#define message_new(type, init) ((type *)mem_dup(&(type)init, sizeof(type)))
+/* A new message, all unset. */
+static void *message_new(const ProtobufCMessageDescriptor *type)
+{
+	void *message = mem_alloc(type->sizeof_message);
+
+	protobuf_c_message_init(type, message);
+	return message;
+}
+
+/* For a repeated field of @n messages. */
+static void *list_new(size_t n)
+{
+	return mem_alloc(n * sizeof(void *));
+}
 
 /*
  * memory.stat: the keys that the guest's kernel writes, and where they go: in v1 twice, as there a
@@ -101,40 +113,39 @@ static void set(void *message, size_t offset, uint64_t value)
 		memcpy((char *)message + offset, &value, sizeof(value));
 }
 
-static void set_memory_keys(const Grpc__MemoryStats *memory, MemoryV1 *v1, MemoryV2 *v2)
+static void set_memory_keys_v1(const Grpc__MemoryStats *memory, MemoryV1 *out)
 {
 	for (size_t i = 0; i < sizeof(memory_keys) / sizeof(memory_keys[0]); i++) {
 		const struct memory_key *key = &memory_keys[i];
-		uint64_t value = memory_value(memory, key->key);
 
-		if (v1) {
-			set(v1, key->v1, value);
-			set(v1, key->v1_total, value);
-		} else {
-			set(v2, key->v2, value);
-		}
+		set(out, key->v1, memory_value(memory, key->key));
+		set(out, key->v1_total, memory_value(memory, key->key));
 	}
+}
+
+static void set_memory_keys_v2(const Grpc__MemoryStats *memory, MemoryV2 *out)
+{
+	for (size_t i = 0; i < sizeof(memory_keys) / sizeof(memory_keys[0]); i++)
+		set(out, memory_keys[i].v2, memory_value(memory, memory_keys[i].key));
 }
 
 /* cgroup v1. */
 
 static Io__Containerd__Cgroups__V1__CPUStat *v1_cpu(const Grpc__CpuStats *cpu)
 {
-	Io__Containerd__Cgroups__V1__CPUStat *out = message_new(
-		Io__Containerd__Cgroups__V1__CPUStat, IO__CONTAINERD__CGROUPS__V1__CPUSTAT__INIT);
+	Io__Containerd__Cgroups__V1__CPUStat *out =
+		message_new(&io__containerd__cgroups__v1__cpustat__descriptor);
 	const Grpc__ThrottlingData *throttling = cpu->throttling_data;
 	const Grpc__CpuUsage *usage = cpu->cpu_usage;
 
 	if (usage) {
-		out->usage = message_new(Io__Containerd__Cgroups__V1__CPUUsage,
-		                         IO__CONTAINERD__CGROUPS__V1__CPUUSAGE__INIT);
+		out->usage = message_new(&io__containerd__cgroups__v1__cpuusage__descriptor);
 		out->usage->total = usage->total_usage;
 		out->usage->kernel = usage->usage_in_kernelmode;
 		out->usage->user = usage->usage_in_usermode;
 	}
 	if (throttling) {
-		out->throttling = message_new(Io__Containerd__Cgroups__V1__Throttle,
-		                              IO__CONTAINERD__CGROUPS__V1__THROTTLE__INIT);
+		out->throttling = message_new(&io__containerd__cgroups__v1__throttle__descriptor);
 		out->throttling->periods = throttling->periods;
 		out->throttling->throttled_periods = throttling->throttled_periods;
 		out->throttling->throttled_time = throttling->throttled_time;
@@ -145,8 +156,7 @@ static Io__Containerd__Cgroups__V1__CPUStat *v1_cpu(const Grpc__CpuStats *cpu)
 static Io__Containerd__Cgroups__V1__MemoryEntry *v1_memory_entry(const Grpc__MemoryData *data)
 {
 	Io__Containerd__Cgroups__V1__MemoryEntry *out =
-		message_new(Io__Containerd__Cgroups__V1__MemoryEntry,
-	                    IO__CONTAINERD__CGROUPS__V1__MEMORY_ENTRY__INIT);
+		message_new(&io__containerd__cgroups__v1__memory_entry__descriptor);
 
 	if (!data)
 		return out;
@@ -159,9 +169,9 @@ static Io__Containerd__Cgroups__V1__MemoryEntry *v1_memory_entry(const Grpc__Mem
 
 static void v1_memory(const Grpc__MemoryStats *memory, MetricsV1 *out)
 {
-	MemoryV1 *stat = message_new(MemoryV1, IO__CONTAINERD__CGROUPS__V1__MEMORY_STAT__INIT);
+	MemoryV1 *stat = message_new(&io__containerd__cgroups__v1__memory_stat__descriptor);
 
-	set_memory_keys(memory, stat, NULL);
+	set_memory_keys_v1(memory, stat);
 	stat->usage = v1_memory_entry(memory->usage);
 	stat->swap = v1_memory_entry(memory->swap_usage);
 	stat->kernel = v1_memory_entry(memory->kernel_usage);
@@ -169,8 +179,7 @@ static void v1_memory(const Grpc__MemoryStats *memory, MetricsV1 *out)
 	stat->hierarchical_swap_limit = stat->swap->limit;
 	out->memory = stat;
 	out->memory_oom_control =
-		message_new(Io__Containerd__Cgroups__V1__MemoryOomControl,
-	                    IO__CONTAINERD__CGROUPS__V1__MEMORY_OOM_CONTROL__INIT);
+		message_new(&io__containerd__cgroups__v1__memory_oom_control__descriptor);
 	out->memory_oom_control->oom_kill = memory_value(memory, "events.oom_kill");
 }
 
@@ -179,12 +188,11 @@ static void v1_io_list(Grpc__BlkioStatsEntry **from, size_t n,
                        Io__Containerd__Cgroups__V1__BlkIOEntry ***list, size_t *n_list)
 {
 	n = n < IO_MAX ? n : IO_MAX;
-	*list = mem_alloc(n * sizeof(**list));
+	*list = list_new(n);
 	*n_list = n;
 	for (size_t i = 0; i < n; i++) {
 		Io__Containerd__Cgroups__V1__BlkIOEntry *entry =
-			message_new(Io__Containerd__Cgroups__V1__BlkIOEntry,
-		                    IO__CONTAINERD__CGROUPS__V1__BLK_IOENTRY__INIT);
+			message_new(&io__containerd__cgroups__v1__blk_ioentry__descriptor);
 
 		entry->op = mem_strdup(from[i]->op);
 		entry->major = from[i]->major;
@@ -197,8 +205,7 @@ static void v1_io_list(Grpc__BlkioStatsEntry **from, size_t n,
 static Io__Containerd__Cgroups__V1__BlkIOStat *v1_io(const Grpc__BlkioStats *io)
 {
 	Io__Containerd__Cgroups__V1__BlkIOStat *out =
-		message_new(Io__Containerd__Cgroups__V1__BlkIOStat,
-	                    IO__CONTAINERD__CGROUPS__V1__BLK_IOSTAT__INIT);
+		message_new(&io__containerd__cgroups__v1__blk_iostat__descriptor);
 
 #define LIST(member) v1_io_list(io->member, io->n_##member, &out->member, &out->n_##member)
 	LIST(io_service_bytes_recursive);
@@ -215,12 +222,11 @@ static Io__Containerd__Cgroups__V1__BlkIOStat *v1_io(const Grpc__BlkioStats *io)
 
 static void v1_hugetlb(const Grpc__CgroupStats *stats, MetricsV1 *out)
 {
-	out->hugetlb = mem_alloc(stats->n_hugetlb_stats * sizeof(*out->hugetlb));
+	out->hugetlb = list_new(stats->n_hugetlb_stats);
 	for (size_t i = 0; i < stats->n_hugetlb_stats; i++) {
 		const Grpc__CgroupStats__HugetlbStatsEntry *entry = stats->hugetlb_stats[i];
 		Io__Containerd__Cgroups__V1__HugetlbStat *stat =
-			message_new(Io__Containerd__Cgroups__V1__HugetlbStat,
-		                    IO__CONTAINERD__CGROUPS__V1__HUGETLB_STAT__INIT);
+			message_new(&io__containerd__cgroups__v1__hugetlb_stat__descriptor);
 
 		stat->pagesize = mem_strdup(entry->key);
 		if (entry->value) {
@@ -248,11 +254,10 @@ static void v1_hugetlb(const Grpc__CgroupStats *stats, MetricsV1 *out)
 
 static void v1_network(const Grpc__StatsContainerResponse *stats, MetricsV1 *out)
 {
-	out->network = mem_alloc(stats->n_network_stats * sizeof(*out->network));
+	out->network = list_new(stats->n_network_stats);
 	for (size_t i = 0; i < stats->n_network_stats; i++) {
 		Io__Containerd__Cgroups__V1__NetworkStat *stat =
-			message_new(Io__Containerd__Cgroups__V1__NetworkStat,
-		                    IO__CONTAINERD__CGROUPS__V1__NETWORK_STAT__INIT);
+			message_new(&io__containerd__cgroups__v1__network_stat__descriptor);
 
 		SET_NETWORK(stat, stats->network_stats[i]);
 		out->network[out->n_network++] = stat;
@@ -261,7 +266,7 @@ static void v1_network(const Grpc__StatsContainerResponse *stats, MetricsV1 *out
 
 static ProtobufCMessage *v1_metrics(const Grpc__StatsContainerResponse *stats)
 {
-	MetricsV1 *out = message_new(MetricsV1, IO__CONTAINERD__CGROUPS__V1__METRICS__INIT);
+	MetricsV1 *out = message_new(&io__containerd__cgroups__v1__metrics__descriptor);
 	const Grpc__CgroupStats *cgroup = stats->cgroup_stats;
 
 	if (cgroup && cgroup->cpu_stats)
@@ -269,8 +274,7 @@ static ProtobufCMessage *v1_metrics(const Grpc__StatsContainerResponse *stats)
 	if (cgroup && cgroup->memory_stats)
 		v1_memory(cgroup->memory_stats, out);
 	if (cgroup && cgroup->pids_stats) {
-		out->pids = message_new(Io__Containerd__Cgroups__V1__PidsStat,
-		                        IO__CONTAINERD__CGROUPS__V1__PIDS_STAT__INIT);
+		out->pids = message_new(&io__containerd__cgroups__v1__pids_stat__descriptor);
 		out->pids->current = cgroup->pids_stats->current;
 		out->pids->limit = cgroup->pids_stats->limit;
 	}
@@ -286,8 +290,8 @@ static ProtobufCMessage *v1_metrics(const Grpc__StatsContainerResponse *stats)
 
 static Io__Containerd__Cgroups__V2__CPUStat *v2_cpu(const Grpc__CpuStats *cpu)
 {
-	Io__Containerd__Cgroups__V2__CPUStat *out = message_new(
-		Io__Containerd__Cgroups__V2__CPUStat, IO__CONTAINERD__CGROUPS__V2__CPUSTAT__INIT);
+	Io__Containerd__Cgroups__V2__CPUStat *out =
+		message_new(&io__containerd__cgroups__v2__cpustat__descriptor);
 
 	if (cpu->cpu_usage) {
 		out->usage_usec = cpu->cpu_usage->total_usage / NS_PER_US;
@@ -304,10 +308,10 @@ static Io__Containerd__Cgroups__V2__CPUStat *v2_cpu(const Grpc__CpuStats *cpu)
 
 static void v2_memory(const Grpc__MemoryStats *memory, MetricsV2 *out)
 {
-	MemoryV2 *stat = message_new(MemoryV2, IO__CONTAINERD__CGROUPS__V2__MEMORY_STAT__INIT);
-	EventsV2 *events = message_new(EventsV2, IO__CONTAINERD__CGROUPS__V2__MEMORY_EVENTS__INIT);
+	MemoryV2 *stat = message_new(&io__containerd__cgroups__v2__memory_stat__descriptor);
+	EventsV2 *events = message_new(&io__containerd__cgroups__v2__memory_events__descriptor);
 
-	set_memory_keys(memory, NULL, stat);
+	set_memory_keys_v2(memory, stat);
 	if (memory->usage) {
 		stat->usage = memory->usage->usage;
 		stat->usage_limit = memory->usage->limit;
@@ -336,8 +340,7 @@ static Io__Containerd__Cgroups__V2__IOEntry *v2_io_entry(Io__Containerd__Cgroups
 	for (size_t i = 0; i < out->n_usage; i++)
 		if (out->usage[i]->major == of->major && out->usage[i]->minor == of->minor)
 			return out->usage[i];
-	entry = message_new(Io__Containerd__Cgroups__V2__IOEntry,
-	                    IO__CONTAINERD__CGROUPS__V2__IOENTRY__INIT);
+	entry = message_new(&io__containerd__cgroups__v2__ioentry__descriptor);
 	entry->major = of->major;
 	entry->minor = of->minor;
 	out->usage[out->n_usage++] = entry;
@@ -346,10 +349,10 @@ static Io__Containerd__Cgroups__V2__IOEntry *v2_io_entry(Io__Containerd__Cgroups
 
 static Io__Containerd__Cgroups__V2__IOStat *v2_io(const Grpc__BlkioStats *io)
 {
-	Io__Containerd__Cgroups__V2__IOStat *out = message_new(
-		Io__Containerd__Cgroups__V2__IOStat, IO__CONTAINERD__CGROUPS__V2__IOSTAT__INIT);
+	Io__Containerd__Cgroups__V2__IOStat *out =
+		message_new(&io__containerd__cgroups__v2__iostat__descriptor);
 
-	out->usage = mem_alloc(2L * IO_MAX * sizeof(*out->usage));
+	out->usage = list_new(2L * IO_MAX);
 	for (size_t i = 0; i < io->n_io_service_bytes_recursive && i < IO_MAX; i++) {
 		const Grpc__BlkioStatsEntry *from = io->io_service_bytes_recursive[i];
 
@@ -371,12 +374,11 @@ static Io__Containerd__Cgroups__V2__IOStat *v2_io(const Grpc__BlkioStats *io)
 
 static void v2_hugetlb(const Grpc__CgroupStats *stats, MetricsV2 *out)
 {
-	out->hugetlb = mem_alloc(stats->n_hugetlb_stats * sizeof(*out->hugetlb));
+	out->hugetlb = list_new(stats->n_hugetlb_stats);
 	for (size_t i = 0; i < stats->n_hugetlb_stats; i++) {
 		const Grpc__CgroupStats__HugetlbStatsEntry *entry = stats->hugetlb_stats[i];
 		Io__Containerd__Cgroups__V2__HugeTlbStat *stat =
-			message_new(Io__Containerd__Cgroups__V2__HugeTlbStat,
-		                    IO__CONTAINERD__CGROUPS__V2__HUGE_TLB_STAT__INIT);
+			message_new(&io__containerd__cgroups__v2__huge_tlb_stat__descriptor);
 
 		stat->pagesize = mem_strdup(entry->key);
 		if (entry->value) {
@@ -390,11 +392,10 @@ static void v2_hugetlb(const Grpc__CgroupStats *stats, MetricsV2 *out)
 
 static void v2_network(const Grpc__StatsContainerResponse *stats, MetricsV2 *out)
 {
-	out->network = mem_alloc(stats->n_network_stats * sizeof(*out->network));
+	out->network = list_new(stats->n_network_stats);
 	for (size_t i = 0; i < stats->n_network_stats; i++) {
 		Io__Containerd__Cgroups__V2__NetworkStat *stat =
-			message_new(Io__Containerd__Cgroups__V2__NetworkStat,
-		                    IO__CONTAINERD__CGROUPS__V2__NETWORK_STAT__INIT);
+			message_new(&io__containerd__cgroups__v2__network_stat__descriptor);
 
 		SET_NETWORK(stat, stats->network_stats[i]);
 		out->network[out->n_network++] = stat;
@@ -403,7 +404,7 @@ static void v2_network(const Grpc__StatsContainerResponse *stats, MetricsV2 *out
 
 static ProtobufCMessage *v2_metrics(const Grpc__StatsContainerResponse *stats)
 {
-	MetricsV2 *out = message_new(MetricsV2, IO__CONTAINERD__CGROUPS__V2__METRICS__INIT);
+	MetricsV2 *out = message_new(&io__containerd__cgroups__v2__metrics__descriptor);
 	const Grpc__CgroupStats *cgroup = stats->cgroup_stats;
 
 	if (cgroup && cgroup->cpu_stats)
@@ -411,8 +412,7 @@ static ProtobufCMessage *v2_metrics(const Grpc__StatsContainerResponse *stats)
 	if (cgroup && cgroup->memory_stats)
 		v2_memory(cgroup->memory_stats, out);
 	if (cgroup && cgroup->pids_stats) {
-		out->pids = message_new(Io__Containerd__Cgroups__V2__PidsStat,
-		                        IO__CONTAINERD__CGROUPS__V2__PIDS_STAT__INIT);
+		out->pids = message_new(&io__containerd__cgroups__v2__pids_stat__descriptor);
 		out->pids->current = cgroup->pids_stats->current;
 		out->pids->limit = cgroup->pids_stats->limit;
 	}

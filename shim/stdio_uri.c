@@ -18,10 +18,22 @@ static const struct {
 
 static int hex_digit(char c)
 {
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* The byte that %XX at @text stands for; -1: it is none. */
+static int escaped_byte(const char *text, size_t len)
+{
+	int high, low;
+
+	if (len < 3 || *text != '%')
+		return -1;
+	high = hex_digit(text[1]);
+	low = hex_digit(text[2]);
+	return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 /* A copy of @len bytes with %XX decoded (RFC 3986, 2.1), in a query also + for a space. */
@@ -31,16 +43,13 @@ static char *decoded(const char *text, size_t len, bool query)
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
+		int byte = escaped_byte(text + i, len - i);
 
-		if (c == '%' && i + 2 < len && hex_digit(text[i + 1]) >= 0 &&
-		    hex_digit(text[i + 2]) >= 0) {
-			c = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+		if (byte >= 0)
 			i += 2;
-		} else if (c == '+' && query) {
-			c = ' ';
-		}
-		out[n++] = c;
+		else
+			byte = text[i] == '+' && query ? ' ' : text[i];
+		out[n++] = (char)byte;
 	}
 	return out;
 }
@@ -55,7 +64,7 @@ static int parse_query(const char *query, struct stdio_uri *out, struct error *e
 		const char *equals = memchr(query, '=', len);
 		size_t key = equals ? (size_t)(equals - query) : len;
 
-		if (n + 2 > 2 * STDIO_ARGS_MAX)
+		if (n + 2 > STDIO_ARGS_MAX)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
 			                 "more than %d arguments of a logger", STDIO_ARGS_MAX);
 		if (len)

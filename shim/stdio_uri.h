@@ -18,13 +18,13 @@ enum stdio_kind {
 	STDIO_LOGGER, /* "binary:///path?key=value&…": a program */
 };
 
-#define STDIO_ARGS_MAX 64
+#define STDIO_ARGS_MAX 128 /* keys and values of a logger */
 
 struct stdio_uri {
 	enum stdio_kind kind;
 	char *path;
 	/* Of a logger: "key", "value", … in the order of the query, decoded; NULL-terminated. */
-	char *args[2 * STDIO_ARGS_MAX + 1];
+	char *args[STDIO_ARGS_MAX + 1];
 };
 
 /* ERROR_INVALID_ARGUMENT: an unknown scheme, or a path that is not absolute. */

@@ -229,7 +229,7 @@ static void task_pids(const struct task *task)
 	struct container *container = task->process->container;
 	size_t max = container->n_execs + 1;
 	autofree Containerd__V1__Types__ProcessInfo *infos = mem_alloc(max * sizeof(*infos));
-	autofree Containerd__V1__Types__ProcessInfo **list = mem_alloc(max * sizeof(*list));
+	autofree Containerd__V1__Types__ProcessInfo **list = mem_alloc(max * sizeof(void *));
 	autofree Google__Protobuf__Any *details = mem_alloc(max * sizeof(*details));
 	struct process *exec;
 	size_t n = 0;
@@ -392,21 +392,26 @@ static void on_process_call(struct ttrpc_call *call, const ProtobufCMessage *req
 	const struct process_call *row = process_calls;
 	struct task task = { .pod = ctx, .call = call, .request = request };
 	struct error err;
+	int r;
 
 	while (strcmp(row->name, ttrpc_call_method(call)) != 0)
 		row++;
-	if (find_process(ctx, string_at(request, row->id), string_at(request, row->exec_id),
-	                 &task.process, &err) < 0) {
-		ttrpc_call_fail(call, &err);
-	} else if (!row->at_once && turn_taken(&task.process->turn)) {
+	r = find_process(ctx, string_at(request, row->id), string_at(request, row->exec_id),
+	                 &task.process, &err);
+	if (r == 0 && !row->at_once && turn_taken(&task.process->turn)) {
 		turn_wait(&task.process->turn, on_process_call, call, request, ctx);
-	} else if (is_moot(row, &task)) {
-		ttrpc_call_finish(call, NULL);
-	} else if (process_allows(task.process, row->verb, &err) < 0) {
-		ttrpc_call_fail(call, &err);
-	} else {
-		row->run(&task);
+		return;
 	}
+	if (r == 0 && is_moot(row, &task)) {
+		ttrpc_call_finish(call, NULL);
+		return;
+	}
+	if (r == 0)
+		r = process_allows(task.process, row->verb, &err);
+	if (r == 0)
+		row->run(&task);
+	else
+		ttrpc_call_fail(call, &err);
 }
 
 static void on_create(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)

@@ -79,10 +79,10 @@ Test(stdio_uri, what_is_not_understood_is_refused)
 
 Test(stdio_uri, more_arguments_than_a_logger_may_have_are_refused)
 {
-	char text[1000] = "binary:///l?";
+	char text[2000] = "binary:///l?";
 	size_t len = strlen(text);
 
-	for (size_t i = 0; i < STDIO_ARGS_MAX + 1; i++)
+	for (size_t i = 0; i < STDIO_ARGS_MAX / 2 + 1; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "k%zu=v&", i);
 	expect_refused(text);
 }
