@@ -211,13 +211,15 @@ static void offer(struct guest *guest, enum guest_queue queue, uint16_t head)
 {
 	struct guest_ring *ring = &guest->rings[queue];
 	uint16_t before = ring->avail->idx;
+	uint16_t wanted;
 
 	ring->avail->ring[before % GUEST_QUEUE] = head;
 	/* Interrupts are wanted for the next chain that is used. */
 	ring->avail->ring[GUEST_QUEUE] = ring->seen;
 	__atomic_store_n(&ring->avail->idx, (uint16_t)(before + 1), __ATOMIC_SEQ_CST);
-	if (vring_need_event(*(volatile uint16_t *)&ring->used->ring[GUEST_QUEUE], before + 1,
-	                     before))
+	/* What the device wants to be told of stands where the next element's id would. */
+	wanted = (uint16_t)__atomic_load_n(&ring->used->ring[GUEST_QUEUE].id, __ATOMIC_SEQ_CST);
+	if (vring_need_event(wanted, before + 1, before))
 		guest_kick(guest, queue);
 }
 
