@@ -57,8 +57,8 @@ struct vsock {
 	int words; /* the read end of the device's stderr */
 	vsock_lost_fn *on_lost;
 	void *ctx;
-	LIST_HEAD(, listener) listeners;
-	LIST_HEAD(, connect) connects;
+	LIST_HEAD(listener_list, listener) listeners;
+	LIST_HEAD(connect_list, connect) connects;
 };
 
 struct ev_loop *vsock_loop(const struct vsock *vsock)
@@ -73,11 +73,13 @@ pid_t vsock_pid(const struct vsock *vsock)
 
 static int address_of(const char *path, struct sockaddr_un *addr, struct error *err)
 {
+	size_t len = strlen(path);
+
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(addr->sun_path))
+	if (len >= sizeof(addr->sun_path))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "'%s' is too long for the path of a socket", path);
-	strcpy(addr->sun_path, path);
+	memcpy(addr->sun_path, path, len);
 	return 0;
 }
 
@@ -239,16 +241,16 @@ static void connect_free(struct connect *connect)
 
 void vsock_destroy(struct vsock *vsock)
 {
-	struct listener *listener;
-	struct connect *connect;
-
 	if (!vsock)
 		return;
-	while ((listener = LIST_FIRST(&vsock->listeners)))
-		listener_destroy(listener);
-	while ((connect = LIST_FIRST(&vsock->connects))) {
-		close(connect->fd);
-		connect_free(connect);
+	for (struct listener *l = LIST_FIRST(&vsock->listeners), *next; l; l = next) {
+		next = LIST_NEXT(l, in_list);
+		listener_destroy(l);
+	}
+	for (struct connect *c = LIST_FIRST(&vsock->connects), *next; c; c = next) {
+		next = LIST_NEXT(c, in_list);
+		close(c->fd);
+		connect_free(c);
 	}
 	proc_destroy(vsock->proc);
 	if (vsock->words >= 0)

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #define SAY_MAX 512
@@ -11,10 +10,15 @@ void say(const char *fmt, ...)
 {
 	char text[SAY_MAX];
 	va_list args;
+	int n;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text) - 1, fmt, args);
+	n = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	strcat(text, "\n");
-	(void)!write(STDERR_FILENO, text, strlen(text)); /* nobody may be there to hear it */
+	if (n < 0)
+		return;
+	if (n > SAY_MAX - 1)
+		n = SAY_MAX - 1;
+	text[n] = '\n';
+	(void)!write(STDERR_FILENO, text, n + 1); /* nobody may be there to hear it */
 }

@@ -62,7 +62,8 @@ int virtqueue_map(struct virtqueue *vq, const struct guest_memory *memory, uint1
 		                 size);
 	desc = ring_at(memory, rings->desc, size * sizeof(struct vring_desc),
 	               VRING_DESC_ALIGN_SIZE);
-	avail = ring_at(memory, rings->avail, sizeof(struct vring_avail) + (size + 1) * 2U,
+	avail = ring_at(memory, rings->avail,
+	                sizeof(struct vring_avail) + (size + 1UL) * sizeof(uint16_t),
 	                VRING_AVAIL_ALIGN_SIZE);
 	used = ring_at(memory, rings->used,
 	               sizeof(struct vring_used) + size * sizeof(struct vring_used_elem) + 2,

@@ -352,7 +352,7 @@ void guest_expect_after_credit(struct guest *guest, enum virtio_vsock_op op,
 
 void guest_expect_silence(struct guest *guest)
 {
-	struct guest_packet packet;
+	struct guest_packet packet = { 0 };
 
 	cr_assert_not(take(guest, &packet, 100), "a packet of operation %d came", packet.header.op);
 }

@@ -2,36 +2,30 @@
  * The real device between hypervisor/vsock.h and a fake guest.
  */
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "common/file.h"
 #include "common/mem.h"
 #include "fake_guest.h"
+#include "fake_host.h"
 #include "hypervisor/vsock.h"
 
 #define PORT       1024
-#define WINDOW     (256 << 10) /* the credit that the device gives to one stream */
+#define WINDOW     (256UL << 10) /* the credit that the device gives to one stream */
 #define BOTH       (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
 #define TIMEOUT_MS 5000
 
-static struct ev_loop *loop;
-static char dir[] = "/tmp/kata-vsock.XXXXXX";
-static struct vsock *vsock;
+static struct fake_host host;
 static struct guest guest;
 static struct guest_packet packet;
-static struct error lost;
 
 /* What the callbacks were told. */
 static struct heard {
@@ -45,65 +39,19 @@ static struct heard {
 	struct error err;
 } heard;
 
-static void on_lost(void *ctx, int status, const struct error *err)
-{
-	lost = *err;
-}
-
-/* An ordinary user may chroot in a user namespace of its own. */
-static void become_root(void)
-{
-	autofree char *uids = mem_printf("0 %u 1", getuid());
-	autofree char *gids = mem_printf("0 %u 1", getgid());
-
-	if (geteuid() == 0)
-		return;
-	cr_assert_eq(unshare(CLONE_NEWUSER), 0);
-	cr_assert_eq(file_write(AT_FDCWD, "/proc/self/setgroups", 0, "deny", 4, NULL), 0);
-	cr_assert_eq(file_write(AT_FDCWD, "/proc/self/uid_map", 0, uids, strlen(uids), NULL), 0);
-	cr_assert_eq(file_write(AT_FDCWD, "/proc/self/gid_map", 0, gids, strlen(gids), NULL), 0);
-}
-
 static void set_up(void)
 {
-	struct vsock_config config = { .device_path = DEVICE, .guest_cid = GUEST_CID, .dir = dir };
-	struct error err = { 0 };
-	int vmm;
-
-	become_root();
-	loop = ev_loop_new(0);
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(vsock_start(loop, &config, on_lost, NULL, &vsock, &vmm, &err), 0, "%s",
-	             err.text);
-	guest_start(&guest, vmm);
+	fake_host_start(&host);
+	guest_start(&guest, host.vmm);
 }
 
 static void tear_down(void)
 {
-	vsock_destroy(vsock);
+	fake_host_stop(&host);
 	guest_stop(&guest);
-	ev_loop_destroy(loop);
-	cr_assert_eq(rmdir(dir), 0, "something is left in the device's directory");
 }
 
 TestSuite(device, .init = set_up, .fini = tear_down);
-
-static void on_deadline(struct ev_loop *l, ev_timer *timer, int events)
-{
-	cr_assert_fail("what was waited for did not come");
-}
-
-/* Runs the loop until @count is not 0. */
-static void wait_for(const int *count)
-{
-	ev_timer deadline;
-
-	ev_timer_init(&deadline, on_deadline, TIMEOUT_MS / 1000.0, 0);
-	ev_timer_start(loop, &deadline);
-	while (!*(volatile const int *)count)
-		ev_run(loop, EVRUN_ONCE);
-	ev_timer_stop(loop, &deadline);
-}
 
 static void on_connected(void *ctx, int fd, const struct error *err)
 {
@@ -145,11 +93,11 @@ static void reply(enum virtio_vsock_op op, uint32_t flags, const void *data, uin
 /* The host connects, the guest takes it: returns the host's socket. */
 static int establish(void)
 {
-	cr_assert_eq(vsock_connect(vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
 	guest_expect_after_credit(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	cr_assert_eq(packet.header.dst_port, PORT);
 	reply(VIRTIO_VSOCK_OP_RESPONSE, 0, NULL, 0);
-	wait_for(&heard.connected);
+	fake_host_wait(&host, &heard.connected);
 	cr_assert_eq(heard.err.code, ERROR_NONE, "%s", heard.err.text);
 	fcntl(heard.fd, F_SETFL, 0);
 	return heard.fd;
@@ -160,12 +108,12 @@ static struct vsock_stream *open_stream(enum vsock_direction direction, int fd)
 {
 	struct vsock_stream *stream;
 
-	cr_assert_eq(vsock_stream_open(vsock, PORT, direction, fd, TIMEOUT_MS, on_open, on_done,
-	                               NULL, &stream, NULL),
+	cr_assert_eq(vsock_stream_open(host.vsock, PORT, direction, fd, TIMEOUT_MS, on_open,
+	                               on_done, NULL, &stream, NULL),
 	             0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	reply(VIRTIO_VSOCK_OP_RESPONSE, 0, NULL, 0);
-	wait_for(&heard.opened);
+	fake_host_wait(&host, &heard.opened);
 	cr_assert_eq(heard.err.code, ERROR_NONE, "%s", heard.err.text);
 	cr_assert_eq(heard.host_port, packet.header.src_port);
 	return stream;
@@ -173,7 +121,7 @@ static struct vsock_stream *open_stream(enum vsock_direction direction, int fd)
 
 static int make_fifo(void)
 {
-	autofree char *path = mem_printf("%s/fifo", dir);
+	autofree char *path = mem_printf("%s/fifo", host.dir);
 	int fd;
 
 	cr_assert_eq(mkfifo(path, 0600), 0);
@@ -226,10 +174,10 @@ Test(device, bytes_go_both_ways)
 Test(device, a_refused_connection_is_an_error)
 {
 	guest_give(&guest, 8);
-	cr_assert_eq(vsock_connect(vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	reply(VIRTIO_VSOCK_OP_RST, 0, NULL, 0);
-	wait_for(&heard.connected);
+	fake_host_wait(&host, &heard.connected);
 	cr_assert_eq(heard.fd, -1);
 	cr_assert_eq(heard.err.code, ERROR_UNAVAILABLE);
 }
@@ -237,16 +185,16 @@ Test(device, a_refused_connection_is_an_error)
 Test(device, a_guest_that_does_not_answer_runs_into_the_deadline_and_is_told)
 {
 	guest_give(&guest, 8);
-	cr_assert_eq(vsock_connect(vsock, PORT, 50, on_connected, NULL, NULL), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, 50, on_connected, NULL, NULL), 0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
-	wait_for(&heard.connected);
+	fake_host_wait(&host, &heard.connected);
 	cr_assert_eq(heard.err.code, ERROR_DEADLINE_EXCEEDED);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_RST, &packet);
 }
 
 Test(device, a_connect_waits_for_receive_buffers)
 {
-	cr_assert_eq(vsock_connect(vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
 	guest_expect_silence(&guest);
 	guest_give(&guest, 1);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
@@ -254,7 +202,7 @@ Test(device, a_connect_waits_for_receive_buffers)
 
 Test(device, a_guest_may_connect_before_it_has_given_receive_buffers)
 {
-	cr_assert_eq(vsock_listen(vsock, 77, on_accepted, NULL, NULL), 0);
+	cr_assert_eq(vsock_listen(host.vsock, 77, on_accepted, NULL, NULL), 0);
 	guest_send(&guest, 5000, 77, VIRTIO_VSOCK_OP_REQUEST, 0, NULL, 0);
 	guest_expect_silence(&guest);
 	guest_give(&guest, 1);
@@ -268,10 +216,10 @@ Test(device, a_guest_reaches_who_listens)
 	char got[3];
 
 	guest_give(&guest, 8);
-	cr_assert_eq(vsock_listen(vsock, 77, on_accepted, NULL, NULL), 0);
+	cr_assert_eq(vsock_listen(host.vsock, 77, on_accepted, NULL, NULL), 0);
 	guest_send(&guest, 5000, 77, VIRTIO_VSOCK_OP_REQUEST, 0, NULL, 0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_RESPONSE, &packet);
-	wait_for(&heard.connected);
+	fake_host_wait(&host, &heard.connected);
 	reply(VIRTIO_VSOCK_OP_RW, 0, "abc", 3);
 	read_exactly(heard.fd, got, 3);
 	close(heard.fd);
@@ -363,12 +311,12 @@ Test(device, sends_no_more_than_the_guest_has_room_for)
 	int fd;
 
 	guest_give(&guest, 8);
-	cr_assert_eq(vsock_connect(vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	header = guest_header(PORT, packet.header.src_port, VIRTIO_VSOCK_OP_RESPONSE);
 	header.buf_alloc = 4;
 	guest_send_header(&guest, &header, NULL, 0);
-	wait_for(&heard.connected);
+	fake_host_wait(&host, &heard.connected);
 	fd = heard.fd;
 	cr_assert_eq(write(fd, bytes, 10), 10);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_RW, &packet);
@@ -389,7 +337,7 @@ Test(device, one_read_fills_many_receive_buffers)
 	int fd;
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (char)(i * 7);
+		bytes[i] = (char)(i % 251);
 	guest_give(&guest, 8);
 	fd = establish();
 	cr_assert_eq(write(fd, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
@@ -437,7 +385,7 @@ Test(device, a_guest_that_sends_beyond_its_credit_is_reset)
 {
 	guest_give(&guest, 8);
 	establish();
-	flood(4 * WINDOW); /* a part of it fits into the socket, and is credit again */
+	flood(4UL * WINDOW); /* a part of it fits into the socket, and is credit again */
 	guest_expect_after_credit(&guest, VIRTIO_VSOCK_OP_RST, &packet);
 }
 
@@ -454,7 +402,7 @@ Test(device, a_fifo_gets_the_guests_bytes_and_the_end)
 	read_exactly(reader, got, 6);
 	reply(VIRTIO_VSOCK_OP_SHUTDOWN, BOTH, NULL, 0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_RST, &packet);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_eq(heard.err.code, ERROR_NONE, "%s", heard.err.text);
 	vsock_stream_destroy(stream);
 }
@@ -472,13 +420,13 @@ Test(device, done_is_said_only_when_a_slow_reader_has_room_for_all)
 	reply(VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_SEND, NULL, 0);
 	guest_expect_after_credit(&guest, VIRTIO_VSOCK_OP_RST, &packet);
 	cr_assert_eq(vsock_stream_moved(stream, on_moved, NULL, NULL), 0);
-	wait_for(&heard.moved);
+	fake_host_wait(&host, &heard.moved);
 	cr_assert_eq(heard.done, 0);
 	cr_assert_gt(heard.bytes, 0);
 	cr_assert_lt(heard.bytes, WINDOW);
 	read_exactly(ends[0], got, sizeof(got));
 	expect_end(ends[0]);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_eq(heard.err.code, ERROR_NONE, "%s", heard.err.text);
 	vsock_stream_destroy(stream);
 }
@@ -497,7 +445,7 @@ Test(device, a_descriptor_may_come_later)
 	cr_assert_eq(vsock_stream_attach(stream, ends[1], NULL), 0);
 	read_exactly(ends[0], got, 5);
 	expect_end(ends[0]);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_eq(heard.err.code, ERROR_NONE, "%s", heard.err.text);
 	vsock_stream_destroy(stream);
 }
@@ -517,7 +465,7 @@ Test(device, stdin_is_read_from_a_fifo_until_its_end)
 	guest_expect_silence(&guest);
 	close(ends[1]);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_SHUTDOWN, &packet);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_eq(heard.err.code, ERROR_NONE, "%s", heard.err.text);
 	vsock_stream_destroy(stream);
 }
@@ -531,7 +479,7 @@ Test(device, a_guest_that_closes_stdin_early_is_reported)
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 	stream = open_stream(VSOCK_READ, ends[0]);
 	reply(VIRTIO_VSOCK_OP_SHUTDOWN, BOTH, NULL, 0);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_neq(heard.err.code, ERROR_NONE);
 	vsock_stream_destroy(stream);
 }
@@ -549,7 +497,7 @@ Test(device, a_reset_of_output_is_reported_after_its_bytes)
 	reply(VIRTIO_VSOCK_OP_RST, 0, NULL, 0);
 	read_exactly(ends[0], got, 3);
 	expect_end(ends[0]);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_neq(heard.err.code, ERROR_NONE);
 	vsock_stream_destroy(stream);
 }
@@ -576,22 +524,22 @@ Test(device, output_whose_reader_has_gone_is_reported_and_reset)
 	close(ends[0]);
 	reply(VIRTIO_VSOCK_OP_RW, 0, "abc", 3);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_RST, &packet);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_not_null(strstr(heard.err.text, "Broken pipe"), "%s", heard.err.text);
 	vsock_stream_destroy(stream);
 }
 
 Test(device, a_regular_file_is_refused)
 {
-	autofree char *path = mem_printf("%s/file", dir);
+	autofree char *path = mem_printf("%s/file", host.dir);
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	struct vsock_stream *stream;
 
 	unlink(path);
-	cr_assert_eq(vsock_stream_open(vsock, PORT, VSOCK_WRITE, fd, TIMEOUT_MS, on_open, on_done,
-	                               NULL, &stream, NULL),
+	cr_assert_eq(vsock_stream_open(host.vsock, PORT, VSOCK_WRITE, fd, TIMEOUT_MS, on_open,
+	                               on_done, NULL, &stream, NULL),
 	             0);
-	wait_for(&heard.opened);
+	fake_host_wait(&host, &heard.opened);
 	cr_assert_neq(heard.err.code, ERROR_NONE);
 	vsock_stream_destroy(stream);
 }
@@ -603,12 +551,12 @@ Test(device, a_stream_that_the_guest_refuses_is_an_error)
 
 	guest_give(&guest, 8);
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	cr_assert_eq(vsock_stream_open(vsock, PORT, VSOCK_WRITE, ends[1], TIMEOUT_MS, on_open,
+	cr_assert_eq(vsock_stream_open(host.vsock, PORT, VSOCK_WRITE, ends[1], TIMEOUT_MS, on_open,
 	                               on_done, NULL, &stream, NULL),
 	             0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	reply(VIRTIO_VSOCK_OP_RST, 0, NULL, 0);
-	wait_for(&heard.opened);
+	fake_host_wait(&host, &heard.opened);
 	cr_assert_not_null(strstr(heard.err.text, "refused"), "%s", heard.err.text);
 	vsock_stream_destroy(stream);
 	expect_end(ends[0]);
@@ -656,11 +604,11 @@ Test(device, streams_end_when_the_vmm_has_gone_and_their_bytes_do_not_get_lost)
 	shutdown(guest.vmm, SHUT_RDWR);
 	read_exactly(ends[0], got, sizeof(got));
 	expect_end(ends[0]);
-	wait_for(&heard.done);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_not_null(strstr(heard.err.text, "has gone"), "%s", heard.err.text);
 	vsock_stream_destroy(stream);
-	cr_assert_eq(vsock_connect(vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
-	wait_for(&heard.connected);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, TIMEOUT_MS, on_connected, NULL, NULL), 0);
+	fake_host_wait(&host, &heard.connected);
 	cr_assert_eq(heard.fd, -1);
 }
 
@@ -672,24 +620,21 @@ Test(device, its_death_is_told_and_ends_all)
 	guest_give(&guest, 8);
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 	stream = open_stream(VSOCK_WRITE, ends[1]);
-	kill(vsock_pid(vsock), SIGKILL);
-	wait_for(&heard.done);
+	kill(vsock_pid(host.vsock), SIGKILL);
+	fake_host_wait(&host, &heard.done);
 	cr_assert_neq(heard.err.code, ERROR_NONE);
 	vsock_stream_destroy(stream);
-	wait_for((const int *)&lost.code);
-	cr_assert_not_null(strstr(lost.text, "signal 9"), "%s", lost.text);
+	fake_host_wait(&host, &host.lost_calls);
+	cr_assert_not_null(strstr(host.lost.text, "signal 9"), "%s", host.lost.text);
 	expect_end(ends[0]);
 }
 
 Test(device, a_plain_line_works_as_firecrackers)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char got[64] = { 0 };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = fake_host_dial(&host);
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/vsock.sock", dir);
 	guest_give(&guest, 8);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	cr_assert_eq(write(fd, "CONNECT 1024\nearly", 18), 18);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	reply(VIRTIO_VSOCK_OP_RESPONSE, 0, NULL, 0);
@@ -717,13 +662,10 @@ Test(device, lines_that_are_none_close_the_connection)
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		struct sockaddr_un addr = { .sun_family = AF_UNIX };
-		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		int fd = fake_host_dial(&host);
 		char got[64];
 		ssize_t n;
 
-		snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/vsock.sock", dir);
-		cr_assert_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 		cr_assert_gt(write(fd, lines[i], strlen(lines[i])), 0);
 		n = read(fd, got, sizeof(got));
 		if (n > 0) {
@@ -737,7 +679,7 @@ Test(device, lines_that_are_none_close_the_connection)
 
 Test(device, its_power_is_gone)
 {
-	autofree char *path = mem_printf("/proc/%d/status", vsock_pid(vsock));
+	autofree char *path = mem_printf("/proc/%d/status", vsock_pid(host.vsock));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[4096] = { 0 };
 

@@ -45,7 +45,7 @@ static void set_up(void)
 	const struct virtqueue_rings rings = { VMM, VMM + AVAIL, VMM + USED };
 
 	add_region(GUEST, VMM);
-	add_region(GUEST + SIZE, VMM + 16 * SIZE);
+	add_region(GUEST + SIZE, VMM + 0x100000);
 	cr_assert_eq(virtqueue_map(&vq, &memory, QUEUE, &rings, NULL), 0);
 	virtqueue_start(&vq, 0);
 	desc = (void *)memory.regions[0].data;
