@@ -1,0 +1,55 @@
+"""Where output goes beside ctr's own FIFOs: files, logging programs, FIFOs that nobody reads."""
+
+import time
+
+from harness.processes import wait_for
+
+LOGGER = """#!/bin/sh
+sleep 0.3
+echo "$CONTAINER_ID $CONTAINER_NAMESPACE $*" >{dir}/args
+exec 5>&-
+cat <&4 >{dir}/err &
+cat <&3 >{dir}/out
+wait
+"""
+
+
+def run_with(containerd, runtime, container, uri, script):
+    containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=("--log-uri", uri))
+    assert wait_for(lambda: containerd.task_state(container) == "STOPPED", 60, 0.1)
+    containerd.ctr("tasks", "delete", container).check()
+    containerd.ctr("containers", "delete", container).check()
+
+
+def test_output_goes_to_a_file(containerd, runtime, name, tmp_path):
+    log = tmp_path / "a directory" / "log"
+    run_with(containerd, runtime, name(), f"file://{tmp_path}/a%20directory/log", "seq 100000; echo err >&2")
+    lines = log.read_text().splitlines()
+    assert sorted(lines) == sorted([*map(str, range(1, 100001)), "err"])
+
+
+def test_output_goes_to_a_logging_program(containerd, runtime, name, tmp_path):
+    container = name()
+    program = tmp_path / "logger"
+    program.write_text(LOGGER.format(dir=tmp_path))
+    program.chmod(0o755)
+    run_with(containerd, runtime, container, f"binary://{program}?key=value", "seq 100000; echo err >&2")
+    assert (tmp_path / "out").read_text() == "".join(f"{n}\n" for n in range(1, 100001))
+    assert (tmp_path / "err").read_text() == "err\n"
+    assert (tmp_path / "args").read_text() == f"{container} {containerd.namespace} key value\n"
+
+
+def test_a_logging_program_that_is_missing_is_named(containerd, runtime, name):
+    result = containerd.run(name(), "true", runtime=runtime, flags=("--log-uri", "binary:///nosuch/logger"))
+    assert result.rc == 1 and "/nosuch/logger" in result.error
+
+
+def test_output_that_nobody_reads_holds_up_nothing_else(containerd, runtime, name):
+    container = name()
+    running = containerd.run_background(container, "sh", "-c", "while :; do echo " + "x" * 1000 + "; done",
+                                        runtime=runtime)
+    time.sleep(1)  # ctr's output is a pipe that is full by now
+    assert containerd.exec(container, "echo", "still here").out == b"still here\n"
+    containerd.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
+    assert wait_for(lambda: containerd.task_state(container) == "STOPPED", 10, 0.1)
+    assert containerd.finish(running).rc == 137
