@@ -85,10 +85,11 @@ static size_t common_length(const char *common, size_t len, const char *layer, s
 	return n;
 }
 
-/* The length of the directory that all layers are below, with its last slash; 0: there is none. */
+/* The length of the directory that all layers are below, with its last slash; 0: there is none.
+ * Relative ones are left alone: they are not the only ones. */
 static size_t common_dir(const char *layers)
 {
-	size_t len = strlen(layers);
+	size_t len = *layers == '/' ? strlen(layers) : 0;
 
 	for (const char *layer = layers; len > 0; layer++) {
 		const char *end = layer_end(layer);

@@ -79,6 +79,11 @@ Test(mount_options, leaves_layers_that_have_nothing_in_common)
 	expect_layers("/", NULL, "/");
 }
 
+Test(mount_options, leaves_layers_that_are_relative)
+{
+	expect_layers("l/1:l/2", NULL, "l/1:l/2");
+}
+
 Test(mount_options, has_room_for_many_layers_and_says_when_not)
 {
 	autofree char *layers = mem_alloc(1 << 20);
