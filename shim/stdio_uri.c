@@ -102,7 +102,9 @@ int stdio_uri_parse(const char *text, struct stdio_uri *out, struct error *err)
 	}
 	len = strcspn(path, "?");
 	out->path = decoded(path, len, false);
-	return path[len] ? parse_query(path + len + 1, out, err) : 0;
+	if (out->kind != STDIO_LOGGER || !path[len])
+		return 0;
+	return parse_query(path + len + 1, out, err);
 }
 
 void stdio_uri_fini(struct stdio_uri *uri)

@@ -55,6 +55,7 @@ Test(stdio_uri, a_scheme_says_what_it_is)
 Test(stdio_uri, a_path_with_a_scheme_is_decoded)
 {
 	expect_path("file:///a%20b%2fc%zz%4", STDIO_FILE, "/a b/c%zz%4");
+	expect_path("file:///a?b=c", STDIO_FILE, "/a");
 }
 
 Test(stdio_uri, a_loggers_query_is_its_arguments)
