@@ -1,6 +1,3 @@
-/*
- * The compiled rules are run by an interpreter of the few instructions that they are made of.
- */
 #include "agent/device_rules.h"
 
 #include <criterion/criterion.h>
@@ -9,8 +6,8 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "test/unit/agent/device_program.h"
 
-#define REGISTERS 11
 #define INSNS_MAX 5000
 
 struct rule {
@@ -40,59 +37,6 @@ static const Grpc__LinuxResources *spec(const struct rule *rules, size_t n)
 	return &resources;
 }
 
-static uint64_t operand(const struct bpf_insn *insn, const uint64_t *reg)
-{
-	return BPF_SRC(insn->code) == BPF_X ? reg[insn->src_reg] : (uint64_t)(int64_t)insn->imm;
-}
-
-static void alu(const struct bpf_insn *insn, uint64_t *reg)
-{
-	uint64_t *dst = &reg[insn->dst_reg];
-	uint64_t value = operand(insn, reg);
-
-	switch (BPF_OP(insn->code)) {
-	case BPF_MOV:
-		*dst = value;
-		break;
-	case BPF_AND:
-		*dst &= value;
-		break;
-	case BPF_RSH:
-		*dst >>= value;
-		break;
-	default:
-		cr_assert_fail("unexpected operation %#x", insn->code);
-	}
-}
-
-static bool jumps(const struct bpf_insn *insn, const uint64_t *reg)
-{
-	bool equal = reg[insn->dst_reg] == operand(insn, reg);
-
-	cr_assert(BPF_OP(insn->code) == BPF_JEQ || BPF_OP(insn->code) == BPF_JNE);
-	return BPF_OP(insn->code) == BPF_JEQ ? equal : !equal;
-}
-
-static bool run(const struct bpf_insn *insns, size_t count, const struct bpf_cgroup_dev_ctx *ctx)
-{
-	uint64_t reg[REGISTERS] = { 0 };
-
-	for (size_t i = 0; i < count; i++) {
-		const struct bpf_insn *insn = &insns[i];
-
-		if (insn->code == (BPF_JMP | BPF_EXIT))
-			return reg[0];
-		if (BPF_CLASS(insn->code) == BPF_LDX)
-			reg[insn->dst_reg] = *(const uint32_t *)((const char *)ctx + insn->off);
-		else if (BPF_CLASS(insn->code) == BPF_ALU64)
-			alu(insn, reg);
-		else if (BPF_CLASS(insn->code) == BPF_JMP && jumps(insn, reg))
-			i += insn->off;
-	}
-	cr_assert_fail("the program has no end");
-	return false;
-}
-
 static bool allowed(const struct rule *rules, size_t n, int type, unsigned int major,
                     unsigned int minor, int access)
 {
@@ -104,7 +48,7 @@ static bool allowed(const struct rule *rules, size_t n, int type, unsigned int m
 
 	cr_assert_eq(device_rules_compile(spec(rules, n), &insns, &count, NULL), 0);
 	cr_assert_leq(count, INSNS_MAX);
-	return run(insns, count, &ctx);
+	return device_program_run(insns, count, &ctx);
 }
 
 #define CHAR  BPF_DEVCG_DEV_CHAR
