@@ -11,8 +11,7 @@
 
 #include "common/mem.h"
 #include "hypervisor/qemu/qmp.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "test/fuzz/fuzz.h"
 
 #define INPUT_MAX  (64 << 10) /* less than a socket holds */
 #define COMMANDS   3          /* beside the handshake, which has the id 1 */

@@ -1,9 +1,10 @@
 /*
- * Any config.json on its way to the guest's spec. What is refused says why; what is taken can be
- * sent, and be read again as it was.
+ * An OCI config.json on its way to the guest: what is not refused can be sent, and arrives. The
+ * text is also read as a process (Exec) and as resources (Update).
  */
-#include <stdint.h>
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/error.h"
 #include "proto/message.h"
@@ -11,55 +12,63 @@
 #include "shim/spec.h"
 #include "shim/vm_size.h"
 #include "shim/volumes.h"
+#include "test/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static const struct vm_size initial = { .vcpus = 1, .memory_mib = 2048 };
+static const struct vm_size host = { .vcpus = 4, .memory_mib = 8192 };
 
-#define HOST_VCPUS      8
-#define HOST_MEMORY_MIB 16384
-
-static void check(bool good)
+/* Over the wire and back. */
+static void carry(const ProtobufCMessage *message)
 {
-	if (!good)
+	ProtobufCBinaryData bytes = message_encode(message);
+	ProtobufCMessage *arrived = NULL;
+	struct error err;
+
+	if (message_decode(message->descriptor, bytes.data, bytes.len, &arrived, &err) < 0)
 		abort();
+	assert(protobuf_c_message_get_packed_size(arrived) == bytes.len);
+	message_free(arrived);
+	free(bytes.data);
 }
 
 static void check_size(const Grpc__Spec *spec)
 {
-	const struct vm_size initial = { .vcpus = 1, .memory_mib = 2048 };
-	const struct vm_size max = { .vcpus = HOST_VCPUS, .memory_mib = HOST_MEMORY_MIB };
-	struct vm_size vm = vm_size_for(spec, &initial, &max);
+	struct vm_size size = vm_size_for(spec, &initial, &host);
 
-	check(vm.vcpus >= 1 && vm.vcpus <= HOST_VCPUS);
-	check(vm.memory_mib >= initial.memory_mib && vm.memory_mib <= HOST_MEMORY_MIB);
+	assert(size.vcpus >= 1 && size.vcpus <= host.vcpus);
+	assert(size.memory_mib > 0 && size.memory_mib <= host.memory_mib);
 }
 
-static void check_message(const Grpc__Spec *spec)
-{
-	ProtobufCBinaryData bytes = message_encode(&spec->base);
-	ProtobufCMessage *again = NULL;
-
-	check(message_decode(&grpc__spec__descriptor, bytes.data, bytes.len, &again, NULL) == 0);
-	check(grpc__spec__get_packed_size((const Grpc__Spec *)again) == bytes.len);
-	message_free(again);
-	free(bytes.data);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_spec(const char *text, size_t len)
 {
 	autodestroy(spec) Grpc__Spec *spec = NULL;
 	autodestroy(volumes) struct volumes *volumes = NULL;
 	autofree char *netns = NULL;
 	struct error err = { 0 };
 
-	if (spec_parse((const char *)data, size, &spec, &err) < 0) {
-		check(err.code != ERROR_NONE && *err.text && !spec);
-		return 0;
+	if (spec_parse(text, len, &spec, &err) < 0) {
+		assert(!spec && !strncmp(err.text, "config.json: ", strlen("config.json: ")));
+		return;
 	}
 	check_size(spec);
+	spec_annotation(spec, "io.kubernetes.cri.container-type");
 	if (volumes_take(spec, "c", "/bundle", &volumes, &err) < 0 ||
 	    guest_spec_apply(spec, "c", &netns, &err) < 0)
-		check(err.code != ERROR_NONE && *err.text);
+		assert(err.code != ERROR_NONE && *err.text);
 	else
-		check_message(spec);
+		carry(&spec->base);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	autodestroy(spec_process) Grpc__Process *process = NULL;
+	autodestroy(spec_resources) Grpc__LinuxResources *resources = NULL;
+	const char *text = (const char *)data;
+
+	read_spec(text, size);
+	if (spec_parse_process(text, size, &process, NULL) == 0)
+		carry(&process->base);
+	if (spec_parse_resources(text, size, &resources, NULL) == 0)
+		carry(&resources->base);
 	return 0;
 }

@@ -8,8 +8,7 @@
 
 #include "common/error.h"
 #include "common/toml.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "test/fuzz/fuzz.h"
 
 static void check(bool good)
 {

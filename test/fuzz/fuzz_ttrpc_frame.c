@@ -11,8 +11,7 @@
 
 #include "proto/ttrpc_conn.h"
 #include "proto/ttrpc_frame.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "test/fuzz/fuzz.h"
 
 #define INPUT_MAX (64 << 10) /* less than a socket holds */
 

@@ -16,8 +16,7 @@
 #include "common/error.h"
 #include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/say.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "test/fuzz/fuzz.h"
 
 #define MEMORY_SIZE 0x10000
 #define FDS_MAX     12

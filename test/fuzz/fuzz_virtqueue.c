@@ -19,8 +19,7 @@
 #include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock/say.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "test/fuzz/fuzz.h"
 
 #define CID     3
 #define SIZE    0x10000u
@@ -37,11 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define AVAIL           0x400u
 #define USED            0x800u
 
-struct input {
-	const uint8_t *data;
-	size_t size;
-};
-
 struct world {
 	struct device device;
 	char *memory; /* the guest's own mapping, which stays when the device's goes */
@@ -49,23 +43,6 @@ struct world {
 	int hosts[HOSTS];
 	uint32_t port; /* of the host's end of the newest stream */
 };
-
-static uint8_t next(struct input *input)
-{
-	if (!input->size)
-		return 0;
-	input->size--;
-	return *input->data++;
-}
-
-static uint32_t next32(struct input *input)
-{
-	uint32_t value = next(input);
-
-	value |= (uint32_t)next(input) << 8;
-	value |= (uint32_t)next(input) << 16;
-	return value | (uint32_t)next(input) << 24;
-}
 
 static int listen_on(const char *path)
 {
@@ -133,20 +110,20 @@ static void offer(struct world *world, enum vhost_user_queue which, uint16_t hea
 }
 
 /* A packet of a sound form, whose fields are the script's. */
-static void send_packet(struct world *world, struct input *input)
+static void send_packet(struct world *world, struct script *script)
 {
 	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(VHOST_USER_TX));
 	const struct virtio_vsock_hdr header = {
 		.src_cid = CID,
 		.dst_cid = 2,
-		.op = next(input) % 9,
-		.src_port = 1024 + next(input) % 4,
-		.dst_port = next(input) % 2 ? world->port : PORT,
+		.op = script_byte(script) % 9,
+		.src_port = 1024 + script_byte(script) % 4,
+		.dst_port = script_byte(script) % 2 ? world->port : PORT,
 		.type = VIRTIO_VSOCK_TYPE_STREAM,
-		.flags = next(input) % 5,
-		.len = next(input) * 64U,
-		.buf_alloc = next(input) * 256U,
-		.fwd_cnt = next(input),
+		.flags = script_byte(script) % 5,
+		.len = script_byte(script) * 64U,
+		.buf_alloc = script_byte(script) * 256U,
+		.fwd_cnt = script_byte(script),
 	};
 
 	memcpy(world->memory + PACKETS, &header, sizeof(header));
@@ -155,41 +132,41 @@ static void send_packet(struct world *world, struct input *input)
 	offer(world, VHOST_USER_TX, 0);
 }
 
-static void give_buffer(struct world *world, struct input *input)
+static void give_buffer(struct world *world, struct script *script)
 {
 	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(VHOST_USER_RX));
-	uint16_t head = next(input) % QUEUE;
+	uint16_t head = script_byte(script) % QUEUE;
 
-	desc[head] = (struct vring_desc){ BUFFERS + head * 512U, 44U + next(input) * 2U,
+	desc[head] = (struct vring_desc){ BUFFERS + head * 512U, 44U + script_byte(script) * 2U,
 		                          VRING_DESC_F_WRITE, 0 };
 	offer(world, VHOST_USER_RX, head);
 }
 
 /* Anything anywhere in the memory. */
-static void scribble(struct world *world, struct input *input)
+static void scribble(struct world *world, struct script *script)
 {
-	uint32_t at = next32(input) % SIZE;
-	uint8_t n = next(input);
+	uint32_t at = script_number(script) % SIZE;
+	uint8_t n = script_byte(script);
 
 	for (unsigned int i = 0; i < n; i++)
-		world->memory[(at + i) % SIZE] = (char)next(input);
+		world->memory[(at + i) % SIZE] = (char)script_byte(script);
 }
 
 /* A descriptor with all its fields from the script. */
-static void set_descriptor(struct world *world, struct input *input)
+static void set_descriptor(struct world *world, struct script *script)
 {
-	unsigned int which = next(input) % VHOST_USER_QUEUES;
+	unsigned int which = script_byte(script) % VHOST_USER_QUEUES;
 	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(which));
-	uint16_t head = next(input) % QUEUE;
+	uint16_t head = script_byte(script) % QUEUE;
 
-	desc[head].addr = next32(input) % (2 * SIZE);
-	desc[head].len = next32(input) % (2 * SIZE);
-	desc[head].flags = next(input);
-	desc[head].next = next(input) % (QUEUE + 1);
+	desc[head].addr = script_number(script) % (2 * SIZE);
+	desc[head].len = script_number(script) % (2 * SIZE);
+	desc[head].flags = script_byte(script);
+	desc[head].next = script_byte(script) % (QUEUE + 1);
 	offer(world, which, head);
 }
 
-static void host_connect(struct world *world, struct input *input)
+static void host_connect(struct world *world, struct script *script)
 {
 	static const char *const lines[] = {
 		"CONNECT 1024\n",
@@ -200,8 +177,8 @@ static void host_connect(struct world *world, struct input *input)
 		"CONNECT x\n",
 	};
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = LINE_SOCKET };
-	unsigned int which = next(input) % (sizeof(lines) / sizeof(lines[0]));
-	int at = 1 + next(input) % (HOSTS - 1);
+	unsigned int which = script_byte(script) % (sizeof(lines) / sizeof(lines[0]));
+	int at = 1 + script_byte(script) % (HOSTS - 1);
 	int ends[2] = { -1, -1 };
 
 	if (world->hosts[at] >= 0)
@@ -219,28 +196,28 @@ static void host_connect(struct world *world, struct input *input)
 	}
 }
 
-static void host_write(struct world *world, struct input *input)
+static void host_write(struct world *world, struct script *script)
 {
 	static const char *const lines[] = { "MOVED\n", "ATTACH\n", "bytes", "\n" };
-	int fd = world->hosts[1 + next(input) % (HOSTS - 1)];
-	unsigned int which = next(input) % (sizeof(lines) / sizeof(lines[0]));
+	int fd = world->hosts[1 + script_byte(script) % (HOSTS - 1)];
+	unsigned int which = script_byte(script) % (sizeof(lines) / sizeof(lines[0]));
 
 	if (fd >= 0)
 		line_send(fd, lines[which], which == 1 ? world->listener : -1);
 }
 
-static void host_read(struct world *world, struct input *input)
+static void host_read(struct world *world, struct script *script)
 {
-	int fd = world->hosts[1 + next(input) % (HOSTS - 1)];
+	int fd = world->hosts[1 + script_byte(script) % (HOSTS - 1)];
 	char bytes[4096];
 
 	if (fd >= 0)
 		(void)!recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 }
 
-static void host_close(struct world *world, struct input *input)
+static void host_close(struct world *world, struct script *script)
 {
-	uint8_t how = next(input);
+	uint8_t how = script_byte(script);
 	int at = how % HOSTS;
 
 	if (world->hosts[at] < 0)
@@ -253,9 +230,9 @@ static void host_close(struct world *world, struct input *input)
 	world->hosts[at] = -1;
 }
 
-static void host_accept(struct world *world, struct input *input)
+static void host_accept(struct world *world, struct script *script)
 {
-	int at = 1 + next(input) % (HOSTS - 1);
+	int at = 1 + script_byte(script) % (HOSTS - 1);
 	int fd = accept4(world->listener, NULL, NULL, SOCK_NONBLOCK);
 
 	if (fd < 0)
@@ -266,12 +243,12 @@ static void host_accept(struct world *world, struct input *input)
 	world->port = PORT;
 }
 
-static void step(struct world *world, struct input *input)
+static void step(struct world *world, struct script *script)
 {
 	device_step(&world->device, 0, NULL);
 }
 
-static void (*const commands[])(struct world *world, struct input *input) = {
+static void (*const commands[])(struct world *world, struct script *script) = {
 	step,         send_packet, give_buffer, scribble,   set_descriptor,
 	host_connect, host_write,  host_read,   host_close, host_accept,
 };
@@ -293,7 +270,7 @@ void say(const char *fmt, ...)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool ready;
-	struct input input = { data, size };
+	struct script script = { data, size };
 	struct world *world = calloc(1, sizeof(*world));
 
 	if (!ready) {
@@ -303,11 +280,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		atexit(leave);
 		ready = true;
 	}
-	world_init(world, next(&input) & 1);
-	for (int i = 0; i < STEPS && input.size; i++)
-		commands[next(&input) % (sizeof(commands) / sizeof(commands[0]))](world, &input);
+	world_init(world, script_byte(&script) & 1);
+	for (int i = 0; i < STEPS && script.left; i++)
+		commands[script_byte(&script) % (sizeof(commands) / sizeof(commands[0]))](world,
+		                                                                          &script);
 	for (int i = 0; i < 4; i++)
-		step(world, &input);
+		step(world, &script);
 	world_fini(world);
 	free(world);
 	return 0;

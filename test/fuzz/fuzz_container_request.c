@@ -1,0 +1,98 @@
+/*
+ * A container_init.Request: what the agent checks of a container's spec before it makes anything,
+ * and what it reads of it afterwards.
+ */
+#include <assert.h>
+#include <linux/mount.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/caps.h"
+#include "agent/device_rules.h"
+#include "agent/environment.h"
+#include "agent/mount_options.h"
+#include "agent/mounts.h"
+#include "agent/namespaces.h"
+#include "agent/spec_check.h"
+#include "agent/user.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "proto/container_init.pb-c.h"
+#include "proto/message.h"
+#include "test/fuzz/fuzz.h"
+
+static void read_mount(const Grpc__Mount *mount)
+{
+	struct mount_options options;
+	struct error err = { 0 };
+
+	if (mount_options_parse(mount->options, mount->n_options, &options, &err) < 0) {
+		assert(err.code != ERROR_NONE && *err.text);
+		return;
+	}
+	assert(strlen(options.data) <= MOUNT_DATA_MAX);
+	assert(!(options.attr_set & options.attr_clear & ~(uint64_t)MOUNT_ATTR__ATIME));
+	mount_options_fini(&options);
+}
+
+/* HOME is made where the process has none, and is never freed: it is the one of @made alone. */
+static void free_environment(char **made, char *const *entries, size_t count)
+{
+	for (char **entry = made; *entry; entry++) {
+		size_t i = 0;
+
+		while (i < count && entries[i] != *entry)
+			i++;
+		if (i == count)
+			free(*entry);
+	}
+	free(made);
+}
+
+static void read_process(const Grpc__Process *process)
+{
+	autofree char *home = user_home_of(process->cwd, process->user ? process->user->uid : 0);
+	struct caps caps = caps_read(process->capabilities);
+	char **environment;
+
+	assert(process->capabilities || !caps.permitted);
+	if (spec_check_process(process, NULL) < 0)
+		return;
+	environment = environment_make(process->env, process->n_env, home);
+	assert(environment_get(environment, "HOME"));
+	free_environment(environment, process->env, process->n_env);
+}
+
+static void read_spec(const Grpc__Spec *spec)
+{
+	struct bpf_insn *insns;
+	size_t count;
+
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		read_mount(spec->mounts[i]);
+	if (spec_check(spec, NULL) < 0)
+		return;
+	namespaces_clone_flags(spec);
+	mounts_bind_dev(spec);
+	if (device_rules_compile(spec->linux->resources, &insns, &count, NULL) < 0)
+		abort(); /* they were checked */
+	free(insns);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	ProtobufCMessage *message = NULL;
+	const ContainerInit__Request *request;
+
+	if (message_decode(&container_init__request__descriptor, data, size, &message, NULL) < 0)
+		return 0;
+	request = (const ContainerInit__Request *)message;
+	if (request->spec)
+		read_spec(request->spec);
+	if (request->spec && request->spec->process)
+		read_process(request->spec->process);
+	if (request->process)
+		read_process(request->process);
+	message_free(message);
+	return 0;
+}
