@@ -28,9 +28,8 @@ def _pool():
         made.mkdir()
         for source in Path(REPO, "proto").glob("*.proto"):
             (made / source.name).write_text(source.read_text())
-        template = Path(REPO, "proto/task.proto.in").read_text()
-        for version in ("v2", "v3"):
-            (made / f"task_{version}.proto").write_text(template.replace("@TASK_VERSION@", version))
+        v2 = (made / "task_v2.proto").read_text()
+        (made / "task_v3.proto").write_text(v2.replace("containerd.task.v2", "containerd.task.v3"))
         names = [f"proto/{path.name}" for path in sorted(made.glob("*.proto"))]
         subprocess.run(
             ["protoc", f"--proto_path={folder}", "--include_imports", f"--descriptor_set_out={folder}/all", *names], check=True,
