@@ -9,8 +9,9 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 
-/* A writer and this process take turns on one CPU: the more a pipe holds, the fewer the turns. */
-#define PIPE_SIZE (256 << 10)
+/* A writer and this process take turns on one CPU: the more a pipe of output holds, the fewer the
+ * turns. The default of fs.pipe-max-size. */
+#define PIPE_SIZE (1 << 20)
 /* struct winsize has 16 bits for each. */
 #define WINSIZE_MAX 0xffff
 
@@ -32,7 +33,8 @@ static int make_pipe(struct stdio *stdio, int i, struct error *err)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe for %s", names[i]);
-	fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
+	if (i > 0)
+		fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
 	stdio->ours[i] = ends[i == 0];
 	stdio->child[i] = ends[i != 0];
 	return 0;
