@@ -46,9 +46,12 @@ static uint16_t *avail_event(const struct virtqueue *vq)
 	return (uint16_t *)&vq->used->ring[vq->size];
 }
 
+/* Aligned here, wherever the VMM has the region and where in its file it begins. */
 static void *ring_at(const struct guest_memory *memory, uint64_t addr, size_t len, size_t align)
 {
-	return addr % align ? NULL : guest_memory_at_vmm(memory, addr, len);
+	void *ring = guest_memory_at_vmm(memory, addr, len);
+
+	return (uintptr_t)ring % align ? NULL : ring;
 }
 
 int virtqueue_map(struct virtqueue *vq, const struct guest_memory *memory, uint16_t size,
@@ -70,7 +73,8 @@ int virtqueue_map(struct virtqueue *vq, const struct guest_memory *memory, uint1
 	               VRING_USED_ALIGN_SIZE);
 	if (!desc || !avail || !used)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "a virtqueue's rings are outside the guest's memory");
+		                 "a virtqueue's rings are not aligned, or outside the guest's "
+		                 "memory");
 	vq->memory = memory;
 	vq->size = size;
 	vq->desc = desc;

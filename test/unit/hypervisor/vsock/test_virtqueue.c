@@ -30,14 +30,24 @@ static struct vring_used *used;
 static struct iovec iov[4];
 static struct chain chain;
 
-static void add_region(uint64_t guest, uint64_t vmm)
+static void add_region_at(uint64_t guest, uint64_t vmm, uint64_t offset)
 {
-	const struct guest_region region = { .guest = guest, .vmm = vmm, .size = SIZE };
+	const struct guest_region region = {
+		.guest = guest,
+		.vmm = vmm,
+		.size = SIZE,
+		.offset = offset,
+	};
 	int fd = memfd_create("guest", 0);
 
-	cr_assert_eq(ftruncate(fd, SIZE), 0);
+	cr_assert_eq(ftruncate(fd, (off_t)(SIZE + offset)), 0);
 	cr_assert_eq(guest_memory_add(&memory, &region, fd, NULL), 0);
 	close(fd);
+}
+
+static void add_region(uint64_t guest, uint64_t vmm)
+{
+	add_region_at(guest, vmm, 0);
 }
 
 static void set_up(void)
@@ -311,6 +321,14 @@ Test(virtqueue, rings_outside_the_memory_are_refused)
 	cr_assert_lt(virtqueue_map(&vq, &memory, QUEUE, &odd, NULL), 0);
 	cr_assert_lt(virtqueue_map(&vq, &memory, QUEUE, &wrap, NULL), 0);
 	cr_assert_eq(pop(VIRTQUEUE_READABLE), 0, "nothing is mapped after a refusal");
+}
+
+Test(virtqueue, rings_in_a_region_at_an_odd_place_are_refused)
+{
+	const struct virtqueue_rings rings = { 2 * VMM, 2 * VMM + AVAIL, 2 * VMM + USED };
+
+	add_region_at(GUEST + 2 * SIZE, 2 * VMM, 1);
+	cr_assert_lt(virtqueue_map(&vq, &memory, QUEUE, &rings, NULL), 0);
 }
 
 Test(virtqueue, a_size_that_is_no_power_of_two_is_refused)
