@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/kernel_file.h"
 #include "common/cleanup.h"
@@ -82,6 +83,18 @@ static int check_io(const Grpc__LinuxBlockIO *io, struct error *err)
 	return 0;
 }
 
+/* As in the name of the knob: "2MB". */
+static int check_page_size(const Grpc__LinuxHugepageLimit *limit, struct error *err)
+{
+	const char *unit = limit->pagesize + strspn(limit->pagesize, "0123456789");
+
+	if (unit != limit->pagesize &&
+	    (!strcmp(unit, "KB") || !strcmp(unit, "MB") || !strcmp(unit, "GB")))
+		return 0;
+	return error_set(err, ERROR_INVALID_ARGUMENT,
+	                 "linux.resources.hugepageLimits: '%s' is no page size", limit->pagesize);
+}
+
 int cgroup_limits_check(const Grpc__LinuxResources *resources, struct error *err)
 {
 	const Grpc__LinuxNetwork *network = resources->network;
@@ -95,6 +108,8 @@ int cgroup_limits_check(const Grpc__LinuxResources *resources, struct error *err
 		r = check_cpu(resources->cpu, err);
 	if (r == 0 && resources->blockio)
 		r = check_io(resources->blockio, err);
+	for (size_t i = 0; r == 0 && i < resources->n_hugepagelimits; i++)
+		r = check_page_size(resources->hugepagelimits[i], err);
 	return r;
 }
 

@@ -158,3 +158,21 @@ Test(cgroup_limits, swap_below_memory_is_refused)
 	cr_assert_lt(cgroup_limits_check(&resources, &err), 0);
 	cr_assert_eq(err.code, ERROR_INVALID_ARGUMENT);
 }
+
+Test(cgroup_limits, what_is_no_page_size_is_refused)
+{
+	Grpc__LinuxHugepageLimit limit = GRPC__LINUX_HUGEPAGE_LIMIT__INIT;
+	Grpc__LinuxHugepageLimit *limits[] = { &limit };
+	static const char *const wrong[] = { "", "MB", "2", "2MB/../x", "../2MB" };
+	struct error err;
+
+	resources.hugepagelimits = limits;
+	resources.n_hugepagelimits = 1;
+	limit.pagesize = (char *)"2MB";
+	cr_expect_eq(cgroup_limits_check(&resources, NULL), 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		limit.pagesize = (char *)wrong[i];
+		cr_expect_lt(cgroup_limits_check(&resources, &err), 0, "%s", wrong[i]);
+		cr_expect_eq(err.code, ERROR_INVALID_ARGUMENT);
+	}
+}
