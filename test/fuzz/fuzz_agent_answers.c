@@ -24,7 +24,7 @@ struct world {
 	int peer;
 	uint32_t answered; /* the stream of the newest answer */
 	bool lost;
-	struct {
+	struct asked {
 		struct agent_call *call; /* may be forgotten as long as it is not NULL */
 		bool done;
 	} calls[CALLS_MAX];
@@ -38,15 +38,14 @@ static void check_error(const struct error *err)
 	assert(!err || (err->code != ERROR_NONE && strlen(err->text) < ERROR_TEXT_MAX));
 }
 
-/* The number of the call is its context. */
 static void call_over(void *ctx, const struct error *err)
 {
-	int i = (int)(intptr_t)ctx;
+	struct asked *asked = ctx;
 
 	check_error(err);
-	assert(!world.calls[i].done);
-	world.calls[i].done = true;
-	world.calls[i].call = NULL;
+	assert(!asked->done);
+	asked->done = true;
+	asked->call = NULL;
 }
 
 static void on_exit_status(void *ctx, int status, const struct error *err)
@@ -84,28 +83,27 @@ static void on_lost(void *ctx, const struct error *err)
 static void call(void)
 {
 	static const struct agent_process process = { "container", "exec" };
-	void *ctx = (void *)(intptr_t)world.n_calls;
-	struct agent_call **out =
-		world.n_calls < CALLS_MAX ? &world.calls[world.n_calls].call : NULL;
+	struct asked *asked = &world.calls[world.n_calls];
 	int r = 0;
 
-	if (!out)
+	if (world.n_calls == CALLS_MAX)
 		return;
 	switch (script_byte(&world.script) % 5) {
 	case 0:
-		r = agent_wait(world.agent, &process, on_exit_status, ctx, out, NULL);
+		r = agent_wait(world.agent, &process, on_exit_status, asked, &asked->call, NULL);
 		break;
 	case 1:
-		r = agent_stats(world.agent, "container", on_stats, ctx, NULL);
+		r = agent_stats(world.agent, "container", on_stats, asked, NULL);
 		break;
 	case 2:
-		r = agent_next_oom(world.agent, on_oom, ctx, NULL);
+		r = agent_next_oom(world.agent, on_oom, asked, NULL);
 		break;
 	case 3:
-		r = agent_start_container(world.agent, "container", call_over, ctx, out, NULL);
+		r = agent_start_container(world.agent, "container", call_over, asked, &asked->call,
+		                          NULL);
 		break;
 	case 4:
-		r = agent_destroy_sandbox(world.agent, call_over, ctx, NULL);
+		r = agent_destroy_sandbox(world.agent, call_over, asked, NULL);
 		break;
 	}
 	assert(r == 0 || world.lost);
@@ -122,7 +120,7 @@ static void answer(void)
 
 	if (how & 1) {
 		text = script_text(&world.script);
-		status.code = (int8_t)script_byte(&world.script);
+		status.code = script_byte(&world.script) - 1;
 		status.message = text;
 		response.status = &status;
 	}

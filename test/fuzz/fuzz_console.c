@@ -13,10 +13,11 @@
 #include "test/fuzz/fuzz.h"
 
 #define REPEATS_MAX 8
+#define TAIL_MAX    ((size_t)2 * CONSOLE_KEPT)
 
 static void show(const struct console *console, size_t size)
 {
-	char tail[2 * CONSOLE_KEPT];
+	char tail[TAIL_MAX];
 	char text[ERROR_TEXT_MAX] = "the VM has ended";
 
 	console_tail(console, tail, size);
@@ -46,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		show(console, 1 + script_byte(&script) * 64U);
 	}
 	console_drain(console);
-	show(console, 2 * CONSOLE_KEPT);
+	show(console, TAIL_MAX);
 	close(fd);
 	fuzz_turn();
 	console_destroy(console);

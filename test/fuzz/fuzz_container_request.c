@@ -8,12 +8,16 @@
 #include <string.h>
 
 #include "agent/caps.h"
+#include "agent/cgroup_limits.h"
 #include "agent/device_rules.h"
+#include "agent/devices.h"
 #include "agent/environment.h"
 #include "agent/mount_options.h"
 #include "agent/mounts.h"
 #include "agent/namespaces.h"
+#include "agent/rootfs.h"
 #include "agent/spec_check.h"
+#include "agent/sysctl.h"
 #include "agent/user.h"
 #include "common/cleanup.h"
 #include "common/error.h"
@@ -63,20 +67,44 @@ static void read_process(const Grpc__Process *process)
 	free_environment(environment, process->env, process->n_env);
 }
 
-static void read_spec(const Grpc__Spec *spec)
+/* All of them, since spec_check() ends at the first that refuses. */
+static void check_parts(const Grpc__Spec *spec)
+{
+	static int (*const checks[])(const Grpc__Spec *, struct error *) = {
+		namespaces_check, rootfs_check, mounts_check, devices_check, sysctl_check,
+	};
+	struct error err;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		err = (struct error){ 0 };
+		assert(checks[i](spec, &err) == 0 || (err.code != ERROR_NONE && *err.text));
+	}
+	if (spec->linux->resources)
+		cgroup_limits_check(spec->linux->resources, NULL);
+}
+
+/* What is taken of it once it is checked. */
+static void use(const Grpc__Spec *spec)
 {
 	struct bpf_insn *insns;
 	size_t count;
 
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		read_mount(spec->mounts[i]);
-	if (spec_check(spec, NULL) < 0)
-		return;
 	namespaces_clone_flags(spec);
+	namespaces_pid_path(spec);
 	mounts_bind_dev(spec);
 	if (device_rules_compile(spec->linux->resources, &insns, &count, NULL) < 0)
-		abort(); /* they were checked */
+		abort();
 	free(insns);
+}
+
+static void read_spec(const Grpc__Spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		read_mount(spec->mounts[i]);
+	if (spec->linux)
+		check_parts(spec);
+	if (spec_check(spec, NULL) == 0)
+		use(spec);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	autofree char *text = mem_alloc(size + 1);
-	char *words[OPTIONS_MAX + 1];
+	char *words[OPTIONS_MAX + 1] = { "" };
 	struct mount_options options;
 	struct error err = { 0 };
 	size_t n = 0;
