@@ -35,9 +35,9 @@ struct streams {
 	streams_peer_fn *peer;
 	ev_io listener;
 	ev_timer pause;
-	LIST_HEAD(, stream) unclaimed;
+	LIST_HEAD(stream_list, stream) unclaimed;
 	unsigned int nunclaimed;
-	LIST_HEAD(, drain) drains;
+	LIST_HEAD(drain_list, drain) drains;
 };
 
 /* Returns the stream's descriptor. */
