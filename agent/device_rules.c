@@ -202,7 +202,7 @@ int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn 
 {
 	struct rule rules[DEVICE_RULES_MAX + DEFAULT_RULES];
 	struct program program;
-	size_t n;
+	size_t n = 0;
 	int r;
 
 	r = parse_rules(resources, rules, &n, err);

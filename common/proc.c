@@ -93,7 +93,7 @@ static int child_set_descriptors(const struct proc_spec *spec)
 		sources[i] = child_source_of(spec, i);
 		if (sources[i] < 0 && errno)
 			return -1;
-		if (sources[i] < 0 && i < 3 && (sources[i] = child_open_null()) < 0)
+		if (i < 3 && sources[i] < 0 && (sources[i] = child_open_null()) < 0)
 			return -1;
 	}
 	if (child_fill_places(sources) < 0)

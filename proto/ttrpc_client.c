@@ -131,6 +131,7 @@ static void on_close(void *ctx, const struct error *why)
 	ttrpc_conn_destroy(take_ptr(&client->conn));
 	client->losing = true;
 	while ((call = LIST_FIRST(&client->pending)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
 		pending_done(call, NULL, &err);
 	client->losing = false;
 	if (client->destroyed)
@@ -164,6 +165,7 @@ void ttrpc_client_destroy(struct ttrpc_client *client)
 	if (!client)
 		return;
 	while ((call = LIST_FIRST(&client->pending)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
 		pending_free(call);
 	ttrpc_conn_destroy(take_ptr(&client->conn));
 	client->destroyed = true;

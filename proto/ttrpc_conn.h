@@ -20,7 +20,7 @@ struct ev_loop;
 struct ttrpc_conn;
 
 /* Room for one largest frame behind another. */
-#define TTRPC_QUEUE_MAX (2 * (TTRPC_HEADER_SIZE + TTRPC_PAYLOAD_MAX))
+#define TTRPC_QUEUE_MAX (2UL * (TTRPC_HEADER_SIZE + TTRPC_PAYLOAD_MAX))
 
 /* Both are called from the loop only and may destroy the connection. */
 struct ttrpc_conn_ops {

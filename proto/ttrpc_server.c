@@ -146,38 +146,41 @@ int64_t ttrpc_call_timeout_ns(const struct ttrpc_call *call)
 	return call->timeout_ns;
 }
 
-static int method_find(const struct ttrpc_service *services, const Ttrpc__Request *request,
-                       const struct ttrpc_method **out, struct error *err)
+/* NULL and an error when there is none. */
+static const struct ttrpc_method *method_find(const struct ttrpc_service *services,
+                                              const Ttrpc__Request *request, struct error *err)
 {
 	const struct ttrpc_service *service = services;
 	const struct ttrpc_method *method;
 
 	while (service->name && strcmp(service->name, request->service) != 0)
 		service++;
-	if (!service->name)
-		return error_set(err, ERROR_UNIMPLEMENTED, "service '%s' is not served",
-		                 request->service);
+	if (!service->name) {
+		error_set(err, ERROR_UNIMPLEMENTED, "service '%s' is not served", request->service);
+		return NULL;
+	}
 	method = service->methods;
 	while (method->name && strcmp(method->name, request->method) != 0)
 		method++;
-	if (!method->name)
-		return error_set(err, ERROR_UNIMPLEMENTED, "service '%s' has no method '%s'",
-		                 service->name, request->method);
-	*out = method;
-	return 0;
+	if (!method->name) {
+		error_set(err, ERROR_UNIMPLEMENTED, "service '%s' has no method '%s'",
+		          service->name, request->method);
+		return NULL;
+	}
+	return method;
 }
 
 /* Makes a call of a request frame's payload. */
 static int call_open(struct client *client, const Ttrpc__Request *request, struct ttrpc_call **out,
                      struct error *err)
 {
-	const struct ttrpc_method *method = NULL;
+	const struct ttrpc_method *method;
 	ProtobufCMessage *message = NULL;
 	int r;
 
-	r = method_find(client->server->config.services, request, &method, err);
-	if (r < 0)
-		return r;
+	method = method_find(client->server->config.services, request, err);
+	if (!method)
+		return error_code_errno(err->code);
 	if (request->timeout_nano < 0)
 		return error_set(err, ERROR_DEADLINE_EXCEEDED, "%s: the deadline has passed",
 		                 method->name);
@@ -342,6 +345,7 @@ void ttrpc_server_destroy(struct ttrpc_server *server)
 	if (!server)
 		return;
 	while ((client = LIST_FIRST(&server->clients)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
 		client_free(client);
 	ev_io_stop(server->loop, &server->listener);
 	ev_timer_stop(server->loop, &server->pause);

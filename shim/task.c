@@ -357,19 +357,21 @@ static const struct process_call process_calls[] = {
 };
 /* clang-format on */
 
-static int find_process(const struct pod *pod, const char *id, const char *exec_id,
-                        struct process **out, struct error *err)
+/* NULL and an error when there is none. */
+static struct process *find_process(const struct pod *pod, const char *id, const char *exec_id,
+                                    struct error *err)
 {
 	const struct container *container = pod_container(pod, id);
 	struct process *process;
 
-	if (!container || !container->created)
-		return error_set(err, ERROR_NOT_FOUND, "container not created");
+	if (!container || !container->created) {
+		error_set(err, ERROR_NOT_FOUND, "container not created");
+		return NULL;
+	}
 	process = container_process(container, exec_id);
 	if (!process)
-		return error_set(err, ERROR_NOT_FOUND, "process does not exist %s", exec_id);
-	*out = process;
-	return 0;
+		error_set(err, ERROR_NOT_FOUND, "process does not exist %s", exec_id);
+	return process;
 }
 
 static const char *string_at(const ProtobufCMessage *request, size_t offset)
@@ -392,26 +394,23 @@ static void on_process_call(struct ttrpc_call *call, const ProtobufCMessage *req
 	const struct process_call *row = process_calls;
 	struct task task = { .pod = ctx, .call = call, .request = request };
 	struct error err;
-	int r;
 
 	while (strcmp(row->name, ttrpc_call_method(call)) != 0)
 		row++;
-	r = find_process(ctx, string_at(request, row->id), string_at(request, row->exec_id),
-	                 &task.process, &err);
-	if (r == 0 && !row->at_once && turn_taken(&task.process->turn)) {
-		turn_wait(&task.process->turn, on_process_call, call, request, ctx);
-		return;
-	}
-	if (r == 0 && is_moot(row, &task)) {
-		ttrpc_call_finish(call, NULL);
-		return;
-	}
-	if (r == 0)
-		r = process_allows(task.process, row->verb, &err);
-	if (r == 0)
-		row->run(&task);
-	else
+	task.process = find_process(ctx, string_at(request, row->id),
+	                            string_at(request, row->exec_id), &err);
+	if (!task.process) {
 		ttrpc_call_fail(call, &err);
+		return;
+	}
+	if (!row->at_once && turn_taken(&task.process->turn))
+		turn_wait(&task.process->turn, on_process_call, call, request, ctx);
+	else if (is_moot(row, &task))
+		ttrpc_call_finish(call, NULL);
+	else if (process_allows(task.process, row->verb, &err) < 0)
+		ttrpc_call_fail(call, &err);
+	else
+		row->run(&task);
 }
 
 static void on_create(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)

@@ -47,7 +47,7 @@ void turn_wait(struct turn *turn, ttrpc_handler_fn *handler, struct ttrpc_call *
 
 void turn_over(struct turn *turn)
 {
-	STAILQ_HEAD(, turn_waiter) ready = STAILQ_HEAD_INITIALIZER(ready);
+	struct turn_waiters ready = STAILQ_HEAD_INITIALIZER(ready);
 	struct turn_waiter *waiter;
 
 	turn->abandon = NULL;

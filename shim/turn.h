@@ -21,7 +21,7 @@ typedef void turn_abandon_fn(void *ctx, const struct error *why);
 struct turn {
 	turn_abandon_fn *abandon; /* NULL: the turn is free */
 	void *ctx;
-	STAILQ_HEAD(, turn_waiter) waiters;
+	STAILQ_HEAD(turn_waiters, turn_waiter) waiters;
 };
 
 void turn_init(struct turn *turn);

@@ -34,7 +34,7 @@ Test(args, are_exactly_these_under_tcg)
 		"q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
 		"memory-backend=memory";
 	static const char command_line[] = "console=ttyS0 quiet panic=-1 cryptomgr.notests "
-	                                   "lsm=landlock noreplace-smp no_timer_check "
+					   "lsm=landlock noreplace-smp no_timer_check "
 					   "tsc_early_khz=2600186 nolapic_timer";
 	const char *const expected[] = {
 		"/usr/bin/qemu-system-x86_64",

@@ -44,12 +44,12 @@ Test(message, millions_of_empty_fields_are_refused)
 {
 	/* Two bytes each: an empty element of CreateContainerRequest.devices (field 4). */
 	const size_t count = 1 << 20;
-	uint8_t *bytes = malloc(2 * count);
+	uint8_t *bytes = calloc(2, count);
 	ProtobufCMessage *decoded = NULL;
 	struct error err;
 
 	for (size_t i = 0; i < count; i++)
-		memcpy(bytes + 2 * i, "\x22\x00", 2);
+		bytes[2 * i] = 0x22;
 	cr_assert_lt(message_decode(&grpc__create_container_request__descriptor, bytes, 2 * count,
 	                            &decoded, &err),
 	             0);

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -134,7 +135,7 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 
 	answer->times++;
 	answer->code = err ? err->code : ERROR_NONE;
-	strcpy(answer->text, err ? err->text : "");
+	snprintf(answer->text, sizeof(answer->text), "%s", err ? err->text : "");
 	if (response && response->descriptor == &grpc__version_check_response__descriptor)
 		answer->version =
 			mem_strdup(((const Grpc__VersionCheckResponse *)response)->agent_version);
