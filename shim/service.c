@@ -30,7 +30,7 @@
 struct service {
 	struct ev_loop *loop;
 	struct pod pod;
-	struct ttrpc_server *server;
+	struct ttrpc_server *server; /* NULL once all has ended */
 	struct sandbox_waiter ready;
 	bool ending;                 /* no container will come any more */
 	struct ttrpc_call *shutdown; /* answered when all has ended */
@@ -45,7 +45,7 @@ struct service {
 /* All has ended, or is waited for: the last acts follow from the loop. */
 static void look_for_end(struct service *service)
 {
-	if (service->ending && sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
+	if (service->ending && service->server && sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
 	    (service->shutdown || service->nobody_asks))
 		ev_timer_start(service->loop, &service->finish);
 }
@@ -70,7 +70,7 @@ static void destroy_pod(struct service *service)
 	sandbox_destroy(take_ptr(&service->pod.sandbox));
 }
 
-/* Its last act is the callback, which may free the service. */
+/* Who calls from now on finds nobody. Its last act is the callback, which may free the service. */
 static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
@@ -79,6 +79,8 @@ static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
 	if (service->shutdown)
 		ttrpc_call_finish(take_ptr(&service->shutdown), NULL);
 	ttrpc_server_flush(service->server, ANSWERS_FLUSH_MS);
+	ttrpc_server_destroy(take_ptr(&service->server));
+	ev_timer_stop(loop, timer); /* a Shutdown of the same moment has started it anew */
 	service->on_end(service->ctx);
 }
 

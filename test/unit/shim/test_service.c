@@ -1,6 +1,7 @@
 #include "shim/service.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -512,6 +513,21 @@ Test(service, ends_when_no_create_comes)
 	serve(20);
 	cr_expect(wait_until(&ended));
 	cr_expect_eq(fake.vms, 0);
+}
+
+Test(service, nobody_is_served_after_the_end)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/service", fake.dir);
+	serve(20);
+	cr_assert(wait_until(&ended));
+	service_stop(service); /* of no use any more */
+	settle();
+	cr_expect_lt(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_expect_eq(errno, ECONNREFUSED);
+	close(fd);
 }
 
 Test(service, a_stop_ends_every_process_with_137)
