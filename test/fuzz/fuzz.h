@@ -26,9 +26,12 @@ uint32_t script_number(struct script *script); /* of four bytes, the lowest firs
 const uint8_t *script_bytes(struct script *script, size_t *len);
 char *script_text(struct script *script); /* the same, up to its first NUL; free() it */
 
-/* The one loop of the process. Time stands still for its timers as long as nobody waits. */
+/* The one loop of the process. CLOCK_MONOTONIC stands still, so no timer of the loop ends by
+ * itself.
+ */
 struct ev_loop *fuzz_loop(void);
-void fuzz_turn(void); /* what can be done without waiting is done */
+void fuzz_turn(void);        /* what can be done without waiting is done */
+void fuzz_pass(uint32_t ms); /* the clock is put forward; the timers are fuzz_turn()'s */
 
 /* Two connected non-blocking stream sockets: *@peer is the far end. */
 int fuzz_socket(int *peer);

@@ -46,7 +46,8 @@ static void on_open(void *ctx, uint32_t host_port, const struct error *err)
 {
 	struct world *world = ctx;
 
-	assert(world->opened++ == 0 && world->done == 0);
+	assert(world->opened == 0 && world->done == 0);
+	world->opened++;
 	world->failed = err;
 	if (err)
 		end(world);
@@ -56,7 +57,8 @@ static void on_done(void *ctx, const struct error *err)
 {
 	struct world *world = ctx;
 
-	assert(world->opened == 1 && !world->failed && world->done++ == 0);
+	assert(world->opened == 1 && !world->failed && world->done == 0);
+	world->done++;
 	end(world);
 }
 

@@ -1,6 +1,5 @@
 #include "fake_guest.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -27,6 +26,12 @@
 #include "shim/uid_lease.h"
 
 struct fake_guest fake;
+
+static void must(bool good)
+{
+	if (!good)
+		abort();
+}
 
 /* Callbacks come from the loop. */
 struct later {
@@ -116,25 +121,46 @@ static void answer_wait(struct ttrpc_call *call, int status)
 	ttrpc_call_reply(call, &response.base);
 }
 
-void fake_exit(const char *exec_id, int status)
+static struct waiting *find_waiting(const char *exec_id)
 {
 	struct waiting *one;
 
 	LIST_FOREACH(one, &waiting, link)
 	if (strcmp(one->exec_id, exec_id) == 0)
-		break;
-	cr_assert(one, "nobody waits for %s", exec_id);
+		return one;
+	return NULL;
+}
+
+static void end_process(struct waiting *one, int status)
+{
 	LIST_REMOVE(one, link);
 	answer_wait(one->call, status);
 	free(one->exec_id);
 	free(one);
 }
 
+void fake_exit(const char *exec_id, int status)
+{
+	struct waiting *one = find_waiting(exec_id);
+
+	must(one);
+	end_process(one, status);
+}
+
+bool fake_exit_any(int status)
+{
+	struct waiting *one = LIST_FIRST(&waiting);
+
+	if (one)
+		end_process(one, status);
+	return one;
+}
+
 void fake_release(void)
 {
-	cr_assert(held);
 	fake.holds = NULL;
-	ttrpc_call_finish(take_ptr(&held), NULL);
+	if (held)
+		ttrpc_call_finish(take_ptr(&held), NULL);
 }
 
 static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
@@ -146,7 +172,7 @@ static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, vo
 	note(method, named ? *(char *const *)(request + 1) : "");
 	if (fake.fails && strcmp(fake.fails, method) == 0)
 		ttrpc_call_fail(call, &fake.refusal);
-	else if (fake.holds && strcmp(fake.holds, method) == 0)
+	else if (!held && fake.holds && strcmp(fake.holds, method) == 0)
 		held = call;
 	else
 		ttrpc_call_finish(call, NULL);
@@ -180,7 +206,8 @@ static void on_update(struct ttrpc_call *call, const ProtobufCMessage *message, 
 {
 	const Grpc__UpdateContainerRequest *request = (const void *)message;
 
-	fake.memory_limit = request->resources->memory->limit;
+	if (request->resources->memory)
+		fake.memory_limit = request->resources->memory->limit;
 	on_call(call, message, ctx);
 }
 
@@ -206,7 +233,8 @@ void fake_oom(const char *id)
 	Grpc__OOMEvent event = GRPC__OOMEVENT__INIT;
 
 	event.container_id = (char *)id;
-	ttrpc_call_reply(take_ptr(&oom), &event.base);
+	if (oom)
+		ttrpc_call_reply(take_ptr(&oom), &event.base);
 }
 
 /* A killed container's processes end. */
@@ -214,10 +242,11 @@ static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, 
 {
 	const Grpc__SignalProcessRequest *request = (const void *)message;
 	autofree char *of = mem_printf("%s %u", request->exec_id, request->signal);
+	struct waiting *init = find_waiting(request->container_id);
 
 	note("SignalProcess", of);
-	if (request->signal == 9 && !*request->exec_id)
-		fake_exit(request->container_id, 137);
+	if (request->signal == 9 && !*request->exec_id && init)
+		end_process(init, 137);
 	ttrpc_call_finish(call, NULL);
 }
 
@@ -269,9 +298,9 @@ static void agent_start(void)
 	const struct sockaddr_un address = agent_address();
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	cr_assert_eq(listen(fd, 8), 0);
-	cr_assert_eq(ttrpc_server_create(fake.loop, fd, &config, &agent, NULL), 0);
+	must(bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	must(listen(fd, 8) == 0);
+	must(ttrpc_server_create(fake.loop, fd, &config, &agent, NULL) == 0);
 }
 
 /* Calls that were not answered are lost with it. */
@@ -301,10 +330,10 @@ struct vsock_stream {
 	void *ctx;
 };
 
-struct connect {
+static struct {
 	vsock_connected_fn *done;
 	void *ctx;
-};
+} connecting;
 
 static vsock_accepted_fn *on_accept;
 static void *accept_ctx;
@@ -312,31 +341,33 @@ static struct vsock_stream *streams[FAKE_STREAMS_MAX];
 
 static void connect_now(void *arg)
 {
-	struct connect connect_ = *(struct connect *)arg;
 	const struct sockaddr_un address = agent_address();
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error err;
 
-	free(arg);
-	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	connect_.done(connect_.ctx, fd, NULL);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
+		connecting.done(connecting.ctx, fd, NULL);
+		return;
+	}
+	close(fd);
+	error_set(&err, ERROR_UNAVAILABLE, "no agent");
+	connecting.done(connecting.ctx, -1, &err);
 }
 
 int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
                   vsock_connected_fn *done, void *ctx, struct error *err)
 {
-	struct connect *connect_ = mem_new(struct connect);
-
-	cr_assert_eq(guest_port, VSOCK_PORT_AGENT);
-	connect_->done = done;
-	connect_->ctx = ctx;
-	do_later(connect_now, connect_);
+	must(guest_port == VSOCK_PORT_AGENT);
+	connecting.done = done;
+	connecting.ctx = ctx;
+	do_later(connect_now, vsock);
 	return 0;
 }
 
 int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *accept_fn, void *ctx,
                  struct error *err)
 {
-	cr_assert_eq(host_port, VSOCK_PORT_HELLO + 3);
+	must(host_port == VSOCK_PORT_HELLO + 3);
 	on_accept = accept_fn;
 	accept_ctx = ctx;
 	return 0;
@@ -363,10 +394,14 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
                       int fd, int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
                       struct vsock_stream **out, struct error *err)
 {
-	struct vsock_stream *stream = mem_new(struct vsock_stream);
+	struct vsock_stream *stream;
 
-	cr_assert_eq(guest_port, VSOCK_PORT_STREAMS);
-	cr_assert_lt(fake.n_streams, FAKE_STREAMS_MAX);
+	must(guest_port == VSOCK_PORT_STREAMS);
+	if (fake.n_streams == FAKE_STREAMS_MAX) {
+		cleanup_close(&fd);
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no more streams");
+	}
+	stream = mem_new(struct vsock_stream);
 	*stream = (struct vsock_stream){ fake.n_streams, on_open, on_done, ctx };
 	fake.streams[fake.n_streams].fd = fd;
 	fake.streams[fake.n_streams].port = 5000 + (uint32_t)fake.n_streams;
@@ -378,7 +413,7 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
 
 int vsock_stream_attach(struct vsock_stream *stream, int fd, struct error *err)
 {
-	cr_assert_eq(fake.streams[stream->i].fd, -1);
+	must(fake.streams[stream->i].fd == -1);
 	fake.streams[stream->i].fd = fd;
 	return 0;
 }
@@ -402,6 +437,8 @@ void vsock_stream_destroy(struct vsock_stream *stream)
 
 void fake_stream_done(size_t i)
 {
+	if (!streams[i] || !fake.streams[i].open)
+		return;
 	cleanup_close(&fake.streams[i].fd);
 	fake.streams[i].fd = -1;
 	fake.streams[i].done = true;
@@ -435,8 +472,8 @@ static void say_hello(void *arg)
 {
 	int ends[2];
 
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	cr_assert_eq(write(ends[1], "hello 1\n", 8), 8);
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	must(write(ends[1], "hello 1\n", 8) == 8);
 	close(ends[1]);
 	on_accept(accept_ctx, ends[0]);
 }
@@ -454,12 +491,14 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 	if (fake.boot_dies)
 		fake_kill_vm(fake.boot_dies);
 	else if (!fake.no_hello)
-		do_later(say_hello, NULL);
+		do_later(say_hello, vm);
 	return 0;
 }
 
 void fake_kill_vm(const char *cause)
 {
+	if (!fake.vms)
+		return;
 	snprintf(vm->cause, sizeof(vm->cause), "%s", cause);
 	do_later(vm_ends, vm);
 }
@@ -573,11 +612,11 @@ void events_publish(struct events *events, const char *topic, const ProtobufCMes
 void fake_init(struct ev_loop *loop)
 {
 	fake = (struct fake_guest){ .loop = loop, .dir = "/tmp/kata-fake-XXXXXX" };
-	cr_assert(mkdtemp(fake.dir));
+	must(mkdtemp(fake.dir));
 }
 
 void fake_fini(void)
 {
 	forget_later(NULL);
-	cr_assert_eq(file_remove_tree(AT_FDCWD, fake.dir, NULL), 0);
+	must(file_remove_tree(AT_FDCWD, fake.dir, NULL) == 0);
 }

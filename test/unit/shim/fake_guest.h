@@ -55,10 +55,12 @@ extern struct fake_guest fake;
 void fake_init(struct ev_loop *loop);
 void fake_fini(void);
 
+/* Each of these does nothing where there is nothing to do it to, fake_exit() aside. */
 void fake_release(void); /* the held call is answered with success */
 /* The process ends: its WaitProcess is answered. */
 void fake_exit(const char *exec_id, int status);
-void fake_oom(const char *id); /* a container has run out of memory */
+bool fake_exit_any(int status); /* false: no process is waited for */
+void fake_oom(const char *id);  /* a container has run out of memory */
 void fake_kill_vm(const char *cause);
 void fake_stream_done(size_t i); /* as the device says it */
 

@@ -1,0 +1,342 @@
+/*
+ * Containerd's calls to a shim in any order, while the guest below it answers, refuses, waits,
+ * loses processes or dies, and time passes. Each call is answered once at most, and nothing is
+ * left.
+ */
+#include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "proto/google.pb-c.h"
+#include "proto/message.h"
+#include "proto/task_v2.pb-c.h"
+#include "proto/ttrpc.pb-c.h"
+#include "shim/config.h"
+#include "shim/install.h"
+#include "shim/service.h"
+#include "test/fuzz/frames.h"
+#include "test/fuzz/fuzz.h"
+#include "test/unit/shim/fake_guest.h"
+
+#define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
+#define STEPS       64
+#define CALLS_MAX   STEPS
+#define DEADLINE_MS 10000
+#define ANSWERS_MAX (1 << 20)
+#define CONFIG                                                                                     \
+	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
+	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
+
+struct world {
+	struct script script;
+	struct service *service;
+	bool ended;
+	struct sockaddr_un address;
+	int client;
+	uint32_t calls; /* of this client */
+	bool answered[CALLS_MAX];
+	struct buf answers;
+};
+
+static void go_away(struct world *world)
+{
+	if (world->client >= 0)
+		close(world->client);
+	world->client = -1;
+	buf_fini(&world->answers);
+}
+
+static void come(struct world *world)
+{
+	go_away(world);
+	world->calls = 0;
+	memset(world->answered, 0, sizeof(world->answered));
+	world->client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* After the end nobody listens any more. */
+	if (connect(world->client, (struct sockaddr *)&world->address, sizeof(world->address)) <
+	            0 &&
+	    !world->ended)
+		abort();
+	fuzz_turn(); /* accepted */
+}
+
+#define REQUEST(name) &containerd__task__v2__##name##_request__descriptor
+
+static const struct {
+	const char *name;
+	const ProtobufCMessageDescriptor *request;
+} methods[] = {
+	{ "Create", REQUEST(create_task) },
+	{ "Start", REQUEST(start) },
+	{ "Exec", REQUEST(exec_process) },
+	{ "Kill", REQUEST(kill) },
+	{ "Wait", REQUEST(wait) },
+	{ "Delete", REQUEST(delete) },
+	{ "State", REQUEST(state) },
+	{ "Pids", REQUEST(pids) },
+	{ "Pause", REQUEST(pause) },
+	{ "Resume", REQUEST(resume) },
+	{ "ResizePty", REQUEST(resize_pty) },
+	{ "CloseIO", &containerd__task__v2__close_iorequest__descriptor },
+	{ "Update", REQUEST(update_task) },
+	{ "Stats", REQUEST(stats) },
+	{ "Connect", REQUEST(connect) },
+	{ "Shutdown", REQUEST(shutdown) },
+};
+
+static const char *text_for(struct script *script, const char *field)
+{
+	static const char *const ids[] = { "c", "c", "c", "d" };
+	static const char *const execs[] = { "", "", "e", "f" };
+	static const char *const streams[] = { "", "fifo", "no/fifo", "npipe://x" };
+	uint8_t which = script_byte(script) % 4;
+
+	if (!strcmp(field, "id"))
+		return ids[which];
+	if (!strcmp(field, "exec_id"))
+		return execs[which];
+	if (!strcmp(field, "bundle"))
+		return ".";
+	if (!strncmp(field, "std", 3))
+		return streams[which];
+	return "";
+}
+
+static Google__Protobuf__Any *any_for(struct script *script)
+{
+	static const char *const texts[] = {
+		"{\"args\":[\"true\"],\"cwd\":\"/\"}",
+		"{\"memory\":{\"limit\":1048576},\"cpu\":{\"quota\":-1}}",
+		"{\"args\":[]}",
+		"",
+	};
+	Google__Protobuf__Any *any = mem_new(Google__Protobuf__Any);
+
+	google__protobuf__any__init(any);
+	any->value.data = (uint8_t *)mem_strdup(texts[script_byte(script) % COUNT(texts)]);
+	any->value.len = strlen((char *)any->value.data);
+	return any;
+}
+
+/* Each field gets something that means something. */
+static void fill(struct script *script, ProtobufCMessage *request)
+{
+	for (unsigned int i = 0; i < request->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &request->descriptor->fields[i];
+		void *member = (char *)request + field->offset;
+
+		if (field->label == PROTOBUF_C_LABEL_REPEATED)
+			continue;
+		if (field->type == PROTOBUF_C_TYPE_STRING)
+			*(char **)member = mem_strdup(text_for(script, field->name));
+		else if (field->type == PROTOBUF_C_TYPE_UINT32)
+			*(uint32_t *)member = script_byte(script) % 16; /* a signal, a size */
+		else if (field->type == PROTOBUF_C_TYPE_BOOL)
+			*(protobuf_c_boolean *)member = script_byte(script) & 1;
+		else if (field->type == PROTOBUF_C_TYPE_MESSAGE &&
+		         (!strcmp(field->name, "spec") || !strcmp(field->name, "resources")))
+			*(Google__Protobuf__Any **)member = any_for(script);
+	}
+}
+
+static void call(struct world *world)
+{
+	unsigned int which = script_byte(&world->script) % COUNT(methods);
+	const ProtobufCMessageDescriptor *type = methods[which].request;
+	ProtobufCMessage *message = mem_alloc(type->sizeof_message);
+	Ttrpc__Request request = TTRPC__REQUEST__INIT;
+
+	if (world->calls == CALLS_MAX)
+		come(world);
+	protobuf_c_message_init(type, message);
+	fill(&world->script, message);
+	request.service = (char *)"containerd.task.v2.Task";
+	request.method = (char *)methods[which].name;
+	request.payload = message_encode(message);
+	frames_send(world->client, 2 * world->calls++ + 1, TTRPC_FRAME_REQUEST, 0, &request.base);
+	free(request.payload.data);
+	message_free(message);
+}
+
+static void turn(struct world *world)
+{
+	struct ttrpc_frame frame;
+	long used;
+	void *room;
+
+	fuzz_turn();
+	room = buf_reserve(&world->answers, ANSWERS_MAX / 16);
+	buf_added(&world->answers, fuzz_receive(world->client, room, ANSWERS_MAX / 16));
+	while ((used = ttrpc_frame_read((const uint8_t *)buf_data(&world->answers),
+	                                world->answers.len, &frame, NULL)) > 0) {
+		assert(frame.stream / 2 < world->calls && !world->answered[frame.stream / 2]);
+		world->answered[frame.stream / 2] = true;
+		buf_consume(&world->answers, (size_t)used);
+	}
+	assert(used == 0);
+}
+
+static void guest_refuses(struct world *world)
+{
+	static const char *const calls[] = {
+		NULL,
+		"CreateSandbox",
+		"CreateContainer",
+		"StartContainer",
+		"ExecProcess",
+		"SignalProcess",
+		"RemoveContainer",
+		"PauseContainer",
+		"DestroySandbox",
+	};
+	static const enum error_code codes[] = { ERROR_INTERNAL, ERROR_NOT_FOUND };
+
+	fake.fails = calls[script_byte(&world->script) % COUNT(calls)];
+	error_set(&fake.refusal, codes[script_byte(&world->script) % COUNT(codes)], "refused");
+}
+
+static void guest_waits(struct world *world)
+{
+	static const char *const calls[] = {
+		NULL,          "CreateSandbox",   "CreateContainer", "StartContainer",
+		"ExecProcess", "RemoveContainer", "PauseContainer",  "DestroySandbox",
+	};
+
+	fake.holds = calls[script_byte(&world->script) % COUNT(calls)];
+	if (!fake.holds)
+		fake_release();
+}
+
+static void process_ends(struct world *world)
+{
+	fake_exit_any(script_byte(&world->script));
+}
+
+static void memory_ends(struct world *world)
+{
+	fake_oom("c");
+}
+
+static void vm_ends(struct world *world)
+{
+	fake_kill_vm("fuzzed");
+}
+
+static void stream_ends(struct world *world)
+{
+	fake_stream_done(script_byte(&world->script) % FAKE_STREAMS_MAX);
+}
+
+static void time_passes(struct world *world)
+{
+	static const uint32_t ms[] = { 1, 20, 100, 1000, 2500, 6000, 30000, 120000 };
+
+	fuzz_pass(ms[script_byte(&world->script) % COUNT(ms)]);
+	turn(world);
+}
+
+static void stop(struct world *world)
+{
+	service_stop(world->service);
+}
+
+/* A call comes often, the end of all things seldom. */
+static void (*const steps[])(struct world *world) = {
+	call,          call,         call,        call,        turn,
+	turn,          turn,         guest_waits, guest_waits, guest_waits,
+	process_ends,  process_ends, stream_ends, time_passes, time_passes,
+	guest_refuses, memory_ends,  vm_ends,     stop,        come,
+};
+
+static void on_end(void *ctx)
+{
+	struct world *world = ctx;
+
+	assert(!world->ended);
+	world->ended = true;
+}
+
+static void write_bundle(void)
+{
+	if (chdir(fake.dir) < 0 || mkfifo("fifo", 0600) < 0 ||
+	    file_write(AT_FDCWD, "config.json", 0600, CONFIG, strlen(CONFIG), NULL) < 0)
+		abort();
+}
+
+static void start(struct world *world)
+{
+	static struct install *install;
+	static struct config *settings;
+	const struct config_source nothing = { .body = "" };
+	struct service_config config = {
+		.ns = "n",
+		.id = "c",
+		.bundle = fake.dir,
+		.pod_dir = fake.dir,
+		.share_dir = fake.dir,
+		.view_dir = fake.dir,
+		.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	};
+
+	if (!install && (install_find(NULL, &install, NULL) < 0 ||
+	                 config_load(&nothing, install, &settings, NULL) < 0))
+		abort();
+	config.install = install;
+	config.config = settings;
+	world->address.sun_family = AF_UNIX;
+	snprintf(world->address.sun_path, sizeof(world->address.sun_path), "%s/service", fake.dir);
+	if (bind(config.listen_fd, (struct sockaddr *)&world->address, sizeof(world->address)) <
+	            0 ||
+	    listen(config.listen_fd, STEPS) < 0 ||
+	    service_start(fuzz_loop(), &config, on_end, world, &world->service, NULL) < 0)
+		abort();
+}
+
+/* Whatever the guest does, the pod ends when it is asked to, and every call has been answered. */
+static void end(struct world *world)
+{
+	uint32_t calls = world->ended ? 0 : world->calls;
+
+	service_stop(world->service);
+	for (int i = 0; i < STEPS && !world->ended; i++) {
+		fuzz_pass(DEADLINE_MS);
+		turn(world);
+	}
+	assert(world->ended);
+	turn(world);
+	for (uint32_t i = 0; i < calls; i++)
+		assert(world->answered[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct world world = {
+		.script = { data, size },
+		.client = -1,
+		.answers = BUF_INIT(ANSWERS_MAX),
+	};
+
+	fake_init(fuzz_loop());
+	write_bundle();
+	start(&world);
+	come(&world);
+	for (int i = 0; i < STEPS && world.script.left; i++)
+		steps[script_byte(&world.script) % COUNT(steps)](&world);
+	turn(&world);
+	end(&world);
+	service_destroy(world.service);
+	assert(fake.vms == 0);
+	go_away(&world);
+	fake_fini();
+	return 0;
+}
