@@ -8,13 +8,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/buf.h"
+#include "common/arg_list.h"
 #include "common/mem.h"
 #include "common/proc.h"
 #include "hypervisor/console.h"
 
-#define ARG_MAX_BYTES 4200 /* a path and its option */
-#define TAIL_BYTES    400
+#define ARGS_BYTES_MAX (16 << 10) /* two paths, and room */
+#define TAIL_BYTES     400
 
 struct virtiofsd {
 	struct console *console;
@@ -23,13 +23,11 @@ struct virtiofsd {
 	void *ctx;
 };
 
-/*
- * The daemon's options. With announce_submounts two files of two mounts do not look like one to the
- * guest (same device, same inode).
- */
-static const char *const options[] = {
-	"-o", "xattr", "-o", "sandbox=namespace", "-o", "announce_submounts",
-};
+static void print_share_dir(struct arg_list *list, const struct virtiofsd_config *config)
+{
+	for (const char *c = config->share_dir; *c; c++) /* fuse_opt.h: a comma ends a value */
+		arg_list_print(list, "%s%c", strchr(",\\", *c) ? "\\" : "", *c);
+}
 
 /*
  * The daemon's own cache=auto drops a file's pages at each open: every execve reads the executable
@@ -37,65 +35,69 @@ static const char *const options[] = {
  * attributes again and drops the pages when the file has changed: what the host writes is seen a
  * second later.
  */
-static const char *const cache_options[] = {
-	[VM_CACHE_NEVER] = "cache=none",
-	[VM_CACHE_AUTO] = "cache=always,timeout=1",
-	[VM_CACHE_ALWAYS] = "cache=always",
+static void print_cache(struct arg_list *list, const struct virtiofsd_config *config)
+{
+	static const char *const values[] = {
+		[VM_CACHE_NEVER] = "none",
+		[VM_CACHE_AUTO] = "always,timeout=1",
+		[VM_CACHE_ALWAYS] = "always",
+	};
+
+	arg_list_print(list, "%s", values[config->cache]);
+}
+
+/*
+ * The options, each with what prints its value. With announce_submounts two files of two mounts do
+ * not look like one to the guest (same device, same inode). The daemon in Rust, of newer
+ * distributions, would be a second table with other names.
+ */
+static const struct option {
+	const char *name;
+	void (*print_value)(struct arg_list *list, const struct virtiofsd_config *config);
+} options[] = {
+	{ "source=", print_share_dir }, { "cache=", print_cache },      { "xattr", NULL },
+	{ "sandbox=namespace", NULL },  { "announce_submounts", NULL },
 };
 
-#define NOPTIONS (sizeof(options) / sizeof(options[0]))
-
-/* A path as the value of -o, where a comma ends the value (fuse_opt.h). */
-static int print_source(struct buf *text, const char *path)
+static char **build_args(const struct virtiofsd_config *config, int listen_fd)
 {
-	int r = buf_printf(text, "source=");
+	struct arg_list list = ARG_LIST_INIT(ARGS_BYTES_MAX);
 
-	for (; *path && r == 0; path++)
-		r = buf_printf(text, "%s%c", strchr(",\\", *path) ? "\\" : "", *path);
-	return r < 0 ? r : buf_append(text, "", 1);
+	arg_list_add(&list, config->path);
+	arg_list_print(&list, "--fd=%d", listen_fd);
+	arg_list_end(&list);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		arg_list_add(&list, "-o");
+		arg_list_print(&list, "%s", options[i].name);
+		if (options[i].print_value)
+			options[i].print_value(&list, config);
+		arg_list_end(&list);
+	}
+	return arg_list_finish(&list);
 }
 
 static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
                  const struct virtiofsd_config *config, int listen_fd, int stderr_fd,
                  proc_exit_fn *on_exit, struct error *err)
 {
-	struct buf source = BUF_INIT(ARG_MAX_BYTES);
-	const char *argv[NOPTIONS + 7];
+	autofree char **argv = build_args(config, listen_fd);
 	const struct proc_fd fds[] = {
 		{ .fd = listen_fd, .as = -1 },
 		{ .fd = stderr_fd, .as = 1 },
 		{ .fd = stderr_fd, .as = 2 },
 	};
 	const struct proc_spec spec = {
-		.argv = argv,
+		.argv = (const char *const *)argv,
 		.fds = fds,
 		.nfds = sizeof(fds) / sizeof(fds[0]),
 		.oom_score_adj = config->oom_score_adj,
 		.no_shared_core = true,
 		.no_new_privs = true,
 	};
-	char fd_option[32];
-	size_t n = 0;
-	int r;
 
-	if (print_source(&source, config->share_dir) < 0) {
-		buf_fini(&source);
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "share a directory with a path of %zu bytes",
-		                 strlen(config->share_dir));
-	}
-	snprintf(fd_option, sizeof(fd_option), "--fd=%d", listen_fd);
-	argv[n++] = config->path;
-	argv[n++] = fd_option;
-	argv[n++] = "-o";
-	argv[n++] = buf_data(&source);
-	argv[n++] = "-o";
-	argv[n++] = cache_options[config->cache];
-	memcpy(&argv[n], options, sizeof(options));
-	argv[n + NOPTIONS] = NULL;
-	r = proc_spawn(loop, &spec, on_exit, virtiofsd, &virtiofsd->proc, err);
-	buf_fini(&source);
-	return r;
+	if (!argv)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "its paths are too long");
+	return proc_spawn(loop, &spec, on_exit, virtiofsd, &virtiofsd->proc, err);
 }
 
 /*

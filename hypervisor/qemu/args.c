@@ -1,12 +1,10 @@
 #include "hypervisor/qemu/args.h"
 
-#include <assert.h>
-#include <string.h>
+#include <stddef.h>
 
-#include "common/buf.h"
-#include "common/mem.h"
+#include "common/arg_list.h"
 
-#define ARGS_BYTES_MAX (256 << 10) /* the kernel takes 2 KiB of parameters, execve(2) far more */
+#define ARGS_BYTES_MAX (16 << 10) /* a path, 2 KiB for the kernel, and room */
 #define MEMORY_SLOTS   8
 
 static bool can_grow_memory(const struct qemu_args *args)
@@ -23,67 +21,68 @@ static bool can_grow_vcpus(const struct qemu_args *args)
  * What a pod does not use is left out: fewer devices start faster. The ACPI hot-plug that pods do
  * use is q35's default.
  */
-static void machine(struct buf *text, const struct qemu_args *args)
+static void machine(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
-	                 "memory-backend=memory");
+	arg_list_print(list,
+	               "q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
+	               "memory-backend=memory");
 }
 
-static void accel(struct buf *text, const struct qemu_args *args)
+static void accel(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "%s", args->kvm ? "kvm" : "tcg");
+	arg_list_print(list, "%s", args->kvm ? "kvm" : "tcg");
 }
 
-static void cpu(struct buf *text, const struct qemu_args *args)
+static void cpu(struct arg_list *list, const struct qemu_args *args)
 {
 	/* TCG runs `rep movsb` byte by byte; without ERMS a Linux guest copies 3 times as fast. */
-	buf_printf(text, "%s", args->kvm ? "host" : "max,erms=off");
+	arg_list_print(list, "%s", args->kvm ? "host" : "max,erms=off");
 }
 
-static void smp(struct buf *text, const struct qemu_args *args)
+static void smp(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "%u", args->vcpus);
+	arg_list_print(list, "%u", args->vcpus);
 	if (can_grow_vcpus(args))
-		buf_printf(text, ",maxcpus=%u", args->vcpus_max);
+		arg_list_print(list, ",maxcpus=%u", args->vcpus_max);
 }
 
-static void memory_size(struct buf *text, const struct qemu_args *args)
+static void memory_size(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "%luM", args->memory_mib);
+	arg_list_print(list, "%luM", args->memory_mib);
 	if (can_grow_memory(args))
-		buf_printf(text, ",slots=%d,maxmem=%luM", MEMORY_SLOTS, args->memory_max_mib);
+		arg_list_print(list, ",slots=%d,maxmem=%luM", MEMORY_SLOTS, args->memory_max_mib);
 }
 
-static void memory(struct buf *text, const struct qemu_args *args)
+static void memory(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text,
-	           "memory-backend-file,id=memory,size=%luM,share=on,mem-path=/proc/self/fd/%d",
-	           args->memory_mib, args->memory_fd);
+	arg_list_print(list,
+	               "memory-backend-file,id=memory,size=%luM,share=on,mem-path=/proc/self/fd/%d",
+	               args->memory_mib, args->memory_fd);
 }
 
-static void qmp_socket(struct buf *text, const struct qemu_args *args)
+static void qmp_socket(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "socket,id=qmp,fd=%d,server=off", args->qmp_fd);
+	arg_list_print(list, "socket,id=qmp,fd=%d,server=off", args->qmp_fd);
 }
 
-static void share_socket(struct buf *text, const struct qemu_args *args)
+static void share_socket(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "socket,id=share,fd=%d", args->share_fd);
+	arg_list_print(list, "socket,id=share,fd=%d", args->share_fd);
 }
 
-static void vsock_socket(struct buf *text, const struct qemu_args *args)
+static void vsock_socket(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "socket,id=vsock,fd=%d", args->vsock_fd);
+	arg_list_print(list, "socket,id=vsock,fd=%d", args->vsock_fd);
 }
 
-static void kernel(struct buf *text, const struct qemu_args *args)
+static void kernel(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "/proc/self/fd/%d", args->kernel_fd);
+	arg_list_print(list, "/proc/self/fd/%d", args->kernel_fd);
 }
 
-static void initramfs(struct buf *text, const struct qemu_args *args)
+static void initramfs(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "/proc/self/fd/%d", args->initramfs_fd);
+	arg_list_print(list, "/proc/self/fd/%d", args->initramfs_fd);
 }
 
 /*
@@ -93,21 +92,21 @@ static void initramfs(struct buf *text, const struct qemu_args *args)
  * lock prefixes, no calibration of timers against each other. nolapic_timer needs a guest that
  * never sees a second CPU: it would have no high-resolution timer.
  */
-static void kernel_command_line(struct buf *text, const struct qemu_args *args)
+static void kernel_command_line(struct arg_list *list, const struct qemu_args *args)
 {
-	buf_printf(text, "console=ttyS0 quiet panic=-1 cryptomgr.notests lsm=landlock");
+	arg_list_print(list, "console=ttyS0 quiet panic=-1 cryptomgr.notests lsm=landlock");
 	if (!args->kvm) {
-		buf_printf(text, " noreplace-smp no_timer_check");
+		arg_list_print(list, " noreplace-smp no_timer_check");
 		if (args->tsc_khz)
-			buf_printf(text, " tsc_early_khz=%u", args->tsc_khz);
+			arg_list_print(list, " tsc_early_khz=%u", args->tsc_khz);
 		if (args->vcpus == 1 && !can_grow_vcpus(args))
-			buf_printf(text, " nolapic_timer");
+			arg_list_print(list, " nolapic_timer");
 	}
 	if (args->kernel_params && *args->kernel_params)
-		buf_printf(text, " %s", args->kernel_params);
+		arg_list_print(list, " %s", args->kernel_params);
 }
 
-typedef void value_fn(struct buf *text, const struct qemu_args *args);
+typedef void value_fn(struct arg_list *list, const struct qemu_args *args);
 
 static const struct row {
 	const char *option;
@@ -142,46 +141,23 @@ static const struct row {
 
 #define NROWS (sizeof(rows) / sizeof(rows[0]))
 
-static void append_text(struct buf *texts, const char *text)
+static void add_row(struct arg_list *list, const struct row *row, const struct qemu_args *args)
 {
-	if (buf_append(texts, text, strlen(text) + 1) < 0)
-		abort();
-}
-
-/* All texts one after the other, each with its NUL; returns their number. */
-static size_t print_rows(struct buf *texts, const struct qemu_args *args)
-{
-	size_t n = 1;
-
-	append_text(texts, args->vmm_path);
-	for (size_t i = 0; i < NROWS; i++) {
-		append_text(texts, rows[i].option);
-		n++;
-		if (rows[i].fixed)
-			append_text(texts, rows[i].fixed);
-		if (rows[i].value) {
-			rows[i].value(texts, args);
-			append_text(texts, "");
-		}
-		if (rows[i].fixed || rows[i].value)
-			n++;
+	arg_list_add(list, row->option);
+	if (row->fixed)
+		arg_list_add(list, row->fixed);
+	if (row->value) {
+		row->value(list, args);
+		arg_list_end(list);
 	}
-	return n;
 }
 
 char **qemu_args_build(const struct qemu_args *args)
 {
-	struct buf texts = BUF_INIT(ARGS_BYTES_MAX);
-	size_t n = print_rows(&texts, args);
-	size_t pointers = (n + 1) * sizeof(char *);
-	char **argv = mem_alloc(pointers + texts.len);
-	char *text = (char *)argv + pointers;
+	struct arg_list list = ARG_LIST_INIT(ARGS_BYTES_MAX);
 
-	memcpy(text, buf_data(&texts), texts.len);
-	for (size_t i = 0; i < n; i++) {
-		argv[i] = text;
-		text += strlen(text) + 1;
-	}
-	buf_fini(&texts);
-	return argv;
+	arg_list_add(&list, args->vmm_path);
+	for (size_t i = 0; i < NROWS; i++)
+		add_row(&list, &rows[i], args);
+	return arg_list_finish(&list);
 }

@@ -25,7 +25,8 @@ struct qemu_args {
 	int vsock_fd; /* the vsock device's */
 };
 
-/* argv, ended by NULL, in one piece of memory: free() it. The console is on stdout. */
+/* argv, ended by NULL: free() it. NULL: the path and the parameters are too long together. The
+ * console is on stdout. */
 char **qemu_args_build(const struct qemu_args *args);
 
 #endif

@@ -20,9 +20,10 @@
 #include "hypervisor/qemu/qmp.h"
 #include "hypervisor/vmm.h"
 
-#define TAIL_BYTES   400
-#define REASON_BYTES 32
-#define PANIC_MARK   "Kernel panic - not syncing: "
+#define KERNEL_PARAMS_MAX 1792 /* of COMMAND_LINE_SIZE (asm/setup.h): 2048; the rest is ours */
+#define TAIL_BYTES        400
+#define REASON_BYTES      32
+#define PANIC_MARK        "Kernel panic - not syncing: "
 
 /*
  * A QEMU process. What it is told goes over QMP; that it has ended is seen by its pidfd, and why in
@@ -181,6 +182,9 @@ static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd,
 		.no_new_privs = true,
 	};
 
+	if (!argv)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "its path and the guest's kernel parameters are too long");
 	return proc_spawn(qemu->loop, &spec, on_process_exit, qemu, &qemu->proc, err);
 }
 
@@ -280,6 +284,16 @@ static void qemu_destroy(void *vmm)
 	free(qemu);
 }
 
+/* The kernel drops what is too long without a word. */
+static int check_kernel_params(const char *params, struct error *err)
+{
+	if (params && strlen(params) > KERNEL_PARAMS_MAX)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "the guest's kernel parameters are longer than %d bytes",
+		                 KERNEL_PARAMS_MAX);
+	return 0;
+}
+
 static int choose_accel(struct qemu *qemu, struct error *err)
 {
 	const struct vm_config *config = qemu->config;
@@ -303,10 +317,13 @@ static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
 	qemu->config = config;
 	qemu->events = *events;
 	qemu->ctx = ctx;
+	qemu->kernel_fd = -1;
 	qemu->initramfs_fd = -1;
 	ev_timer_init(&qemu->kill_timer, on_kill_timer, 0, 0);
 	qemu->kill_timer.data = qemu;
-	r = qemu->kernel_fd = open_image("kernel", config->kernel, config->uid, err);
+	r = check_kernel_params(config->kernel_params, err);
+	if (r >= 0)
+		r = qemu->kernel_fd = open_image("kernel", config->kernel, config->uid, err);
 	if (r >= 0)
 		r = qemu->initramfs_fd =
 			open_image("initramfs", config->initramfs, config->uid, err);

@@ -394,6 +394,15 @@ Test(vm, names_what_is_missing)
 	expect_refused(&config, "execute '/none/vsock': No such file");
 }
 
+Test(vm, refuses_parameters_that_the_kernel_would_cut_off)
+{
+	struct vm_config config = usual();
+	autofree char *params = mem_printf("%01793d", 0);
+
+	config.kernel_params = params;
+	expect_refused(&config, "the guest's kernel parameters are longer than 1792 bytes");
+}
+
 Test(vm, refuses_a_kernel_that_is_no_file)
 {
 	struct vm_config config = usual();
