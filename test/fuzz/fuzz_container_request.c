@@ -89,6 +89,7 @@ static void use(const Grpc__Spec *spec)
 	struct bpf_insn *insns;
 	size_t count;
 
+	assert(spec->linux);
 	namespaces_clone_flags(spec);
 	namespaces_pid_path(spec);
 	mounts_bind_dev(spec);
