@@ -36,14 +36,21 @@ int connection_receive(struct connection *connection, uint32_t len)
 	return 0;
 }
 
+/* Linux has no more on its way than its own window, however large the host's is. */
+static uint32_t smaller_window(const struct connection *connection)
+{
+	return connection->guest_window < connection->window ? connection->guest_window
+	                                                     : connection->window;
+}
+
 void connection_forward(struct connection *connection, uint32_t len)
 {
-	uint32_t known; /* the room that the guest believes it has */
+	uint32_t untold; /* received, and on its way still as far as the guest knows */
 
 	assert(len <= connection_held(connection));
 	connection->forwarded += len;
-	known = connection->window - (connection->received - connection->told);
-	if (known < connection->window / 2)
+	untold = connection->received - connection->told;
+	if (connection->forwarded != connection->told && untold > smaller_window(connection) / 2)
 		connection_owe(connection, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
 }
 

@@ -74,6 +74,7 @@ Test(connection, bytes_beyond_the_credit_are_refused)
 
 Test(connection, credit_is_told_when_the_guest_knows_of_less_than_half)
 {
+	note(VIRTIO_VSOCK_OP_RESPONSE, WINDOW, 0, 0);
 	connection_receive(&connection, 400);
 	connection_forward(&connection, 400);
 	cr_assert_not(connection_next(&connection, &header));
@@ -86,8 +87,18 @@ Test(connection, credit_is_told_when_the_guest_knows_of_less_than_half)
 	cr_assert_not(connection_next(&connection, &header));
 }
 
+Test(connection, a_guest_with_a_small_window_of_its_own_is_told_sooner)
+{
+	note(VIRTIO_VSOCK_OP_RESPONSE, 100, 0, 0);
+	connection_receive(&connection, 51);
+	connection_forward(&connection, 51);
+	cr_assert(connection_next(&connection, &header));
+	cr_assert_eq(header.fwd_cnt, 51);
+}
+
 Test(connection, credit_that_went_with_another_packet_is_not_told_again)
 {
+	note(VIRTIO_VSOCK_OP_RESPONSE, WINDOW, 0, 0);
 	connection_receive(&connection, 600);
 	connection_forward(&connection, 600);
 	connection_header(&connection, VIRTIO_VSOCK_OP_RW, 5, &header);
