@@ -55,6 +55,9 @@ static const struct allowed allowed[] = {
 	/* flow.c, vhost_user.c: a descriptor that was handed over must not block */
 	{ SCMP_SYS(fcntl), true, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0) },
 	{ SCMP_SYS(fcntl), true, SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0) },
+	/* flow.c: a FIFO is made larger */
+	{ SCMP_SYS(fcntl), true, SCMP_A1(SCMP_CMP_EQ, F_GETPIPE_SZ, 0) },
+	{ SCMP_SYS(fcntl), true, SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ, 0) },
 #ifdef __SANITIZE_ADDRESS__ /* the sanitizer's allocator and its report */
 	{ .number = SCMP_SYS(read) },
 	{ .number = SCMP_SYS(getrandom) },
