@@ -33,9 +33,10 @@ Test(args, are_exactly_these_under_tcg)
 	static const char machine[] =
 		"q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
 		"memory-backend=memory";
-	static const char command_line[] = "console=ttyS0 quiet panic=-1 cryptomgr.notests "
-					   "lsm=landlock noreplace-smp no_timer_check "
-					   "tsc_early_khz=2600186 nolapic_timer";
+	static const char command_line[] =
+		"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests "
+		"lsm=landlock noreplace-smp no_timer_check "
+		"tsc_early_khz=2600186 nolapic_timer";
 	const char *const expected[] = {
 		"/usr/bin/qemu-system-x86_64",
 		"-nodefaults",
@@ -100,8 +101,9 @@ Test(args, under_kvm_pass_the_cpu_through_and_no_advice_to_translated_code)
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-accel", 0), "kvm");
 	cr_assert_str_eq(value_of(argv, "-cpu", 0), "host");
-	cr_assert_str_eq(value_of(argv, "-append", 0),
-	                 "console=ttyS0 quiet panic=-1 cryptomgr.notests lsm=landlock");
+	cr_assert_str_eq(
+		value_of(argv, "-append", 0),
+		"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock");
 }
 
 Test(args, leave_room_to_grow)
@@ -136,9 +138,9 @@ Test(args, append_the_users_kernel_parameters_last)
 	args.tsc_khz = 0;
 	args.kernel_params = "agent.log=debug x=\"a b\"";
 	argv = qemu_args_build(&args);
-	cr_assert_str_eq(
-		value_of(argv, "-append", 0),
-		"console=ttyS0 quiet panic=-1 cryptomgr.notests lsm=landlock noreplace-smp "
-		"no_timer_check nolapic_timer "
-		"agent.log=debug x=\"a b\"");
+	cr_assert_str_eq(value_of(argv, "-append", 0),
+	                 "console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests "
+	                 "lsm=landlock noreplace-smp "
+	                 "no_timer_check nolapic_timer "
+	                 "agent.log=debug x=\"a b\"");
 }
