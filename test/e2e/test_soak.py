@@ -1,0 +1,59 @@
+"""Long use of one shim: what it holds does not grow. KATA_SOAK_EXECS=1000 for a longer look."""
+
+import os
+
+import pytest
+from harness.processes import descendants, memory, process
+
+EXECS = int(os.environ.get("KATA_SOAK_EXECS", "100"))
+ROUNDS = 5
+PARTS = {"shim": None, "kata-vsock": "kata-vsock", "qemu": "qemu-system"}
+
+
+def look(pids):
+    """part -> (descriptors, kB of Pss)"""
+    return {part: (len(os.listdir(f"/proc/{pid}/fd")), memory(pid)["Pss"]) for part, pid in pids.items()}
+
+
+def table(rows):
+    lines = ["execs  " + "  ".join(f"{part:>10} fds {part:>10} Pss" for part in rows[0][1])]
+    for execs, found in rows:
+        lines.append(f"{execs:5}  " + "  ".join(f"{fds:14} {pss:14}" for fds, pss in found.values()))
+    return "\n".join(lines)
+
+
+@pytest.mark.vm
+def test_execs_leave_nothing_in_the_shim(containerd, runtime, name, capsys):
+    container = name()
+    containerd.run_detached(container, "sleep", "100000", runtime=runtime)
+    pids = {part: containerd.part(container, command) if command else containerd.shim(container)
+            for part, command in PARTS.items()}
+    rows = []
+    for number in range(ROUNDS + 1):
+        for _ in range(EXECS // ROUNDS):
+            assert containerd.exec(container, "true").rc == 0
+        rows.append(((number + 1) * (EXECS // ROUNDS), look(pids)))
+    with capsys.disabled():
+        print(f"\n{table(rows)}")
+    (_, first), (_, last) = rows[0], rows[-1]  # the first round fills caches
+    for part in ("shim", "kata-vsock"):
+        assert last[part][0] == first[part][0], f"descriptors of {part}:\n{table(rows)}"
+        assert last[part][1] <= first[part][1] * 1.05 + 64, f"memory of {part}:\n{table(rows)}"
+    assert len([one for one in descendants(pids["shim"])]) == 4, list(map(str, descendants(pids["shim"])))
+    containerd.delete(container)
+
+
+def test_execs_without_input_end(containerd, runtime, name):
+    """`ctr task exec </dev/null`, 100 times: ctr closes the input while the exec starts."""
+    container = name()
+    containerd.run_detached(container, "sleep", "100000", runtime=runtime)
+    for number in range(100):
+        result = containerd.exec(container, "echo", "x", timeout=30)
+        assert (result.rc, result.out) == (0, b"x\n"), f"{number}: {result}"
+    containerd.delete(container)
+
+
+def test_one_container_after_the_other(containerd, runtime, name):
+    for number in range(5):
+        assert containerd.run(name(), "echo", str(number), runtime=runtime).check().text == f"{number}\n"
+    assert process(containerd.pid).state != "Z"
