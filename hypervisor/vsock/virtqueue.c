@@ -148,10 +148,10 @@ static int walk_indirect(struct walk *walk, const struct vring_desc *desc, unsig
 	const void *table;
 
 	if (!entries || entries > max || desc->len % sizeof(struct vring_desc) ||
-	    desc->addr % __alignof__(struct vring_desc) || (desc->flags & VRING_DESC_F_NEXT))
+	    (desc->flags & VRING_DESC_F_NEXT))
 		return -EPROTO;
 	table = guest_memory_at(walk->memory, desc->addr, &len);
-	if (!table || len < desc->len)
+	if (!table || len < desc->len || (uintptr_t)table % __alignof__(struct vring_desc))
 		return -EPROTO;
 	return walk_table(walk, table, entries, 0, 0);
 }
