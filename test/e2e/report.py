@@ -42,11 +42,13 @@ class Report:
             self.write(f"{self.prefix}/{report.nodeid}", 0.0)
 
     def write(self, name, seconds):
-        print(f"{self.verdict}  {name:<66} {seconds:7.2f} s  {self.reason}".rstrip(), flush=True)
+        """All lines of a test at once: another stage may print meanwhile."""
+        lines = [f"{self.verdict}  {name:<66} {seconds:7.2f} s  {self.reason}".rstrip()]
+        for report in self.failures:
+            lines += [f"--- {getattr(report, 'when', 'collect')}", report.longreprtext]
+            for title, text in report.sections:
+                lines += [f"--- {title}", text]
+            lines.append("---")
+        print("\n".join(lines), flush=True)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{self.verdict}\t{name}\n")
-        for report in self.failures:
-            print(f"--- {getattr(report, 'when', 'collect')}\n{report.longreprtext}")
-            for title, text in report.sections:
-                print(f"--- {title}\n{text}")
-            print("---", flush=True)
