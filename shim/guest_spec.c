@@ -146,6 +146,23 @@ static int take_network_namespace(Grpc__Linux *linux, char **netns, struct error
 	return r;
 }
 
+/* What the guest has above the container's cgroup is the VM's: whoever mounts cgroups sees its own.
+ */
+static void add_cgroup_namespace(Grpc__Linux *linux)
+{
+	Grpc__LinuxNamespace *ns;
+
+	for (size_t i = 0; i < linux->n_namespaces; i++)
+		if (!strcmp(linux->namespaces[i]->type, "cgroup"))
+			return;
+	ns = mem_new(Grpc__LinuxNamespace);
+	grpc__linux_namespace__init(ns);
+	ns->type = mem_strdup("cgroup");
+	linux->namespaces = mem_realloc(linux->namespaces,
+	                                (linux->n_namespaces + 1) * sizeof(*linux->namespaces));
+	linux->namespaces[linux->n_namespaces++] = ns;
+}
+
 static int check_host_hooks(const char *name, size_t n, Grpc__Hook *const *hooks, struct error *err)
 {
 	if (n == 0)
@@ -178,6 +195,7 @@ static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct 
 
 	if (r == 0)
 		r = apply_devices(linux, err);
+	add_cgroup_namespace(linux);
 	set_text(&linux->cgroupspath, mem_printf("/%s", id));
 	if (linux->intelrdt && !*linux->intelrdt->l3cacheschema) {
 		grpc__linux_intel_rdt__free_unpacked(linux->intelrdt, NULL);

@@ -56,9 +56,10 @@ Test(guest_spec, takes_what_ctr_makes_in_full)
 	cr_expect_null(netns);
 	cr_expect_str_eq(spec->root->path, GUEST_SHARE "/c1/rootfs");
 	cr_expect_str_eq(spec->linux->cgroupspath, "/c1");
-	cr_expect_eq(spec->linux->n_namespaces, 4);
+	cr_assert_eq(spec->linux->n_namespaces, 5);
 	for (size_t i = 0; i < spec->linux->n_namespaces; i++)
 		cr_expect_str_neq(spec->linux->namespaces[i]->type, "network");
+	cr_expect_str_eq(spec->linux->namespaces[4]->type, "cgroup");
 	cr_expect_eq(spec->n_mounts, 7);
 	cr_expect_eq(spec->linux->resources->n_devices, 1);
 	cr_expect_eq(spec->linux->n_maskedpaths, 10);
@@ -74,10 +75,21 @@ Test(guest_spec, gives_the_path_of_the_network_namespace)
 
 	cr_assert_eq(guest_spec_apply(spec, "c1", &netns, &err), 0, "%s", err.text);
 	cr_expect_str_eq(netns, "/run/netns/a");
-	cr_expect_eq(spec->linux->n_namespaces, 1);
+	cr_assert_eq(spec->linux->n_namespaces, 2);
 	cr_expect_str_eq(spec->linux->namespaces[0]->type, "pid");
+	cr_expect_str_eq(spec->linux->namespaces[1]->type, "cgroup");
 	cr_expect_str_eq(spec->linux->cgroupspath, "/c1");
 	cr_expect_null(spec->linux->intelrdt);
+}
+
+Test(guest_spec, adds_no_second_cgroup_namespace)
+{
+	autodestroy(spec) Grpc__Spec *spec =
+		parse(CONFIG("", NETWORK ",{\"type\":\"cgroup\"}", ""));
+	struct error err = { 0 };
+
+	cr_assert_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(spec->linux->n_namespaces, 1);
 }
 
 Test(guest_spec, refuses_mounts_that_only_the_host_can_serve)
