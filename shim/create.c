@@ -285,12 +285,21 @@ static int check_request(const struct pod *pod,
 	return 0;
 }
 
+static int check_netns(const char *netns, struct error *err)
+{
+	if (!netns)
+		return 0;
+	return error_set(err, ERROR_UNIMPLEMENTED,
+	                 "linux.namespaces network: joining '%s' is not supported yet", netns);
+}
+
 /* The bundle as the guest is to see it. */
 static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, struct bundle **out,
                        struct volumes **out_volumes, struct error *err)
 {
 	autodestroy(bundle) struct bundle *bundle = NULL;
 	autodestroy(volumes) struct volumes *volumes = NULL;
+	autofree char *netns = NULL;
 	Grpc__Spec *spec;
 
 	if (bundle_load(request->bundle, &bundle, err) < 0)
@@ -301,7 +310,7 @@ static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, s
 		                 request->bundle);
 	spec->process->terminal = request->terminal;
 	if (volumes_take(spec, request->id, bundle_dir(bundle), &volumes, err) < 0 ||
-	    guest_spec_apply(spec, request->id, NULL, err) < 0)
+	    guest_spec_apply(spec, request->id, &netns, err) < 0 || check_netns(netns, err) < 0)
 		return error_wrap(err, "bundle '%s': config.json", request->bundle);
 	*out = take_ptr(&bundle);
 	*out_volumes = take_ptr(&volumes);
