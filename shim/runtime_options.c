@@ -35,6 +35,11 @@ int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_option
 	*out = (struct runtime_options){ 0 };
 	if (!any || (!*any->type_url && !any->value.len))
 		return 0;
+	if (strstr(type_name(any->type_url), ".runc."))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "runtime options of type '%s' are runc's, as those of ctr's "
+		                 "--no-pivot and --uidmap: expected " RUNTIME_OPTIONS_TYPE,
+		                 any->type_url);
 	if (strcmp(type_name(any->type_url), RUNTIME_OPTIONS_TYPE) != 0)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "runtime options of type '%s': expected " RUNTIME_OPTIONS_TYPE,

@@ -120,10 +120,16 @@ Test(handshake, refuses_options_of_another_runtime_by_name)
 {
 	Google__Protobuf__Any any = options_any("/etc/kata.toml");
 
-	any.type_url = "containerd.runc.v1.Options";
+	any.type_url = "other.v1.Options";
 	cr_assert_null(read_message(&any.base));
-	cr_assert_str_eq(err.text, "runtime options of type 'containerd.runc.v1.Options': expected "
+	cr_assert_str_eq(err.text, "runtime options of type 'other.v1.Options': expected "
 	                           "runtimeoptions.v1.Options");
+	any.type_url = "containerd.linux.runc.CreateOptions";
+	cr_assert_null(read_message(&any.base));
+	cr_assert_str_eq(err.text,
+	                 "runtime options of type 'containerd.linux.runc.CreateOptions' are "
+	                 "runc's, as those of ctr's --no-pivot and --uidmap: expected "
+	                 "runtimeoptions.v1.Options");
 	free(any.value.data);
 }
 
