@@ -45,7 +45,8 @@ struct service {
 /* All has ended, or is waited for: the last acts follow from the loop. */
 static void look_for_end(struct service *service)
 {
-	if (service->ending && service->server && sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
+	if (service->ending && service->server &&
+	    sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
 	    (service->shutdown || service->nobody_asks))
 		ev_timer_start(service->loop, &service->finish);
 }
