@@ -8,10 +8,11 @@ import tempfile
 from pathlib import Path
 
 SHARE = "share/kata-containers"
+CONFIGURATION = "share/defaults/kata-containers/configuration.toml"
 
 
 @contextlib.contextmanager
-def altered_prefix(prefix, replacements):
+def altered_prefix(prefix, replacements, configuration=""):
     """A copy of an installed tree. replacements: path below the prefix -> a file in its place, or None for none.
 
     Executables are copied, since the runtime finds its other parts by the place of its executable; the rest is linked.
@@ -27,6 +28,10 @@ def altered_prefix(prefix, replacements):
             os.unlink(os.path.join(copy, path))
             if source:
                 shutil.copy(source, os.path.join(copy, path))
+        if configuration:
+            file = Path(copy, CONFIGURATION)
+            file.parent.mkdir(parents=True)
+            file.write_text(configuration, encoding="utf-8")
         yield copy
 
 
