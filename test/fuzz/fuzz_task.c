@@ -13,26 +13,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/error.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/google.pb-c.h"
-#include "proto/message.h"
 #include "proto/task_v2.pb-c.h"
-#include "proto/ttrpc.pb-c.h"
 #include "shim/config.h"
 #include "shim/install.h"
 #include "shim/service.h"
-#include "test/fuzz/frames.h"
 #include "test/fuzz/fuzz.h"
+#include "test/fuzz/requests.h"
 #include "test/unit/shim/fake_guest.h"
 
 #define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
 #define STEPS       64
-#define CALLS_MAX   STEPS
 #define DEADLINE_MS 10000
-#define ANSWERS_MAX (1 << 20)
 #define CONFIG                                                                                     \
 	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
 	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
@@ -42,29 +37,17 @@ struct world {
 	struct service *service;
 	bool ended;
 	struct sockaddr_un address;
-	int client;
-	uint32_t calls; /* of this client */
-	bool answered[CALLS_MAX];
-	struct buf answers;
+	struct requests requests;
 };
-
-static void go_away(struct world *world)
-{
-	if (world->client >= 0)
-		close(world->client);
-	world->client = -1;
-	buf_fini(&world->answers);
-}
 
 static void come(struct world *world)
 {
-	go_away(world);
-	world->calls = 0;
-	memset(world->answered, 0, sizeof(world->answered));
-	world->client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	requests_fini(&world->requests);
+	requests_init(&world->requests, fd);
 	/* After the end nobody listens any more. */
-	if (connect(world->client, (struct sockaddr *)&world->address, sizeof(world->address)) <
-	            0 &&
+	if (connect(fd, (struct sockaddr *)&world->address, sizeof(world->address)) < 0 &&
 	    !world->ended)
 		abort();
 	fuzz_turn(); /* accepted */
@@ -72,10 +55,7 @@ static void come(struct world *world)
 
 #define REQUEST(name) &containerd__task__v2__##name##_request__descriptor
 
-static const struct {
-	const char *name;
-	const ProtobufCMessageDescriptor *request;
-} methods[] = {
+static const struct request_kind methods[] = {
 	{ "Create", REQUEST(create_task) },
 	{ "Start", REQUEST(start) },
 	{ "Exec", REQUEST(exec_process) },
@@ -112,7 +92,7 @@ static const char *text_for(struct script *script, const char *field)
 	return "";
 }
 
-static Google__Protobuf__Any *any_for(struct script *script)
+static ProtobufCMessage *any_for(struct script *script, const char *field)
 {
 	static const char *const texts[] = {
 		"{\"args\":[\"true\"],\"cwd\":\"/\"}",
@@ -120,70 +100,33 @@ static Google__Protobuf__Any *any_for(struct script *script)
 		"{\"args\":[]}",
 		"",
 	};
-	Google__Protobuf__Any *any = mem_new(Google__Protobuf__Any);
+	Google__Protobuf__Any *any;
 
+	if (strcmp(field, "spec") != 0 && strcmp(field, "resources") != 0)
+		return NULL;
+	any = mem_new(Google__Protobuf__Any);
 	google__protobuf__any__init(any);
 	any->value.data = (uint8_t *)mem_strdup(texts[script_byte(script) % COUNT(texts)]);
 	any->value.len = strlen((char *)any->value.data);
-	return any;
+	return &any->base;
 }
 
-/* Each field gets something that means something. */
-static void fill(struct script *script, ProtobufCMessage *request)
-{
-	for (unsigned int i = 0; i < request->descriptor->n_fields; i++) {
-		const ProtobufCFieldDescriptor *field = &request->descriptor->fields[i];
-		void *member = (char *)request + field->offset;
-
-		if (field->label == PROTOBUF_C_LABEL_REPEATED)
-			continue;
-		if (field->type == PROTOBUF_C_TYPE_STRING)
-			*(char **)member = mem_strdup(text_for(script, field->name));
-		else if (field->type == PROTOBUF_C_TYPE_UINT32)
-			*(uint32_t *)member = script_byte(script) % 16; /* a signal, a size */
-		else if (field->type == PROTOBUF_C_TYPE_BOOL)
-			*(protobuf_c_boolean *)member = script_byte(script) & 1;
-		else if (field->type == PROTOBUF_C_TYPE_MESSAGE &&
-		         (!strcmp(field->name, "spec") || !strcmp(field->name, "resources")))
-			*(Google__Protobuf__Any **)member = any_for(script);
-	}
-}
+static const struct request_filler filler = { text_for, any_for };
 
 static void call(struct world *world)
 {
 	unsigned int which = script_byte(&world->script) % COUNT(methods);
-	const ProtobufCMessageDescriptor *type = methods[which].request;
-	ProtobufCMessage *message = mem_alloc(type->sizeof_message);
-	Ttrpc__Request request = TTRPC__REQUEST__INIT;
 
-	if (world->calls == CALLS_MAX)
+	if (world->requests.sent == REQUESTS_MAX)
 		come(world);
-	protobuf_c_message_init(type, message);
-	fill(&world->script, message);
-	request.service = (char *)"containerd.task.v2.Task";
-	request.method = (char *)methods[which].name;
-	request.payload = message_encode(message);
-	frames_send(world->client, 2 * world->calls++ + 1, TTRPC_FRAME_REQUEST, 0, &request.base);
-	free(request.payload.data);
-	message_free(message);
+	requests_send(&world->requests, &world->script, "containerd.task.v2.Task", &methods[which],
+	              &filler);
 }
 
 static void turn(struct world *world)
 {
-	struct ttrpc_frame frame;
-	long used;
-	void *room;
-
 	fuzz_turn();
-	room = buf_reserve(&world->answers, ANSWERS_MAX / 16);
-	buf_added(&world->answers, fuzz_receive(world->client, room, ANSWERS_MAX / 16));
-	while ((used = ttrpc_frame_read((const uint8_t *)buf_data(&world->answers),
-	                                world->answers.len, &frame, NULL)) > 0) {
-		assert(frame.stream / 2 < world->calls && !world->answered[frame.stream / 2]);
-		world->answered[frame.stream / 2] = true;
-		buf_consume(&world->answers, (size_t)used);
-	}
-	assert(used == 0);
+	requests_receive(&world->requests);
 }
 
 static void guest_refuses(struct world *world)
@@ -305,7 +248,7 @@ static void start(struct world *world)
 /* Whatever the guest does, the pod ends when it is asked to, and every call has been answered. */
 static void end(struct world *world)
 {
-	uint32_t calls = world->ended ? 0 : world->calls;
+	uint32_t calls = world->ended ? 0 : world->requests.sent;
 
 	service_stop(world->service);
 	for (int i = 0; i < STEPS && !world->ended; i++) {
@@ -315,16 +258,12 @@ static void end(struct world *world)
 	assert(world->ended);
 	turn(world);
 	for (uint32_t i = 0; i < calls; i++)
-		assert(world->answered[i]);
+		assert(world->requests.answered[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct world world = {
-		.script = { data, size },
-		.client = -1,
-		.answers = BUF_INIT(ANSWERS_MAX),
-	};
+	struct world world = { .script = { data, size }, .requests.client = -1 };
 
 	fake_init(fuzz_loop());
 	write_bundle();
@@ -336,7 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	end(&world);
 	service_destroy(world.service);
 	assert(fake.vms == 0);
-	go_away(&world);
+	requests_fini(&world.requests);
 	fake_fini();
 	return 0;
 }

@@ -1,0 +1,439 @@
+/*
+ * A shim's calls to the agent in any order, while processes come up, fail, write and end. There are
+ * no processes and no cgroups: the agent's init, libev's child watchers and the cgroups are stood
+ * in for. Each call is answered once, and no cgroup is left.
+ */
+#include <assert.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/init.h"
+#include "agent/sandbox.h"
+#include "agent/service.h"
+#include "agent/streams.h"
+#include "common/error.h"
+#include "common/mem.h"
+#include "proto/agent.pb-c.h"
+#include "proto/ttrpc_server.h"
+#include "test/fuzz/fuzz.h"
+#include "test/fuzz/requests.h"
+#include "test/unit/agent/fakes.h"
+
+#define COUNT(a)      (sizeof(a) / sizeof((a)[0]))
+#define STEPS         64
+#define PID_FIRST     100000 /* nobody's */
+#define STREAMS       4
+#define END_TURNS     64
+#define END_TURN_MS   1000
+#define SERVICE       "grpc.AgentService"
+#define REQUEST(name) &grpc__##name##_request__descriptor
+
+/* A process, from the agent's call to its end. */
+struct init {
+	LIST_ENTRY(init) link;
+	pid_t pid;
+	int stdio[3];
+	init_created_fn *on_created; /* NULL: it has been called */
+	void *created_ctx;
+	done_fn *on_run;
+	void *run_ctx;
+};
+
+static struct world {
+	struct script script;
+	struct streams *streams;
+	struct sandbox *sandbox;
+	struct ttrpc_server *server;
+	struct requests requests;
+	bool waits[REQUESTS_MAX]; /* calls that may never be answered */
+	struct sockaddr_un streams_address;
+	socklen_t streams_address_len;
+	int stream[STREAMS];
+	uint32_t port; /* of the newest stream */
+	pid_t pids;
+	int kills;     /* of cgroups that processes have died of */
+	bool resisted; /* a cgroup that nothing has lived in may have, too, which no real one does
+	                */
+	LIST_HEAD(, init) inits;
+} world;
+
+/* libev's, which would wait for real children. */
+static ev_child *children[2 * STEPS];
+
+void ev_child_start(struct ev_loop *loop, ev_child *child)
+{
+	child->active = 1;
+	children[child->pid - PID_FIRST] = child;
+}
+
+void ev_child_stop(struct ev_loop *loop, ev_child *child)
+{
+	ev_clear_pending(loop, child);
+	child->active = 0;
+	if (child->pid >= PID_FIRST)
+		children[child->pid - PID_FIRST] = NULL;
+}
+
+struct fake_child fake_children[FAKE_CHILDREN_MAX];
+size_t fake_nchildren;
+
+int init_create(struct ev_loop *loop, const struct init_config *config, init_created_fn *on_created,
+                void *ctx, struct init **out, struct error *err)
+{
+	struct init *init;
+
+	if (config->process->n_args && !strcmp(config->process->args[0], "nofork"))
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no process");
+	init = mem_new(struct init);
+	init->pid = PID_FIRST + world.pids++;
+	init->on_created = on_created;
+	init->created_ctx = ctx;
+	for (int i = 0; i < 3; i++)
+		init->stdio[i] = config->stdio[i] < 0 ? -1 : dup(config->stdio[i]);
+	LIST_INSERT_HEAD(&world.inits, init, link);
+	*out = init;
+	return 0;
+}
+
+int init_run(struct init *init, done_fn *done, void *ctx, struct error *err)
+{
+	init->on_run = done;
+	init->run_ctx = ctx;
+	return 0;
+}
+
+pid_t init_pid(const struct init *init)
+{
+	return init->pid;
+}
+
+int init_pidfd(const struct init *init)
+{
+	return -1;
+}
+
+static void close_stdio(struct init *init)
+{
+	for (int i = 0; i < 3; i++)
+		cleanup_close(&init->stdio[i]);
+	memset(init->stdio, -1, sizeof(init->stdio));
+}
+
+void init_destroy(struct init *init)
+{
+	if (!init)
+		return;
+	LIST_REMOVE(init, link);
+	close_stdio(init);
+	free(init);
+}
+
+static const struct request_kind methods[] = {
+	{ "CreateContainer", REQUEST(create_container) },
+	{ "StartContainer", REQUEST(start_container) },
+	{ "ExecProcess", REQUEST(exec_process) },
+	{ "WaitProcess", REQUEST(wait_process) },
+	{ "SignalProcess", REQUEST(signal_process) },
+	{ "RemoveContainer", REQUEST(remove_container) },
+	{ "PauseContainer", REQUEST(pause_container) },
+	{ "ResumeContainer", REQUEST(resume_container) },
+	{ "UpdateContainer", REQUEST(update_container) },
+	{ "StatsContainer", REQUEST(stats_container) },
+	{ "TtyWinResize", REQUEST(tty_win_resize) },
+	{ "CloseStdin", REQUEST(close_stdin) },
+	{ "GetOOMEvent", &grpc__get_oomevent_request__descriptor },
+};
+
+static const char *text_for(struct script *script, const char *field)
+{
+	static const char *const ids[] = { "c", "c", "c", "d" };
+	static const char *const execs[] = { "", "c", "e", "f" };
+
+	if (!strcmp(field, "container_id"))
+		return ids[script_byte(script) % COUNT(ids)];
+	if (!strcmp(field, "exec_id"))
+		return execs[script_byte(script) % COUNT(execs)];
+	return "";
+}
+
+static Grpc__Process *new_process(struct script *script)
+{
+	Grpc__Process *process = mem_new(Grpc__Process);
+
+	grpc__process__init(process);
+	process->args = mem_new(char *);
+	process->args[0] = mem_strdup(script_byte(script) % 16 ? "run" : "nofork");
+	process->n_args = 1;
+	return process;
+}
+
+static ProtobufCMessage *message_for(struct script *script, const char *field)
+{
+	if (!strcmp(field, "process"))
+		return &new_process(script)->base;
+	if (!strcmp(field, "resources")) {
+		Grpc__LinuxResources *resources = mem_new(Grpc__LinuxResources);
+
+		grpc__linux_resources__init(resources);
+		return &resources->base;
+	}
+	if (!strcmp(field, "OCI")) {
+		Grpc__Spec *spec = mem_new(Grpc__Spec);
+
+		grpc__spec__init(spec);
+		spec->process = new_process(script);
+		spec->root = mem_new(Grpc__Root);
+		grpc__root__init(spec->root);
+		return &spec->base;
+	}
+	return NULL;
+}
+
+static const struct request_filler filler = { text_for, message_for };
+
+static void send_call(unsigned int which)
+{
+	if (world.requests.sent < REQUESTS_MAX)
+		world.waits[world.requests.sent] = !strcmp(methods[which].method, "GetOOMEvent");
+	requests_send(&world.requests, &world.script, SERVICE, &methods[which], &filler);
+}
+
+static void call(void)
+{
+	send_call(script_byte(&world.script) % COUNT(methods));
+}
+
+/* Its parent is told. */
+static void end_process(ev_child *child, int status)
+{
+	struct init *init;
+
+	if (!child || ev_is_pending(child))
+		return;
+	LIST_FOREACH(init, &world.inits, link)
+	if (init->pid == child->pid)
+		close_stdio(init);
+	child->rpid = child->pid;
+	child->rstatus = status;
+	ev_feed_event(fuzz_loop(), child, EV_CHILD);
+}
+
+static void turn(void)
+{
+	if (world.kills != fake_cgroup.kills)
+		for (size_t i = 0; i < COUNT(children); i++)
+			end_process(children[i], SIGKILL);
+	world.kills = fake_cgroup.kills;
+	fuzz_turn();
+	requests_receive(&world.requests);
+}
+
+static void process_ends(void)
+{
+	uint8_t which = script_byte(&world.script);
+
+	end_process(children[which % COUNT(children)], script_byte(&world.script) << 8);
+}
+
+static struct init *choose_init(void)
+{
+	uint8_t which = script_byte(&world.script) % 4;
+	struct init *init = LIST_FIRST(&world.inits);
+
+	while (init && which--)
+		init = LIST_NEXT(init, link);
+	return init;
+}
+
+/* It has come to its next stop, or fails. */
+static void go_on(struct init *init, const struct error *err)
+{
+	init_created_fn *on_created = init->on_created;
+	done_fn *on_run = init->on_run;
+
+	init->on_created = NULL;
+	init->on_run = NULL;
+	if (on_created)
+		on_created(init->created_ctx, -1, err);
+	else if (on_run)
+		on_run(init->run_ctx, err);
+}
+
+static void process_goes_on(void)
+{
+	struct init *init = choose_init();
+
+	if (init)
+		go_on(init, NULL);
+}
+
+static void process_fails(void)
+{
+	struct init *init = choose_init();
+	struct error err;
+
+	error_set(&err, ERROR_NOT_FOUND, "exec: \"nosuch\": executable file not found in $PATH");
+	if (init)
+		go_on(init, &err);
+}
+
+static void process_writes(void)
+{
+	struct init *init = choose_init();
+	size_t len;
+	const uint8_t *bytes = script_bytes(&world.script, &len);
+
+	if (init && init->stdio[1] >= 0)
+		(void)!write(init->stdio[1], bytes, len);
+}
+
+static void stream_comes(void)
+{
+	int *fd = &world.stream[script_byte(&world.script) % STREAMS];
+
+	cleanup_close(fd);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (connect(*fd, (struct sockaddr *)&world.streams_address, world.streams_address_len) < 0)
+		abort();
+}
+
+static void stream_moves(void)
+{
+	int fd = world.stream[script_byte(&world.script) % STREAMS];
+	char bytes[4096];
+
+	fuzz_send_bytes(fd, &world.script);
+	fuzz_receive(fd, bytes, sizeof(bytes));
+}
+
+static void cgroup_resists(void)
+{
+	fake_cgroup.busy = script_byte(&world.script) % 8;
+	world.resisted = world.resisted || fake_cgroup.busy;
+	fake_cgroup.looks_to_freeze = script_byte(&world.script) % 8;
+	fake_cgroup.refuse_limits = script_byte(&world.script) % 8 == 7;
+}
+
+static void time_passes(void)
+{
+	static const uint32_t ms[] = { 1, 20, 100, 1000, 11000, 31000 };
+
+	fuzz_pass(ms[script_byte(&world.script) % COUNT(ms)]);
+	turn();
+}
+
+static void (*const steps[])(void) = {
+	call,
+	call,
+	call,
+	turn,
+	turn,
+	process_ends,
+	process_goes_on,
+	process_goes_on,
+	process_fails,
+	process_writes,
+	stream_comes,
+	stream_moves,
+	cgroup_resists,
+	time_passes,
+};
+
+static int peer_port(int fd, uint32_t *port, struct error *err)
+{
+	*port = ++world.port;
+	return 0;
+}
+
+/* On a name that the kernel chooses (unix(7), "Autobind feature"). */
+static int listen_anywhere(struct sockaddr_un *address, socklen_t *len)
+{
+	static const struct sockaddr_un any = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*len = sizeof(*address);
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any.sun_family)) < 0 ||
+	    listen(fd, STEPS) < 0 || getsockname(fd, (struct sockaddr *)address, len) < 0)
+		abort();
+	return fd;
+}
+
+static void start(void)
+{
+	struct ttrpc_server_config config = { .services = service_table() };
+	struct sockaddr_un address;
+	socklen_t len;
+	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = listen_anywhere(&world.streams_address, &world.streams_address_len);
+
+	world.streams = streams_create(fuzz_loop(), fd, peer_port);
+	world.sandbox = sandbox_create(fuzz_loop(), world.streams, "/nowhere");
+	config.ctx = world.sandbox;
+	fd = listen_anywhere(&address, &len);
+	if (ttrpc_server_create(fuzz_loop(), fd, &config, &world.server, NULL) < 0 ||
+	    connect(client, (struct sockaddr *)&address, len) < 0)
+		abort();
+	requests_init(&world.requests, client);
+	fuzz_turn();
+}
+
+/* All containers are removed, by the first ids that a script of zeros chooses and by the others. */
+static void remove_all(void)
+{
+	static const uint8_t removals[] = { 0, 0, 3, 0 }; /* "c" and "d", no timeout */
+
+	world.script = (struct script){ removals, sizeof(removals) };
+	send_call(5);
+	send_call(5);
+}
+
+/* Whatever has happened, every call is answered in the end, and nothing is left. */
+static void end(void)
+{
+	struct init *init;
+
+	fake_cgroup.busy = 0;
+	for (int i = 0; i < END_TURNS; i++) {
+		/* Each of them may take others with it. */
+		LIST_FOREACH(init, &world.inits, link)
+		if (init->on_created || init->on_run)
+			break;
+		if (init)
+			go_on(init, NULL);
+		turn();
+	}
+	remove_all();
+	for (int i = 0; i < END_TURNS; i++) {
+		fuzz_pass(END_TURN_MS);
+		turn();
+	}
+	for (uint32_t i = 0; i < world.requests.sent; i++)
+		assert(world.requests.answered[i] || world.waits[i]);
+	assert(fake_cgroup.alive == 0 || world.resisted);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	world = (struct world){ .script = { data, size } };
+	memset(world.stream, -1, sizeof(world.stream));
+	fake_cgroup = (struct fake_cgroup){ 0 };
+	start();
+	for (int i = 0; i < STEPS && world.script.left; i++)
+		steps[script_byte(&world.script) % COUNT(steps)]();
+	turn();
+	end();
+	requests_fini(&world.requests);
+	sandbox_destroy(world.sandbox);
+	streams_destroy(world.streams);
+	ttrpc_server_destroy(world.server);
+	assert(LIST_EMPTY(&world.inits));
+	for (int i = 0; i < STREAMS; i++)
+		cleanup_close(&world.stream[i]);
+	return 0;
+}
