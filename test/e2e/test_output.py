@@ -1,7 +1,9 @@
 """Where output goes beside ctr's own FIFOs: files, logging programs, FIFOs that nobody reads."""
 
+import os
 import time
 
+from harness import RUNC
 from harness.processes import wait_for
 
 LOGGER = """#!/bin/sh
@@ -53,3 +55,25 @@ def test_output_that_nobody_reads_holds_up_nothing_else(containerd, runtime, nam
     containerd.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
     assert wait_for(lambda: containerd.task_state(container) == "STOPPED", 10, 0.1)
     assert containerd.finish(running).rc == 137
+
+
+def test_fifos_that_nobody_opens_hold_up_nothing(containerd, runtime, pods, name, tmp_path):
+    unread, other = tmp_path / "unread", tmp_path / "other"
+    os.mkfifo(unread)
+    os.mkfifo(other)
+    ends = [os.open(unread, os.O_RDONLY | os.O_NONBLOCK)] if runtime == RUNC else []  # its shim wants one to be opened
+    pod = pods.start("sh", "-c", "while :; do echo " + "x" * 1000 + "; done")
+    pod.create(stdout=str(unread), stderr=str(unread))
+    pod.task.Start(id=pod.id)
+    reader = os.open(other, os.O_RDONLY | os.O_NONBLOCK)
+    time.sleep(0.5)  # all that the way holds is full by now
+    assert pod.task.State(id=pod.id).status == 2
+    assert pod.run_exec("unread", "sh", "-c", "head -c 10000 /dev/zero; exit 4", stdout=str(unread), stderr=str(unread)) == 4
+    assert pod.run_exec("read", "echo", "still here", stdout=str(other), stderr=str(other)) == 0
+    assert os.read(reader, 100) == b"still here\n"
+    os.close(reader)
+    assert containerd.run(name(), "echo", "another", runtime=runtime).out == b"another\n"
+    assert pod.kill() == 137
+    pod.task.Delete(timeout=20, id=pod.id)
+    for end in ends:
+        os.close(end)
