@@ -18,9 +18,10 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 import leftovers  # noqa: E402
-from harness import KATA, REPO  # noqa: E402
+from harness import KATA, REPO, RUNC  # noqa: E402
 from harness.containerd import Containerd  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
+from harness.pods import Pods  # noqa: E402
 from harness.shim_command import ShimCommand  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
@@ -166,3 +167,12 @@ def spec_bundle(spec_file, rootfs, tmp_path):
 @pytest.fixture
 def shim_command(prefix, session_containerd):
     return ShimCommand(os.path.join(prefix, "bin/containerd-shim-kata-v2"), session_containerd)
+
+
+@pytest.fixture
+def pods(containerd, runtime, prefix, rootfs, tmp_path):
+    """pods.start(): a shim of one's own, with a connection to its Task service."""
+    path = "/usr/bin/containerd-shim-runc-v2" if runtime == RUNC else os.path.join(prefix, "bin/containerd-shim-kata-v2")
+    made = Pods(path, containerd, rootfs, tmp_path)
+    yield made
+    made.end_all()

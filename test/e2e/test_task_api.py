@@ -8,19 +8,10 @@ from pathlib import Path
 
 import pytest
 from harness import REPO, RUNC
-from harness.pods import PROCESS_TYPE, Pods, any_of, exec_spec
+from harness.pods import PROCESS_TYPE, any_of, exec_spec
 from harness.ttrpc import Closed, Connection, Status, message
 
 WAITS = 1.0  # seconds without an answer that count as waiting
-
-
-@pytest.fixture
-def pods(containerd, runtime, prefix, rootfs, tmp_path):
-    """pods.start(): a shim of one's own, with a connection to its Task service."""
-    path = "/usr/bin/containerd-shim-runc-v2" if runtime == RUNC else os.path.join(prefix, "bin/containerd-shim-kata-v2")
-    made = Pods(path, containerd, rootfs, tmp_path)
-    yield made
-    made.end_all()
 
 
 # The tables

@@ -67,6 +67,7 @@ class Connection:
         self.socket.connect(address.removeprefix("unix://"))
         self.timeout = timeout
         self.answers = {}
+        self.answered, self.wrong = set(), []
         self.arrived = threading.Condition()
         self.closed = False
         self.next_stream = 1
@@ -78,6 +79,7 @@ class Connection:
         except OSError:
             pass
         self.socket.close()
+        assert not self.wrong, f"no answers, or second ones: {self.wrong}"
 
     def _read(self):
         try:
@@ -85,7 +87,9 @@ class Connection:
                 length, stream, kind, _ = HEADER.unpack(self._exactly(HEADER.size))
                 payload = self._exactly(length)
                 with self.arrived:
-                    assert kind == RESPONSE and stream not in self.answers
+                    if kind != RESPONSE or stream in self.answered:
+                        self.wrong.append((kind, stream))
+                    self.answered.add(stream)
                     self.answers[stream] = payload
                     self.arrived.notify_all()
         except OSError:
