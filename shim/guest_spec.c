@@ -158,8 +158,8 @@ static void add_cgroup_namespace(Grpc__Linux *linux)
 	ns = mem_new(Grpc__LinuxNamespace);
 	grpc__linux_namespace__init(ns);
 	ns->type = mem_strdup("cgroup");
-	linux->namespaces = mem_realloc(linux->namespaces,
-	                                (linux->n_namespaces + 1) * sizeof(*linux->namespaces));
+	linux->namespaces =
+		mem_realloc(linux->namespaces, (linux->n_namespaces + 1) * sizeof(void *));
 	linux->namespaces[linux->n_namespaces++] = ns;
 }
 
