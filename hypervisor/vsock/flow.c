@@ -44,7 +44,7 @@ struct flow *flow_new(struct device *device, bool from_guest)
 void flow_enter(struct flow *flow, uint32_t host_port, uint32_t guest_port)
 {
 	struct device *device = flow->device;
-	bool wide = device->host_flows + device->guest_flows <= FLOWS_WIDE;
+	bool wide = !flow->from_guest && device->host_flows <= FLOWS_WIDE;
 	uint32_t window = wide ? FLOW_WINDOW : FLOW_WINDOW_SMALL;
 
 	connection_init(&flow->connection, host_port, guest_port, window);

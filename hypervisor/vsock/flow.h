@@ -23,9 +23,12 @@
 
 struct device;
 
-#define FLOW_WINDOW       (256 << 10) /* bytes a guest may have on their way to one flow */
-#define FLOW_WINDOW_SMALL (64 << 10)  /* for each flow beyond FLOWS_WIDE */
-#define FLOWS_WIDE        128
+/* Bytes that the guest may have on their way to one flow: of a flow that the host asked for, while
+ * there are few; of others. They are kept while a reader is slow: so these bound what a guest
+ * costs. */
+#define FLOW_WINDOW       (1 << 20)
+#define FLOW_WINDOW_SMALL (64 << 10)
+#define FLOWS_WIDE        64
 /* At once, of those that the host asks for, and of those that the guest does. */
 #define FLOWS_HOST_MAX  768
 #define FLOWS_GUEST_MAX 256
