@@ -13,6 +13,10 @@
 /* 50 execs at once open 150 streams before the loop comes round. */
 #define BACKLOG 1024
 
+/* What a socket has on its way is bounded by its own buffer, too: as much as the host's device
+ * takes, so that a chunk of output goes at once. */
+#define BUFFER_SIZE (1ULL << 20)
+
 static int new_socket(void)
 {
 	return socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -23,11 +27,21 @@ static struct sockaddr_vm address(uint32_t cid, uint32_t port)
 	return (struct sockaddr_vm){ .svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port };
 }
 
+/* Accepted sockets inherit it. What fails costs speed only. */
+static void enlarge_buffer(int fd)
+{
+	const unsigned long long size = BUFFER_SIZE;
+
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &size, sizeof(size));
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, sizeof(size));
+}
+
 int vsock_socket_listen(uint32_t port, int *out, struct error *err)
 {
 	struct sockaddr_vm any = address(VMADDR_CID_ANY, port);
 	autoclose int fd = new_socket();
 
+	enlarge_buffer(fd);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, BACKLOG) < 0)
 		return error_errno(err, "listen on vsock port %u", port);
 	*out = take_fd(&fd);
