@@ -2,8 +2,6 @@
 
 import os
 import re
-import statistics
-import time
 
 import pytest
 from harness.processes import descendants, kill, process, wait_gone
@@ -79,17 +77,3 @@ def test_the_process_title_says_what_it_is(containerd, runtime, name):
     assert "kata" in shim.comm or "kata" in shim.command
     assert container in shim.command
     containerd.delete(container)
-
-
-def test_start_returns_quickly(containerd, shim_command, spec_bundle):
-    """Printed, not asserted: test/bench/start measures it."""
-    times = []
-    for _ in range(3):
-        bundle = spec_bundle("true")
-        begin = time.monotonic()
-        pid = start(shim_command, "x", bundle)
-        times.append(1000 * (time.monotonic() - begin))
-        kill(pid)
-        assert wait_gone(pid, 5)
-        assert shim_command("x", bundle, "delete").returncode == 0
-    print(f"start: {statistics.median(times):.1f} ms")
