@@ -31,6 +31,9 @@ struct fake_connect {
 	struct error err;
 };
 
+/* An ordinary user's test runs in a user namespace, as root. Done before main(). */
+void fake_host_become_root(void);
+
 void fake_host_start(struct fake_host *host);
 void fake_host_stop(struct fake_host *host); /* and nothing of it may be left */
 
