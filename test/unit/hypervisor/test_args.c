@@ -4,6 +4,10 @@
 
 #include "common/mem.h"
 
+#define ALWAYS                                                                                     \
+	"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock "             \
+	"8250.nr_uarts=1"
+
 static const struct qemu_args usual = {
 	.vmm_path = "/usr/bin/qemu-system-x86_64",
 	.memory_mib = 2048,
@@ -30,13 +34,10 @@ static const char *value_of(char **argv, const char *option, int nth)
 
 Test(args, are_exactly_these_under_tcg)
 {
-	static const char machine[] =
-		"q35,sata=off,smbus=off,usb=off,smm=off,vmport=off,dump-guest-core=off,"
-		"memory-backend=memory";
+	static const char machine[] = "q35,memory-backend=memory,dump-guest-core=off,"
+				      "sata=off,smbus=off,usb=off,smm=off,vmport=off,i8042=off";
 	static const char command_line[] =
-		"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests "
-		"lsm=landlock noreplace-smp no_timer_check "
-		"tsc_early_khz=2600186 nolapic_timer";
+		ALWAYS " noreplace-smp no_timer_check nolapic_timer tsc_early_khz=2600186";
 	const char *const expected[] = {
 		"/usr/bin/qemu-system-x86_64",
 		"-nodefaults",
@@ -101,9 +102,8 @@ Test(args, under_kvm_pass_the_cpu_through_and_no_advice_to_translated_code)
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-accel", 0), "kvm");
 	cr_assert_str_eq(value_of(argv, "-cpu", 0), "host");
-	cr_assert_str_eq(
-		value_of(argv, "-append", 0),
-		"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock");
+	cr_assert_str_eq(value_of(argv, "-append", 0), ALWAYS);
+	cr_assert_not_null(strstr(value_of(argv, "-machine", 0), ",hpet=off"));
 }
 
 Test(args, leave_room_to_grow)
@@ -139,8 +139,6 @@ Test(args, append_the_users_kernel_parameters_last)
 	args.kernel_params = "agent.log=debug x=\"a b\"";
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-append", 0),
-	                 "console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests "
-	                 "lsm=landlock noreplace-smp "
-	                 "no_timer_check nolapic_timer "
-	                 "agent.log=debug x=\"a b\"");
+	                 ALWAYS " noreplace-smp no_timer_check nolapic_timer "
+	                        "agent.log=debug x=\"a b\"");
 }
