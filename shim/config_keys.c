@@ -100,7 +100,7 @@ const struct config_key config_keys[] = {
 	TIMEOUT_MS("stdio_open_ms", stdio_open_timeout_ms, "10000",
 	           "Opening a stream to the guest."),
 	TIMEOUT_MS(
-		"stdio_stall_ms", stdio_stall_timeout_ms, "2000",
+		"stdio_stall_ms", stdio_stall_timeout_ms, "5000",
 		"Delete waits for output in flight, but not when nobody has read for this long."),
 	TIMEOUT_MS("stdio_drain_ms", stdio_drain_timeout_ms, "10000",
 	           "The longest that Delete waits for output in flight."),
