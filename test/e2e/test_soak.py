@@ -7,6 +7,7 @@ from harness.processes import descendants, memory, process, wait_for
 
 EXECS = int(os.environ.get("KATA_SOAK_EXECS", "100"))
 ROUNDS = 5
+SANITIZED = os.environ.get("KATA_STAGE") == "asan-e2e"  # AddressSanitizer keeps what is freed in quarantine
 PARTS = {"shim": None, "kata-vsock": "kata-vsock", "qemu": "qemu-system"}
 
 
@@ -47,7 +48,7 @@ def test_execs_leave_nothing_in_the_shim(containerd, runtime, name, capsys):
     for part in ("shim", "kata-vsock"):
         settled = wait_for(lambda: descriptors(pids[part]) <= first[part][0], 5)
         assert settled, f"descriptors of {part}:\n{table(rows)}"
-        assert last[part][2] <= first[part][2] * 1.05 + 64, f"memory of {part}:\n{table(rows)}"
+        assert SANITIZED or last[part][2] <= first[part][2] * 1.05 + 64, f"memory of {part}:\n{table(rows)}"
     assert len([one for one in descendants(pids["shim"])]) == 4, list(map(str, descendants(pids["shim"])))
     containerd.delete(container)
 
