@@ -62,6 +62,9 @@ struct config {
 	int stdio_open_timeout_ms;
 	int stdio_stall_timeout_ms;
 	int stdio_drain_timeout_ms;
+	int logger_ready_timeout_ms;
+	int logger_grace_timeout_ms;
+	int logger_term_timeout_ms;
 	int event_timeout_ms;
 	int events_drain_timeout_ms;
 };

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
+#include "shim/config.h"
 #include "shim/copy.h"
 #include "shim/stdio_uri.h"
 
@@ -26,6 +27,7 @@ enum { /* where a program finds its descriptors */
 
 struct logger {
 	struct ev_loop *loop;
+	const struct config *config;
 	char *path; /* of the program or the file, for error texts */
 	struct proc *proc;
 	int out; /* write ends; -1 once taken */
@@ -105,7 +107,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		tell_ready(logger, NULL); /* a copy is ready at once */
 	} else if (logger->ready) {
 		error_set(&err, ERROR_DEADLINE_EXCEEDED, "logger '%s' was not ready within %d ms",
-		          logger->path, LOGGER_READY_TIMEOUT_MS);
+		          logger->path, logger->config->logger_ready_timeout_ms);
 		proc_kill(logger->proc, SIGKILL);
 		tell_ready(logger, &err);
 	} else if (logger->ending == SIGKILL) { /* not even that */
@@ -114,7 +116,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		logger->ending = logger->ending ? SIGKILL : SIGTERM;
 		log_warn("logger \"%s\" does not end: signal %d", logger->path, logger->ending);
 		proc_kill(logger->proc, logger->ending);
-		start_timer(logger, LOGGER_TERM_MS);
+		start_timer(logger, logger->config->logger_term_timeout_ms);
 	}
 }
 
@@ -191,7 +193,7 @@ static int start_program(struct logger *logger, const struct stdio_uri *uri,
 		return error_wrap(err, "logger");
 	ev_io_set(&logger->on_ready_fd, logger->ready_fd, EV_READ);
 	ev_io_start(logger->loop, &logger->on_ready_fd);
-	start_timer(logger, LOGGER_READY_TIMEOUT_MS);
+	start_timer(logger, logger->config->logger_ready_timeout_ms);
 	return 0;
 }
 
@@ -244,6 +246,7 @@ int logger_start(struct ev_loop *loop, const struct stdio_uri *uri, const struct
 	autodestroy(logger) struct logger *logger = logger_new(loop, uri->path, ready, ctx);
 	int r;
 
+	logger->config = of->config;
 	if (uri->kind == STDIO_LOGGER)
 		r = start_program(logger, uri, of, err);
 	else
@@ -272,7 +275,7 @@ void logger_end(struct logger *logger, void (*done)(void *ctx), void *ctx)
 	}
 	logger->ended = done;
 	logger->ended_ctx = ctx;
-	start_timer(logger, LOGGER_GRACE_MS);
+	start_timer(logger, logger->config->logger_grace_timeout_ms);
 }
 
 void logger_destroy(struct logger *logger)

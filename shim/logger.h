@@ -10,18 +10,15 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 
+struct config;
 struct ev_loop;
 struct logger;
 struct stdio_uri;
 
-#define LOGGER_READY_TIMEOUT_MS 10000
-#define LOGGER_GRACE_MS         2000 /* from end of file to SIGTERM */
-#define LOGGER_TERM_MS          1000 /* from SIGTERM to SIGKILL */
-
-/* Of the container, for the program's environment. */
 struct logger_of {
-	const char *id;
+	const char *id; /* the container's, and its namespace: for the program's environment */
 	const char *ns;
+	const struct config *config; /* the time-outs; outlives the logger */
 };
 
 /*

@@ -64,7 +64,9 @@ static int open_output(const struct stdio_uri *uri, int *out, struct error *err)
 static int open_logger(struct stdio_sink *sink, const struct stdio_config *config,
                        const struct stdio_uri *uri, struct error *err)
 {
-	const struct logger_of of = { .id = config->id, .ns = config->ns };
+	const struct logger_of of = { .id = config->id,
+		                      .ns = config->ns,
+		                      .config = config->config };
 	int r = logger_start(sink->loop, uri, &of, on_logger_ready, sink, &sink->logger, err);
 
 	if (r < 0)

@@ -12,8 +12,14 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "shim/config.h"
 #include "shim/stdio_uri.h"
 
+static const struct config config = {
+	.logger_ready_timeout_ms = 10000,
+	.logger_grace_timeout_ms = 2000,
+	.logger_term_timeout_ms = 1000,
+};
 static struct ev_loop *loop;
 static char dir[] = "/tmp/kata-logger-XXXXXX";
 static struct logger *logger;
@@ -56,7 +62,7 @@ static void wait_until(const bool *flag)
 /* A logging program: the script, with its directory as the first argument. */
 static int start(const char *script, struct error *err)
 {
-	static const struct logger_of of = { .id = "c", .ns = "n" };
+	static const struct logger_of of = { .id = "c", .ns = "n", .config = &config };
 	autofree char *path = mem_printf("%s/program", dir);
 	autofree char *text = mem_printf("binary://%s?%s=a+b", path, dir);
 	struct stdio_uri uri;
@@ -118,7 +124,7 @@ Test(logger, is_waited_for_until_it_is_ready)
 
 Test(logger, that_is_not_there_is_named)
 {
-	static const struct logger_of of = { .id = "c", .ns = "n" };
+	static const struct logger_of of = { .id = "c", .ns = "n", .config = &config };
 	struct stdio_uri uri;
 	struct error err;
 
@@ -162,7 +168,7 @@ Test(logger, outlives_its_owner_to_the_end_of_its_input)
 
 Test(logger, a_file_that_is_none_is_refused)
 {
-	static const struct logger_of of = { .id = "c", .ns = "n" };
+	static const struct logger_of of = { .id = "c", .ns = "n", .config = &config };
 	autofree char *text = mem_printf("file://%s", dir);
 	struct stdio_uri uri;
 	struct error err;

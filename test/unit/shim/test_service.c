@@ -771,6 +771,7 @@ Test(service, delete_waits_for_the_last_output)
 Test(service, delete_does_not_wait_for_output_that_stands_still)
 {
 	fifos[1] = make_fifo("out");
+	settings->stdio_stall_timeout_ms = 500;
 	run_container();
 	fake_exit("c", 0);
 	settle();
