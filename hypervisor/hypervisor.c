@@ -24,9 +24,9 @@
 /*
  * When one of a VM's processes ends the others follow, so the first that is noticed need not be the
  * cause. A VMM that was killed, or whose guest has ended, is the cause whatever its helpers say. A
- * VMM that failed may have lost a helper: who failed before it is. A helper that ended by itself
- * may have lost the VMM: the VMM's end is waited for, which takes its time where guest memory is
- * given back. A helper that was killed followed nobody.
+ * VMM that failed may have lost a helper: one that failed before it is. A helper that ended by
+ * itself may have lost the VMM: the VMM's end is waited for, which takes its time where guest
+ * memory is given back; with status 0 it has not failed. A helper that was killed followed nobody.
  */
 #define CAUSE_WAIT_S 0.5
 
@@ -45,6 +45,7 @@ struct vm {
 	char *vsock_dir;
 	bool vsock_lost;
 	bool helper_ended;
+	bool helper_failed;
 	struct error helper_cause; /* of the first helper that ended */
 	ev_timer cause_timer;
 };
@@ -124,6 +125,7 @@ static void helper_ended(struct vm *vm, int status, const struct error *err)
 	if (vm->helper_ended || vm->state == VM_GONE)
 		return;
 	vm->helper_ended = true;
+	vm->helper_failed = status != 0;
 	error_copy(&vm->helper_cause, err);
 	if (vm->state == VM_STOPPING)
 		return; /* it only follows the VMM */
@@ -157,7 +159,7 @@ static void on_vmm_ended(void *ctx, int status, const struct error *err)
 	struct vm *vm = ctx;
 	bool failed = WIFEXITED(status) && WEXITSTATUS(status) != 0;
 
-	vm_gone(vm, failed && vm->helper_ended ? &vm->helper_cause : err);
+	vm_gone(vm, failed && vm->helper_failed ? &vm->helper_cause : err);
 }
 
 static const struct vmm_events vmm_events = {

@@ -2,6 +2,7 @@
  * A fake of QEMU, of virtiofsd and of the vsock device, by its arguments. What goes wrong is the
  * word after "fake=" in any of them:
  *   exit       says "broken" on stderr and exits with status 1 at once
+ *   leave      closes its sockets first and does so a little later
  *   panic      prints a kernel panic to the console and exits with status 0
  *   poweroff   sends a SHUTDOWN event and exits with status 0
  *   nonsense   sends what is no QMP
@@ -14,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define FDS_MAX 100
 
 static int argc_;
 static char **argv_;
@@ -62,8 +65,20 @@ static int run_until_quit(int qmp)
 	return 3;
 }
 
+/* As the end of a process does, but for its helpers to be noticed before it. */
+static int leave(void)
+{
+	for (int fd = STDERR_FILENO + 1; fd < FDS_MAX; fd++)
+		close(fd);
+	usleep(20000);
+	fprintf(stderr, "fake_helper: broken\n");
+	return 1;
+}
+
 static int qemu(int qmp)
 {
+	if (is_told_to("leave"))
+		return leave();
 	say(qmp, is_told_to("nonsense") ? "hello\n" : "{\"QMP\": {}}\n");
 	say(STDOUT_FILENO, "[    0.0] Linux version\n");
 	if (is_told_to("panic")) {
@@ -78,12 +93,13 @@ static int qemu(int qmp)
 	return run_until_quit(qmp);
 }
 
-/* Ends when its VMM does, or as if it did. */
+/* Ends when its VMM does, or on SIGUSR1 as if it did. */
 static int helper(int fd)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLHUP };
 
 	signal(SIGUSR1, _exit);
+	say(fd, "r"); /* ready */
 	return poll(&poll_fd, 1, -1) == 1 ? 0 : 4;
 }
 

@@ -61,6 +61,7 @@ int vsock_start(struct ev_loop *device_loop, const struct vsock_config *config,
 	struct vsock *vsock = mem_new(struct vsock);
 	char vmm[32];
 	int ends[2];
+	char ready;
 	int r;
 
 	cr_assert_eq(access(config->dir, W_OK), 0);
@@ -81,6 +82,7 @@ int vsock_start(struct ev_loop *device_loop, const struct vsock_config *config,
 		free(vsock);
 		return r;
 	}
+	cr_assert_eq(read(ends[0], &ready, 1), 1); /* it handles signals now */
 	*vmm_fd = ends[0];
 	*out = vsock;
 	return 0;
@@ -372,6 +374,14 @@ Test(vm, blames_the_qemu_that_was_killed_not_the_helper_that_followed)
 	kill(vm_pid(vm), SIGKILL);
 	run_until_gone();
 	cr_assert_str_eq(gone.err.text, "QEMU was killed by signal 9 (Killed)");
+}
+
+Test(vm, blames_the_qemu_that_failed_not_the_helper_that_followed)
+{
+	struct vm_config config = usual();
+
+	config.kernel_params = "fake=leave";
+	expect_gone(&config, "QEMU exited with status 1: fake_helper: broken");
 }
 
 Test(vm, names_what_is_missing)
