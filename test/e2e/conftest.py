@@ -2,7 +2,7 @@
 TEST_RUNTIME=io.containerd.runc.v2 test/lib/sandbox /usr/bin/python3 -m pytest test/e2e -k echo
 
 Environment: TEST_RUNTIME (default io.containerd.kata.v2), KATA_PREFIX (an installed tree or a build tree,
-default build/release), KATA_IMAGE (the image's tar), and for ./test/run KATA_RESULTS (the file of results),
+default build/release), KATA_IMAGE (the image's tar), and for ./test/run KATA_RESULTS and KATA_FAILURES (its files),
 KATA_STAGE (the prefix of the tests' names) and KATA_PATTERN.
 """
 
@@ -34,7 +34,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "prefix: replaces parts of the installed runtime")
     if "KATA_RESULTS" in os.environ:
         config.pluginmanager.unregister(name="terminalreporter")
-        config.pluginmanager.register(Report(os.environ["KATA_RESULTS"], STAGE))
+        config.pluginmanager.register(Report(os.environ["KATA_RESULTS"], os.environ["KATA_FAILURES"], STAGE))
 
 
 def pytest_collection_modifyitems(config, items):

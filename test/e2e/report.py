@@ -13,8 +13,9 @@ def name_of(nodeid, prefix):
 class Report:
     """Prints and counts; a test is passed only if its setup, call and teardown are."""
 
-    def __init__(self, path, prefix):
-        self.path = path
+    def __init__(self, results, failures_file, prefix):
+        self.results = results
+        self.failures_file = failures_file
         self.prefix = prefix
         self.start = 0.0
         self.verdict = "pass"
@@ -43,12 +44,18 @@ class Report:
 
     def write(self, name, seconds):
         """All lines of a test at once: another stage may print meanwhile."""
-        lines = [f"{self.verdict}  {name:<66} {seconds:7.2f} s  {self.reason}".rstrip()]
+        line = f"{self.verdict}  {name:<66} {seconds:7.2f} s  {self.reason}".rstrip()
+        details = "".join(self.details())
+        print(f"{line}\n{details}", end="", flush=True)
+        with open(self.results, "a", encoding="utf-8") as file:
+            file.write(f"{self.verdict}\t{name}\t{seconds:.2f}\n")
+        if self.verdict == "fail":
+            with open(self.failures_file, "a", encoding="utf-8") as file:
+                file.write(f"{name}\n{details}")
+
+    def details(self):
         for report in self.failures:
-            lines += [f"--- {getattr(report, 'when', 'collect')}", report.longreprtext]
+            yield f"--- {getattr(report, 'when', 'collect')}\n{report.longreprtext}\n"
             for title, text in report.sections:
-                lines += [f"--- {title}", text]
-            lines.append("---")
-        print("\n".join(lines), flush=True)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(f"{self.verdict}\t{name}\n")
+                yield f"--- {title}\n{text}\n"
+            yield "---\n"
