@@ -32,7 +32,14 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 	return container;
 }
 
-void container_destroy(struct container *container)
+static void remove_exec(struct container *container, struct process *exec, const struct error *why)
+{
+	LIST_REMOVE(exec, link);
+	container->n_execs--;
+	process_destroy(exec, why);
+}
+
+void container_destroy(struct container *container, const struct error *why)
 {
 	struct process *exec;
 
@@ -40,8 +47,8 @@ void container_destroy(struct container *container)
 		return;
 	LIST_REMOVE(container, link); /* first: who is told of the end of a process looks it up */
 	while ((exec = LIST_FIRST(&container->execs)))
-		container_remove_exec(container, exec);
-	process_destroy(container->init);
+		remove_exec(container, exec, why);
+	process_destroy(container->init, why);
 	rootfs_destroy(container->rootfs);
 	bundle_destroy(container->bundle);
 	free(container->id);
@@ -87,9 +94,7 @@ int container_add_exec(struct container *container, const char *exec_id, Grpc__P
 
 void container_remove_exec(struct container *container, struct process *exec)
 {
-	LIST_REMOVE(exec, link);
-	container->n_execs--;
-	process_destroy(exec);
+	remove_exec(container, exec, NULL);
 }
 
 void container_killed(struct container *container)

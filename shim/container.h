@@ -32,8 +32,9 @@ struct container {
 /* In the list of @pod until it is destroyed. */
 struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
                                    const struct process_stdio *paths);
-/* NULL is fine. Nothing is asked of the guest, nothing unmounted. */
-void container_destroy(struct container *container);
+/* NULL is fine. Nothing is asked of the guest, nothing unmounted. @why: as for process_destroy().
+ */
+void container_destroy(struct container *container, const struct error *why);
 
 /* The init for an empty id; NULL: there is none. */
 struct process *container_process(const struct container *container, const char *exec_id);
@@ -45,7 +46,5 @@ void container_remove_exec(struct container *container, struct process *exec);
 
 /* The VM has ended: every process has, the init last. */
 void container_killed(struct container *container);
-
-CLEANUP_DESTROY(container)
 
 #endif

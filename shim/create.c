@@ -229,7 +229,7 @@ static void fail(struct create *create, const struct error *err)
 	ttrpc_call_fail(create->call, err);
 	create_free(create);
 	turn_leave(&container->init->turn);
-	container_destroy(container);
+	container_destroy(container, NULL);
 	pod->on_change(pod->ctx);
 }
 

@@ -114,16 +114,18 @@ static void tell_waiters(struct process *process, const struct error *err)
 	}
 }
 
-void process_destroy(struct process *process)
+void process_destroy(struct process *process, const struct error *why)
 {
-	struct error err;
+	struct error deleted;
 
 	if (!process)
 		return;
-	error_set(&err, ERROR_NOT_FOUND, "process does not exist %s: it was deleted",
+	error_set(&deleted, ERROR_NOT_FOUND, "process does not exist %s: it was deleted",
 	          process_is_init(process) ? process->container_id : process->id);
-	turn_end(&process->turn, &err);
-	tell_waiters(process, &err);
+	if (!why)
+		why = &deleted;
+	turn_end(&process->turn, why);
+	tell_waiters(process, why);
 	agent_forget(process->wait);
 	stdio_destroy(process->stdio);
 	spec_process_free(process->spec);

@@ -92,9 +92,9 @@ struct process {
 struct process *process_create(struct container *container, const char *container_id,
                                const char *exec_id, const struct process_stdio *paths,
                                struct events *events);
-/* NULL is fine. Nobody can find it any more; who works on it or waits for it is told
- * ERROR_NOT_FOUND. */
-void process_destroy(struct process *process);
+/* NULL is fine. Nobody can find it any more; who works on it or waits for it is told @why, or, if
+ * that is NULL, ERROR_NOT_FOUND as for one that was deleted. */
+void process_destroy(struct process *process, const struct error *why);
 
 bool process_is_init(const struct process *process);
 struct agent_process process_in_guest(const struct process *process);
@@ -133,7 +133,5 @@ typedef void process_wait_fn(void *ctx, const struct process *process, const str
 /* Returns the waiter until it is called, for process_forget(); NULL: it has been. */
 struct process_waiter *process_wait(struct process *process, process_wait_fn *done, void *ctx);
 void process_forget(struct process_waiter *waiter); /* it is not called; NULL is fine */
-
-CLEANUP_DESTROY(process)
 
 #endif

@@ -195,7 +195,7 @@ static void on_removed(void *ctx, const struct error *err)
 	removal_free(removal);
 	turn_leave(&process->turn);
 	if (process_is_init(process))
-		container_destroy(process->container);
+		container_destroy(process->container, NULL);
 	else
 		container_remove_exec(process->container, process);
 	pod->on_change(pod->ctx);

@@ -62,12 +62,17 @@ static void begin_end(struct service *service)
 	look_for_end(service);
 }
 
+/* A Create may still be at its first steps, which need no virtual machine. */
 static void destroy_pod(struct service *service)
 {
 	struct container *container;
+	struct error why;
 
+	if (!service->pod.sandbox)
+		return; /* and no containers */
+	sandbox_refuse(service->pod.sandbox, &why);
 	while ((container = LIST_FIRST(&service->pod.containers)))
-		container_destroy(container);
+		container_destroy(container, &why);
 	sandbox_destroy(take_ptr(&service->pod.sandbox));
 }
 

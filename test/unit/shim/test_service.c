@@ -116,15 +116,20 @@ static bool wait_until(const bool *flag)
 	return *flag;
 }
 
-/* Lets everything happen that is about to. */
-static void settle(void)
+static void run_for(double seconds)
 {
 	ev_timer tick;
 
-	ev_timer_init(&tick, on_tick, 0.03, 0);
+	ev_timer_init(&tick, on_tick, seconds, 0);
 	ev_timer_start(loop, &tick);
 	ev_run(loop, 0);
 	ev_timer_stop(loop, &tick);
+}
+
+/* Lets everything happen that is about to. */
+static void settle(void)
+{
+	run_for(0.03);
 }
 
 static struct answer get(const char *method, const void *request,
@@ -550,6 +555,20 @@ Test(service, a_stop_while_it_boots_fails_create)
 	service_stop(service);
 	cr_assert(wait_until(&answer.here));
 	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE);
+	cr_expect(wait_until(&ended));
+}
+
+Test(service, a_stop_while_it_mounts_fails_create_alike)
+{
+	struct answer answer;
+
+	fake.no_hello = true;
+	serve(60000);
+	ask_create(&answer);
+	run_for(0.001);
+	service_stop(service);
+	cr_assert(wait_until(&answer.here));
+	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE, "%s", answer.err.text);
 	cr_expect(wait_until(&ended));
 }
 
