@@ -41,6 +41,7 @@ struct seq {
 	bool cancelled; /* undo before the next step */
 	bool destroyed; /* by a step's function: the loop frees it when that returns */
 	struct error cause;
+	const char *failed;      /* the name of the step that failed, or was cancelled */
 	int64_t started_ns;      /* the sequence */
 	int64_t step_started_ns; /* the running step */
 	struct buf durations;    /* " <step>=<ms>" of each finished step */
@@ -102,9 +103,9 @@ static void log_end(const struct seq *seq)
 		log_info("%s done ms=%.1f%.*s", seq->title, ms_since(seq->started_ns),
 		         (int)seq->durations.len, durations);
 	else
-		log_info("%s failed ms=%.1f%.*s error=\"%s\"", seq->title,
-		         ms_since(seq->started_ns), (int)seq->durations.len, durations,
-		         seq->cause.text);
+		log_info("%s failed step=\"%s\" ms=%.1f%.*s error=\"%s\"", seq->title,
+		         seq->failed ? seq->failed : "none", ms_since(seq->started_ns),
+		         (int)seq->durations.len, durations, seq->cause.text);
 }
 
 /* Its last act is @done, which may free the seq. */
@@ -128,6 +129,8 @@ static void advance(struct seq *seq, enum verdict verdict)
 	note_duration(seq);
 	if (verdict == VERDICT_NEXT)
 		seq->at++;
+	if (verdict == VERDICT_FAIL)
+		seq->failed = seq->steps[seq->at].name;
 	if (verdict == VERDICT_FAIL || seq->cancelled)
 		seq->state = SEQ_UNDOING;
 }

@@ -28,8 +28,11 @@ struct seq_step {
  * Runs @steps (ended by a zero row; they outlive the seq). @done is called once, when the last step
  * has ended or when undoing has: it may be called before seq_start() returns if every step ends at
  * once, and may destroy the seq.
- * @title and each step's duration in milliseconds are logged: one info line per finished sequence
- * ("<title> done ms=… <step>=…"), so a slow start explains itself. @title is copied.
+ * @title and each step's duration in milliseconds are logged: one info line per sequence, so a slow
+ * start explains itself and a failed one says where: "<title> done ms=… <step>=…", or "<title>
+ * failed step="<the step>" ms=… <step>=… error="…"", the last duration being that of the step that
+ * failed.
+ * @title is copied.
  */
 struct seq *seq_create(const char *title, const struct seq_step *steps, void *ctx, done_fn *done);
 void seq_start(struct seq *seq);

@@ -1,10 +1,13 @@
 #include "common/seq.h"
 
 #include <criterion/criterion.h>
+#include <regex.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 /* What the steps did, in order: "a b -b -a". */
@@ -344,4 +347,75 @@ Test(seq, of_many_steps_uses_no_stack_and_may_be_destroyed_when_done)
 	owner.seq = seq_create("many", steps, &owner, destroy_owned);
 	seq_start(owner.seq);
 	cr_assert_eq(owner.done, 1);
+}
+
+/* What is logged from here on can be read from the result. */
+static int catch_log(void)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	log_open(ends[1]);
+	return ends[0];
+}
+
+static void check_log(int fd, const char *pattern)
+{
+	char line[1000] = "";
+	regex_t regex;
+
+	cr_assert_gt(read(fd, line, sizeof(line) - 1), 0);
+	cr_assert_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	cr_assert_eq(regexec(&regex, line, 0, NULL, 0), 0, "%s", line);
+	regfree(&regex);
+	log_open(-1);
+	close(fd);
+}
+
+Test(seq, that_is_done_logs_how_long_each_step_took)
+{
+	const struct seq_step steps[] = {
+		{ "first", run_a, NULL, NULL },
+		{ "the second", run_a, NULL, NULL },
+		{ 0 },
+	};
+	int fd = catch_log();
+
+	check(steps, "a a", "");
+	check_log(fd, "msg=\"test done ms=[0-9.]+ first=[0-9.]+ the-second=[0-9.]+\"\n$");
+}
+
+Test(seq, that_fails_logs_which_step_did_and_how_long_each_took)
+{
+	const struct seq_step steps[] = {
+		{ "first", run_a, undo_a, NULL },
+		{ "the broken", run_fail, NULL, NULL },
+		{ "never", run_a, NULL, NULL },
+		{ 0 },
+	};
+	int fd = catch_log();
+
+	check(steps, "a fail -a", "no such thing");
+	check_log(fd, "msg=\"test failed step=\\\\\"the broken\\\\\" ms=[0-9.]+ first=[0-9.]+ "
+	              "the-broken=[0-9.]+ error=\\\\\"no such thing\\\\\"\"\n$");
+}
+
+Test(seq, that_is_cancelled_logs_the_step_that_waited)
+{
+	const struct seq_step steps[] = {
+		{ "first", run_a, NULL, NULL },
+		{ "wait for it", run_wait, NULL, cancel_wait },
+		{ 0 },
+	};
+	struct trace trace = { 0 };
+	struct seq *seq = seq_create("test", steps, &trace, on_done);
+	int fd = catch_log();
+	struct error why;
+
+	seq_start(seq);
+	error_set(&why, ERROR_UNAVAILABLE, "the guest has gone");
+	seq_cancel(seq, &why);
+	check_log(fd, "failed step=\\\\\"wait for it\\\\\" ms=[0-9.]+ first=[0-9.]+ "
+	              "wait-for-it=[0-9.]+ error=");
+	seq_destroy(seq);
 }
