@@ -1,5 +1,6 @@
 #include "proto/status.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +20,12 @@ static size_t utf8_sequence(const unsigned char *s)
 	return n;
 }
 
+/* Of ASCII, or of U+0080 to U+009F, where 9B begins a terminal's escape sequence. @s is valid. */
+static bool is_control(const unsigned char *s)
+{
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+}
+
 static void clean(char *text)
 {
 	unsigned char *s = (unsigned char *)text;
@@ -28,8 +35,8 @@ static void clean(char *text)
 
 		if (n == 0)
 			*s = '?';
-		else if (*s < 0x20 || *s == 0x7f)
-			*s = ' ';
+		else if (is_control(s))
+			memset(s, ' ', n);
 		s += n ? n : 1;
 	}
 }

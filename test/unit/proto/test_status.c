@@ -12,6 +12,16 @@ Test(status, text_becomes_one_line_of_utf8)
 	cr_assert_str_eq(status.message.message, "a b \xc3\xa9 ? ???");
 }
 
+Test(status, text_has_nothing_that_a_terminal_obeys)
+{
+	struct error err = { .code = ERROR_UNKNOWN,
+		             .text = "\x1b[31m \xc2\x9b\x33\x31m \xc2\xa9\x7f" };
+	struct status status;
+
+	status_from_error(&status, &err);
+	cr_assert_str_eq(status.message.message, " [31m   31m \xc2\xa9 ");
+}
+
 Test(status, a_sequence_cut_off_by_truncation_is_replaced)
 {
 	struct error err = { .code = ERROR_UNKNOWN, .text = "caf\xc3" };
