@@ -11,8 +11,8 @@
 
 /*
  * Appends them to @text, which has room for @size bytes: "; the console's last lines: a | b".
- * @console is one line, " | " between the lines of the console (vm_console_tail()). Nothing is
- * added when there is nothing to say, or @text says it already.
+ * @console is one line, " | " between the lines of the console (vm_console_tail()). The last lines
+ * that @text says already are left out, and of the others as many added as there is room for.
  */
 void last_words_add(char *text, size_t size, const char *console);
 

@@ -30,6 +30,24 @@ Test(last_words, are_not_said_twice)
 	cr_expect_str_eq(text, "QEMU exited with status 1: no such device");
 }
 
+Test(last_words, leave_out_what_was_said_but_not_what_led_to_it)
+{
+	add("QEMU exited with status 1: no such device", "look: a device | no such device | ");
+	cr_expect_str_eq(text, "QEMU exited with status 1: no such device; the console's last "
+	                       "lines: look: a device");
+}
+
+Test(last_words, fill_the_room_there_is_with_their_end)
+{
+	char small[60] = "gone";
+
+	last_words_add(small, sizeof(small), "the first line | the second line | the third");
+	cr_expect_str_eq(small, "gone; the console's last lines: the third");
+	snprintf(small, sizeof(small), "%058d", 0);
+	last_words_add(small, sizeof(small), "no room for it");
+	cr_expect_eq(strlen(small), 58);
+}
+
 Test(last_words, end_with_a_panic)
 {
 	add("gone", "out of patience | [ 1.2] Kernel panic - not syncing: x | [ 1.3] CPU: 0 | R10");
