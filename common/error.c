@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HINT_MARK "; hint: "
+#define CUT_MARK  "..."
+
 static const int code_errno[] = {
 	[ERROR_NONE] = 0,
 	[ERROR_CANCELED] = ECANCELED,
@@ -84,6 +87,24 @@ int error_wrap(struct error *err, const char *fmt, ...)
 	va_end(args);
 	len = strlen(err->text);
 	snprintf(err->text + len, sizeof(err->text) - len, ": %s", cause);
+	return error_code_errno(err->code);
+}
+
+int error_hint(struct error *err, const char *hint)
+{
+	char tail[ERROR_TEXT_MAX / 2];
+	size_t len, room;
+
+	if (!err)
+		return -EIO;
+	snprintf(tail, sizeof(tail), HINT_MARK "%s", hint);
+	room = sizeof(err->text) - 1 - strlen(tail);
+	len = strlen(err->text);
+	if (len > room) {
+		len = room;
+		memcpy(err->text + len - strlen(CUT_MARK), CUT_MARK, strlen(CUT_MARK));
+	}
+	memcpy(err->text + len, tail, strlen(tail) + 1);
 	return error_code_errno(err->code);
 }
 

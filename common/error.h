@@ -57,6 +57,12 @@ int error_errno(struct error *err, const char *fmt, ...) __attribute__((format(p
  * code. */
 int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Puts "; hint: <hint>" after the text: what the user can do about it. It stays whole: a text too
+ * long for it is cut. Returns as error_wrap() does.
+ */
+int error_hint(struct error *err, const char *hint);
+
 /* Copies @from (NULL: ERROR_NONE and an empty text). */
 void error_copy(struct error *to, const struct error *from);
 

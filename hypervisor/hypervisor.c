@@ -15,6 +15,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "hypervisor/hint.h"
 #include "hypervisor/virtiofsd.h"
 #include "hypervisor/vmm.h"
 #include "hypervisor/vsock.h"
@@ -171,11 +172,18 @@ static const struct vmm_events vmm_events = {
  * those who map it could otherwise end the others by cutting it off. */
 static int make_memory(uint64_t mib, struct error *err)
 {
-	autoclose int fd = memfd_create("guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	autoclose int fd = -1;
 
+	if (mib == 0) {
+		error_set(err, ERROR_INVALID_ARGUMENT, "no memory is left for the guest");
+		return hint_add(err, HINT_MEMORY);
+	}
+	fd = memfd_create("guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, (off_t)(mib << 20)) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return error_errno(err, "make %lu MiB of guest memory", mib);
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		error_errno(err, "make %lu MiB of guest memory", mib);
+		return hint_add(err, HINT_MEMORY);
+	}
 	return take_fd(&fd);
 }
 

@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/proc.h"
 #include "hypervisor/console.h"
+#include "hypervisor/hint.h"
 
 #define ARGS_BYTES_MAX (16 << 10) /* two paths, and room */
 #define TAIL_BYTES     400
@@ -97,7 +98,9 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
 
 	if (!argv)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "its paths are too long");
-	return proc_spawn(loop, &spec, on_exit, virtiofsd, &virtiofsd->proc, err);
+	return hint_add_to_spawn(
+		err, HINT_VIRTIOFSD_PROGRAM,
+		proc_spawn(loop, &spec, on_exit, virtiofsd, &virtiofsd->proc, err));
 }
 
 /*
@@ -142,6 +145,7 @@ static void on_exit_of_daemon(void *ctx, int status)
 	console_tail(virtiofsd->console, tail, sizeof(tail));
 	proc_describe(status, how, sizeof(how));
 	error_set(&err, ERROR_UNAVAILABLE, "virtiofsd %s%s%s", how, *tail ? ": " : "", tail);
+	hint_add_to_end(&err, status);
 	virtiofsd->on_lost(virtiofsd->ctx, status, &err);
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/mem.h"
 #include "common/proc.h"
+#include "hypervisor/hint.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock_internal.h"
 
@@ -128,6 +129,7 @@ static void on_exit_of_device(void *ctx, int status)
 	last_words(vsock, words);
 	error_set(&err, ERROR_UNAVAILABLE, "the vsock device %s%s%s", how, *words ? ": " : "",
 	          words);
+	hint_add_to_end(&err, status);
 	vsock->on_lost(vsock->ctx, status, &err);
 }
 
@@ -169,7 +171,9 @@ static int spawn(struct vsock *vsock, const struct vsock_config *config, int vmm
 		.no_new_privs = true,
 	};
 
-	return proc_spawn(vsock->loop, &spec, on_exit_of_device, vsock, &vsock->proc, err);
+	return hint_add_to_spawn(
+		err, HINT_VSOCK_PROGRAM,
+		proc_spawn(vsock->loop, &spec, on_exit_of_device, vsock, &vsock->proc, err));
 }
 
 static int start(struct vsock *vsock, const struct vsock_config *config, int *vmm_fd,

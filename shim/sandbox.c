@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/seq.h"
+#include "hypervisor/hint.h"
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/vsock.h"
 #include "proto/vsock_ports.h"
@@ -66,10 +67,17 @@ static void set_state(struct sandbox *sandbox, enum sandbox_state state)
 	sandbox->state = state;
 }
 
-static void add_console(const struct sandbox *sandbox, struct error *err)
+/* The error that users see: what failed first, what to do, and what the guest said last. */
+static void complete_cause(struct sandbox *sandbox)
 {
+	struct error *err = &sandbox->cause;
 	char console[CONSOLE_MAX] = "";
 
+	if (!sandbox->was_ready) {
+		error_wrap(err, "boot the virtual machine");
+		if (err->code == ERROR_DEADLINE_EXCEEDED)
+			hint_add(err, HINT_GUEST_SILENT);
+	}
 	if (sandbox->vm)
 		vm_console_tail(sandbox->vm, console, sizeof(console));
 	last_words_add(err->text, sizeof(err->text), console);
@@ -91,11 +99,8 @@ static void gone(struct sandbox *sandbox)
 	struct error refusal;
 
 	set_state(sandbox, SANDBOX_GONE);
-	if (sandbox->cause.code) {
-		add_console(sandbox, &sandbox->cause);
-		if (!sandbox->was_ready)
-			error_wrap(&sandbox->cause, "boot the virtual machine");
-	}
+	if (sandbox->cause.code)
+		complete_cause(sandbox);
 	sandbox_refuse(sandbox, &refusal);
 	tell_waiters(sandbox, &refusal);
 	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
@@ -156,6 +161,7 @@ static void on_agent_lost(void *ctx, const struct error *err)
 		return; /* it ends, or its boot fails by the call that was lost */
 	error_copy(&cause, err);
 	error_wrap(&cause, "the guest's agent is lost");
+	hint_add(&cause, HINT_GUEST_ENDED);
 	fail(sandbox, &cause);
 }
 
@@ -448,6 +454,11 @@ int sandbox_refuse(const struct sandbox *sandbox, struct error *err)
 	}
 	return error_set(err, ERROR_UNAVAILABLE, "the virtual machine is %s",
 	                 sandbox->state == SANDBOX_BOOTING ? "starting" : "being stopped");
+}
+
+const struct error *sandbox_cause(const struct sandbox *sandbox)
+{
+	return sandbox->state == SANDBOX_GONE && sandbox->cause.code ? &sandbox->cause : NULL;
 }
 
 void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,

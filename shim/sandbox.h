@@ -61,6 +61,8 @@ void sandbox_destroy(struct sandbox *sandbox);
 enum sandbox_state sandbox_state(const struct sandbox *sandbox);
 /* Why it is not READY, for who asks for something that needs it. */
 int sandbox_refuse(const struct sandbox *sandbox, struct error *err);
+/* Why it is GONE, if by itself, with a hint and the guest's last words; else NULL. */
+const struct error *sandbox_cause(const struct sandbox *sandbox);
 
 /* One who waits for the guest: embedded, lives until it is called or left. */
 struct sandbox_waiter {

@@ -374,6 +374,20 @@ static struct process *find_process(const struct pod *pod, const char *id, const
 	return process;
 }
 
+/* What the machine's end has put into this state says why it ended. */
+static void refuse(const struct task *task, struct error *err)
+{
+	const struct error *cause = sandbox_cause(task->pod->sandbox);
+	struct error both;
+
+	if (cause && err->code == ERROR_FAILED_PRECONDITION) {
+		error_set(&both, err->code, "%s: the virtual machine has ended: %s", err->text,
+		          cause->text);
+		err = &both;
+	}
+	ttrpc_call_fail(task->call, err);
+}
+
 static const char *string_at(const ProtobufCMessage *request, size_t offset)
 {
 	return offset ? *(char *const *)((const char *)request + offset) : "";
@@ -408,7 +422,7 @@ static void on_process_call(struct ttrpc_call *call, const ProtobufCMessage *req
 	else if (is_moot(row, &task))
 		ttrpc_call_finish(call, NULL);
 	else if (process_allows(task.process, row->verb, &err) < 0)
-		ttrpc_call_fail(call, &err);
+		refuse(&task, &err);
 	else
 		row->run(&task);
 }

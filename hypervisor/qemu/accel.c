@@ -6,6 +6,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/hint.h"
 #include "hypervisor/qemu/host_cpu.h"
 #include "hypervisor/qemu/kvm_node.h"
 
@@ -27,9 +28,11 @@ int accel_probe_kvm(const char *dir, uid_t uid, gid_t gid, struct error *why)
 
 int accel_choose(enum vm_accel wanted, const struct error *obstacle, bool *kvm, struct error *err)
 {
-	if (wanted == VM_ACCEL_KVM && obstacle)
-		return error_set(err, ERROR_FAILED_PRECONDITION, "KVM cannot run a guest here: %s",
-		                 obstacle->text);
+	if (wanted == VM_ACCEL_KVM && obstacle) {
+		error_set(err, ERROR_FAILED_PRECONDITION, "KVM cannot run a guest here: %s",
+		          obstacle->text);
+		return hint_add(err, HINT_KVM);
+	}
 	if (wanted == VM_ACCEL_AUTO && obstacle)
 		log_warn("KVM cannot run a guest here, using TCG, which is slower reason=\"%s\"",
 		         obstacle->text);

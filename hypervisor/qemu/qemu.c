@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "common/proc.h"
 #include "hypervisor/console.h"
+#include "hypervisor/hint.h"
 #include "hypervisor/qemu/accel.h"
 #include "hypervisor/qemu/args.h"
 #include "hypervisor/qemu/host_cpu.h"
@@ -54,11 +55,15 @@ static int open_image(const char *what, const char *path, uid_t uid, struct erro
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, "open the guest's %s '%s'", what, path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "the guest's %s '%s' is not a regular file", what, path);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		error_errno(err, "open the guest's %s '%s'", what, path);
+		return hint_add(err, HINT_GUEST_IMAGE);
+	}
+	if (!S_ISREG(st.st_mode)) {
+		error_set(err, ERROR_INVALID_ARGUMENT, "the guest's %s '%s' is not a regular file",
+		          what, path);
+		return hint_add(err, HINT_GUEST_IMAGE);
+	}
 	if (uid && st.st_uid != uid && !(st.st_mode & S_IROTH))
 		return error_set(err, ERROR_PERMISSION_DENIED,
 		                 "the guest's %s '%s' must be readable for all: QEMU has a user id "
@@ -127,18 +132,23 @@ static void explain_end(struct qemu *qemu, int status, struct error *err)
 	console_tail(qemu->console, console, sizeof(console));
 	panic = find_panic(console);
 	proc_describe(status, how, sizeof(how));
-	if (qemu->fault.code)
+	if (qemu->fault.code) {
 		error_copy(err, &qemu->fault);
-	else if (panic)
+	} else if (panic) {
 		error_set(err, ERROR_UNAVAILABLE, "the guest's kernel panicked: %s", panic);
-	else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		hint_add(err, HINT_GUEST_ENDED);
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		error_set(err, ERROR_UNAVAILABLE, "the guest has ended%s%s",
 		          *qemu->reason ? " by itself: " : "", qemu->reason);
-	else if (WIFEXITED(status)) {
+		hint_add(err, HINT_GUEST_ENDED);
+	} else if (WIFEXITED(status)) {
 		console_tail(qemu->console, console, TAIL_BYTES);
 		error_set(err, ERROR_UNAVAILABLE, "QEMU %s: %s", how, console);
-	} else
+		hint_add(err, HINT_QEMU_REFUSED);
+	} else {
 		error_set(err, ERROR_UNAVAILABLE, "QEMU %s", how);
+		hint_add_to_end(err, status);
+	}
 }
 
 /* Its last act is on_ended, which may free the qemu. */
@@ -185,7 +195,9 @@ static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd,
 	if (!argv)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "its path and the guest's kernel parameters are too long");
-	return proc_spawn(qemu->loop, &spec, on_process_exit, qemu, &qemu->proc, err);
+	return hint_add_to_spawn(
+		err, HINT_QEMU_PROGRAM,
+		proc_spawn(qemu->loop, &spec, on_process_exit, qemu, &qemu->proc, err));
 }
 
 static unsigned int measured_tsc_khz(const struct qemu *qemu)

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <string.h>
 
 static const struct error obstacle = {
 	.code = ERROR_FAILED_PRECONDITION,
@@ -36,7 +37,8 @@ Test(accel, kvm_is_refused_where_it_cannot_run_a_guest)
 
 	cr_assert(chosen(VM_ACCEL_KVM, NULL));
 	cr_assert_eq(accel_choose(VM_ACCEL_KVM, &obstacle, &kvm, &err), -EBUSY);
-	cr_assert_str_eq(err.text, "KVM cannot run a guest here: the CPU has neither vmx nor svm");
+	cr_assert(strstr(err.text, "KVM cannot run a guest here: the CPU has neither vmx nor svm"));
+	cr_assert(strstr(err.text, "hint: with hypervisor.qemu.accel"));
 }
 
 Test(accel, probe_gives_a_reason_when_kvm_cannot_be_used)

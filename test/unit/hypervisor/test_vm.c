@@ -187,23 +187,38 @@ static void run_until_running(void)
 	cr_assert_eq(vm_state(vm), VM_RUNNING);
 }
 
+/* The cause is @text, then comes a hint with the words @hint in it; NULL: none. */
+static void expect_text(const struct error *err, const char *text, const char *hint)
+{
+	autofree char *both = mem_printf("%s%s", text, hint ? "; hint: " : "");
+
+	if (!hint) {
+		cr_assert_str_eq(err->text, text);
+		return;
+	}
+	cr_assert_eq(strncmp(err->text, both, strlen(both)), 0, "%s", err->text);
+	cr_assert_not_null(strstr(err->text + strlen(both), hint), "%s", err->text);
+}
+
 /* Starts what is to fail by itself. */
-static void expect_gone(const struct vm_config *config, const char *text)
+static void expect_gone(const struct vm_config *config, const char *text, const char *hint)
 {
 	start(config);
 	run_until_gone();
 	cr_assert_not(gone.asked);
-	cr_assert_str_eq(gone.err.text, text);
+	expect_text(&gone.err, text, hint);
 	cr_assert_eq(gone.err.code, ERROR_UNAVAILABLE);
 }
 
-static void expect_refused(const struct vm_config *config, const char *text)
+static void expect_refused(const struct vm_config *config, const char *text, const char *hint)
 {
 	struct error err;
 
 	cr_assert_lt(vm_start(loop, config, &events, NULL, &vm, &err), 0);
 	cr_assert_null(vm);
 	cr_assert_not_null(strstr(err.text, text), "'%s' is not in '%s'", text, err.text);
+	if (hint)
+		expect_text(&err, text, hint);
 	cr_assert_eq(gone.calls, 0);
 }
 
@@ -303,7 +318,7 @@ Test(vm, tells_of_a_killed_qemu)
 	run_until_running();
 	kill(vm_pid(vm), SIGKILL);
 	run_until_gone();
-	cr_assert_str_eq(gone.err.text, "QEMU was killed by signal 9 (Killed)");
+	expect_text(&gone.err, "QEMU was killed by signal 9 (Killed)", "short of memory");
 }
 
 Test(vm, tells_of_a_qemu_that_fails)
@@ -311,7 +326,7 @@ Test(vm, tells_of_a_qemu_that_fails)
 	struct vm_config config = usual();
 
 	config.kernel_params = "fake=exit";
-	expect_gone(&config, "QEMU exited with status 1: fake_helper: broken");
+	expect_gone(&config, "QEMU exited with status 1: fake_helper: broken", "hypervisor.qemu");
 }
 
 Test(vm, tells_of_a_guest_that_panics)
@@ -319,7 +334,7 @@ Test(vm, tells_of_a_guest_that_panics)
 	struct vm_config config = usual();
 
 	config.kernel_params = "fake=panic";
-	expect_gone(&config, "the guest's kernel panicked: no init");
+	expect_gone(&config, "the guest's kernel panicked: no init", "enable_debug");
 }
 
 Test(vm, tells_of_a_guest_that_ends)
@@ -327,7 +342,7 @@ Test(vm, tells_of_a_guest_that_ends)
 	struct vm_config config = usual();
 
 	config.kernel_params = "fake=poweroff";
-	expect_gone(&config, "the guest has ended by itself: guest-shutdown");
+	expect_gone(&config, "the guest has ended by itself: guest-shutdown", "enable_debug");
 }
 
 Test(vm, kills_a_qemu_that_talks_nonsense)
@@ -348,7 +363,7 @@ Test(vm, tells_of_a_virtiofsd_that_fails)
 	autofree char *bad_share = mem_printf("%s/fake=exit", dir);
 
 	config.share_dir = bad_share;
-	expect_gone(&config, "virtiofsd exited with status 1: fake_helper: broken");
+	expect_gone(&config, "virtiofsd exited with status 1: fake_helper: broken", NULL);
 }
 
 Test(vm, tells_of_a_vsock_device_that_is_killed)
@@ -373,7 +388,7 @@ Test(vm, blames_the_qemu_that_was_killed_not_the_helper_that_followed)
 	ev_run(loop, EVRUN_ONCE);
 	kill(vm_pid(vm), SIGKILL);
 	run_until_gone();
-	cr_assert_str_eq(gone.err.text, "QEMU was killed by signal 9 (Killed)");
+	expect_text(&gone.err, "QEMU was killed by signal 9 (Killed)", "short of memory");
 }
 
 Test(vm, blames_the_qemu_that_failed_not_the_helper_that_followed)
@@ -381,7 +396,7 @@ Test(vm, blames_the_qemu_that_failed_not_the_helper_that_followed)
 	struct vm_config config = usual();
 
 	config.kernel_params = "fake=leave";
-	expect_gone(&config, "QEMU exited with status 1: fake_helper: broken");
+	expect_gone(&config, "QEMU exited with status 1: fake_helper: broken", "hypervisor.qemu");
 }
 
 Test(vm, names_what_is_missing)
@@ -389,19 +404,33 @@ Test(vm, names_what_is_missing)
 	struct vm_config config = usual();
 
 	config.kernel = "/none/kernel";
-	expect_refused(&config, "open the guest's kernel '/none/kernel': No such file");
+	expect_refused(&config, "open the guest's kernel '/none/kernel': No such file or directory",
+	               "hypervisor.qemu.kernel");
 	config = usual();
 	config.initramfs = "/none/initramfs";
-	expect_refused(&config, "open the guest's initramfs '/none/initramfs': No such file");
+	expect_refused(&config,
+	               "open the guest's initramfs '/none/initramfs': No such file or directory",
+	               "hypervisor.qemu.initrd");
 	config = usual();
 	config.vmm_path = "/none/qemu";
-	expect_refused(&config, "start QEMU: execute '/none/qemu': No such file");
+	expect_refused(&config, "start QEMU: execute '/none/qemu': No such file or directory",
+	               "qemu-system-x86");
 	config = usual();
 	config.virtiofsd_path = "/none/virtiofsd";
-	expect_refused(&config, "start virtiofsd: execute '/none/virtiofsd': No such file");
+	expect_refused(&config,
+	               "start virtiofsd: execute '/none/virtiofsd': No such file or directory",
+	               "virtio_fs_daemon");
 	config = usual();
 	config.vsock_path = "/none/vsock";
-	expect_refused(&config, "execute '/none/vsock': No such file");
+	expect_refused(&config, "execute '/none/vsock': No such file", NULL);
+}
+
+Test(vm, refuses_to_start_without_memory)
+{
+	struct vm_config config = usual();
+
+	config.memory_mib = 0;
+	expect_refused(&config, "no memory is left for the guest", "default_maxmemory");
 }
 
 Test(vm, refuses_parameters_that_the_kernel_would_cut_off)
@@ -410,7 +439,7 @@ Test(vm, refuses_parameters_that_the_kernel_would_cut_off)
 	autofree char *params = mem_printf("%01793d", 0);
 
 	config.kernel_params = params;
-	expect_refused(&config, "the guest's kernel parameters are longer than 1792 bytes");
+	expect_refused(&config, "the guest's kernel parameters are longer than 1792 bytes", NULL);
 }
 
 Test(vm, refuses_a_kernel_that_is_no_file)
@@ -418,7 +447,7 @@ Test(vm, refuses_a_kernel_that_is_no_file)
 	struct vm_config config = usual();
 
 	config.kernel = dir;
-	expect_refused(&config, "is not a regular file");
+	expect_refused(&config, "is not a regular file", NULL);
 }
 
 Test(vm, refuses_a_kernel_that_qemus_user_could_not_read)
@@ -427,5 +456,5 @@ Test(vm, refuses_a_kernel_that_qemus_user_could_not_read)
 
 	config.uid = config.gid = 2000000001;
 	cr_assert_eq(chmod(kernel, 0600), 0);
-	expect_refused(&config, "must be readable for all");
+	expect_refused(&config, "must be readable for all", NULL);
 }
