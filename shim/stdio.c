@@ -11,6 +11,7 @@
 #include "hypervisor/vsock.h"
 #include "proto/vsock_ports.h"
 #include "shim/config.h"
+#include "shim/fifo_hold.h"
 #include "shim/stdio_sink.h"
 #include "shim/stdio_uri.h"
 
@@ -26,9 +27,10 @@ enum {
 struct stream {
 	struct stdio *stdio;
 	struct vsock_stream *vsock; /* NULL: there is no such stream */
+	struct fifo_hold *hold;     /* of output into a FIFO */
 	uint32_t port;
 	bool open;
-	bool done;
+	bool done;  /* of output: it is with its reader, or given up */
 	bool asked; /* an answer of vsock_stream_moved() is on its way */
 	uint64_t moved;
 };
@@ -109,6 +111,7 @@ static void end_output(struct stdio *stdio)
 	ev_timer_stop(stdio->loop, &stdio->look);
 	for (int i = STREAM_OUT; i < STREAMS; i++) {
 		vsock_stream_destroy(take_ptr(&stdio->streams[i].vsock));
+		fifo_hold_destroy(take_ptr(&stdio->streams[i].hold));
 		stdio->streams[i].open = false;
 	}
 	stdio_sink_end(stdio->sink, on_sink_ended, stdio);
@@ -121,18 +124,29 @@ static void close_stdin(struct stdio *stdio)
 	stdio->stdin_read = stdio->stdin_keep = -1;
 }
 
-static void on_stream_done(void *ctx, const struct error *err)
+static void on_output_taken(void *ctx)
 {
 	struct stream *stream = ctx;
 	struct stdio *stdio = stream->stdio;
 
 	stream->done = true;
+	if (ev_is_active(&stdio->look) && !output_flows(stdio))
+		end_output(stdio);
+}
+
+static void on_stream_done(void *ctx, const struct error *err)
+{
+	struct stream *stream = ctx;
+	struct stdio *stdio = stream->stdio;
+
 	if (err)
 		log_debug("stream was cut off port=%u: %s", stream->port, err->text);
 	if (stream == &stdio->streams[STREAM_IN])
 		close_stdin(stdio);
-	else if (ev_is_active(&stdio->look) && !output_flows(stdio))
-		end_output(stdio);
+	else if (stream->hold)
+		fifo_hold_end(stream->hold, on_output_taken, stream);
+	else
+		on_output_taken(stream);
 }
 
 /* Takes @fd over; -1: it is attached later. */
@@ -146,6 +160,15 @@ static int open_stream(struct stdio *stdio, int which, int fd, struct error *err
 	                         on_stream_done, stream, &stream->vsock, err);
 }
 
+static int open_output(struct stdio *stdio, int which, int fd, struct error *err)
+{
+	struct stream *stream = &stdio->streams[which];
+
+	if (stdio_sink_is_fifo(stdio->sink))
+		stream->hold = fifo_hold_create(stdio->loop, fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	return open_stream(stdio, which, fd, err);
+}
+
 static int open_streams(struct stdio *stdio, struct error *err)
 {
 	int out = stdio_sink_take_out(stdio->sink);
@@ -155,9 +178,9 @@ static int open_streams(struct stdio *stdio, struct error *err)
 	if (stdio->has_stdin)
 		r = open_stream(stdio, STREAM_IN, -1, err);
 	if (r == 0 && out >= 0)
-		r = open_stream(stdio, STREAM_OUT, take_fd(&out), err);
+		r = open_output(stdio, STREAM_OUT, take_fd(&out), err);
 	if (r == 0 && err_fd >= 0)
-		r = open_stream(stdio, STREAM_ERR, take_fd(&err_fd), err);
+		r = open_output(stdio, STREAM_ERR, take_fd(&err_fd), err);
 	cleanup_close(&out);
 	cleanup_close(&err_fd);
 	return r;
@@ -316,8 +339,10 @@ void stdio_destroy(struct stdio *stdio)
 	if (!stdio)
 		return;
 	ev_timer_stop(stdio->loop, &stdio->look);
-	for (int i = 0; i < STREAMS; i++)
+	for (int i = 0; i < STREAMS; i++) {
 		vsock_stream_destroy(stdio->streams[i].vsock);
+		fifo_hold_destroy(stdio->streams[i].hold);
+	}
 	stdio_sink_destroy(stdio->sink);
 	close_stdin(stdio);
 	free(stdio);

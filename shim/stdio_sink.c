@@ -125,6 +125,11 @@ int stdio_sink_take_err(struct stdio_sink *sink)
 	return take_fd(&sink->err);
 }
 
+bool stdio_sink_is_fifo(const struct stdio_sink *sink)
+{
+	return !sink->logger;
+}
+
 void stdio_sink_end(struct stdio_sink *sink, void (*done)(void *ctx), void *ctx)
 {
 	if (sink->logger)

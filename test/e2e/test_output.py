@@ -3,7 +3,9 @@
 import os
 import time
 
+import pytest
 from harness import RUNC
+from harness.pods import exec_spec
 from harness.processes import wait_for
 
 LOGGER = """#!/bin/sh
@@ -77,3 +79,22 @@ def test_fifos_that_nobody_opens_hold_up_nothing(containerd, runtime, pods, name
     pod.task.Delete(timeout=20, id=pod.id)
     for end in ends:
         os.close(end)
+
+
+@pytest.mark.vm
+def test_a_reader_that_comes_after_the_exit_gets_all(pods, tmp_path):
+    """As ctr on a busy machine does, whose thread that opens a FIFO sleeps for longer than an exec takes."""
+    fifo = tmp_path / "late"
+    os.mkfifo(fifo)
+    pod = pods.start("sleep", "1000")
+    pod.create()
+    pod.task.Start(id=pod.id)
+    ids = {"id": pod.id, "exec_id": "late"}
+    pod.task.Exec(spec=exec_spec("echo", "here I am"), stdout=str(fifo), stderr=str(fifo), **ids)
+    wait = pod.task.begin("Wait", **ids)
+    pod.task.Start(**ids)
+    assert wait().exit_status == 0
+    delete = pod.task.begin("Delete", **ids)
+    with open(fifo, "rb") as late:
+        assert late.read() == b"here I am\n"
+    assert delete().exit_status == 0
