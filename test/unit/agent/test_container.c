@@ -39,7 +39,7 @@ Test(container, every_waiter_gets_the_status_of_a_signal)
 	struct host_call waits[5];
 
 	host_init(&host);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	for (int i = 0; i < 5; i++)
 		host_begin_wait(&host, "c1", "", &waits[i]);
@@ -122,8 +122,8 @@ Test(container, is_created_and_started_once)
 
 	host_init(&host);
 	cr_assert_eq(host_create(&host, "../c1", "exit 0", 0), ERROR_INVALID_ARGUMENT);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_ALREADY_EXISTS);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_ALREADY_EXISTS);
 	cr_assert_eq(host_start(&host, "c2"), ERROR_NOT_FOUND);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_FAILED_PRECONDITION);
@@ -137,7 +137,7 @@ Test(container, removal_kills_and_the_waiter_is_told)
 	struct host_call wait;
 
 	host_init(&host);
-	cr_assert_eq(host_create(&host, "c1", "trap '' TERM; sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "trap '' TERM; exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	host_begin_wait(&host, "c1", "", &wait);
 	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
@@ -169,7 +169,7 @@ Test(exec, has_its_own_status_and_streams)
 	host_init(&host);
 	for (int i = 0; i < 3; i++)
 		fds[i] = host_stream(&host, ports[i]);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_exec(&host, "c1", "e1", "cat; echo bad >&2; exit 4", ports), ERROR_NONE);
 	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 0", no_ports), ERROR_ALREADY_EXISTS);
@@ -200,7 +200,7 @@ Test(exec, close_stdin_ends_it_after_the_last_byte)
 	host_init(&host);
 	in = host_stream(&host, 11);
 	out = host_stream(&host, 12);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_exec(&host, "c1", "e1", "cat", ports), ERROR_NONE);
 	cr_assert_eq(write(in, "last", 4), 4);
 	request.container_id = "c1";
@@ -219,7 +219,7 @@ Test(exec, a_missing_executable_fails_it_and_frees_its_id)
 	struct host host;
 
 	host_init(&host);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_exec(&host, "c1", "e1", "nosuch", no_ports), ERROR_NOT_FOUND);
 	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 1", no_ports), ERROR_NONE);
 	cr_assert_eq(host_wait(&host, "c1", "e1"), 1);
@@ -232,7 +232,7 @@ Test(exec, one_named_as_its_container_is_not_the_init)
 	struct host host;
 
 	host_init(&host);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_exec(&host, "c1", "c1", "exit 9", no_ports), ERROR_NONE);
 	cr_assert_eq(host_wait(&host, "c1", "c1"), 9);
@@ -249,7 +249,7 @@ Test(exec, fifty_at_once_each_get_their_own_status)
 	char id[8], script[16];
 
 	host_init(&host);
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	for (int i = 0; i < 50; i++) {
 		snprintf(id, sizeof(id), "e%d", i);
 		snprintf(script, sizeof(script), "exit %d", i);
@@ -272,7 +272,7 @@ Test(exec, is_refused_while_the_container_is_paused_or_stopped)
 
 	host_init(&host);
 	pause_it.container_id = resume.container_id = "c1";
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
 	cr_assert(fake_cgroup.frozen);
@@ -295,7 +295,7 @@ Test(freezer, a_pause_is_answered_when_all_have_stopped)
 	host_init(&host);
 	pause_it.container_id = "c1";
 	fake_cgroup.looks_to_freeze = 4;
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
 	cr_assert_eq(fake_cgroup.looks_to_freeze, 0);
@@ -313,7 +313,7 @@ Test(freezer, a_resume_ends_a_pause_that_is_under_way)
 	host_init(&host);
 	pause_it.container_id = resume.container_id = "c1";
 	fake_cgroup.looks_to_freeze = 1000;
-	cr_assert_eq(host_create(&host, "c1", "sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	host_begin(&host, "PauseContainer", &pause_it.base, &pausing);
 	cr_assert_eq(host_call(&host, "ResumeContainer", &resume.base, NULL), ERROR_NONE);
