@@ -29,6 +29,7 @@
 struct listener {
 	LIST_ENTRY(listener) in_list;
 	struct vsock *vsock;
+	uint32_t port;
 	char *path;
 	int fd;
 	ev_io io;
@@ -375,6 +376,7 @@ int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_
 	listener = mem_new(struct listener);
 	*listener = (struct listener){
 		.vsock = vsock,
+		.port = host_port,
 		.path = take_ptr(&path),
 		.fd = fd,
 		.on_accept = on_accept,
@@ -385,4 +387,13 @@ int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_
 	listener->io.data = listener;
 	ev_io_start(vsock->loop, &listener->io);
 	return 0;
+}
+
+void vsock_unlisten(struct vsock *vsock, uint32_t host_port)
+{
+	for (struct listener *l = LIST_FIRST(&vsock->listeners), *next; l; l = next) {
+		next = LIST_NEXT(l, in_list);
+		if (l->port == host_port)
+			listener_destroy(l);
+	}
 }

@@ -45,6 +45,8 @@ int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
 typedef void vsock_accepted_fn(void *ctx, int fd);
 int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_accept, void *ctx,
                  struct error *err);
+/* From now on the guest is refused there. Not from within @on_accept. */
+void vsock_unlisten(struct vsock *vsock, uint32_t host_port);
 
 /* Which way a handed-over descriptor is served. */
 enum vsock_direction {

@@ -15,12 +15,16 @@
 
 #define GREETING     "hello "
 #define GREETING_MAX 64
+#define NONSENSE_MAX 8 /* announcements of whatever runs in a guest and is no agent */
 
 struct hello {
 	struct ev_loop *loop;
+	struct vsock *vsock;
+	uint32_t port;
 	int fd; /* -1: nobody has connected, or who did has gone without a word */
 	char line[GREETING_MAX + 1];
 	size_t len;
+	unsigned int nonsense;
 	int timeout_ms;
 	ev_io readable;
 	ev_timer deadline;
@@ -43,15 +47,28 @@ static void drop_connection(struct hello *hello)
 	hello->len = 0;
 }
 
+/* May be the last act: that of finish(). */
+static void on_nonsense(struct hello *hello)
+{
+	struct error err;
+
+	drop_connection(hello);
+	if (hello->nonsense++ == 0)
+		log_warn("a guest's announcement is no hello: it is waited for another");
+	if (hello->nonsense < NONSENSE_MAX)
+		return;
+	error_set(&err, ERROR_INTERNAL,
+	          "the guest has announced itself %d times, and never as an agent", NONSENSE_MAX);
+	finish(hello, &err);
+}
+
 static void on_line(struct hello *hello)
 {
 	hello->line[strcspn(hello->line, "\n")] = '\0';
-	if (strncmp(hello->line, GREETING, strlen(GREETING)) != 0) {
-		log_warn("a guest's announcement is no hello: it is waited for another");
-		drop_connection(hello);
-		return;
-	}
-	finish(hello, NULL);
+	if (strncmp(hello->line, GREETING, strlen(GREETING)) == 0)
+		finish(hello, NULL);
+	else
+		on_nonsense(hello);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -77,8 +94,7 @@ static void on_accept(void *ctx, int fd)
 	struct hello *hello = ctx;
 	int flags = fcntl(fd, F_GETFL);
 
-	if (hello->over || hello->fd >= 0 || flags < 0 ||
-	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+	if (hello->fd >= 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
 		close(fd);
 		return;
 	}
@@ -104,6 +120,8 @@ int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, i
 	int r;
 
 	hello->loop = loop;
+	hello->vsock = vsock;
+	hello->port = VSOCK_PORT_HELLO + guest_cid;
 	hello->fd = -1;
 	hello->timeout_ms = timeout_ms;
 	hello->done = done;
@@ -111,7 +129,7 @@ int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, i
 	ev_init(&hello->readable, on_readable);
 	ev_timer_init(&hello->deadline, on_deadline, timeout_ms / 1e3, 0);
 	hello->readable.data = hello->deadline.data = hello;
-	r = vsock_listen(vsock, VSOCK_PORT_HELLO + guest_cid, on_accept, hello, err);
+	r = vsock_listen(vsock, hello->port, on_accept, hello, err);
 	if (r < 0) {
 		free(hello);
 		return r;
@@ -124,6 +142,8 @@ int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, i
 
 void hello_cancel(struct hello *hello)
 {
+	if (!hello->over)
+		vsock_unlisten(hello->vsock, hello->port);
 	hello->over = true;
 	ev_io_stop(hello->loop, &hello->readable);
 	ev_timer_stop(hello->loop, &hello->deadline);

@@ -14,9 +14,9 @@ struct hello;
 struct vsock;
 
 /*
- * Listens, and calls @done once: an agent has said hello, or none has within @timeout_ms. The
- * connection is kept until hello_destroy(), which comes after the vsock's end: a listener ends with
- * it.
+ * Listens, and calls @done once: an agent has said hello, none has within @timeout_ms, or the guest
+ * has said too much else. From then on nobody of the host listens to the guest. The connection is
+ * kept until hello_destroy(), which comes before the vsock's end.
  */
 int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, int timeout_ms,
                 done_fn *done, void *ctx, struct hello **out, struct error *err);

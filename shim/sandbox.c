@@ -428,8 +428,8 @@ void sandbox_destroy(struct sandbox *sandbox)
 		return;
 	seq_destroy(sandbox->boot);
 	agent_destroy(sandbox->agent);
-	vm_destroy(sandbox->vm);
 	hello_destroy(sandbox->hello);
+	vm_destroy(sandbox->vm);
 	uid_lease_destroy(sandbox->lease);
 	ev_timer_stop(sandbox->loop, &sandbox->grace);
 	ev_timer_stop(sandbox->loop, &sandbox->begin);

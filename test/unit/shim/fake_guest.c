@@ -373,6 +373,12 @@ int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *acc
 	return 0;
 }
 
+void vsock_unlisten(struct vsock *vsock, uint32_t host_port)
+{
+	must(host_port == VSOCK_PORT_HELLO + 3);
+	on_accept = NULL;
+}
+
 static void stream_opened(void *arg)
 {
 	struct vsock_stream *stream = arg;
@@ -475,7 +481,10 @@ static void say_hello(void *arg)
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], "hello 1\n", 8) == 8);
 	close(ends[1]);
-	on_accept(accept_ctx, ends[0]);
+	if (on_accept)
+		on_accept(accept_ctx, ends[0]);
+	else
+		close(ends[0]);
 }
 
 int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct vm_events *events,

@@ -227,6 +227,16 @@ Test(device, a_guest_reaches_who_listens)
 	cr_assert_eq(packet.header.flags, BOTH);
 }
 
+Test(device, a_guest_does_not_reach_who_listens_no_more)
+{
+	guest_give(&guest, 8);
+	cr_assert_eq(vsock_listen(host.vsock, 77, on_accepted, NULL, NULL), 0);
+	vsock_unlisten(host.vsock, 77);
+	guest_send(&guest, 5000, 77, VIRTIO_VSOCK_OP_REQUEST, 0, NULL, 0);
+	guest_expect(&guest, VIRTIO_VSOCK_OP_RST, &packet);
+	cr_assert_eq(packet.header.dst_port, 5000);
+}
+
 Test(device, a_guest_that_connects_to_nobody_is_reset)
 {
 	guest_give(&guest, 8);
