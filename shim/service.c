@@ -25,6 +25,10 @@
  * VM has died lives on until its containers are deleted.
  */
 
+/* Between an event of the guest and the next that it is asked for. What a guest tells goes on to
+ * containerd, which serves others too. */
+#define OOM_PAUSE_S 0.1
+
 #define ANSWERS_FLUSH_MS 1000 /* for the last answers */
 
 struct service {
@@ -37,6 +41,7 @@ struct service {
 	bool nobody_asks;            /* Shutdown is not waited for */
 	ev_timer create_deadline;
 	ev_timer shutdown_wait;
+	ev_timer oom_pause;
 	ev_timer finish; /* on_end comes from the loop, never from within a call */
 	service_end_fn *on_end;
 	void *ctx;
@@ -68,6 +73,7 @@ static void destroy_pod(struct service *service)
 	struct container *container;
 	struct error why;
 
+	ev_timer_stop(service->loop, &service->oom_pause);
 	if (!service->pod.sandbox)
 		return; /* and no containers */
 	sandbox_refuse(service->pod.sandbox, &why);
@@ -117,7 +123,9 @@ static void on_oom(void *ctx, const char *id, const struct error *err)
 	event.container_id = (char *)id;
 	if (pod_container(&service->pod, id))
 		events_publish(service->pod.events, "/tasks/oom", &event.base);
-	await_oom(service);
+	ev_now_update(service->loop);
+	ev_timer_set(&service->oom_pause, OOM_PAUSE_S, 0);
+	ev_timer_start(service->loop, &service->oom_pause);
 }
 
 static void await_oom(struct service *service)
@@ -126,6 +134,11 @@ static void await_oom(struct service *service)
 
 	if (agent_next_oom(sandbox_agent(service->pod.sandbox), on_oom, service, &err) < 0)
 		on_oom(service, NULL, &err);
+}
+
+static void on_oom_pause(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	await_oom(timer->data);
 }
 
 static void on_ready(void *ctx, const struct error *err)
@@ -218,6 +231,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	           config->config->idle_timeout_ms / 1e3);
 	init_timer(service, &service->shutdown_wait, on_no_shutdown,
 	           config->config->shutdown_timeout_ms / 1e3);
+	init_timer(service, &service->oom_pause, on_oom_pause, OOM_PAUSE_S);
 	init_timer(service, &service->finish, on_finish, 0);
 	return service;
 }

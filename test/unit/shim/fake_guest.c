@@ -237,6 +237,11 @@ void fake_oom(const char *id)
 		ttrpc_call_reply(take_ptr(&oom), &event.base);
 }
 
+bool fake_oom_is_asked_for(void)
+{
+	return oom;
+}
+
 /* A killed container's processes end. */
 static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {

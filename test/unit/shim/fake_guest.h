@@ -61,6 +61,7 @@ void fake_release(void); /* the held call is answered with success */
 void fake_exit(const char *exec_id, int status);
 bool fake_exit_any(int status); /* false: no process is waited for */
 void fake_oom(const char *id);  /* a container has run out of memory */
+bool fake_oom_is_asked_for(void);
 void fake_kill_vm(const char *cause);
 void fake_stream_done(size_t i); /* as the device says it */
 

@@ -928,6 +928,12 @@ Test(service, an_update_goes_to_the_guest)
 	               "cannot update a stopped container");
 }
 
+static void settle_until_oom_is_asked_for(void)
+{
+	for (int i = 0; i < 1000 && !fake_oom_is_asked_for(); i++)
+		settle();
+}
+
 Test(service, out_of_memory_is_told_each_time)
 {
 	run_container();
@@ -935,12 +941,25 @@ Test(service, out_of_memory_is_told_each_time)
 	settle();
 	cr_expect(fake_logged("/tasks/oom"));
 	*fake.log = '\0';
+	settle_until_oom_is_asked_for();
 	fake_oom("nobody");
 	settle();
 	cr_expect_not(fake_logged("/tasks/oom"));
+	settle_until_oom_is_asked_for();
 	fake_oom("c");
 	settle();
 	cr_expect(fake_logged("/tasks/oom"));
+}
+
+Test(service, a_guest_that_is_always_out_of_memory_tells_it_now_and_then)
+{
+	run_container();
+	for (int i = 0; i < 3; i++) {
+		settle_until_oom_is_asked_for();
+		fake_oom("c");
+		settle();
+		cr_expect_not(fake_oom_is_asked_for(), "asked again at once");
+	}
 }
 
 static struct answer stats(void)
