@@ -16,27 +16,25 @@ static const struct {
 	unsigned long flag;
 	uint64_t attribute;
 } attributes[] = {
-	{ MS_NOSUID, MOUNT_ATTR_NOSUID },   { MS_NODEV, MOUNT_ATTR_NODEV },
-	{ MS_NOEXEC, MOUNT_ATTR_NOEXEC },   { MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
-	{ MS_NOATIME, MOUNT_ATTR_NOATIME }, { MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
+	{ MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
+	{ MS_NOATIME, MOUNT_ATTR_NOATIME },
+	{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
 };
 
 static int set_attributes(int mount, const struct bind_mount_options *options)
 {
-	struct mount_attr attr = { 0 };
-	bool all = options->read_only_all;
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+	};
 
 	for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++)
 		if (options->flags & attributes[i].flag)
 			attr.attr_set |= attributes[i].attribute;
 	if (options->flags & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME))
 		attr.attr_clr |= MOUNT_ATTR__ATIME;
-	if (options->read_only || all)
+	if (options->read_only)
 		attr.attr_set |= MOUNT_ATTR_RDONLY;
-	if (!attr.attr_set && !attr.attr_clr)
-		return 0;
-	return mount_setattr(mount, "", AT_EMPTY_PATH | (all ? AT_RECURSIVE : 0), &attr,
-	                     sizeof(attr));
+	return mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
 }
 
 static int set_private(int mount)

@@ -1,7 +1,9 @@
 /*
  * Bind mounts of the host's files and directories, for a child process (they may block): a mount of
  * its own is made of the source first, private and with its attributes, and then attached; what is
- * mounted or unmounted below the source later stays the host's affair. Needs Linux 5.12.
+ * mounted or unmounted below the source later stays the host's affair. Who serves it to a guest has
+ * no use for devices and executables in it: of these none can be opened or run by way of the mount,
+ * whatever a guest has made. Needs Linux 5.12.
  */
 #ifndef SHIM_BIND_MOUNT_H
 #define SHIM_BIND_MOUNT_H
@@ -12,10 +14,9 @@ struct error;
 
 struct bind_mount_options {
 	bool recursive;      /* with what is mounted below the source */
-	bool read_only;      /* the mount itself */
-	bool read_only_all;  /* and what is mounted below */
+	bool read_only;      /* all of it */
 	bool follow;         /* later mounts below the source appear here too */
-	unsigned long flags; /* MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, …: as in mount(2) */
+	unsigned long flags; /* MS_NOATIME, …: as in mount(2) */
 };
 
 /* Symbolic links in @source are followed, as the host would. Returns the mount, attached nowhere.

@@ -25,6 +25,7 @@
 #include "shim/title.h"
 #include "shim/uid_lease.h"
 
+#define VIEW_FLAGS     (MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC)
 #define OOM_SCORE_FILE "/proc/self/oom_score_adj"
 #define OOM_SCORE_MAX  1000
 #define SCORE_TEXT_MAX 20
@@ -110,7 +111,7 @@ static int make_view(struct server *server, struct error *err)
 	if (mkdir(server->view, 0755) < 0)
 		return error_errno(err, "make directory '%s'", server->view);
 	if (mount(server->share, server->view, NULL, MS_BIND, NULL) < 0 ||
-	    mount(NULL, server->view, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+	    mount(NULL, server->view, NULL, VIEW_FLAGS | MS_BIND | MS_REMOUNT, NULL) < 0)
 		return error_errno(err, "bind '%s' to '%s'", server->share, server->view);
 	return 0;
 }

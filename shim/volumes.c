@@ -32,16 +32,16 @@ struct volumes {
 
 /* The later of two that contradict one another counts, as in runc. What is not here is the guest's
  * to do or to refuse. */
-static void read_option(const char *option, struct bind_mount_options *out)
+static void read_option(const char *option, struct bind_mount_options *out, bool *all)
 {
 	if (!strcmp(option, "ro"))
 		out->read_only = true;
 	else if (!strcmp(option, "rro"))
-		out->read_only_all = true;
+		*all = true;
 	else if (!strcmp(option, "rw"))
 		out->read_only = false;
 	else if (!strcmp(option, "rrw"))
-		out->read_only_all = false;
+		*all = false;
 	else if (!strcmp(option, "rbind"))
 		out->recursive = true;
 	else if (!strcmp(option, "slave") || !strcmp(option, "rslave"))
@@ -53,6 +53,8 @@ static void read_option(const char *option, struct bind_mount_options *out)
 static int read_options(const Grpc__Mount *mount, size_t number, struct bind_mount_options *out,
                         struct error *err)
 {
+	bool all = false; /* read-only: the guest sees no difference */
+
 	for (size_t i = 0; i < mount->n_options; i++) {
 		const char *option = mount->options[i];
 
@@ -61,8 +63,9 @@ static int read_options(const Grpc__Mount *mount, size_t number, struct bind_mou
 			                 "mounts[%zu] %s: option '%s' is not supported: mounts "
 			                 "made in the guest do not reach the host",
 			                 number, mount->destination, option);
-		read_option(option, out);
+		read_option(option, out, &all);
 	}
+	out->read_only |= all;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "common/file.h"
 #include "common/mem.h"
@@ -126,6 +127,17 @@ static inline void unmount_it(struct rootfs *rootfs)
 	cr_expect_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
 	cr_expect_neq(access(dir, F_OK), 0);
 	rootfs_destroy(rootfs);
+}
+
+/* Nothing in it is a device to anybody of the host, or a program. */
+static inline void expect_no_power(const char *name)
+{
+	const unsigned long flags = ST_NODEV | ST_NOSUID | ST_NOEXEC;
+	autofree char *path = mem_printf("%s/%s", dir, name);
+	struct statvfs fs;
+
+	cr_assert_eq(statvfs(path, &fs), 0);
+	cr_expect_eq(fs.f_flag & flags, flags, "%s has the flags %lx", name, fs.f_flag);
 }
 
 #endif
