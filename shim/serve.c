@@ -174,6 +174,14 @@ static void on_drained(void *ctx)
 	ev_break(server->loop, EVBREAK_ALL);
 }
 
+/* A `delete` that was faster has removed the directory, and what was mounted on it went with that.
+ */
+static void unmount(const char *path)
+{
+	if (umount2(path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+		log_warn("unmount '%s': errno %d", path, errno);
+}
+
 /* From here on a `start` for the same id makes a pod of its own: so all goes at once, and this
  * process comes back to it never again. */
 static void remove_pod(struct server *server)
@@ -182,10 +190,8 @@ static void remove_pod(struct server *server)
 	autoclose int lock = -1;
 	struct error err;
 
-	if (umount2(server->view, MNT_DETACH) < 0)
-		log_warn("unmount '%s': errno %d", server->view, errno);
-	if (umount2(server->share, MNT_DETACH) < 0)
-		log_warn("unmount '%s': errno %d", server->share, errno);
+	unmount(server->view);
+	unmount(server->share);
 	lock = pod_dir_lock(POD_DIR_ROOT, &err);
 	if (lock < 0)
 		log_error("%s", err.text);
