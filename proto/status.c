@@ -1,51 +1,16 @@
 #include "proto/status.h"
 
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "common/text.h"
 
 #define CODE_LAST ERROR_UNAUTHENTICATED
-
-/* The bytes of the UTF-8 sequence at @s, or 0 when there is none (RFC 3629, section 4). */
-static size_t utf8_sequence(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (s[0] > 0xf4 || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80) /* the terminating NUL too: nothing is read past it */
-			return 0;
-	return n;
-}
-
-/* Of ASCII, or of U+0080 to U+009F, where 9B begins a terminal's escape sequence. @s is valid. */
-static bool is_control(const unsigned char *s)
-{
-	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
-}
-
-static void clean(char *text)
-{
-	unsigned char *s = (unsigned char *)text;
-
-	while (*s) {
-		size_t n = utf8_sequence(s);
-
-		if (n == 0)
-			*s = '?';
-		else if (is_control(s))
-			memset(s, ' ', n);
-		s += n ? n : 1;
-	}
-}
 
 void status_from_error(struct status *status, const struct error *err)
 {
 	google__rpc__status__init(&status->message);
 	snprintf(status->text, sizeof(status->text), "%s", err->text);
-	clean(status->text);
+	text_clean(status->text);
 	status->message.code = err->code == ERROR_NONE ? ERROR_UNKNOWN : err->code;
 	status->message.message = status->text;
 }
@@ -58,5 +23,5 @@ void status_to_error(const Google__Rpc__Status *message, struct error *out)
 	out->code = message->code > 0 && message->code <= (int)CODE_LAST ? message->code
 	                                                                 : ERROR_UNKNOWN;
 	snprintf(out->text, sizeof(out->text), "%s", message->message);
-	clean(out->text);
+	text_clean(out->text);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/text.h"
 #include "shim/bootstrap.h"
 #include "shim/cleanup.h"
 #include "shim/copy.h"
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
 	open_standard_descriptors();
 	if (run(argc, argv, &err) == 0)
 		return EXIT_SUCCESS;
+	text_clean(err.text);
 	/* containerd puts this text into the middle of a line. */
 	fprintf(stderr, "%s: %s%s", "containerd-shim-kata-v2", err.text,
 	        isatty(STDERR_FILENO) ? "\n" : "");

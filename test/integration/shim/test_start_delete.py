@@ -264,6 +264,7 @@ def test_a_start_that_is_killed_leaves_nothing(bundle):
         (["-namespace", "n", "start"], "option -id is missing"),
         (["-id", "a", "-namespace", "n", "stop"], "command 'stop': expected start, delete"),
         (["-what"], "unknown option '-what'"),
+        (["-\x1b[31m\n"], "unknown option '- [31m '"),
         (["-id", "a", "-namespace", "n", "-bundle", "/nowhere", "start"], "bundle '/nowhere': No such file"),
     ],
 )
