@@ -140,6 +140,11 @@ static void on_close(void *ctx, const struct error *why)
 		client->on_lost(client->ctx, &err);
 }
 
+bool ttrpc_client_is_lost(const struct ttrpc_client *client)
+{
+	return !client->conn;
+}
+
 static const struct ttrpc_conn_ops client_ops = {
 	.on_frame = on_frame,
 	.on_close = on_close,

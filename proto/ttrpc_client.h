@@ -8,6 +8,7 @@
 #define PROTO_TTRPC_CLIENT_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -35,6 +36,9 @@ int ttrpc_client_call(struct ttrpc_client *client, const char *service, const ch
                       const ProtobufCMessage *request, const ProtobufCMessageDescriptor *response,
                       int timeout_ms, ttrpc_done_fn *done, void *ctx, uint32_t *id,
                       struct error *err);
+
+/* The peer has gone. True already while the pending calls are told so, before on_lost. */
+bool ttrpc_client_is_lost(const struct ttrpc_client *client);
 
 /* Drops a pending call: its callback will not come. */
 void ttrpc_client_forget(struct ttrpc_client *client, uint32_t id);

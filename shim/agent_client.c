@@ -65,6 +65,11 @@ void agent_destroy(struct agent *agent)
 	free(agent);
 }
 
+bool agent_is_lost(const struct agent *agent)
+{
+	return ttrpc_client_is_lost(agent->client);
+}
+
 void agent_forget(struct agent_call *call)
 {
 	if (!call)

@@ -5,6 +5,7 @@
 #ifndef SHIM_AGENT_CLIENT_H
 #define SHIM_AGENT_CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
@@ -21,6 +22,8 @@ struct ev_loop;
 struct agent *agent_create(struct ev_loop *loop, int fd, const struct config *config,
                            done_fn *on_lost, void *ctx);
 void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
+/* True already while the pending calls are told so, before on_lost. */
+bool agent_is_lost(const struct agent *agent);
 
 /* Completion contract of proto/ttrpc_client.h. *@out is the pending call, for agent_forget(), until
  * @done is called. */

@@ -29,7 +29,6 @@ struct create {
 	struct agent_call *pending;
 	struct sandbox_waiter waiter;
 	bool waits; /* @waiter is listed */
-	struct error err;
 };
 
 static void create_free(struct create *create)
@@ -233,18 +232,12 @@ static void fail(struct create *create, const struct error *err)
 	pod->on_change(pod->ctx);
 }
 
-static void on_cause_known(void *ctx, const struct error *err)
+static void on_explained(void *ctx, const struct error *err)
 {
 	struct create *create = ctx;
 
 	create->waits = false;
-	fail(create, err ? err : &create->err);
-}
-
-static void wait_for_cause(struct create *create)
-{
-	create->waits = true;
-	sandbox_when_ready(create->pod->sandbox, &create->waiter, on_cause_known, create);
+	fail(create, err);
 }
 
 static void on_created(void *ctx, const struct error *err)
@@ -255,12 +248,8 @@ static void on_created(void *ctx, const struct error *err)
 		succeed(create);
 		return;
 	}
-	error_copy(&create->err, err);
-	if (err->code ==
-	    ERROR_UNAVAILABLE) /* if the guest died under it: the sandbox knows of what */
-		wait_for_cause(create);
-	else
-		fail(create, &create->err);
+	create->waits = true;
+	sandbox_explain(create->pod->sandbox, err, &create->waiter, on_explained, create);
 }
 
 static int check_request(const struct pod *pod,

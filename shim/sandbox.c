@@ -461,6 +461,14 @@ const struct error *sandbox_cause(const struct sandbox *sandbox)
 	return sandbox->state == SANDBOX_GONE && sandbox->cause.code ? &sandbox->cause : NULL;
 }
 
+static void add_waiter(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+                       void *ctx)
+{
+	waiter->done = done;
+	waiter->ctx = ctx;
+	LIST_INSERT_HEAD(&sandbox->waiters, waiter, link);
+}
+
 void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
                         void *ctx)
 {
@@ -472,9 +480,23 @@ void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, 
 		sandbox_refuse(sandbox, &err);
 		done(ctx, &err);
 	} else {
-		waiter->done = done;
-		waiter->ctx = ctx;
-		LIST_INSERT_HEAD(&sandbox->waiters, waiter, link);
+		add_waiter(sandbox, waiter, done, ctx);
+	}
+}
+
+void sandbox_explain(struct sandbox *sandbox, const struct error *err,
+                     struct sandbox_waiter *waiter, done_fn *done, void *ctx)
+{
+	bool lives = sandbox->state == SANDBOX_READY && !agent_is_lost(sandbox->agent);
+	struct error cause;
+
+	if (err->code != ERROR_UNAVAILABLE || lives) {
+		done(ctx, err);
+	} else if (sandbox->state == SANDBOX_GONE) {
+		sandbox_refuse(sandbox, &cause);
+		done(ctx, &cause);
+	} else {
+		add_waiter(sandbox, waiter, done, ctx);
 	}
 }
 

@@ -74,6 +74,11 @@ struct sandbox_waiter {
 void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
                         void *ctx);
 
+/* Why what was asked of the guest failed with @err: if it died under it, @done is called with the
+ * first cause, once that is known; else with @err, at once. */
+void sandbox_explain(struct sandbox *sandbox, const struct error *err,
+                     struct sandbox_waiter *waiter, done_fn *done, void *ctx);
+
 /* Legal when READY. */
 struct agent *sandbox_agent(struct sandbox *sandbox);
 struct vsock *sandbox_vsock(struct sandbox *sandbox);

@@ -21,10 +21,14 @@ struct start {
 	struct ttrpc_call *call;
 	struct seq *seq;
 	struct agent_call *pending;
+	struct sandbox_waiter waiter;
+	bool waits; /* @waiter is listed */
 };
 
 static void start_free(struct start *start)
 {
+	if (start->waits)
+		LIST_REMOVE(&start->waiter, link);
 	agent_forget(start->pending);
 	seq_destroy(start->seq);
 	free(start);
@@ -163,6 +167,24 @@ static void publish_start(const struct process *process)
 	}
 }
 
+static void start_end(struct start *start)
+{
+	struct process *process = start->process;
+
+	start_free(start);
+	turn_over(&process->turn);
+}
+
+static void on_explained(void *ctx, const struct error *err)
+{
+	struct start *start = ctx;
+
+	start->waits = false;
+	ttrpc_call_fail(start->call, err);
+	process_start_failed(start->process);
+	start_end(start);
+}
+
 static void on_started(void *ctx, const struct error *err)
 {
 	struct start *start = ctx;
@@ -170,16 +192,15 @@ static void on_started(void *ctx, const struct error *err)
 	Containerd__Task__V2__StartResponse response = CONTAINERD__TASK__V2__START_RESPONSE__INIT;
 
 	if (err) {
-		ttrpc_call_fail(start->call, err);
-		process_start_failed(process);
-	} else {
-		publish_start(process);
-		response.pid = process->pid;
-		ttrpc_call_reply(start->call, &response.base);
-		process_started(process);
+		start->waits = true;
+		sandbox_explain(start->pod->sandbox, err, &start->waiter, on_explained, start);
+		return;
 	}
-	start_free(start);
-	turn_over(&process->turn);
+	publish_start(process);
+	response.pid = process->pid;
+	ttrpc_call_reply(start->call, &response.base);
+	process_started(process);
+	start_end(start);
 }
 
 void start_run(struct pod *pod, struct process *process, struct ttrpc_call *call)

@@ -517,6 +517,11 @@ void fake_kill_vm(const char *cause)
 	do_later(vm_ends, vm);
 }
 
+void fake_lose_agent(void)
+{
+	agent_stop();
+}
+
 void vm_stop(struct vm *one)
 {
 	note("vm_stop", "");

@@ -63,6 +63,7 @@ bool fake_exit_any(int status); /* false: no process is waited for */
 void fake_oom(const char *id);  /* a container has run out of memory */
 bool fake_oom_is_asked_for(void);
 void fake_kill_vm(const char *cause);
+void fake_lose_agent(void);      /* its connection ends, as it does a moment before its VM does */
 void fake_stream_done(size_t i); /* as the device says it */
 
 bool fake_logged(const char *line);

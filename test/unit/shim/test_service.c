@@ -491,10 +491,10 @@ Test(service, the_death_of_the_vm_during_start_ends_it_too)
 	fake.holds = "StartContainer";
 	ask_start(&answer, "");
 	settle();
-	fake_kill_vm("gone");
+	fake_kill_vm("QEMU is gone");
 	cr_assert(wait_until(&exit.here));
 	cr_expect(answer.here);
-	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE);
+	cr_expect(strstr(answer.err.text, "QEMU is gone"), "%s", answer.err.text);
 	cr_expect_eq(exit.status, 137);
 	cr_expect_eq(delete_("").status, 137);
 }
@@ -511,6 +511,64 @@ Test(service, the_death_of_the_vm_during_create_is_its_cause)
 	cr_assert(wait_until(&answer.here));
 	cr_expect(strstr(answer.err.text, "killed by signal 9"), "%s", answer.err.text);
 	cr_expect_eq(fake.mounts, 0);
+}
+
+/* The loss of the agent alone says nothing: its VM is about to say what it died of. */
+static void expect_cause(struct answer *answer)
+{
+	settle();
+	fake_lose_agent();
+	settle();
+	fake_kill_vm("QEMU was killed by signal 9 (Killed)");
+	cr_assert(wait_until(&answer->here));
+	cr_expect(strstr(answer->err.text, "killed by signal 9"), "%s", answer->err.text);
+}
+
+Test(service, create_tells_what_the_guest_died_of)
+{
+	struct answer answer;
+
+	serve(60000);
+	fake.holds = "CreateContainer";
+	ask_create(&answer);
+	expect_cause(&answer);
+	cr_expect_eq(fake.mounts, 0);
+}
+
+Test(service, start_tells_what_the_guest_died_of)
+{
+	struct answer answer;
+
+	serve(60000);
+	create();
+	fake.holds = "StartContainer";
+	ask_start(&answer, "");
+	expect_cause(&answer);
+	cr_expect_eq(delete_("").status, 137);
+}
+
+Test(service, start_of_an_exec_tells_what_the_guest_died_of)
+{
+	struct answer answer;
+
+	run_container();
+	exec("e");
+	fake.holds = "ExecProcess";
+	ask_start(&answer, "e");
+	expect_cause(&answer);
+	cr_expect_eq(delete_("").status, 137);
+}
+
+Test(service, what_the_agent_cannot_do_now_is_its_own_answer)
+{
+	struct answer answer;
+
+	fake.fails = "StartContainer";
+	error_set(&fake.refusal, ERROR_UNAVAILABLE, "not now");
+	serve(60000);
+	create();
+	answer = start("");
+	expect_refused(answer, ERROR_UNAVAILABLE, "not now");
 }
 
 Test(service, ends_when_no_create_comes)
