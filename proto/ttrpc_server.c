@@ -146,6 +146,11 @@ int64_t ttrpc_call_timeout_ns(const struct ttrpc_call *call)
 	return call->timeout_ns;
 }
 
+bool ttrpc_call_is_orphan(const struct ttrpc_call *call)
+{
+	return !call->client;
+}
+
 /* NULL and an error when there is none. */
 static const struct ttrpc_method *method_find(const struct ttrpc_service *services,
                                               const Ttrpc__Request *request, struct error *err)

@@ -9,6 +9,7 @@
 #define PROTO_TTRPC_SERVER_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ev_loop;
@@ -65,5 +66,6 @@ void ttrpc_call_finish(void *call, const struct error *err);
 
 const char *ttrpc_call_method(const struct ttrpc_call *call);
 int64_t ttrpc_call_timeout_ns(const struct ttrpc_call *call); /* 0: the client set none */
+bool ttrpc_call_is_orphan(const struct ttrpc_call *call); /* nobody is there to get its answer */
 
 #endif

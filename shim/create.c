@@ -171,6 +171,21 @@ static void open_stdin(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
+/* Whoever asked, a containerd that was killed perhaps, has no answer and comes back believing that
+ * there is no container: nobody would ever delete it. */
+static void see_who_asks(struct seq *seq, void *ctx)
+{
+	struct create *create = ctx;
+	struct error err;
+
+	if (ttrpc_call_is_orphan(create->call)) {
+		error_set(&err, ERROR_CANCELED, "whoever asked for the container has gone");
+		seq_fail(seq, &err);
+	} else {
+		seq_next(seq);
+	}
+}
+
 /* Nothing is cancelled: each step has its own deadline, and the loss of the guest ends them all.
  */
 /* clang-format off */
@@ -180,6 +195,7 @@ static const struct seq_step create_steps[] = {
 	{ "open the streams", open_stdio, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
 	{ "open stdin", open_stdin, NULL, NULL },
+	{ "see who asks", see_who_asks, NULL, NULL },
 	{ 0 },
 };
 /* clang-format on */

@@ -571,6 +571,24 @@ Test(service, what_the_agent_cannot_do_now_is_its_own_answer)
 	expect_refused(answer, ERROR_UNAVAILABLE, "not now");
 }
 
+/* containerd, killed meanwhile, comes back and knows nothing of it. */
+Test(service, a_container_whose_create_nobody_waits_for_goes)
+{
+	struct answer answer;
+
+	serve(60000);
+	fake.holds = "CreateContainer";
+	ask_create(&answer);
+	settle();
+	ttrpc_client_destroy(take_ptr(&client));
+	settle();
+	fake_release();
+	cr_expect(wait_until(&ended));
+	cr_expect(fake_logged("RemoveContainer c"));
+	cr_expect_not(fake_logged("/tasks/create c"));
+	cr_expect_eq(fake.mounts, 0);
+}
+
 Test(service, ends_when_no_create_comes)
 {
 	serve(20);
