@@ -17,8 +17,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
-import leftovers  # noqa: E402
-from harness import KATA, REPO, RUNC  # noqa: E402
+from harness import KATA, REPO, RUNC, leftovers  # noqa: E402
 from harness.containerd import Containerd  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
 from harness.pods import Pods  # noqa: E402

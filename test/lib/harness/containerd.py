@@ -155,7 +155,7 @@ class Containerd:
             out, err = running.communicate()
             tail = f"stdout: {(out or b'')[-2000:]!r}\nstderr: {(err or b'')[-2000:]!r}"
             raise Timeout(f"{' '.join(running.args)}: no end in {timeout} s\n{tail}\n{state}") from None
-        return Completed(running.args, running.returncode, out, err)
+        return Completed(running.args, running.returncode, out or b"", err or b"")
 
     def dump(self):
         """The processes below the shims and below us, for a test that hangs."""

@@ -5,8 +5,8 @@ import re
 import socket
 import time
 
-from harness import RUNC
-from harness.processes import alive, processes
+from . import RUNC
+from .processes import alive, processes
 
 WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
 # Directories that are made once and shared by all that come after.
@@ -36,9 +36,9 @@ def look(containerd, runtime):
     return found
 
 
-def wait_none(containerd, runtime, before):
+def wait_none(containerd, runtime, before, seconds=WAIT_SECONDS):
     """The leftovers since before, as lines of text; none within a bounded time gives an empty list."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         after = look(containerd, runtime)
         left = [f"{kind} left: {name}" for kind in after for name in sorted(after[kind] - before[kind])]
