@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -208,9 +209,17 @@ static _Noreturn void child_fail(int report_fd, const char *step)
 	_exit(CHILD_FAILED);
 }
 
+/* The report's reader is nobody else. getppid() says nothing in a PID namespace of one's own. */
+static bool child_has_parent(int report_fd)
+{
+	struct pollfd report = { .fd = report_fd };
+
+	return poll(&report, 1, 0) == 0;
+}
+
 /* Between fork and exec. The report's descriptor is close-on-exec: its end of file is the success.
  */
-static _Noreturn void child_main(const struct proc_spec *spec, pid_t parent, int report_fd)
+static _Noreturn void child_main(const struct proc_spec *spec, int report_fd)
 {
 	report_fd = fcntl(report_fd, F_DUPFD_CLOEXEC, PROC_PLACES);
 	if (report_fd < 0)
@@ -218,7 +227,7 @@ static _Noreturn void child_main(const struct proc_spec *spec, pid_t parent, int
 	for (size_t i = 0; i < sizeof(child_steps) / sizeof(child_steps[0]); i++)
 		if (child_steps[i].run(spec) < 0)
 			child_fail(report_fd, child_steps[i].name);
-	if (!spec->no_pdeathsig && getppid() != parent)
+	if (!spec->no_pdeathsig && !child_has_parent(report_fd))
 		_exit(CHILD_FAILED); /* it died before the signal was set */
 	child_execute(spec);
 	child_fail(report_fd, "execute");
@@ -289,12 +298,19 @@ static struct proc *adopt(struct ev_loop *loop, pid_t pid)
 	return proc;
 }
 
+/* As fork(); glibc has none with flags. */
+static pid_t fork_child(const struct proc_spec *spec)
+{
+	unsigned long flags = SIGCHLD | (spec->own_pids ? CLONE_NEWPID : 0);
+
+	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+}
+
 int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
                struct proc **out, struct error *err)
 {
 	autodestroy(proc) struct proc *proc = NULL;
 	autoclose int report_fd = -1;
-	pid_t parent = getpid();
 	int ends[2];
 	pid_t pid;
 	int r;
@@ -302,9 +318,11 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(err, "start '%s': make a pipe", spec->argv[0]);
 	report_fd = ends[0];
-	pid = fork();
-	if (pid == 0)
-		child_main(spec, parent, ends[1]);
+	pid = fork_child(spec);
+	if (pid == 0) {
+		close(ends[0]);
+		child_main(spec, ends[1]);
+	}
 	r = pid < 0 ? error_errno(err, "start '%s': fork", spec->argv[0]) : 0;
 	close(ends[1]);
 	if (r < 0)

@@ -37,6 +37,7 @@ struct proc_spec {
 	bool no_network;     /* an empty network namespace: no abstract socket of others either */
 	bool no_shared_core; /* memory that is shared with others is left out of a core dump */
 	bool no_new_privs;
+	bool own_pids;     /* a PID namespace: whatever it forks ends with it, stopped or not */
 	bool no_pdeathsig; /* loggers only: they end at end of file */
 };
 
@@ -46,8 +47,8 @@ typedef void proc_exit_fn(void *ctx, int status);
 /*
  * Forks and executes; returns when the exec has happened, or with the step that failed in @err. 0,
  * 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups, gid,
- * uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then
- * getppid() against the parent, then exec.
+ * uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then whether
+ * the parent still lives, then exec.
  */
 int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
                struct proc **out, struct error *err);

@@ -94,6 +94,7 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
 		.oom_score_adj = config->oom_score_adj,
 		.no_shared_core = true,
 		.no_new_privs = true,
+		.own_pids = true, /* its sandboxed child would outlive it while stopped */
 	};
 
 	if (!argv)

@@ -306,6 +306,37 @@ struct suicide {
 	int calls;
 };
 
+/* The grandchild holds the pipe's write end: an end of file says that it is gone. */
+Test(proc, with_pids_of_its_own_takes_a_stopped_child_along, .timeout = 20)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc_fd out = { .as = 1 };
+	struct proc_spec spec = { .argv = SH("sleep 100 & kill -STOP $!; echo ready; wait"),
+		                  .fds = &out,
+		                  .nfds = 1,
+		                  .own_pids = true };
+	struct proc *proc;
+	struct error err;
+	int ends[2];
+	char text[10];
+	int r;
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	out.fd = ends[1];
+	r = proc_spawn(loop, &spec, NULL, NULL, &proc, &err);
+	close(ends[1]);
+	if (geteuid() == 0) {
+		cr_assert_eq(r, 0, "%s", err.text);
+		cr_assert_eq(read(ends[0], text, sizeof(text)), strlen("ready\n"));
+		proc_destroy(proc);
+		cr_assert_eq(read(ends[0], text, sizeof(text)), 0);
+	} else {
+		cr_assert_eq(r, -EPERM);
+	}
+	close(ends[0]);
+	ev_loop_destroy(loop);
+}
+
 static void destroy_on_exit(void *ctx, int status)
 {
 	struct suicide *suicide = ctx;
