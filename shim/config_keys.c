@@ -96,7 +96,7 @@ const struct config_key config_keys[] = {
 	TIMEOUT_MS("agent_stop_ms", agent_stop_timeout_ms, "5000",
 	           "The guest's orderly end, before QEMU is asked to quit."),
 	TIMEOUT_MS("kill_ms", kill_timeout_ms, "10000",
-	           "The exit of a process after it was killed, when a container is removed."),
+	           "From SIGKILL to the end of a container; then its machine is ended."),
 	TIMEOUT_MS("stdio_open_ms", stdio_open_timeout_ms, "10000",
 	           "Opening a stream to the guest."),
 	TIMEOUT_MS(

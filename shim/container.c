@@ -4,8 +4,10 @@
 
 #include "common/mem.h"
 #include "shim/bundle.h"
+#include "shim/config.h"
 #include "shim/pod.h"
 #include "shim/rootfs.h"
+#include "shim/sandbox.h"
 #include "shim/spec.h"
 
 struct container *pod_container(const struct pod *pod, const char *id)
@@ -18,6 +20,19 @@ struct container *pod_container(const struct pod *pod, const char *id)
 	return NULL;
 }
 
+static void on_doom(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct container *container = timer->data;
+	struct error err;
+
+	if (container->init->state == PROCESS_STOPPED)
+		return;
+	error_set(&err, ERROR_DEADLINE_EXCEEDED,
+	          "container '%s' was killed and has not ended within %d ms", container->id,
+	          container->pod->config->kill_timeout_ms);
+	sandbox_give_up(container->pod->sandbox, &err);
+}
+
 struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
                                    const struct process_stdio *paths)
 {
@@ -28,6 +43,8 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 	container->bundle_dir = mem_strdup(bundle_dir);
 	container->init = process_create(container, id, NULL, paths, pod->events);
 	LIST_INIT(&container->execs);
+	ev_timer_init(&container->doom, on_doom, pod->config->kill_timeout_ms / 1e3, 0);
+	container->doom.data = container;
 	LIST_INSERT_HEAD(&pod->containers, container, link);
 	return container;
 }
@@ -45,6 +62,7 @@ void container_destroy(struct container *container, const struct error *why)
 
 	if (!container)
 		return;
+	ev_timer_stop(container->pod->loop, &container->doom);
 	LIST_REMOVE(container, link); /* first: who is told of the end of a process looks it up */
 	while ((exec = LIST_FIRST(&container->execs)))
 		remove_exec(container, exec, why);
@@ -95,6 +113,12 @@ int container_add_exec(struct container *container, const char *exec_id, Grpc__P
 void container_remove_exec(struct container *container, struct process *exec)
 {
 	remove_exec(container, exec, NULL);
+}
+
+void container_doom(struct container *container)
+{
+	ev_now_update(container->pod->loop);
+	ev_timer_start(container->pod->loop, &container->doom);
 }
 
 void container_killed(struct container *container)

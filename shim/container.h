@@ -5,6 +5,7 @@
 #ifndef SHIM_CONTAINER_H
 #define SHIM_CONTAINER_H
 
+#include <ev.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -27,6 +28,7 @@ struct container {
 	bool created; /* Create has succeeded: until then it is not there for any other call */
 	LIST_HEAD(, process) execs;
 	unsigned int n_execs;
+	ev_timer doom;
 };
 
 /* In the list of @pod until it is destroyed. */
@@ -44,6 +46,8 @@ int container_add_exec(struct container *container, const char *exec_id, Grpc__P
                        const struct process_stdio *paths, struct error *err);
 void container_remove_exec(struct container *container, struct process *exec);
 
+/* SIGKILL goes to its init: what does not end in time (kill_ms) ends with the VM. */
+void container_doom(struct container *container);
 /* The VM has ended: every process has, the init last. */
 void container_killed(struct container *container);
 

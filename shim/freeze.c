@@ -1,5 +1,6 @@
 #include "shim/freeze.h"
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "shim/container.h"
@@ -9,6 +10,7 @@
 #include "shim/sandbox.h"
 
 struct freeze {
+	struct agent *agent;
 	struct process *init;
 	bool freeze; /* else thaw */
 	struct ttrpc_call *call;
@@ -46,12 +48,28 @@ static void publish(struct process *init, bool frozen)
 		events_publish(init->events, "/tasks/resumed", &resumed.base);
 }
 
+static void on_thawed(void *ctx, const struct error *err)
+{
+	if (err)
+		log_debug("thaw after a pause that had no answer: %s", err->text);
+}
+
+/* A guest that comes to it after all is to be in the state that was told. */
+static void undo_pause(struct freeze *freeze)
+{
+	agent_resume_container(freeze->agent, freeze->init->container_id, on_thawed, NULL, NULL,
+	                       NULL);
+}
+
 static void on_guest_answer(void *ctx, const struct error *err)
 {
 	struct freeze *freeze = ctx;
 	struct process *init = freeze->init;
+	bool late = err && err->code == ERROR_DEADLINE_EXCEEDED;
 
-	if (!err) {
+	if (late && freeze->freeze)
+		undo_pause(freeze);
+	if (!err || (late && !freeze->freeze)) { /* late or not, it thaws */
 		set_states(init->container, freeze->freeze);
 		publish(init, freeze->freeze);
 	}
@@ -67,7 +85,12 @@ void freeze_run(struct pod *pod, struct process *init, bool freeze_, struct ttrp
 	struct error err;
 	int r;
 
-	*freeze = (struct freeze){ .init = init, .freeze = freeze_, .call = call };
+	*freeze = (struct freeze){
+		.agent = agent,
+		.init = init,
+		.freeze = freeze_,
+		.call = call,
+	};
 	turn_take(&init->turn, freeze_abandon, freeze);
 	if (freeze_)
 		r = agent_pause_container(agent, init->container_id, on_guest_answer, freeze,

@@ -252,6 +252,8 @@ void process_start_failed(struct process *process)
 	} else if (process_is_init(process)) {
 		set_state(process, PROCESS_CREATED);
 	} else {
+		/* A client first waits for the end of the output, and only then asks for Delete. */
+		stdio_destroy(take_ptr(&process->stdio));
 		process->exit_status = PROCESS_STATUS_UNKNOWN;
 		clock_gettime(CLOCK_REALTIME, &process->exited_at);
 		set_state(process, PROCESS_STOPPED);

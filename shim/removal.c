@@ -1,6 +1,5 @@
 #include "shim/removal.h"
 
-#include <ev.h>
 #include <signal.h>
 
 #include "common/log.h"
@@ -24,12 +23,10 @@ struct removal {
 	struct seq *seq;
 	struct agent_call *pending;
 	struct process_waiter *exit;
-	ev_timer kill_deadline;
 };
 
 static void removal_free(struct removal *removal)
 {
-	ev_timer_stop(removal->pod->loop, &removal->kill_deadline);
 	process_forget(removal->exit);
 	agent_forget(removal->pending);
 	seq_destroy(removal->seq);
@@ -57,15 +54,7 @@ static void on_exit_told(void *ctx, const struct process *process, const struct 
 	struct removal *removal = ctx;
 
 	removal->exit = NULL;
-	ev_timer_stop(removal->pod->loop, &removal->kill_deadline);
 	go_on(removal, "wait for the exit", err);
-}
-
-static void on_kill_deadline(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct removal *removal = timer->data;
-
-	process_exited(removal->process, PROCESS_STATUS_KILLED);
 }
 
 static void on_killed(void *ctx, const struct error *err)
@@ -90,7 +79,7 @@ static void kill_created(struct seq *seq, void *ctx)
 		seq_next(seq);
 		return;
 	}
-	ev_timer_start(removal->pod->loop, &removal->kill_deadline);
+	container_doom(process->container);
 	removal->exit = process_wait(process, on_exit_told, removal);
 	if (agent_signal(sandbox_agent(removal->pod->sandbox), &all, SIGKILL, on_killed, removal,
 	                 &removal->pending, &err) < 0)
@@ -210,9 +199,6 @@ void removal_run(struct pod *pod, struct process *process, struct ttrpc_call *ca
 	removal->pod = pod;
 	removal->process = process;
 	removal->call = call;
-	ev_timer_init(&removal->kill_deadline, on_kill_deadline, pod->config->kill_timeout_ms / 1e3,
-	              0);
-	removal->kill_deadline.data = removal;
 	turn_take(&process->turn, removal_abandon, removal);
 	removal->seq = seq_create(title, process_is_init(process) ? init_steps : exec_steps,
 	                          removal, on_removed);

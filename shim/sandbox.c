@@ -422,6 +422,12 @@ void sandbox_stop(struct sandbox *sandbox)
 		on_guest_destroyed(sandbox, &err);
 }
 
+void sandbox_give_up(struct sandbox *sandbox, const struct error *why)
+{
+	if (sandbox->state == SANDBOX_READY)
+		fail(sandbox, why);
+}
+
 void sandbox_destroy(struct sandbox *sandbox)
 {
 	if (!sandbox)

@@ -4,9 +4,9 @@
  *
  *   state      what it means                                  leaves it by
  *   BOOTING    the VM starts; sandbox_when_ready() waits      the agent's answer; a failure
- *   READY      the agent serves                               sandbox_stop(); its loss
- *   STOPPING   asked to end, by us or after a loss            the VM's end
- *   GONE       the VM has ended, on_gone has been called      -
+ *   READY      the agent serves                               sandbox_stop(); its loss;
+ * sandbox_give_up() STOPPING   asked to end, by us or after a loss            the VM's end GONE the
+ * VM has ended, on_gone has been called      -
  */
 #ifndef SHIM_SANDBOX_H
 #define SHIM_SANDBOX_H
@@ -54,6 +54,9 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 
 /* Asks the guest to end, then the VMM; on_gone follows, also if it is not ready or lost already. */
 void sandbox_stop(struct sandbox *sandbox);
+/* The guest does not do what it must: it is not asked for more, the VMM ends. Nothing if it is not
+ * READY. */
+void sandbox_give_up(struct sandbox *sandbox, const struct error *why);
 /* NULL is fine; kills what lives, no callback. Streams and calls of the guest are destroyed first,
  * by their owners. */
 void sandbox_destroy(struct sandbox *sandbox);

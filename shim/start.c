@@ -1,5 +1,6 @@
 #include "shim/start.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -56,6 +57,24 @@ static void on_guest_answer(void *ctx, const struct error *err)
 	seq_resume(start->seq, err);
 }
 
+static void on_too_late(void *ctx, const struct error *err)
+{
+}
+
+static void on_exit_too_late(void *ctx, int status, const struct error *err)
+{
+}
+
+/* A guest that comes to it after all is not to keep a process that was told to have failed. */
+static void kill_late_exec(const struct start *start)
+{
+	const struct agent_process exec = process_in_guest(start->process);
+	struct agent *agent = sandbox_agent(start->pod->sandbox);
+
+	agent_signal(agent, &exec, SIGKILL, on_too_late, NULL, NULL, NULL);
+	agent_wait(agent, &exec, on_exit_too_late, NULL, NULL, NULL);
+}
+
 static void start_in_guest(struct seq *seq, void *ctx)
 {
 	struct start *start = ctx;
@@ -86,6 +105,13 @@ static void open_stdio(struct seq *seq, void *ctx)
 		seq_fail(seq, &err);
 }
 
+static void on_exec_answer(void *ctx, const struct error *err)
+{
+	if (err && err->code == ERROR_DEADLINE_EXCEEDED)
+		kill_late_exec(ctx);
+	on_guest_answer(ctx, err);
+}
+
 static void exec_in_guest(struct seq *seq, void *ctx)
 {
 	struct start *start = ctx;
@@ -100,7 +126,7 @@ static void exec_in_guest(struct seq *seq, void *ctx)
 	request.stdin_port = ports->in;
 	request.stdout_port = ports->out;
 	request.stderr_port = ports->err;
-	if (agent_exec_process(sandbox_agent(start->pod->sandbox), &request, on_guest_answer, start,
+	if (agent_exec_process(sandbox_agent(start->pod->sandbox), &request, on_exec_answer, start,
 	                       &start->pending, &err) < 0)
 		seq_fail(seq, &err);
 }

@@ -15,6 +15,7 @@
 #include "shim/create.h"
 #include "shim/events.h"
 #include "shim/freeze.h"
+#include "shim/kill.h"
 #include "shim/metrics.h"
 #include "shim/pod.h"
 #include "shim/process.h"
@@ -142,15 +143,12 @@ static int check_kill(const struct task *task, const KillRequest *request, struc
 static void task_kill(const struct task *task)
 {
 	const KillRequest *request = (const void *)task->request;
-	struct agent_process target = process_in_guest(task->process);
 	struct error err;
 
-	if (request->all)
-		target.exec_id = "";
-	if (check_kill(task, request, &err) < 0 ||
-	    agent_signal(sandbox_agent(task->pod->sandbox), &target, request->signal,
-	                 ttrpc_call_finish, task->call, NULL, &err) < 0)
+	if (check_kill(task, request, &err) < 0)
 		ttrpc_call_fail(task->call, &err);
+	else
+		kill_run(task->pod, task->process, request->signal, request->all, task->call);
 }
 
 static void publish_exec_added(const struct task *task, const ExecProcessRequest *request)

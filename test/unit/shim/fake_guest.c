@@ -110,6 +110,7 @@ struct waiting {
 };
 static LIST_HEAD(, waiting) waiting;
 static struct ttrpc_server *agent;
+static struct liar *liar;
 static struct ttrpc_call *held;
 static struct ttrpc_call *oom;
 
@@ -163,6 +164,15 @@ void fake_release(void)
 		ttrpc_call_finish(take_ptr(&held), NULL);
 }
 
+static bool hold(struct ttrpc_call *call)
+{
+	bool wanted = !held && fake.holds && strcmp(fake.holds, ttrpc_call_method(call)) == 0;
+
+	if (wanted)
+		held = call;
+	return wanted;
+}
+
 static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
 {
 	const char *method = ttrpc_call_method(call);
@@ -172,9 +182,7 @@ static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, vo
 	note(method, named ? *(char *const *)(request + 1) : "");
 	if (fake.fails && strcmp(fake.fails, method) == 0)
 		ttrpc_call_fail(call, &fake.refusal);
-	else if (!held && fake.holds && strcmp(fake.holds, method) == 0)
-		held = call;
-	else
+	else if (!hold(call))
 		ttrpc_call_finish(call, NULL);
 }
 
@@ -248,9 +256,12 @@ static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	const Grpc__SignalProcessRequest *request = (const void *)message;
 	autofree char *of = mem_printf("%s %u", request->exec_id, request->signal);
 	struct waiting *init = find_waiting(request->container_id);
+	bool of_init = strcmp(request->exec_id, request->container_id) == 0;
 
 	note("SignalProcess", of);
-	if (request->signal == 9 && !*request->exec_id && init)
+	if (hold(call))
+		return;
+	if (request->signal == 9 && (!*request->exec_id || of_init) && init && !fake.survives)
 		end_process(init, 137);
 	ttrpc_call_finish(call, NULL);
 }
@@ -314,6 +325,7 @@ static void agent_stop(void)
 	struct waiting *one;
 
 	ttrpc_server_destroy(take_ptr(&agent));
+	liar_destroy(take_ptr(&liar));
 	while ((one = LIST_FIRST(&waiting))) {
 		LIST_REMOVE(one, link);
 		ttrpc_call_finish(one->call, NULL);
@@ -344,6 +356,15 @@ static vsock_accepted_fn *on_accept;
 static void *accept_ctx;
 static struct vsock_stream *streams[FAKE_STREAMS_MAX];
 
+static int lie_between(int agent_fd)
+{
+	int ends[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	liar = liar_create(fake.loop, ends[1], agent_fd, fake.lies_at, fake.lie);
+	return ends[0];
+}
+
 static void connect_now(void *arg)
 {
 	const struct sockaddr_un address = agent_address();
@@ -351,7 +372,7 @@ static void connect_now(void *arg)
 	struct error err;
 
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
-		connecting.done(connecting.ctx, fd, NULL);
+		connecting.done(connecting.ctx, fake.lies_at ? lie_between(fd) : fd, NULL);
 		return;
 	}
 	close(fd);

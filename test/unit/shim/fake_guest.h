@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "liar.h"
 
 struct ev_loop;
 
@@ -35,6 +36,9 @@ struct fake_guest {
 	const char *fails; /* the agent's method that is refused with @refusal */
 	struct error refusal;
 	const char *holds;   /* the agent's method that is not answered until fake_release() */
+	bool survives;       /* no process ends by SIGKILL */
+	const char *lies_at; /* the agent's method that is answered as @lie says */
+	enum liar_fault lie;
 	bool streams_refuse; /* no stream can be opened */
 
 	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.

@@ -1,0 +1,159 @@
+"""A part of a running pod says nothing and does nothing any more, as a hung guest: SIGSTOP.
+
+Each call ends at its deadline, SIGKILL and Delete end the pod all the same, and a part that comes to again
+goes on as if nothing had been.
+"""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from harness.events import Events
+from harness.parts import altered_prefix
+from harness.processes import descendants, wait_for, wait_gone
+
+# Short enough for a test, long enough for a machine with more to do.
+SHORT = """
+agent.kata.dial_timeout = 15
+timeouts.agent_ms = 5000
+timeouts.agent_stop_ms = 2000
+timeouts.kill_ms = 5000
+timeouts.stdio_open_ms = 5000
+timeouts.vmm_stop_ms = 1000
+"""
+BOUNDED = 40  # seconds for what a few of these end
+
+
+@pytest.fixture
+def short(make_containerd, prefix):
+    with altered_prefix(prefix, {}, SHORT) as altered:
+        yield make_containerd(os.path.join(altered, "bin"))
+
+
+def silence(containerd, container, part):
+    """Stops it; virtiofsd is two processes."""
+    pids = [one.pid for one in descendants(containerd.shim(container)) if f"/{part}" in one.command.split(" ")[0]]
+    assert pids, part
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids[0]
+
+
+def ends_all(containerd, container, status, pids):
+    """Deletes task and container; nothing of the pod is left, and the next one works."""
+    deleted = containerd.ctr("tasks", "delete", container, timeout=BOUNDED).check()
+    assert f"exit with non-zero exit code {status}" in deleted.error
+    containerd.ctr("containers", "delete", container).check()
+    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+
+
+def pod_processes(containerd, container):
+    shim = containerd.shim(container)
+    return [shim, *(one.pid for one in descendants(shim))]
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_calls_to_a_silent_guest_meet_their_deadline(short, runtime, name):
+    container = name()
+    short.run_detached(container, "sleep", "1000", runtime=runtime)
+    pids = pod_processes(short, container)
+    busy = short.exec_background(container, "sh", "-c", "echo ready; read line; echo $line; exit 4", stdin=subprocess.PIPE, exec_id="busy")
+    assert busy.stdout.readline() == b"ready\n"
+    machine = silence(short, container, "qemu-system")
+
+    told = short.log_size()
+    metrics = short.popen("tasks", "metrics", container)  # it only says that there are none: containerd's log says why
+    paused = short.popen("tasks", "pause", container)
+    signalled = short.popen("tasks", "kill", "-s", "SIGTERM", container)
+    executed = short.exec_background(container, "sleep", "1234")
+    assert short.finish(metrics, timeout=BOUNDED).rc == 1
+    assert "StatsContainer: no answer within 5000 ms" in short.log_tail(told)
+    for call, text in (
+        (paused, "PauseContainer: no answer within 5000 ms"),
+        (signalled, "SignalProcess: no answer within 5000 ms"),
+        (executed, "did not take a stream on its vsock port 1027 within 5000 ms"),
+    ):
+        result = short.finish(call, timeout=BOUNDED)
+        assert result.rc == 1 and text in result.error, str(result)
+    assert short.task_state(container) == "RUNNING"
+
+    os.kill(machine, signal.SIGCONT)
+    assert short.exec(container, "echo", "again").check().text == "again\n"
+    assert "1234" not in short.exec(container, "ps").check().text
+    assert short.finish(busy, stdin=b"awake\n").rc == 4
+
+    with Events(short) as events:
+        silence(short, container, "qemu-system")
+        short.ctr("tasks", "kill", "-s", "SIGKILL", container, timeout=BOUNDED).check()
+        assert events.wait(container, "/tasks/exit", timeout=BOUNDED)["exit_status"] == 137
+    ends_all(short, container, 137, pids)
+    assert short.run(name(), "true", runtime=runtime).rc == 0
+
+
+def echo(running, line):
+    running.stdin.write(line)
+    running.stdin.flush()
+    return running.stdout.readline()
+
+
+def kill_running(short, container, running, pids):
+    """SIGKILL ends a foreground run, and the pod with it."""
+    short.ctr("tasks", "kill", "-s", "SIGKILL", container, timeout=BOUNDED).check()
+    assert short.finish(running, timeout=BOUNDED).rc == 137
+    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_a_process_that_waits_for_a_silent_file_server_can_be_killed(short, runtime, name):
+    container = name()
+    script = "true </etc/passwd; read line; echo $line; read line; echo $line; true </no/such/file; sleep 1000"
+    running = short.run_background(container, "sh", "-c", script, runtime=runtime, stdin=subprocess.PIPE)
+    pids = pod_processes(short, container)
+    assert echo(running, b"one\n") == b"one\n", "now its code is in the guest's memory"
+    silence(short, container, "virtiofsd")
+    told = short.log_size()
+    assert echo(running, b"two\n") == b"two\n"
+    kill_running(short, container, running, pids)
+    assert "was killed and has not ended within 5000 ms" in short.log_tail(told), "the guest's kernel could kill it"
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_a_pod_with_a_silent_vsock_device_can_be_killed(short, runtime, name):
+    container = name()
+    running = short.run_background(container, "sh", "-c", "echo before; exec sleep 1000", runtime=runtime)
+    assert running.stdout.readline() == b"before\n"
+    pids = pod_processes(short, container)
+    silence(short, container, "kata-vsock")
+    executed = short.exec_background(container, "true")
+    kill_running(short, container, running, pids)
+    assert short.finish(executed, timeout=BOUNDED).rc == 1
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_a_guest_silent_at_delete_is_deleted(short, runtime, name):
+    container = name()
+    short.run_detached(container, "sh", "-c", "exit 5", runtime=runtime)
+    pids = pod_processes(short, container)
+    short.wait_state(container, "STOPPED", timeout=BOUNDED)
+    silence(short, container, "qemu-system")
+    ends_all(short, container, 5, pids)
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_a_guest_silent_while_it_boots_meets_a_deadline(short, runtime, name):
+    container = name()
+    running = short.popen("run", "--rm", "--runtime", runtime, "localhost/busybox:latest", container, "true")
+    assert wait_for(lambda: os.path.exists(f"{short.bundle(container)}/shim.pid"), BOUNDED)
+    shim = short.shim(container)
+    assert wait_for(lambda: [one for one in descendants(shim) if "-nodefaults" in one.command], BOUNDED)
+    pids = pod_processes(short, container)
+    silence(short, container, "qemu-system")
+    result = short.finish(running, timeout=BOUNDED)
+    assert result.rc == 1 and "agent" in result.error and "15000 ms" in result.error, str(result)
+    assert all(wait_gone(pid, BOUNDED) for pid in pids)

@@ -1,0 +1,334 @@
+#include "service_bench.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "fake_guest.h"
+#include "proto/google.pb-c.h"
+#include "proto/task_v2.pb-c.h"
+#include "proto/ttrpc_client.h"
+#include "shim/config.h"
+#include "shim/install.h"
+#include "shim/service.h"
+
+#define T(name) Containerd__Task__V2__##name
+#define CONFIG                                                                                     \
+	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
+	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
+#define EXEC_SPEC "{\"args\":[\"true\"],\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}}"
+
+struct ev_loop *loop;
+struct service *service;
+struct ttrpc_client *client;
+struct install *install;
+struct config *settings;
+bool ended;
+const char *version = "v2";
+
+void bench_on_end(void *ctx)
+{
+	ended = true;
+}
+
+static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
+{
+	struct answer *answer = ctx;
+
+	answer->here = true;
+	error_copy(&answer->err, err);
+	if (err)
+		return;
+	if (strstr(response->descriptor->name, "CreateTaskResponse")) {
+		answer->pid = ((const T(CreateTaskResponse) *)response)->pid;
+	} else if (strstr(response->descriptor->name, "StartResponse")) {
+		answer->pid = ((const T(StartResponse) *)response)->pid;
+	} else if (strstr(response->descriptor->name, "WaitResponse")) {
+		answer->status = ((const T(WaitResponse) *)response)->exit_status;
+	} else if (strstr(response->descriptor->name, "DeleteResponse")) {
+		answer->status = ((const T(DeleteResponse) *)response)->exit_status;
+	} else if (strstr(response->descriptor->name, "StatsResponse")) {
+		const T(StatsResponse) *stats = (const void *)response;
+
+		cr_expect(strstr(stats->stats->type_url, "io.containerd.cgroups.v"));
+		answer->status = (uint32_t)stats->stats->value.len;
+	} else if (strstr(response->descriptor->name, "StateResponse")) {
+		answer->state = ((const T(StateResponse) *)response)->status;
+	} else if (strstr(response->descriptor->name, "ConnectResponse")) {
+		answer->pid = ((const T(ConnectResponse) *)response)->task_pid;
+	} else if (strstr(response->descriptor->name, "PidsResponse")) {
+		const T(PidsResponse) *pids = (const void *)response;
+
+		answer->n_pids = pids->n_processes;
+		answer->last_pid_is_exec =
+			pids->n_processes && pids->processes[pids->n_processes - 1]->info;
+	}
+}
+
+void ask(struct answer *answer, const char *method, const void *request,
+         const ProtobufCMessageDescriptor *response)
+{
+	autofree char *name = mem_printf("containerd.task.%s.Task", version);
+	struct error err;
+
+	*answer = (struct answer){ 0 };
+	cr_assert_eq(ttrpc_client_call(client, name, method, request, response, 0, on_answer,
+	                               answer, NULL, &err),
+	             0, "%s", err.text);
+}
+
+static void on_tick(struct ev_loop *l, ev_timer *timer, int events)
+{
+	ev_break(l, EVBREAK_ONE);
+}
+
+/* Runs the loop until *@flag, five seconds at most. */
+bool wait_until(const bool *flag)
+{
+	ev_timer tick;
+
+	ev_timer_init(&tick, on_tick, 0.005, 0.005);
+	ev_timer_start(loop, &tick);
+	for (int i = 0; i < 1000 && !*flag; i++)
+		ev_run(loop, 0);
+	ev_timer_stop(loop, &tick);
+	return *flag;
+}
+
+void run_for(double seconds)
+{
+	ev_timer tick;
+
+	ev_timer_init(&tick, on_tick, seconds, 0);
+	ev_timer_start(loop, &tick);
+	ev_run(loop, 0);
+	ev_timer_stop(loop, &tick);
+}
+
+/* Lets everything happen that is about to. */
+void settle(void)
+{
+	run_for(0.03);
+}
+
+struct answer get(const char *method, const void *request,
+                  const ProtobufCMessageDescriptor *response)
+{
+	struct answer answer;
+
+	ask(&answer, method, request, response);
+	cr_assert(wait_until(&answer.here), "%s is not answered", method);
+	return answer;
+}
+
+/* The calls, as this file needs them. */
+
+char *fifos[3] = { "", "", "" };
+bool terminal;
+
+void ask_create(struct answer *answer)
+{
+	T(CreateTaskRequest) request = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
+
+	request.id = "c";
+	request.bundle = fake.dir;
+	request.terminal = terminal;
+	request.stdin = fifos[0];
+	request.stdout = fifos[1];
+	request.stderr = fifos[2];
+	ask(answer, "Create", &request, &containerd__task__v2__create_task_response__descriptor);
+}
+
+struct answer create(void)
+{
+	struct answer answer;
+
+	ask_create(&answer);
+	cr_assert(wait_until(&answer.here), "Create is not answered");
+	return answer;
+}
+
+void ask_start(struct answer *answer, const char *exec_id)
+{
+	T(StartRequest) request = CONTAINERD__TASK__V2__START_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	ask(answer, "Start", &request, &containerd__task__v2__start_response__descriptor);
+}
+
+struct answer start(const char *exec_id)
+{
+	struct answer answer;
+
+	ask_start(&answer, exec_id);
+	cr_assert(wait_until(&answer.here), "Start is not answered");
+	return answer;
+}
+
+void ask_wait(struct answer *answer, const char *exec_id)
+{
+	T(WaitRequest) request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	ask(answer, "Wait", &request, &containerd__task__v2__wait_response__descriptor);
+}
+
+struct answer delete_(const char *exec_id)
+{
+	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	return get("Delete", &request, &containerd__task__v2__delete_response__descriptor);
+}
+
+struct answer kill_(const char *id, const char *exec_id, uint32_t signal)
+{
+	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+
+	request.id = (char *)id;
+	request.exec_id = (char *)exec_id;
+	request.signal = signal;
+	return get("Kill", &request, &google__protobuf__empty__descriptor);
+}
+
+struct answer exec(const char *exec_id)
+{
+	T(ExecProcessRequest) request = CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
+	Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
+
+	spec.value.data = (uint8_t *)EXEC_SPEC;
+	spec.value.len = strlen(EXEC_SPEC);
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	request.terminal = terminal;
+	request.stdin = fifos[0];
+	request.stdout = fifos[1];
+	request.spec = &spec;
+	return get("Exec", &request, &google__protobuf__empty__descriptor);
+}
+
+struct answer state(const char *exec_id)
+{
+	T(StateRequest) request = CONTAINERD__TASK__V2__STATE_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	return get("State", &request, &containerd__task__v2__state_response__descriptor);
+}
+
+void ask_close_io(struct answer *answer, const char *exec_id)
+{
+	T(CloseIORequest) request = CONTAINERD__TASK__V2__CLOSE_IOREQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	request.stdin = true;
+	ask(answer, "CloseIO", &request, &google__protobuf__empty__descriptor);
+}
+
+struct answer shutdown_(void)
+{
+	T(ShutdownRequest) request = CONTAINERD__TASK__V2__SHUTDOWN_REQUEST__INIT;
+
+	request.id = "c";
+	return get("Shutdown", &request, &google__protobuf__empty__descriptor);
+}
+
+void write_config(const char *text)
+{
+	autofree char *path = mem_printf("%s/config.json", fake.dir);
+
+	cr_assert_eq(file_write(AT_FDCWD, path, 0600, text, strlen(text), NULL), 0);
+}
+
+char *make_fifo(const char *name)
+{
+	char *path = mem_printf("%s/%s", fake.dir, name);
+
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	return path;
+}
+
+static int listen_at(struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address->sun_family = AF_UNIX;
+	snprintf(address->sun_path, sizeof(address->sun_path), "%s/service", fake.dir);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+void bench_setup(void)
+{
+	const struct config_source nothing = { .body = "" };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	log_open(null);
+	loop = ev_default_loop(0);
+	fake_init(loop);
+	write_config(CONFIG);
+	cr_assert_eq(install_find(NULL, &install, NULL), 0);
+	cr_assert_eq(config_load(&nothing, install, &settings, NULL), 0);
+}
+
+void serve(int idle_timeout_ms)
+{
+	struct sockaddr_un address = { 0 };
+	const struct service_config config = {
+		.ns = "n",
+		.id = "c",
+		.bundle = fake.dir,
+		.pod_dir = fake.dir,
+		.share_dir = fake.dir,
+		.view_dir = fake.dir,
+		.install = install,
+		.config = settings,
+		.listen_fd = listen_at(&address),
+	};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error err;
+
+	settings->idle_timeout_ms = idle_timeout_ms;
+	cr_assert_eq(service_start(loop, &config, bench_on_end, NULL, &service, &err), 0, "%s",
+	             err.text);
+	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	client = ttrpc_client_create(loop, fd, NULL, NULL);
+}
+
+void bench_teardown(void)
+{
+	ttrpc_client_destroy(client);
+	service_destroy(service);
+	config_destroy(settings);
+	install_destroy(install);
+	cr_expect_eq(fake.vms, 0);
+	fake_fini();
+	log_open(-1);
+}
+
+void run_container(void)
+{
+	struct answer answer;
+
+	serve(60000);
+	answer = create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	answer = start("");
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+}
