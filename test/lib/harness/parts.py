@@ -63,10 +63,21 @@ def _cpio_entry(name, mode, content):
     return b"".join(part + bytes(-len(part) % 4) for part in (header, content))
 
 
-def overridden_init(prefix, source, folder):
-    """The installed initramfs with a C program as /init, in folder: the kernel unpacks one archive after the other."""
-    init, made = Path(folder, "init"), Path(folder, "initramfs")
-    subprocess.run(["gcc", "-D_GNU_SOURCE", "-static", "-x", "c", "-", "-o", init], input=source.encode(), check=True)
-    override = _cpio_entry("init", 0o100755, init.read_bytes()) + _cpio_entry("TRAILER!!!", 0, b"")
-    made.write_bytes(Path(prefix, SHARE, "initramfs").read_bytes() + override)
+def initramfs_with(prefix, init, made):
+    """The installed initramfs with another program as /init, as the file made: the kernel unpacks one archive after
+    the other."""
+    override = _cpio_entry("init", 0o100755, Path(init).read_bytes()) + _cpio_entry("TRAILER!!!", 0, b"")
+    Path(made).write_bytes(Path(prefix, SHARE, "initramfs").read_bytes() + override)
     return str(made)
+
+
+def static_program(made, *sources, text=None):
+    """A C program for a guest: of these files, or of a text."""
+    stdin = None if text is None else text.encode()
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-static", "-o", made, "-x", "c", *(sources or ["-"])], input=stdin, check=True)
+    return str(made)
+
+
+def overridden_init(prefix, source, folder):
+    """The installed initramfs with a C program as /init, in folder."""
+    return initramfs_with(prefix, static_program(Path(folder, "init"), text=source), Path(folder, "initramfs"))
