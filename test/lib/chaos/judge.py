@@ -38,6 +38,9 @@ class Judge:
 
     def clients(self):
         """Each ends, and says why it failed, if so."""
+        if self.victim == "containerd" and self.life.cycle.long_exec and "exec" in self.life.clients:
+            # It lives on; and ctr, when its Start was cut off, waits for the end of its output.
+            self.containerd.kill(self.name, flags=["--exec-id", "exec"])
         for name, running in self.life.clients.items():
             try:
                 result = self.containerd.finish(running, timeout=ANSWER_SECONDS) if running.returncode is None else None
@@ -65,7 +68,7 @@ class Judge:
 
     def undisturbed(self):
         """The victim was not there to be hit."""
-        self._delete_task()
+        self._delete_task(may_go=True)
         self._no_container()
 
     def nothing_left(self, before):
@@ -126,10 +129,10 @@ class Judge:
         state = self.containerd.task_state(self.name)
         if self.landed in LIVE_ON:
             self.expect(state == "RUNNING", f"after containerd's restart the task is {state}")
-        self._delete_task()
+        self._delete_task(may_go=self.landed not in LIVE_ON)
 
-    def _delete_task(self):
-        """Whatever state it is in."""
+    def _delete_task(self, may_go=False):
+        """Whatever state it is in. may_go: it is about to go by itself, perhaps."""
         state = self.containerd.task_state(self.name)
         if state is None:
             return
@@ -139,8 +142,8 @@ class Judge:
             stopped = wait_for(lambda: seen.append(self.containerd.task_state(self.name)) or seen[-1] in ("STOPPED", None), SOON, 0.05)
             self.expect(stopped, f"killed, the task is still {seen[-1]}")
         deleted = self.containerd.ctr("tasks", "delete", self.name)
-        if self.containerd.task_state(self.name) is None and deleted.rc:
-            return  # it went meanwhile
+        if may_go and deleted.rc and self.containerd.task_state(self.name) is None:
+            return
         allowed = self.statuses | ({KILLED} if self.victim == "containerd" and self.landed == "exit" else set())
         self.expect(deleted.rc == 0 and _status(deleted) in allowed, f"the exit is one of {allowed}, but {deleted}")
 

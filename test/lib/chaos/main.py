@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -41,10 +42,31 @@ def follow(job, outcomes):
         table.print_cycle(outcome)
 
 
-def start(options, first):
+def start(options, first, scratch):
     command = [f"{REPO}/test/lib/sandbox", sys.executable, __file__, "--cycles", options.cycles, "--seed", options.seed,
                "--jobs", options.jobs, "--only", options.only, "--first", first]
-    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+    env = dict(os.environ, TMPDIR=scratch)
+    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=env)
+
+
+def run_jobs(options, scratch):
+    """The outcomes of all, and whether each job has run to its end."""
+    outcomes, jobs, ended = [], [], False
+    try:
+        jobs += [start(options, first, scratch) for first in range(options.jobs)]
+        readers = [threading.Thread(target=follow, args=(job, outcomes)) for job in jobs]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        ended = all([job.wait() == 0 for job in jobs])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for job in jobs:
+            job.kill()  # its sandbox ends with it
+            job.wait()
+    return outcomes, ended
 
 
 def main():
@@ -57,24 +79,15 @@ def main():
     if options.only:
         repeat += f" --only '{options.only}'"
     print(repeat, flush=True)
-    begin, outcomes = time.monotonic(), []
-    jobs = [start(options, first) for first in range(options.jobs)]
-    try:
-        readers = [threading.Thread(target=follow, args=(job, outcomes)) for job in jobs]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        broken = [job for job in jobs if job.wait()]
-    finally:
-        for job in jobs:
-            job.kill()  # its sandbox ends with it
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="kata-chaos.") as scratch:
+        outcomes, ended = run_jobs(options, scratch)
     table.print_all(outcomes, time.monotonic() - begin)
     lost = len(planned(options)) - len(outcomes)
-    if broken or lost:
+    if lost or not ended:
         print(f"\n{lost} cycles were not run, or the last container did not work")
     failed = table.print_sum(outcomes, repeat)
-    return 1 if failed or broken or lost else 0
+    return 1 if failed or lost or not ended else 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from life import Life
 
 AT_ONCE_SECONDS = 0.06  # about as long as the shim's `start` takes, and its first steps
 RUNNING_SECONDS = 0.3
-PART = {"process": 0.25, "shutdown": 0.5}  # of a step's usual time, in which kills come: these end before it has passed
+PART = {"process": 0.25, "shutdown": 0.3}  # of a step's usual time, in which kills come: these end before it has passed
 MOST_PARTS = 0.8
 CTR_DELETE_SECONDS = 0.05  # from the exit on, when the client is there already
 COMES_SECONDS = 20  # until the victim must have been started, in the step in which it is
