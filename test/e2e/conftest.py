@@ -105,7 +105,7 @@ def make_containerd(image, runtime, request, only_with_vms):
         return next(watched[-1][1])
 
     yield make
-    for running, watch in watched:
+    for running, watch in reversed(watched):  # the first saw none of the others
         try:
             next(watch, None)
         finally:

@@ -1,11 +1,15 @@
 """containerd is killed and started again while its containers live on, and dies while they begin or end."""
 
+import contextlib
+import glob
 import os
+import subprocess
 import time
 
 import pytest
 from harness.events import Events
 from harness.processes import alive, descendants, kill, wait_for, wait_gone
+from harness.stand_in import StandIn
 
 SOON = 10  # seconds
 BOOT = 40
@@ -78,3 +82,89 @@ def test_a_pod_whose_create_is_cut_off_ends(own, runtime, name):
     own.start()
     assert wait_gone(shim, SOON + BOOT)
     own.ctr("containers", "delete", container).check()
+
+
+@pytest.mark.vm
+def test_events_meanwhile_come_in_order_and_once(own, runtime, name):
+    """They are kept for longer than the pauses between two tries, and told to who listens there next."""
+    container = name()
+    own.run_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5", runtime=runtime)
+    own.exec_detached(container, "sh", "-c", "sleep 3; touch /tmp/end; exit 4", exec_id="x")
+    shim = own.shim(container)
+    own.die()
+    time.sleep(8)
+    with StandIn(own) as stand_in:
+        assert wait_for(lambda: len(stand_in.events) >= 2, 2 * SOON), stand_in.events
+        time.sleep(1)
+        told = [(topic, event.id, event.exit_status) for topic, event in stand_in.events]
+    assert told == [("/tasks/exit", "x", 4), ("/tasks/exit", container, 5)]
+    assert alive(shim)
+    own.start()
+    with Events(own) as events:
+        own.wait_state(container, "STOPPED", timeout=SOON)
+        own.ctr("tasks", "delete", container).check()
+        events.wait(container, "/tasks/delete", timeout=SOON)
+        assert [event.topic for event in events.of(container)] == ["/tasks/delete"], "told once more"
+    own.ctr("containers", "delete", container).check()
+
+
+def test_stdio_outlives_a_restart(own, runtime, name):
+    """The reader goes with the client that had it, and comes back: what was written meanwhile arrives."""
+    container = name()
+    script = "echo ready; while read line; do echo got $line; done; exit 6"
+    running = own.popen("run", "--runtime", runtime, "--rm", "localhost/busybox:latest", container, "sh", "-c", script,
+                        stdin=subprocess.PIPE)
+    assert running.stdout.readline() == b"ready\n"
+    fifos = glob.glob(f"/run/containerd/fifo/*/{container}-*")
+    with contextlib.ExitStack() as stack:
+        kept = {path.rsplit("-", 1)[1]: stack.enter_context(open(path, "r+b", buffering=0)) for path in fifos}
+        own.die()
+        own.finish(running, timeout=SOON)
+        own.start()
+        assert own.task_state(container) == "RUNNING"
+        kept["stdin"].write(b"one\n")
+        assert kept["stdout"].readline() == b"got one\n"
+    own.delete(container)
+    for path in fifos:  # ctr removes them, if it comes to it
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            os.rmdir(os.path.dirname(path))
+
+
+def test_an_exec_outlives_a_restart(own, runtime, name):
+    container = name()
+    own.run_detached(container, "sleep", "1000", runtime=runtime)
+    own.exec_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; echo left >/tmp/left", exec_id="x")
+    own.die()
+    own.start()
+    assert "ExecID:x" in own.ctr("tasks", "ps", container).check().text
+    own.exec(container, "touch", "/tmp/end").check()
+    assert wait_for(lambda: own.exec(container, "cat", "/tmp/left").text == "left\n", SOON, 0.3)
+    own.delete(container)
+
+
+@pytest.mark.vm
+def test_two_containerds_do_not_meet(make_containerd, image, prefix, runtime, name):
+    """One namespace and one id on both: a pod each, and the end of one, or of its containerd, is not the other's."""
+    container = name()
+    bin_dir = os.path.join(prefix, "bin")
+    first = make_containerd(bin_dir)
+    second = make_containerd(bin_dir).in_namespace(first.namespace)
+    second.import_image(image)
+    both = [first, second]
+    for each, word in zip(both, ("first", "second")):
+        each.run_detached(container, "sh", "-c", f"echo {word} >/tmp/name; exec sleep 1000", runtime=runtime)
+    shims = [each.shim(container) for each in both]
+    assert len(set(shims)) == 2
+    for each, word in zip(both, ("first", "second")):
+        assert each.exec(container, "cat", "/tmp/name").check().text == f"{word}\n"
+    second.die()
+    assert first.exec(container, "cat", "/tmp/name").check().text == "first\n"
+    second.start()
+    first.delete(container)
+    assert wait_gone(shims[0], SOON)
+    assert alive(shims[1])
+    assert second.exec(container, "cat", "/tmp/name").check().text == "second\n"
+    second.delete(container)
+    assert second.run(container, "true", runtime=runtime).rc == 0
+    second.ctr("images", "rm", "localhost/busybox:latest").check()
