@@ -25,6 +25,7 @@ from harness.shim_command import ShimCommand  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
 STAGE = os.environ.get("KATA_STAGE", "e2e")
+SANITIZER = re.compile(r"AddressSanitizer|: runtime error: ")  # of an agent, on the console that the shim logs
 
 
 @pytest.hookimpl(trylast=True)
@@ -119,6 +120,8 @@ def _watched(running, runtime, request):
     if getattr(request.node, "failed", False):  # the next test shall not fail for it, too
         running.end_all()
         return
+    log = running.log_tail(request.node.log_start[1], limit=sys.maxsize)
+    assert not SANITIZER.search(log), log
     left = leftovers.wait_none(running, runtime, before)
     if left:
         running.end_all()
