@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from harness.events import Events
 from harness.parts import altered_prefix
-from harness.processes import descendants, wait_for, wait_gone
+from harness.processes import descendants, kill, wait_for, wait_gone
 
 # Short enough for a test, long enough for a machine with more to do.
 SHORT = """
@@ -157,3 +157,20 @@ def test_a_guest_silent_while_it_boots_meets_a_deadline(short, runtime, name):
     result = short.finish(running, timeout=BOUNDED)
     assert result.rc == 1 and "agent" in result.error and "15000 ms" in result.error, str(result)
     assert all(wait_gone(pid, BOUNDED) for pid in pids)
+
+
+@pytest.mark.vm
+def test_a_shim_killed_beside_silent_parts_takes_them_along(containerd, runtime, name):
+    """A signal that a stopped process would see only later does not do."""
+    container = name()
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=containerd.own_fifos)
+    pids = pod_processes(containerd, container)
+    for part in ("qemu-system", "virtiofsd", "kata-vsock"):
+        silence(containerd, container, part)
+    with Events(containerd) as events:
+        kill(containerd.shim(container))
+        assert events.wait(container, "/tasks/exit", timeout=BOUNDED)["exit_status"] == 137
+        events.wait(container, "/tasks/delete", timeout=BOUNDED)
+    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+    assert wait_for(lambda: containerd.task_state(container) is None, BOUNDED)
+    containerd.ctr("containers", "delete", container).check()
