@@ -23,8 +23,9 @@
  * <dir>/vsock.sock_<port>, which belongs to the device's uid, since connect(2) needs write access.
  */
 
-#define BACKLOG   128
-#define WORDS_MAX 512 /* of the device's last words that are kept */
+#define BACKLOG        128
+#define WORDS_MAX      512 /* of the device's last words that are kept */
+#define ACCEPT_PAUSE_S 0.2
 
 struct listener {
 	LIST_ENTRY(listener) in_list;
@@ -33,6 +34,7 @@ struct listener {
 	char *path;
 	int fd;
 	ev_io io;
+	ev_timer pause; /* out of descriptors: it would stay readable, and the loop spin */
 	vsock_accepted_fn *on_accept;
 	void *ctx;
 };
@@ -228,6 +230,7 @@ int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_l
 static void listener_destroy(struct listener *listener)
 {
 	ev_io_stop(listener->vsock->loop, &listener->io);
+	ev_timer_stop(listener->vsock->loop, &listener->pause);
 	close(listener->fd);
 	unlink(listener->path);
 	LIST_REMOVE(listener, in_list);
@@ -360,8 +363,20 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
 	struct listener *listener = io->data;
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		listener->on_accept(listener->ctx, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		ev_io_stop(loop, io);
+		ev_timer_set(&listener->pause, ACCEPT_PAUSE_S, 0);
+		ev_timer_start(loop, &listener->pause);
+	}
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *pause, int events)
+{
+	struct listener *listener = pause->data;
+
+	ev_io_start(loop, &listener->io);
 }
 
 int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_accept, void *ctx,
@@ -384,7 +399,8 @@ int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_
 	};
 	LIST_INSERT_HEAD(&vsock->listeners, listener, in_list);
 	ev_io_init(&listener->io, on_connection, fd, EV_READ);
-	listener->io.data = listener;
+	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
+	listener->io.data = listener->pause.data = listener;
 	ev_io_start(vsock->loop, &listener->io);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -225,6 +226,42 @@ Test(device, a_guest_reaches_who_listens)
 	close(heard.fd);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_SHUTDOWN, &packet);
 	cr_assert_eq(packet.header.flags, BOTH);
+}
+
+static void stop_looping(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Rounds of the loop in a second. */
+static unsigned int rounds(void)
+{
+	unsigned int before = ev_iteration(host.loop);
+	ev_timer end;
+
+	ev_timer_init(&end, stop_looping, 1, 0);
+	ev_timer_start(host.loop, &end);
+	ev_run(host.loop, 0);
+	return ev_iteration(host.loop) - before;
+}
+
+Test(device, a_guest_waits_while_there_are_no_descriptors)
+{
+	struct rlimit was, none;
+	unsigned int n;
+
+	guest_give(&guest, 8);
+	cr_assert_eq(vsock_listen(host.vsock, 77, on_accepted, NULL, NULL), 0);
+	guest_send(&guest, 5000, 77, VIRTIO_VSOCK_OP_REQUEST, 0, NULL, 0);
+	guest_expect(&guest, VIRTIO_VSOCK_OP_RESPONSE, &packet);
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = was.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	n = rounds();
+	setrlimit(RLIMIT_NOFILE, &was);
+	cr_expect_lt(n, 100, "the loop spins");
+	cr_expect_not(heard.connected);
+	fake_host_wait(&host, &heard.connected);
 }
 
 Test(device, a_guest_does_not_reach_who_listens_no_more)
