@@ -69,7 +69,6 @@ def test_nobody_of_the_host_answers(victim):
     text = victim.attack("scan")
     found = hostile.numbers(text)
     assert (found["tried"], found["refused"]) == (SCANNED, SCANNED), text
-    assert found["slowest_ms"] < 2000, "one was not refused, but ran into the guest's own timeout"
     text = victim.attack("cids")
     assert len(text.splitlines()) == 7 and "answered" not in text, text
     assert hostile.numbers(victim.attack("connects", str(CONNECTS))) == {"tried": CONNECTS, "answered": 0}

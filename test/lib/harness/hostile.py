@@ -12,7 +12,7 @@ from .ttrpc import Task
 
 SOURCES = Path(REPO, "test/lib/hostile")
 SANITIZED = os.environ.get("KATA_STAGE") == "asan-e2e"  # AddressSanitizer keeps what is freed in quarantine
-ANSWER_SECONDS = 10  # for a call that needs no guest, on a machine that is busy with other tests, too
+ANSWER_SECONDS = 30  # for a call that needs no guest, on a machine that is busy with other tests, too
 PARTS = {"shim": None, "kata-vsock": "kata-vsock", "qemu": "qemu-system"}
 MEMORY_KB = {"shim": 48 << 10, "kata-vsock": 32 << 10, "qemu": 256 << 10}  # of its own, guest memory aside
 

@@ -44,7 +44,7 @@ static long now_ms(void)
 
 struct scan {
 	unsigned long tried, refused;
-	long slowest_ms;
+	long slowest_ms; /* to be read by people: who is not answered for 2 s is not refused */
 };
 
 static void try_port(struct scan *scan, uint32_t port)
