@@ -89,7 +89,7 @@ def test_events_meanwhile_come_in_order_and_once(own, runtime, name):
     """They are kept for longer than the pauses between two tries, and told to who listens there next."""
     container = name()
     own.run_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5", runtime=runtime)
-    own.exec_detached(container, "sh", "-c", "sleep 3; touch /tmp/end; exit 4", exec_id="x")
+    own.exec_detached(container, "sh", "-c", "sleep 6; touch /tmp/end; exit 4", exec_id="x")
     shim = own.shim(container)
     own.die()
     time.sleep(8)

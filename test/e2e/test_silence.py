@@ -15,7 +15,6 @@ from harness.processes import descendants, kill, wait_for, wait_gone
 
 # Short enough for a test, long enough for a machine with more to do.
 SHORT = """
-agent.kata.dial_timeout = 15
 timeouts.agent_ms = 5000
 timeouts.agent_stop_ms = 2000
 timeouts.kill_ms = 5000
@@ -146,8 +145,12 @@ def test_a_guest_silent_at_delete_is_deleted(short, runtime, name):
 
 @pytest.mark.vm
 @pytest.mark.prefix
-def test_a_guest_silent_while_it_boots_meets_a_deadline(short, runtime, name):
-    container = name()
+def test_a_guest_silent_while_it_boots_meets_a_deadline(make_containerd, prefix, runtime, name):
+    with altered_prefix(prefix, {}, SHORT + "agent.kata.dial_timeout = 8") as altered:
+        boot_in_silence(make_containerd(os.path.join(altered, "bin")), runtime, name())
+
+
+def boot_in_silence(short, runtime, container):
     running = short.popen("run", "--rm", "--runtime", runtime, "localhost/busybox:latest", container, "true")
     assert wait_for(lambda: os.path.exists(f"{short.bundle(container)}/shim.pid"), BOUNDED)
     shim = short.shim(container)
@@ -155,7 +158,7 @@ def test_a_guest_silent_while_it_boots_meets_a_deadline(short, runtime, name):
     pids = pod_processes(short, container)
     silence(short, container, "qemu-system")
     result = short.finish(running, timeout=BOUNDED)
-    assert result.rc == 1 and "agent" in result.error and "15000 ms" in result.error, str(result)
+    assert result.rc == 1 and "agent" in result.error and "8000 ms" in result.error, str(result)
     assert all(wait_gone(pid, BOUNDED) for pid in pids)
 
 
