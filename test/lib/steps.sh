@@ -114,7 +114,12 @@ busybox_image() {
 # newer_containerd SUITE: the path of the containerd that a later suite of Debian has, unpacked.
 NEWER_SUITES='trixie forky'
 newer_containerd() {
-	cached "containerd-$1" "$(cat "$REPO/test/lib/newer-containerd")" "$REPO/test/lib/newer-containerd" "$1"
+	cached "containerd-$1" "$(cat "$REPO/test/lib/newer-package")" "$REPO/test/lib/newer-package" "$1" containerd
+}
+
+# newer_valgrind: the same of valgrind. That of Debian 12 knows no pidfd_open(2).
+newer_valgrind() {
+	cached valgrind "$(cat "$REPO/test/lib/newer-package")" "$REPO/test/lib/newer-package" trixie valgrind
 }
 
 newer_containerds() {
