@@ -11,7 +11,6 @@
 
 #define REPORT_FD 1000 /* above all that a container's process is given */
 
-const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
 
 const char *__asan_default_options(void)
