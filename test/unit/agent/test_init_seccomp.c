@@ -51,6 +51,50 @@ static void add_seccomp(void)
 	bench.spec->linux->seccomp = profile;
 }
 
+/* ioctl with an argument 2 of at most 42 and an argument 3 as said. */
+static Grpc__LinuxSyscall *row_of_two(char *op, uint64_t value)
+{
+	Grpc__LinuxSyscall *row = mem_alloc(sizeof(*row));
+
+	grpc__linux_syscall__init(row);
+	row->names = mem_alloc(sizeof(char *));
+	row->names[row->n_names++] = mem_strdup("ioctl");
+	row->action = mem_strdup("SCMP_ACT_KILL");
+	row->args = mem_alloc(2 * sizeof(void *));
+	for (; row->n_args < 2; row->n_args++) {
+		row->args[row->n_args] = mem_alloc(sizeof(*row->args[0]));
+		grpc__linux_seccomp_arg__init(row->args[row->n_args]);
+	}
+	row->args[0]->index = 2;
+	row->args[0]->op = mem_strdup("SCMP_CMP_LE");
+	row->args[0]->value = 42;
+	row->args[1]->index = 3;
+	row->args[1]->op = mem_strdup(op);
+	row->args[1]->value = value;
+	return row;
+}
+
+/* libseccomp 2.5 never ends with it; a later one may compile it. */
+Test(init_seccomp, profile_without_end_is_refused)
+{
+	Grpc__LinuxSeccomp *profile = mem_alloc(sizeof(*profile));
+	int r;
+
+	grpc__linux_seccomp__init(profile);
+	profile->defaultaction = mem_strdup("SCMP_ACT_ALLOW");
+	profile->syscalls = mem_alloc(2 * sizeof(void *));
+	profile->syscalls[profile->n_syscalls++] = row_of_two("SCMP_CMP_GE", 8);
+	profile->syscalls[profile->n_syscalls++] = row_of_two("SCMP_CMP_NE", 9);
+	bench.spec->linux->seccomp = profile;
+	bench_command(bench.spec->process, "true");
+	r = bench_run(&bench);
+	cr_assert(r == 0 || r == ERROR_INVALID_ARGUMENT, "%d", r);
+	if (r)
+		cr_assert_str_eq(bench.err.text,
+		                 "read the seccomp profile: linux.seccomp: libseccomp has not "
+		                 "compiled the profile in 5 s of processor time");
+}
+
 Test(init_seccomp, profile_holds_with_no_new_privs)
 {
 	add_seccomp();
