@@ -21,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "agent/caps.h"
@@ -47,7 +46,6 @@
 #include "proto/message.h"
 
 #define UMASK               022
-#define COMPILE_CPU_S       5 /* Docker's default profile takes a tenth of a second without KVM */
 #define KEYRING_PERMISSIONS 0x3f0b0000UL /* possessor: all; user: view, read, search */
 
 struct child {
@@ -84,57 +82,17 @@ static int set_oom_score(struct child *child, struct error *err)
 	return kernel_file_write(self, "oom_score_adj", value, err);
 }
 
-/* Never returns: the agent reads why. */
-static void __attribute__((noreturn)) give_up(const char *step, const struct error *err)
-{
-	struct init_message message = { .kind = INIT_FAILED, .code = err->code };
-
-	snprintf(message.step, sizeof(message.step), "%s", step);
-	snprintf(message.text, sizeof(message.text), "%s", err->text);
-	init_wire_send(INIT_FD_SOCKET, &message, -1);
-	_exit(1);
-}
-
-/* It is libseccomp that is interrupted here, for good. */
-static void on_compile_limit(int sig)
-{
-	struct error err;
-
-	error_set(
-		&err, ERROR_INVALID_ARGUMENT,
-		"linux.seccomp: libseccomp has not compiled the profile in %d s of processor time",
-		COMPILE_CPU_S);
-	give_up("read the seccomp profile", &err);
-}
-
-/* libseccomp 2.5 comes to no end with some profiles; conditions of two rules can be enough. */
-static int compile_seccomp(const Grpc__LinuxSeccomp *profile, struct seccomp **out,
-                           struct error *err)
-{
-	const struct itimerval limit = { .it_value = { .tv_sec = COMPILE_CPU_S } };
-	const struct itimerval none = { 0 };
-	int r;
-
-	signal(SIGPROF, on_compile_limit);
-	setitimer(ITIMER_PROF, &limit, NULL);
-	r = seccomp_compile(profile, out, err);
-	setitimer(ITIMER_PROF, &none, NULL);
-	signal(SIGPROF, SIG_DFL);
-	return r;
-}
-
 /* Compiled once in a container's life: its init leaves it to the execs. */
 static int get_seccomp(struct child *child, struct error *err)
 {
 	const Grpc__LinuxSeccomp *profile = child->spec->linux->seccomp;
-	int r;
+	int r = 0;
 
 	if (!profile)
 		return 0;
-	if (child->request->join)
-		return seccomp_read(INIT_FD_SECCOMP, &child->seccomp, err);
-	r = compile_seccomp(profile, &child->seccomp, err);
-	return r < 0 ? r : seccomp_write(child->seccomp, INIT_FD_SECCOMP, err);
+	if (!child->request->join)
+		r = seccomp_compile_apart(profile, INIT_FD_SECCOMP, err);
+	return r < 0 ? r : seccomp_read(INIT_FD_SECCOMP, &child->seccomp, err);
 }
 
 static int enter_namespaces(struct child *child, struct error *err)
@@ -453,6 +411,17 @@ static const struct step {
 	{ BOTH, "", execute },
 };
 /* clang-format on */
+
+/* Never returns: the agent reads why. */
+static void __attribute__((noreturn)) give_up(const char *step, const struct error *err)
+{
+	struct init_message message = { .kind = INIT_FAILED, .code = err->code };
+
+	snprintf(message.step, sizeof(message.step), "%s", step);
+	snprintf(message.text, sizeof(message.text), "%s", err->text);
+	init_wire_send(INIT_FD_SOCKET, &message, -1);
+	_exit(1);
+}
 
 /* NULL with @err set; else it lives as long as the process. */
 static const ContainerInit__Request *read_request(struct error *err)

@@ -16,10 +16,13 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/seccomp_rules.h"
@@ -31,6 +34,7 @@
 #endif
 
 #define ARCHITECTURES_MAX 32
+#define COMPILE_CPU_S     5           /* a usual profile takes far less, even without KVM */
 #define BLOCK_SIZE        7           /* instructions of the head for one architecture */
 #define X32_BIT           0x40000000U /* of a number on x86_64: a table of its own */
 
@@ -229,6 +233,75 @@ int seccomp_read(int fd, struct seccomp **out, struct error *err)
 	seccomp->count = n / sizeof(*seccomp->filter);
 	*out = take_ptr(&seccomp);
 	return 0;
+}
+
+/* The child: what went wrong goes to @told. */
+static void __attribute__((noreturn))
+compiler_main(const Grpc__LinuxSeccomp *profile, int fd, int told)
+{
+	const struct itimerval limit = { .it_value = { .tv_sec = COMPILE_CPU_S } };
+	struct seccomp *seccomp;
+	struct error err;
+	int r;
+
+	signal(SIGPROF, SIG_DFL);
+	setitimer(ITIMER_PROF, &limit, NULL);
+	r = seccomp_compile(profile, &seccomp, &err);
+	if (r == 0)
+		r = seccomp_write(seccomp, fd, &err);
+	_exit(r < 0 && write(told, &err, sizeof(err)) == sizeof(err));
+}
+
+static pid_t start_compiler(const Grpc__LinuxSeccomp *profile, int fd, int *told, struct error *err)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_errno(err, "make a pipe");
+	pid = fork();
+	if (pid == 0)
+		compiler_main(profile, fd, ends[1]);
+	if (pid < 0) {
+		pid = error_errno(err, "start a process for the seccomp profile");
+		close(ends[0]);
+	}
+	close(ends[1]);
+	*told = ends[0];
+	return pid;
+}
+
+/* How the compiler ended that had nothing to tell. */
+static int read_end(int status, struct error *err)
+{
+	if (status == 0)
+		return 0;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "linux.seccomp: libseccomp has not compiled the profile in %d s "
+		                 "of processor time",
+		                 COMPILE_CPU_S);
+	return error_set(err, ERROR_INTERNAL, "linux.seccomp: libseccomp did not survive it");
+}
+
+int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, struct error *err)
+{
+	struct error error;
+	int told = -1;
+	int status;
+	ssize_t n;
+	pid_t pid = start_compiler(profile, fd, &told, err);
+
+	if (pid < 0)
+		return pid;
+	n = read(told, &error, sizeof(error));
+	close(told);
+	if (waitpid(pid, &status, 0) < 0)
+		return error_errno(err, "wait for the seccomp profile");
+	if (n != sizeof(error))
+		return read_end(status, err);
+	error_copy(err, &error);
+	return error_code_errno(error.code);
 }
 
 int seccomp_install(const struct seccomp *seccomp, struct error *err)

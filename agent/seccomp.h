@@ -20,6 +20,12 @@ struct seccomp;
 int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, struct error *err);
 
 /*
+ * seccomp_compile() and seccomp_write() in a child process, which has a limit of processor time:
+ * libseccomp 2.5 comes to no end with some profiles; the conditions of two rules can be enough.
+ */
+int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, struct error *err);
+
+/*
  * The compiled profile in the memfd @fd, sealed, so that the container's other processes need not
  * compile it: that takes longer than all the rest of an exec.
  */
