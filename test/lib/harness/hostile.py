@@ -1,5 +1,6 @@
 """Guests that attack their host (test/lib/hostile), and what they cost it."""
 
+import contextlib
 import os
 import re
 import time
@@ -44,7 +45,11 @@ def _cpu_seconds(pid):
 
 
 def _descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(re.sub(r"\[\d+\]", "", os.readlink(f"/proc/{pid}/fd/{fd}")))
+    return sorted(found)
 
 
 class Victim:
@@ -56,7 +61,7 @@ class Victim:
                      for part, command in PARTS.items()}
         self.task = Task(Path(containerd.bundle(container), "address").read_text(encoding="ascii"))
         self.look()
-        self.files = {part: _descriptors(pid) for part, pid in self.pids.items()}
+        self.files = self.files_at_rest()
         self.log_start = containerd.log_size()
 
     def close(self):
@@ -89,10 +94,19 @@ class Victim:
             before = {part: _cpu_seconds(self.pids[part]) for part in ("shim", "kata-vsock")}
             time.sleep(1)
             used = {part: _cpu_seconds(self.pids[part]) - seconds for part, seconds in before.items()}
-            more = {part: _descriptors(pid) - self.files[part] for part, pid in self.pids.items()}
-            if max(used.values()) <= 0.1 and max(more.values()) <= 0:
+            files = {part: _descriptors(pid) for part, pid in self.pids.items()}
+            if max(used.values()) <= 0.1 and all(len(files[part]) <= len(self.files[part]) for part in files):
                 return
-            assert time.monotonic() < deadline, f"used in a second: {used}; more descriptors: {more}"
+            assert time.monotonic() < deadline, f"used in a second: {used}; descriptors: {self.files}, now {files}"
+
+    def files_at_rest(self):
+        """The descriptors of each part, when they have been the same for a while."""
+        deadline = time.monotonic() + 30
+        files = None
+        while files != (files := {part: _descriptors(pid) for part, pid in self.pids.items()}):
+            assert time.monotonic() < deadline, f"no rest: {files}"
+            time.sleep(0.5)
+        return files
 
     def logged(self):
         """How many bytes of log it was worth."""
