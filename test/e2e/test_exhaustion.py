@@ -58,9 +58,10 @@ def no_more_descriptors(pid):
 
 
 @pytest.mark.vm
-def test_a_full_run_directory_fails_the_start_and_nothing_else(containerd, runtime, name):
+@pytest.mark.parametrize("path", ["/run/kata", "/run"])
+def test_a_full_run_directory_fails_the_start_and_nothing_else(containerd, runtime, name, path):
     container = name()
-    with small_disk("/run/kata", 64) as folder:
+    with small_disk(path, 64) as folder:
         containerd.run_detached(container, "sleep", "1000", runtime=runtime)
         filling = fill(folder)
         failed = containerd.run(name(), "true", runtime=runtime)
@@ -69,7 +70,7 @@ def test_a_full_run_directory_fails_the_start_and_nothing_else(containerd, runti
         containerd.delete(container)
         os.unlink(filling)
         assert containerd.run(name(), "true", runtime=runtime).rc == 0
-        assert wait_for(lambda: set(os.listdir(folder)) <= {"lock", "uids"}, BOUNDED), os.listdir(folder)
+        assert wait_for(lambda: set(os.listdir("/run/kata")) <= {"lock", "uids"}, BOUNDED), os.listdir("/run/kata")
 
 
 @pytest.mark.vm
