@@ -160,6 +160,7 @@ bool fake_exit_any(int status)
 void fake_release(void)
 {
 	fake.holds = NULL;
+	fake.holding = false;
 	if (held)
 		ttrpc_call_finish(take_ptr(&held), NULL);
 }
@@ -168,8 +169,10 @@ static bool hold(struct ttrpc_call *call)
 {
 	bool wanted = !held && fake.holds && strcmp(fake.holds, ttrpc_call_method(call)) == 0;
 
-	if (wanted)
+	if (wanted) {
 		held = call;
+		fake.holding = true;
+	}
 	return wanted;
 }
 

@@ -36,6 +36,7 @@ struct fake_guest {
 	const char *fails; /* the agent's method that is refused with @refusal */
 	struct error refusal;
 	const char *holds;   /* the agent's method that is not answered until fake_release() */
+	bool holding;        /* it has come */
 	bool survives;       /* no process ends by SIGKILL */
 	const char *lies_at; /* the agent's method that is answered as @lie says */
 	enum liar_fault lie;

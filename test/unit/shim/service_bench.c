@@ -93,14 +93,14 @@ static void on_tick(struct ev_loop *l, ev_timer *timer, int events)
 	ev_break(l, EVBREAK_ONE);
 }
 
-/* Runs the loop until *@flag, five seconds at most. */
+/* Runs the loop until *@flag, 20 s at most: a pod waits 5 s for a Shutdown. */
 bool wait_until(const bool *flag)
 {
 	ev_timer tick;
 
 	ev_timer_init(&tick, on_tick, 0.005, 0.005);
 	ev_timer_start(loop, &tick);
-	for (int i = 0; i < 1000 && !*flag; i++)
+	for (int i = 0; i < 4000 && !*flag; i++)
 		ev_run(loop, 0);
 	ev_timer_stop(loop, &tick);
 	return *flag;
@@ -119,6 +119,8 @@ void run_for(double seconds)
 /* Lets everything happen that is about to. */
 void settle(void)
 {
+	if (fake.holds)
+		wait_until(&fake.holding);
 	run_for(0.03);
 }
 

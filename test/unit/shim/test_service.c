@@ -74,9 +74,7 @@ Test(service, ends_without_a_shutdown_that_never_comes)
 	fake_exit("c", 0);
 	settle();
 	delete_("");
-	for (int i = 0; i < 3 && !ended; i++)
-		wait_until(&ended);
-	cr_expect(ended);
+	cr_expect(wait_until(&ended));
 }
 
 Test(service, an_exit_before_the_answer_to_start_is_told_after_it)
