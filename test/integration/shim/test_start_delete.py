@@ -318,7 +318,8 @@ def test_the_log_goes_into_a_fifo_whose_reader_comes_and_goes(bundle):
     os.mkfifo(f"{bundle.path}/log")
     bundle.started()  # nobody reads yet
     with open(os.open(f"{bundle.path}/log", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
-        assert b"serving" in reader.read()
+        said = []
+        assert wait_for(lambda: said.append(reader.read() or b"") or b"serving" in b"".join(said), 30), said
     bundle.end()
 
 
