@@ -12,6 +12,9 @@
 
 struct error;
 
+/* As mount(2) has it, for what is served to a guest otherwise. */
+#define SERVED_MOUNT_FLAGS (MS_NODEV | MS_NOSUID | MS_NOEXEC)
+
 struct bind_mount_options {
 	bool recursive;      /* with what is mounted below the source */
 	bool read_only;      /* all of it */

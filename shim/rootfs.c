@@ -18,7 +18,6 @@
 
 #define ROOTFS   "rootfs" /* in the container's directory */
 #define DIR_MODE 0755
-#define NO_POWER (MS_NODEV | MS_NOSUID | MS_NOEXEC)   /* as bind_mount.h */
 #define CONTEXT  "mount the container's file systems" /* of error texts */
 
 enum rootfs_state {
@@ -99,7 +98,8 @@ static int mount_file_system(const Containerd__Types__Mount *entry,
 	if (options->dir && chdir(options->dir) < 0)
 		return error_errno(err, "change to '%s'", options->dir);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", target);
-	if (mount(entry->source, path, entry->type, options->flags | NO_POWER, options->data) < 0)
+	if (mount(entry->source, path, entry->type, options->flags | SERVED_MOUNT_FLAGS,
+	          options->data) < 0)
 		return error_errno(err, "mount '%s' (%s)", entry->source, entry->type);
 	return 0;
 }

@@ -4,9 +4,9 @@
  *
  *   state      what it means                                  leaves it by
  *   BOOTING    the VM starts; sandbox_when_ready() waits      the agent's answer; a failure
- *   READY      the agent serves                               sandbox_stop(); its loss;
- * sandbox_give_up() STOPPING   asked to end, by us or after a loss            the VM's end GONE the
- * VM has ended, on_gone has been called      -
+ *   READY      the agent serves                               its loss; sandbox_stop(), _give_up()
+ *   STOPPING   asked to end, by us or after a loss            the VM's end
+ *   GONE       the VM has ended, on_gone has been called      -
  */
 #ifndef SHIM_SANDBOX_H
 #define SHIM_SANDBOX_H

@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "shim/bind_mount.h"
 #include "shim/bundle_watch.h"
 #include "shim/config.h"
 #include "shim/deny_list.h"
@@ -25,7 +26,7 @@
 #include "shim/title.h"
 #include "shim/uid_lease.h"
 
-#define VIEW_FLAGS     (MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC)
+#define VIEW_FLAGS     (MS_RDONLY | SERVED_MOUNT_FLAGS)
 #define OOM_SCORE_FILE "/proc/self/oom_score_adj"
 #define OOM_SCORE_MAX  1000
 #define SCORE_TEXT_MAX 20
