@@ -1,6 +1,6 @@
 /*
  * The agent: PID 1 of the guest. `/init container-init` is the child that becomes a container's
- * process (agent/init.h).
+ * process (agent/pod/init.h).
  */
 #include <ev.h>
 #include <signal.h>
@@ -8,18 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/announce.h"
-#include "agent/boot.h"
-#include "agent/cgroup.h"
-#include "agent/guest.h"
-#include "agent/init.h"
-#include "agent/sandbox.h"
-#include "agent/service.h"
-#include "agent/streams.h"
-#include "agent/vsock_socket.h"
+#include "agent/cgroup/cgroup.h"
+#include "agent/guest/announce.h"
+#include "agent/guest/boot.h"
+#include "agent/guest/guest.h"
+#include "agent/guest/vsock_socket.h"
+#include "agent/launch/init_child.h"
+#include "agent/pod/sandbox.h"
+#include "agent/pod/service.h"
+#include "agent/pod/streams.h"
 #include "common/error.h"
 #include "common/log.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_server.h"
 #include "proto/vsock_ports.h"
 
 struct agent {

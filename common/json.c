@@ -293,8 +293,7 @@ static int read_map(const struct json_field *field, const json_t *value, const s
 	if (r < 0 || n == 0)
 		return r;
 	*entries = mem_alloc(n * sizeof(void *));
-	json_object_foreach((json_t *)value, key, member)
-	{
+	json_object_foreach ((json_t *)value, key, member) {
 		struct json_path element = { .up = at, .key = key };
 		char *entry = json_table_new(field->table);
 

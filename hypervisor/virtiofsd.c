@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "common/arg_list.h"
+#include "common/loop/proc.h"
 #include "common/mem.h"
-#include "common/proc.h"
 #include "hypervisor/console.h"
 #include "hypervisor/hint.h"
 

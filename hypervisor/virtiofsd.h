@@ -7,7 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
-#include "hypervisor/hypervisor.h"
+#include "hypervisor/vm.h"
 
 struct ev_loop;
 struct virtiofsd;

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
-#include "hypervisor/hypervisor.h"
+#include "hypervisor/vm.h"
 
 struct ev_loop;
 

@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/loop/proc.h"
 #include "common/mem.h"
-#include "common/proc.h"
 #include "hypervisor/hint.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock_internal.h"

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "hypervisor/hypervisor.h"
+#include "hypervisor/vm.h"
 
 /*
  * 0 if KVM can run a guest here, for QEMU under @uid; else @why says what is in the way. A device

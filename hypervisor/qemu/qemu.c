@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/loop/proc.h"
 #include "common/mem.h"
-#include "common/proc.h"
 #include "hypervisor/console.h"
 #include "hypervisor/hint.h"
 #include "hypervisor/qemu/accel.h"

@@ -28,9 +28,10 @@ struct flow *device_find(struct device *device, uint32_t host_port, uint32_t gue
 {
 	struct flow *flow;
 
-	LIST_FOREACH(flow, bucket(device, host_port, guest_port), in_table)
-	if (flow->connection.host_port == host_port && flow->connection.guest_port == guest_port)
-		return flow;
+	LIST_FOREACH (flow, bucket(device, host_port, guest_port), in_table)
+		if (flow->connection.host_port == host_port &&
+		    flow->connection.guest_port == guest_port)
+			return flow;
 	return NULL;
 }
 

@@ -7,7 +7,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdint.h>
 
-#include "proto/ttrpc_frame.h"
+#include "proto/ttrpc/ttrpc_frame.h"
 #include "test/fuzz/fuzz.h"
 
 /* Of a sound form, with @message as its payload. */

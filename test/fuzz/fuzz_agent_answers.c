@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "proto/ttrpc.pb-c.h"
-#include "shim/agent_client.h"
-#include "shim/config.h"
-#include "shim/metrics.h"
+#include "shim/config/config.h"
+#include "shim/pod/agent_client.h"
+#include "shim/task/metrics.h"
 #include "test/fuzz/frames.h"
 #include "test/fuzz/fuzz.h"
 

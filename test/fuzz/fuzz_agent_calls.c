@@ -13,14 +13,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/init.h"
-#include "agent/sandbox.h"
-#include "agent/service.h"
-#include "agent/streams.h"
+#include "agent/pod/init.h"
+#include "agent/pod/sandbox.h"
+#include "agent/pod/service.h"
+#include "agent/pod/streams.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/agent.pb-c.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_server.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/requests.h"
 #include "test/unit/agent/fakes.h"
@@ -216,9 +216,9 @@ static void end_process(ev_child *child, int status)
 
 	if (!child || ev_is_pending(child))
 		return;
-	LIST_FOREACH(init, &world.inits, link)
-	if (init->pid == child->pid)
-		close_stdio(init);
+	LIST_FOREACH (init, &world.inits, link)
+		if (init->pid == child->pid)
+			close_stdio(init);
 	child->rpid = child->pid;
 	child->rstatus = status;
 	ev_feed_event(fuzz_loop(), child, EV_CHILD);
@@ -401,9 +401,9 @@ static void end(void)
 	fake_cgroup.busy = 0;
 	for (int i = 0; i < END_TURNS; i++) {
 		/* Each of them may take others with it. */
-		LIST_FOREACH(init, &world.inits, link)
-		if (init->on_created || init->on_run)
-			break;
+		LIST_FOREACH (init, &world.inits, link)
+			if (init->on_created || init->on_run)
+				break;
 		if (init)
 			go_on(init, NULL);
 		turn();

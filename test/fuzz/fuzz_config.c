@@ -7,9 +7,9 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/config.h"
-#include "shim/config_keys.h"
-#include "shim/install.h"
+#include "shim/config/config.h"
+#include "shim/config/config_keys.h"
+#include "shim/config/install.h"
 #include "test/fuzz/fuzz.h"
 
 /* Every value is within what its key allows. */

@@ -9,7 +9,7 @@
 
 #include "common/error.h"
 #include "hypervisor/console.h"
-#include "shim/last_words.h"
+#include "shim/pod/last_words.h"
 #include "test/fuzz/fuzz.h"
 
 #define REPEATS_MAX 8

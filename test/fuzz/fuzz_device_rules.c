@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/device_rules.h"
+#include "agent/cgroup/device_rules.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "test/fuzz/fuzz.h"

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "common/error.h"
-#include "shim/handshake.h"
-#include "shim/options.h"
+#include "shim/cli/handshake.h"
+#include "shim/cli/options.h"
 #include "test/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "hypervisor/vsock.h"
-#include "shim/hello.h"
+#include "shim/pod/hello.h"
 #include "test/fuzz/fuzz.h"
 
 #define GUESTS     3

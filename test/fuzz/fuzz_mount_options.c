@@ -6,7 +6,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/mount_options.h"
+#include "shim/storage/mount_options.h"
 #include "test/fuzz/fuzz.h"
 
 #define OPTIONS_MAX 64

@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/options.h"
+#include "shim/cli/options.h"
 #include "test/fuzz/fuzz.h"
 
 #define WORDS_MAX 64

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "agent/user.h"
+#include "agent/launch/user.h"
 #include "common/mem.h"
 #include "test/fuzz/fuzz.h"
 

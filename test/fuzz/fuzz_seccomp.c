@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/seccomp.h"
+#include "agent/launch/seccomp.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "test/fuzz/fuzz.h"

@@ -8,10 +8,10 @@
 
 #include "common/error.h"
 #include "proto/message.h"
-#include "shim/guest_spec.h"
-#include "shim/spec.h"
-#include "shim/vm_size.h"
-#include "shim/volumes.h"
+#include "shim/spec/guest_spec.h"
+#include "shim/spec/spec.h"
+#include "shim/spec/vm_size.h"
+#include "shim/storage/volumes.h"
 #include "test/fuzz/fuzz.h"
 
 static const struct vm_size initial = { .vcpus = 1, .memory_mib = 2048 };

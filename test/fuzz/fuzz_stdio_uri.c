@@ -6,7 +6,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/stdio_uri.h"
+#include "shim/stdio/stdio_uri.h"
 #include "test/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/ttrpc_conn.h"
-#include "proto/ttrpc_frame.h"
+#include "proto/ttrpc/ttrpc_conn.h"
+#include "proto/ttrpc/ttrpc_frame.h"
 #include "test/fuzz/fuzz.h"
 
 #define INPUT_MAX (64 << 10) /* less than a socket holds */

@@ -14,7 +14,7 @@
 #include "proto/message.h"
 #include "proto/task_v2.pb-c.h"
 #include "proto/ttrpc.pb-c.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_server.h"
 #include "test/fuzz/frames.h"
 #include "test/fuzz/fuzz.h"
 

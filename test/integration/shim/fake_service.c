@@ -21,9 +21,9 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
-#include "shim/events.h"
-#include "shim/pod_dir.h"
-#include "shim/service.h"
+#include "shim/host/pod_dir.h"
+#include "shim/pod/events.h"
+#include "shim/server/service.h"
 
 #define VMM_PID  4711
 #define WORD_MAX 100

@@ -11,7 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/cgroup/cgroup.h"
+#include "agent/launch/init_child.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/message.h"

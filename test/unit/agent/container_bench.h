@@ -6,7 +6,7 @@
 #ifndef TEST_UNIT_AGENT_CONTAINER_BENCH_H
 #define TEST_UNIT_AGENT_CONTAINER_BENCH_H
 
-#include "agent/init.h"
+#include "agent/pod/init.h"
 #include "common/error.h"
 #include "proto/oci.pb-c.h"
 

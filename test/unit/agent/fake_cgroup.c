@@ -1,8 +1,8 @@
 /*
- * agent/cgroup.h without cgroups: killing one kills the children that fake_init.c made in it. What
+ * agent/cgroup/cgroup.h without cgroups: killing one kills the children that fake_init.c made in it. What
  * is asked of it is written down in fake_cgroup.
  */
-#include "agent/cgroup.h"
+#include "agent/cgroup/cgroup.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /*
- * agent/init.h without containers: plain children of the test, in no namespace and no cgroup of
+ * agent/pod/init.h without containers: plain children of the test, in no namespace and no cgroup of
  * their own. Linked into a test it takes the place of the real one.
  */
-#include "agent/init.h"
+#include "agent/pod/init.h"
 
 #include <errno.h>
 #include <ev.h>

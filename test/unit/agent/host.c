@@ -10,12 +10,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/sandbox.h"
-#include "agent/service.h"
-#include "agent/streams.h"
+#include "agent/pod/sandbox.h"
+#include "agent/pod/service.h"
+#include "agent/pod/streams.h"
 #include "common/buf.h"
-#include "proto/ttrpc_client.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_client.h"
+#include "proto/ttrpc/ttrpc_server.h"
 
 #define WAIT_S 20.0
 

@@ -1,4 +1,4 @@
-#include "agent/caps.h"
+#include "agent/launch/caps.h"
 
 #include <criterion/criterion.h>
 

@@ -1,7 +1,7 @@
 /*
  * Limits written to a directory of ordinary files with the names of the knobs.
  */
-#include "agent/cgroup_limits.h"
+#include "agent/cgroup/cgroup_limits.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "agent/container.h"
+#include "agent/pod/container.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

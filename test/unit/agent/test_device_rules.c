@@ -1,4 +1,4 @@
-#include "agent/device_rules.h"
+#include "agent/cgroup/device_rules.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

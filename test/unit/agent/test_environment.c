@@ -1,4 +1,4 @@
-#include "agent/environment.h"
+#include "agent/launch/environment.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "agent/executable.h"
+#include "agent/launch/executable.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

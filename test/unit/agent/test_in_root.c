@@ -1,4 +1,4 @@
-#include "agent/in_root.h"
+#include "agent/launch/in_root.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

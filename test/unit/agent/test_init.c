@@ -1,4 +1,4 @@
-#include "agent/init.h"
+#include "agent/pod/init.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/cgroup.h"
+#include "agent/cgroup/cgroup.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "container_bench.h"

@@ -1,4 +1,4 @@
-#include "agent/mount_options.h"
+#include "agent/base/mount_options.h"
 
 #include <criterion/criterion.h>
 #include <linux/mount.h>

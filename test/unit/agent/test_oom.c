@@ -1,4 +1,4 @@
-#include "agent/oom.h"
+#include "agent/cgroup/oom.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/sandbox.h"
+#include "agent/pod/sandbox.h"
 #include "common/file.h"
 #include "test/unit/agent/host.h"
 

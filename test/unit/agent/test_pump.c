@@ -1,4 +1,4 @@
-#include "agent/pump.h"
+#include "agent/pod/pump.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "agent/sandbox.h"
+#include "agent/pod/sandbox.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "agent/seccomp.h"
+#include "agent/launch/seccomp.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

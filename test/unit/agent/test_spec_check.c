@@ -1,4 +1,4 @@
-#include "agent/spec_check.h"
+#include "agent/pod/spec_check.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

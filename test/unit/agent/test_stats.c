@@ -1,4 +1,4 @@
-#include "agent/stats.h"
+#include "agent/cgroup/stats.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

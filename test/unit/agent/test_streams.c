@@ -1,4 +1,4 @@
-#include "agent/streams.h"
+#include "agent/pod/streams.h"
 
 #include <criterion/criterion.h>
 #include <ev.h>

@@ -1,4 +1,4 @@
-#include "agent/user.h"
+#include "agent/launch/user.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "common/errand.h"
+#include "common/loop/errand.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

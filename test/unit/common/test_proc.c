@@ -1,4 +1,4 @@
-#include "common/proc.h"
+#include "common/loop/proc.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "common/seq.h"
+#include "common/loop/seq.h"
 
 #include <criterion/criterion.h>
 #include <regex.h>

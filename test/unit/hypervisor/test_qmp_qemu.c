@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/loop/proc.h"
 #include "common/mem.h"
-#include "common/proc.h"
 #include "hypervisor/qemu/qmp.h"
 
 /* The QMP client beside the real QEMU, with an empty machine. */

@@ -1,4 +1,4 @@
-#include "hypervisor/hypervisor.h"
+#include "hypervisor/vm.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/loop/proc.h"
 #include "common/mem.h"
-#include "common/proc.h"
 #include "hypervisor/vsock.h"
 
 /*

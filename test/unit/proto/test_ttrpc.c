@@ -14,9 +14,9 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/health.pb-c.h"
-#include "proto/ttrpc_client.h"
-#include "proto/ttrpc_frame.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_client.h"
+#include "proto/ttrpc/ttrpc_frame.h"
+#include "proto/ttrpc/ttrpc_server.h"
 
 #define SERVICE    "grpc.Health"
 #define PENDING    8

@@ -1,4 +1,4 @@
-#include "proto/ttrpc_frame.h"
+#include "proto/ttrpc/ttrpc_frame.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

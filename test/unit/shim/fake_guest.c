@@ -14,16 +14,16 @@
 
 #include "common/file.h"
 #include "common/mem.h"
-#include "hypervisor/hypervisor.h"
+#include "hypervisor/vm.h"
 #include "hypervisor/vsock.h"
 #include "proto/agent.pb-c.h"
 #include "proto/events.pb-c.h"
 #include "proto/google.pb-c.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_server.h"
 #include "proto/vsock_ports.h"
-#include "shim/events.h"
-#include "shim/rootfs.h"
-#include "shim/uid_lease.h"
+#include "shim/host/uid_lease.h"
+#include "shim/pod/events.h"
+#include "shim/storage/rootfs.h"
 
 struct fake_guest fake;
 
@@ -126,9 +126,9 @@ static struct waiting *find_waiting(const char *exec_id)
 {
 	struct waiting *one;
 
-	LIST_FOREACH(one, &waiting, link)
-	if (strcmp(one->exec_id, exec_id) == 0)
-		return one;
+	LIST_FOREACH (one, &waiting, link)
+		if (strcmp(one->exec_id, exec_id) == 0)
+			return one;
 	return NULL;
 }
 

@@ -10,7 +10,7 @@
 #include "common/mem.h"
 #include "proto/message.h"
 #include "proto/ttrpc.pb-c.h"
-#include "proto/ttrpc_frame.h"
+#include "proto/ttrpc/ttrpc_frame.h"
 
 #define STREAM_OF_NONE 0x7ffffff1u
 #define STREAMS_MAX    256

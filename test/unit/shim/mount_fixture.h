@@ -18,7 +18,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
-#include "shim/rootfs.h"
+#include "shim/storage/rootfs.h"
 
 #define TIMEOUT_MS 20000
 

@@ -18,10 +18,10 @@
 #include "fake_guest.h"
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
-#include "proto/ttrpc_client.h"
-#include "shim/config.h"
-#include "shim/install.h"
-#include "shim/service.h"
+#include "proto/ttrpc/ttrpc_client.h"
+#include "shim/config/config.h"
+#include "shim/config/install.h"
+#include "shim/server/service.h"
 
 #define T(name) Containerd__Task__V2__##name
 #define CONFIG                                                                                     \

@@ -1,4 +1,4 @@
-#include "shim/address.h"
+#include "shim/host/address.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

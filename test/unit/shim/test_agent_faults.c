@@ -11,7 +11,7 @@
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
 #include "service_bench.h"
-#include "shim/config.h"
+#include "shim/config/config.h"
 
 #define SHORT_MS 100 /* less than LIAR_LATE_MS */
 #define KILL_MS  300

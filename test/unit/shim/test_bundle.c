@@ -1,4 +1,4 @@
-#include "shim/bundle.h"
+#include "shim/spec/bundle.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "shim/bundle_watch.h"
+#include "shim/host/bundle_watch.h"
 
 #include <criterion/criterion.h>
 #include <ev.h>

@@ -1,4 +1,4 @@
-#include "shim/config.h"
+#include "shim/config/config.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "shim/config_keys.h"
-#include "shim/install.h"
+#include "shim/config/config_keys.h"
+#include "shim/config/install.h"
 
 static char dir[] = "/tmp/config-XXXXXX";
 static struct install *install;

@@ -1,4 +1,4 @@
-#include "shim/deny_list.h"
+#include "shim/host/deny_list.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

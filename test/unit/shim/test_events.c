@@ -1,4 +1,4 @@
-#include "shim/events.h"
+#include "shim/pod/events.h"
 
 #include <criterion/criterion.h>
 #include <ev.h>
@@ -16,7 +16,7 @@
 #include "proto/events.pb-c.h"
 #include "proto/forward.pb-c.h"
 #include "proto/message.h"
-#include "proto/ttrpc_server.h"
+#include "proto/ttrpc/ttrpc_server.h"
 
 #define ATTEMPT_MS 5000
 

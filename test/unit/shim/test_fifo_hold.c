@@ -1,4 +1,4 @@
-#include "shim/fifo_hold.h"
+#include "shim/stdio/fifo_hold.h"
 
 #include <criterion/criterion.h>
 #include <ev.h>

@@ -1,4 +1,5 @@
-#include "shim/guest_spec.h"
+#include "shim/spec/guest_paths.h"
+#include "shim/spec/guest_spec.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -6,7 +7,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/spec.h"
+#include "shim/spec/spec.h"
 #include "test/unit/shim/example.h"
 
 #define CONFIG(members, namespaces, linux)                                                         \

@@ -1,4 +1,4 @@
-#include "shim/handshake.h"
+#include "shim/cli/handshake.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -11,8 +11,8 @@
 #include "proto/bootstrap.pb-c.h"
 #include "proto/message.h"
 #include "proto/runtimeoptions.pb-c.h"
-#include "shim/input.h"
-#include "shim/options.h"
+#include "shim/cli/input.h"
+#include "shim/cli/options.h"
 
 #define URI "unix:///run/containerd/s/abc"
 

@@ -1,4 +1,4 @@
-#include "shim/install.h"
+#include "shim/config/install.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "shim/last_words.h"
+#include "shim/pod/last_words.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "shim/logger.h"
+#include "shim/stdio/logger.h"
 
 #include <criterion/criterion.h>
 #include <ev.h>
@@ -12,8 +12,8 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "shim/config.h"
-#include "shim/stdio_uri.h"
+#include "shim/config/config.h"
+#include "shim/stdio/stdio_uri.h"
 
 static const struct config config = {
 	.logger_ready_timeout_ms = 10000,

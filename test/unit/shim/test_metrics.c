@@ -1,4 +1,4 @@
-#include "shim/metrics.h"
+#include "shim/task/metrics.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "shim/mount_options.h"
+#include "shim/storage/mount_options.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "shim/options.h"
+#include "shim/cli/options.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "shim/pod_dir.h"
+#include "shim/host/pod_dir.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

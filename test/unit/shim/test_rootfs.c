@@ -1,4 +1,4 @@
-#include "shim/rootfs.h"
+#include "shim/storage/rootfs.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "shim/service.h"
+#include "shim/server/service.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -18,9 +18,9 @@
 #include "fake_guest.h"
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
-#include "proto/ttrpc_client.h"
+#include "proto/ttrpc/ttrpc_client.h"
 #include "service_bench.h"
-#include "shim/config.h"
+#include "shim/config/config.h"
 
 #define T(name) Containerd__Task__V2__##name
 

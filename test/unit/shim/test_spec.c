@@ -1,4 +1,4 @@
-#include "shim/spec.h"
+#include "shim/spec/spec.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

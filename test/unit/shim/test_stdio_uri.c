@@ -1,4 +1,4 @@
-#include "shim/stdio_uri.h"
+#include "shim/stdio/stdio_uri.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "shim/title.h"
+#include "shim/host/title.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "shim/uid_lease.h"
+#include "shim/host/uid_lease.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

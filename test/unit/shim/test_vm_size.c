@@ -1,11 +1,11 @@
-#include "shim/vm_size.h"
+#include "shim/spec/vm_size.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/spec.h"
+#include "shim/spec/spec.h"
 
 static const struct vm_size initial = { .vcpus = 1, .memory_mib = 2048 };
 static const struct vm_size host = { .vcpus = 8, .memory_mib = 16000 };

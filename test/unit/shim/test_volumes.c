@@ -1,4 +1,5 @@
-#include "shim/volumes.h"
+#include "shim/spec/guest_paths.h"
+#include "shim/storage/volumes.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -8,8 +9,8 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/guest_spec.h"
-#include "shim/spec.h"
+#include "shim/spec/guest_spec.h"
+#include "shim/spec/spec.h"
 #include "test/unit/shim/mount_fixture.h"
 
 TestSuite(volumes, .init = fixture_setup, .fini = fixture_teardown);

@@ -1,0 +1,142 @@
+#include "agent/guest/announce.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/guest/vsock_socket.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "proto/vsock_ports.h"
+
+/*
+ * A device that appears is told by a uevent. One that is there while the host does not take the
+ * connection is tried again a number of times; a host that never listens (one that finds the agent
+ * by connecting, as upstream's does) is left alone after that, until the next uevent.
+ */
+
+#define RETRY_S 0.05
+#define TRIES   200
+
+#define UEVENTS_KERNEL 1 /* the multicast group of the kernel's own events */
+#define UEVENT_MAX     8192
+
+struct announce {
+	struct ev_loop *loop;
+	int uevents;
+	int fd; /* the connection to the host; -1: none */
+	unsigned int tries;
+	ev_io device;
+	ev_io connected;
+	ev_timer retry;
+};
+
+static void say_hello(struct announce *announce)
+{
+	static const char hello[] = "hello " KATA_VERSION "\n";
+	int cause = 0;
+	socklen_t len = sizeof(cause);
+
+	getsockopt(announce->fd, SOL_SOCKET, SO_ERROR, &cause, &len);
+	if (!cause && write(announce->fd, hello, strlen(hello)) == (ssize_t)strlen(hello))
+		return; /* and the connection stays open */
+	close(announce->fd);
+	announce->fd = -1;
+	if (announce->tries == 1)
+		log_debug("the host does not take the hello yet cause=\"%s\"", strerror(cause));
+	if (announce->tries < TRIES) {
+		ev_timer_set(&announce->retry, RETRY_S, 0);
+		ev_timer_start(announce->loop, &announce->retry);
+	}
+}
+
+static void on_connected(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	ev_io_stop(loop, watcher);
+	say_hello(watcher->data);
+}
+
+/* Without a device there is nothing to do: its uevent comes. */
+static void announce_try(struct announce *announce)
+{
+	struct error err;
+	uint32_t cid;
+
+	if (announce->fd >= 0 || vsock_socket_cid(&cid, NULL) < 0)
+		return;
+	announce->tries++;
+	if (vsock_socket_connect(VSOCK_PORT_HELLO + cid, &announce->fd, &err) < 0) {
+		log_warn("no hello cause=\"%s\"", err.text);
+		return;
+	}
+	ev_io_set(&announce->connected, announce->fd, EV_WRITE);
+	ev_io_start(announce->loop, &announce->connected);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	announce_try(watcher->data);
+}
+
+static void on_uevent(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct announce *announce = watcher->data;
+	char event[UEVENT_MAX];
+
+	while (recv(announce->uevents, event, sizeof(event), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
+		;
+	if (!ev_is_active(&announce->retry)) {
+		announce->tries = 0;
+		announce_try(announce);
+	}
+}
+
+static int uevents_open(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = UEVENTS_KERNEL };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	log_warn("devices that are plugged later stay unseen cause=\"uevent socket: %s\"",
+	         strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+struct announce *announce_create(struct ev_loop *loop)
+{
+	struct announce *announce = mem_new(struct announce);
+
+	announce->loop = loop;
+	announce->fd = -1;
+	announce->uevents = uevents_open(); /* before the first look, so that none is missed */
+	ev_io_init(&announce->device, on_uevent, announce->uevents, EV_READ);
+	ev_io_init(&announce->connected, on_connected, -1, EV_WRITE);
+	ev_timer_init(&announce->retry, on_retry, 0, 0);
+	announce->device.data = announce->connected.data = announce->retry.data = announce;
+	if (announce->uevents >= 0)
+		ev_io_start(loop, &announce->device);
+	announce_try(announce);
+	return announce;
+}
+
+void announce_destroy(struct announce *announce)
+{
+	if (!announce)
+		return;
+	ev_io_stop(announce->loop, &announce->device);
+	ev_io_stop(announce->loop, &announce->connected);
+	ev_timer_stop(announce->loop, &announce->retry);
+	if (announce->uevents >= 0)
+		close(announce->uevents);
+	if (announce->fd >= 0)
+		close(announce->fd);
+	free(announce);
+}

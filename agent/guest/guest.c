@@ -1,0 +1,146 @@
+#include "agent/guest/guest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/reboot.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "agent/base/kernel_file.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/mem.h"
+
+#define CPUS        "/sys/devices/system/cpu"
+#define MEMORY      "/sys/devices/system/memory"
+#define ENTROPY_MAX 4096 /* bytes of one ReseedRandomDev */
+
+static int open_directory(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+uint64_t guest_memory_block_size(void)
+{
+	autoclose int dir = open_directory(MEMORY);
+	char text[32];
+
+	if (dir < 0 || kernel_file_read(dir, "block_size_bytes", text, sizeof(text), NULL) < 0)
+		return 0;
+	return strtoull(text, NULL, 16);
+}
+
+/* Does @visit for every entry of @path that is @prefix and a number. */
+static int each_numbered(const char *path, const char *prefix,
+                         int (*visit)(int dir, const char *name, void *ctx, struct error *err),
+                         void *ctx, struct error *err)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return error_errno(err, "list '%s'", path);
+	while (r == 0 && (entry = readdir(dir))) {
+		const char *number = entry->d_name + strlen(prefix);
+
+		if (!strncmp(entry->d_name, prefix, strlen(prefix)) && *number &&
+		    strspn(number, "0123456789") == strlen(number))
+			r = visit(dirfd(dir), entry->d_name, ctx, err);
+	}
+	closedir(dir);
+	return r;
+}
+
+struct cpu_count {
+	uint32_t online;
+	uint32_t wanted; /* 0: all */
+};
+
+/* A CPU that cannot be switched off has no such file, and is online. */
+static int online_cpu(int dir, const char *name, void *ctx, struct error *err)
+{
+	struct cpu_count *count = ctx;
+	autofree char *file = mem_printf("%s/online", name);
+	char text[8];
+	int r = 0;
+
+	if (kernel_file_read(dir, file, text, sizeof(text), NULL) == 0 && *text != '1') {
+		if (count->wanted && count->online >= count->wanted)
+			return 0;
+		r = kernel_file_write(dir, file, "1", err);
+	}
+	count->online += r == 0;
+	return r;
+}
+
+int guest_online_cpus(uint32_t cpus, struct error *err)
+{
+	struct cpu_count count = { .wanted = cpus };
+	int r;
+
+	r = each_numbered(CPUS, "cpu", online_cpu, &count, err);
+	if (r == 0 && count.online < cpus)
+		return error_set(err, ERROR_UNAVAILABLE, "%u of %u CPUs are there", count.online,
+		                 cpus);
+	return r;
+}
+
+static int online_block(int dir, const char *name, void *ctx, struct error *err)
+{
+	autofree char *file = mem_printf("%s/state", name);
+	char text[32];
+	int r;
+
+	r = kernel_file_read(dir, file, text, sizeof(text), err);
+	if (r < 0 || strncmp(text, "offline", strlen("offline")) != 0)
+		return r;
+	return kernel_file_write(dir, file, "online", err);
+}
+
+int guest_online_memory(struct error *err)
+{
+	if (!guest_memory_block_size())
+		return 0;
+	return each_numbered(MEMORY, "memory", online_block, NULL, err);
+}
+
+int guest_set_time(int64_t sec, int64_t usec, struct error *err)
+{
+	struct timeval now = { .tv_sec = sec, .tv_usec = usec };
+
+	if (settimeofday(&now, NULL) < 0)
+		return error_errno(err, "set the clock");
+	return 0;
+}
+
+int guest_add_entropy(const void *data, size_t len, struct error *err)
+{
+	struct {
+		struct rand_pool_info info;
+		char bytes[ENTROPY_MAX];
+	} pool = { .info = { .entropy_count = (int)len * 8, .buf_size = (int)len } };
+	autoclose int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
+
+	if (!len || len > ENTROPY_MAX)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "entropy: 1 to %d bytes",
+		                 ENTROPY_MAX);
+	memcpy(pool.bytes, data, len);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+		return error_errno(err, "reseed /dev/random");
+	return 0;
+}
+
+void guest_power_off(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}

@@ -1,0 +1,76 @@
+#include "agent/launch/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "agent/launch/in_root.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+/*
+ * A running container may have put anything at /dev/ptmx: only the device counts, and the slave is
+ * asked of the master (TIOCGPTPEER), not looked up by a name.
+ */
+int console_open(int root, const Grpc__Box *size, struct console *out, struct error *err)
+{
+	autoclose int master = in_root_open(root, "/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+	struct winsize window = { 0 };
+	struct stat st;
+	int unlock = 0;
+	int slave;
+
+	errno = -master;
+	if (master < 0 || fstat(master, &st) < 0)
+		return error_errno(err, "open '/dev/ptmx'");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
+		return error_set(err, ERROR_FAILED_PRECONDITION, "'/dev/ptmx' is no terminal");
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return error_errno(err, "unlock the terminal");
+	if (size && (size->height || size->width)) {
+		window.ws_row = size->height;
+		window.ws_col = size->width;
+		if (ioctl(master, TIOCSWINSZ, &window) < 0)
+			return error_errno(err, "set the size of the terminal");
+	}
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return error_errno(err, "open the terminal");
+	*out = (struct console){ .master = take_fd(&master), .slave = slave };
+	return 0;
+}
+
+int console_mount(int root, const struct console *console, struct error *err)
+{
+	autoclose int target = in_root_make(root, "/dev/console", S_IFREG, 0666, err);
+	char from[IN_ROOT_PATH_SIZE];
+	char to[IN_ROOT_PATH_SIZE];
+
+	if (target < 0)
+		return target;
+	if (mount(in_root_path(console->slave, from), in_root_path(target, to), NULL, MS_BIND,
+	          NULL) < 0)
+		return error_errno(err, "bind the terminal to '/dev/console'");
+	return 0;
+}
+
+int console_attach(struct console *console, struct error *err)
+{
+	int i;
+
+	if (ioctl(console->slave, TIOCSCTTY, 0) < 0)
+		return error_errno(err, "make it the controlling terminal");
+	for (i = 0; i < 3; i++)
+		if (dup2(console->slave, i) < 0)
+			return error_errno(err, "connect it to descriptor %d", i);
+	close(take_fd(&console->slave));
+	return 0;
+}

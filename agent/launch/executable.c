@@ -1,0 +1,92 @@
+#include "agent/launch/executable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/base/errno_text.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/mem.h"
+
+/* 0, or the errno that speaks against @path; *@stat_failed when there is nothing to look at. */
+static int judge(const char *path, bool *stat_failed)
+{
+	struct stat st;
+
+	*stat_failed = stat(path, &st) < 0;
+	if (*stat_failed)
+		return errno;
+	return S_ISDIR(st.st_mode) || !(st.st_mode & 0111) ? EACCES : 0;
+}
+
+static int refuse(const char *name, int error, bool stat_failed, struct error *err)
+{
+	enum error_code code = error == ENOENT ? ERROR_NOT_FOUND : ERROR_PERMISSION_DENIED;
+	char why[ERRNO_TEXT_SIZE];
+
+	if (stat_failed)
+		return error_set(err, code, "exec: \"%s\": stat %s: %s", name, name,
+		                 errno_text(error, why));
+	return error_set(err, code, "exec: \"%s\": %s", name, errno_text(error, why));
+}
+
+/* The mode says yes; a mount without execution, or who we are, may still say no. */
+static int check_access(const char *path, struct error *err)
+{
+	char why[ERRNO_TEXT_SIZE];
+
+	if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return error_set(err, ERROR_PERMISSION_DENIED, "exec %s: %s", path,
+		                 errno_text(errno, why));
+	return 0;
+}
+
+static char *search(const char *name, const char *path)
+{
+	autofree char *copy = mem_strdup(path);
+	char *rest = copy;
+	bool stat_failed;
+	char *dir;
+
+	while ((dir = strsep(&rest, ":"))) {
+		autofree char *file = mem_printf("%s/%s", *dir ? dir : ".", name);
+
+		if (judge(file, &stat_failed) == 0)
+			return take_ptr(&file);
+	}
+	return NULL;
+}
+
+int executable_find(const char *name, const char *path, char **out, struct error *err)
+{
+	autofree char *file = NULL;
+	bool stat_failed = false;
+	int error;
+	int r;
+
+	if (strchr(name, '/')) {
+		error = judge(name, &stat_failed);
+		if (error)
+			return refuse(name, error, stat_failed, err);
+		file = mem_strdup(name);
+	} else if (*name) {
+		file = search(name, path ? path : "");
+	}
+	if (!file)
+		return error_set(err, ERROR_NOT_FOUND,
+		                 "exec: \"%s\": executable file not found in $PATH", name);
+	if (file[0] != '/' && !strchr(name, '/'))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "exec: \"%s\": cannot run executable found relative to current "
+		                 "directory",
+		                 name);
+	r = check_access(file, err);
+	if (r < 0)
+		return r;
+	*out = take_ptr(&file);
+	return 0;
+}

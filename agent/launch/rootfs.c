@@ -1,0 +1,100 @@
+#include "agent/launch/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/base/mount_options.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+
+static unsigned long propagation_of(const Grpc__Spec *spec)
+{
+	const char *word = spec->linux ? spec->linux->rootfspropagation : "";
+
+	return *word ? mount_propagation(word) : MS_SLAVE | MS_REC;
+}
+
+int rootfs_check(const Grpc__Spec *spec, struct error *err)
+{
+	if (!propagation_of(spec))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "linux.rootfsPropagation: '%s' is no propagation",
+		                 spec->linux->rootfspropagation);
+	return 0;
+}
+
+/*
+ * pivot_root(2) refuses a root whose parent mount is shared. The parent is not known by name: each
+ * directory above is tried until one is a mount point.
+ */
+static int make_parent_private(const char *path, struct error *err)
+{
+	char *at = strdup(path);
+	char *slash;
+	int r = -1;
+
+	if (!at)
+		abort();
+	errno = EINVAL;
+	while (r < 0 && errno == EINVAL && *at) {
+		r = mount(NULL, at, NULL, MS_PRIVATE, NULL);
+		slash = strrchr(at, '/');
+		*(slash ? slash : at) = '\0';
+	}
+	if (r < 0 && errno == EINVAL)
+		r = mount(NULL, "/", NULL, MS_PRIVATE, NULL);
+	free(at);
+	return r < 0 ? error_errno(err, "make the mount of '%s' private", path) : 0;
+}
+
+int rootfs_open(const char *path, const Grpc__Spec *spec, struct error *err)
+{
+	int fd;
+	int r;
+
+	if (mount(NULL, "/", NULL, propagation_of(spec), NULL) < 0)
+		return error_errno(err, "set the propagation of '/'");
+	r = make_parent_private(path, err);
+	if (r < 0)
+		return r;
+	if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return error_errno(err, "bind '%s' to itself", path);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, "open '%s'", path);
+	return fd;
+}
+
+/* The old root is stacked under the new one, so no directory for it is needed: pivot_root(2). */
+int rootfs_enter(int root, struct error *err)
+{
+	autoclose int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (old < 0 || fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return error_errno(err, "pivot_root");
+	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return error_errno(err, "leave the old root");
+	return 0;
+}
+
+int rootfs_protect(struct error *err)
+{
+	unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY;
+	struct statvfs fs;
+
+	if (statvfs("/", &fs) < 0)
+		return error_errno(err, "statvfs '/'");
+	flags |= fs.f_flag & ST_NOSUID ? MS_NOSUID : 0;
+	flags |= fs.f_flag & ST_NODEV ? MS_NODEV : 0;
+	flags |= fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0;
+	if (mount(NULL, "/", NULL, flags, NULL) < 0)
+		return error_errno(err, "remount '/' read-only");
+	return 0;
+}

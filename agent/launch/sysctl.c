@@ -1,0 +1,102 @@
+#include "agent/launch/sysctl.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "agent/base/kernel_file.h"
+#include "agent/launch/namespaces.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/mem.h"
+
+/* What each namespace has of its own; a row that ends in a dot is a prefix. */
+static const struct {
+	const char *name;
+	enum namespace_kind owner;
+} rows[] = {
+	{ "fs.mqueue.", NAMESPACE_IPC },
+	{ "kernel.domainname", NAMESPACE_UTS },
+	{ "kernel.msgmax", NAMESPACE_IPC },
+	{ "kernel.msgmnb", NAMESPACE_IPC },
+	{ "kernel.msgmni", NAMESPACE_IPC },
+	{ "kernel.sem", NAMESPACE_IPC },
+	{ "kernel.shm_rmid_forced", NAMESPACE_IPC },
+	{ "kernel.shmall", NAMESPACE_IPC },
+	{ "kernel.shmmax", NAMESPACE_IPC },
+	{ "kernel.shmmni", NAMESPACE_IPC },
+	{ "net.", NAMESPACE_NETWORK },
+};
+
+static bool matches(const char *row, const char *name)
+{
+	size_t len = strlen(row);
+
+	return row[len - 1] == '.' ? !strncmp(row, name, len) : !strcmp(row, name);
+}
+
+/* "net/ipv4/conf/eth0.1/forwarding" is "net.ipv4.conf.eth0/1.forwarding": sysctl(8). */
+static char *with_dots(const char *key)
+{
+	char *name = mem_strdup(key);
+	size_t first = strcspn(name, "./");
+	char *p;
+
+	if (name[first] == '/')
+		for (p = name; *p; p++)
+			*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
+	return name;
+}
+
+static int check_one(const Grpc__Spec *spec, const char *key, struct error *err)
+{
+	autofree char *name = with_dots(key);
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!matches(rows[i].name, name))
+			continue;
+		if (rows[i].owner == NAMESPACE_NETWORK || namespaces_has(spec, rows[i].owner))
+			return 0;
+		break;
+	}
+	return error_set(err, ERROR_INVALID_ARGUMENT,
+	                 "linux.sysctl: '%s' does not belong to a namespace of the container", key);
+}
+
+int sysctl_check(const Grpc__Spec *spec, struct error *err)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; spec->linux && i < spec->linux->n_sysctl; i++) {
+		r = check_one(spec, spec->linux->sysctl[i]->key, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int sysctl_apply(const Grpc__Spec *spec, struct error *err)
+{
+	autoclose int dir = -1;
+	size_t i;
+
+	if (!spec->linux || !spec->linux->n_sysctl)
+		return 0;
+	dir = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error_errno(err, "open '/proc/sys'");
+	for (i = 0; i < spec->linux->n_sysctl; i++) {
+		autofree char *name = with_dots(spec->linux->sysctl[i]->key);
+		char *p;
+		int r;
+
+		for (p = name; *p; p++)
+			*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+		r = kernel_file_write(dir, name, spec->linux->sysctl[i]->value, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,427 @@
+#include "agent/pod/container.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "agent/cgroup/cgroup.h"
+#include "agent/cgroup/freezer.h"
+#include "agent/cgroup/oom.h"
+#include "agent/pod/exec.h"
+#include "agent/pod/process.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "proto/ttrpc/ttrpc_server.h"
+
+/* Between looks whether a killed container's cgroup is empty: the wait doubles up to a maximum. */
+#define REMOVE_FIRST_S 0.001
+#define REMOVE_MOST_S  0.05
+
+enum container_state {
+	CONTAINER_CREATING,
+	CONTAINER_CREATED,
+	CONTAINER_RUNNING,
+	CONTAINER_STOPPED,
+	CONTAINER_REMOVING,
+};
+
+struct container {
+	struct ev_loop *loop;
+	struct streams *streams;
+	char *id;
+	enum container_state state;
+	Grpc__Spec *spec;
+	struct cgroup *cgroup;
+	struct freezer *freezer;
+	struct oom_watch *oom_watch;
+	struct process *init;
+	struct exec_list *execs;
+	struct ttrpc_call *starting; /* StartContainer, while it is under way */
+	done_fn *on_created;
+	done_fn *on_removed;
+	void *ctx; /* of the one that is to come */
+	ev_timer removal;
+	ev_tstamp remove_by;
+};
+
+static const char *const state_names[] = {
+	[CONTAINER_CREATING] = "being created", [CONTAINER_CREATED] = "created",
+	[CONTAINER_RUNNING] = "running",        [CONTAINER_STOPPED] = "stopped",
+	[CONTAINER_REMOVING] = "being removed",
+};
+
+static const char *state_name(const struct container *container)
+{
+	return state_names[container->state];
+}
+
+static void container_set_state(struct container *container, enum container_state state)
+{
+	assert(state > container->state);
+	log_debug("container id=%s from=\"%s\" to=\"%s\"", container->id, state_name(container),
+	          state_names[state]);
+	container->state = state;
+}
+
+int container_check_id(const char *id, struct error *err)
+{
+	size_t len = strlen(id);
+	bool good = len > 0 && len <= CONTAINER_ID_MAX && isalnum((unsigned char)id[0]);
+
+	for (const char *c = id; good && *c; c++)
+		good = isalnum((unsigned char)*c) || strchr("_.-", *c);
+	if (!good)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "'%s' is no id: letters, digits and _.-, at most %d", id,
+		                 CONTAINER_ID_MAX);
+	return 0;
+}
+
+static bool has_own_pids(const Grpc__Spec *spec)
+{
+	for (size_t i = 0; spec->linux && i < spec->linux->n_namespaces; i++)
+		if (!strcmp(spec->linux->namespaces[i]->type, "pid"))
+			return !*spec->linux->namespaces[i]->path;
+	return false;
+}
+
+static void on_init_exited(void *ctx)
+{
+	struct container *container = ctx;
+	struct error err;
+
+	if (container->state == CONTAINER_REMOVING)
+		return;
+	container_set_state(container, CONTAINER_STOPPED);
+	/* The kernel kills a pid namespace with its init; without one, what is left is killed here.
+	 */
+	if (!has_own_pids(container->spec) && cgroup_kill(container->cgroup, &err) < 0)
+		log_error("processes outlive their container id=%s cause=\"%s\"", container->id,
+		          err.text);
+}
+
+static void on_init_created(void *ctx, const struct error *err)
+{
+	struct container *container = ctx;
+
+	container_set_state(container, err ? CONTAINER_STOPPED : CONTAINER_CREATED);
+	if (err)
+		process_destroy(take_ptr(&container->init));
+	container->on_created(container->ctx, err);
+}
+
+static int make_cgroup(struct container *container, const char *mount, struct error *err)
+{
+	const Grpc__Linux *linux_spec = container->spec->linux;
+	const Grpc__LinuxResources *resources = linux_spec ? linux_spec->resources : NULL;
+	const char *path = linux_spec ? linux_spec->cgroupspath : "";
+	int r;
+
+	r = cgroup_create(mount, *path ? path : container->id, &container->cgroup, err);
+	if (r < 0)
+		return r;
+	container->freezer = freezer_create(container->loop, container->cgroup);
+	r = cgroup_limit(container->cgroup, resources, err);
+	if (r == 0)
+		r = cgroup_restrict_devices(container->cgroup, resources, err);
+	return r;
+}
+
+/* A kernel without the memory controller has nothing to tell. */
+static void watch_memory(struct container *container, struct oom *oom)
+{
+	struct error err;
+
+	if (oom_watch_create(oom, container->id, cgroup_fd(container->cgroup),
+	                     &container->oom_watch, &err) < 0)
+		log_warn("out-of-memory kills stay unseen cause=\"%s\"", err.text);
+}
+
+static int make_init(struct container *container, const uint32_t ports[3], struct error *err)
+{
+	struct process_config config = {
+		.init = {
+			.id = container->id,
+			.spec = container->spec,
+			.process = container->spec->process,
+			.rootfs = container->spec->root->path,
+			.cgroup_fd = cgroup_fd(container->cgroup),
+		},
+		.ports = { ports[0], ports[1], ports[2] },
+	};
+
+	return process_create(container->loop, container->streams, &config, on_init_created,
+	                      on_init_exited, container, &container->init, err);
+}
+
+static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events);
+
+static struct container *container_new(struct ev_loop *loop, struct streams *streams,
+                                       const struct container_config *config)
+{
+	struct container *container = mem_new(struct container);
+
+	container->loop = loop;
+	container->streams = streams;
+	container->id = mem_strdup(config->id);
+	container->spec = config->spec;
+	container->execs = exec_list_create();
+	ev_timer_init(&container->removal, on_removal, 0, 0);
+	container->removal.data = container;
+	return container;
+}
+
+int container_create(struct ev_loop *loop, struct streams *streams,
+                     const struct container_config *config, done_fn *created, void *ctx,
+                     struct container **out, struct error *err)
+{
+	autodestroy(container) struct container *container = container_new(loop, streams, config);
+	int r;
+
+	if (!config->spec->process || !config->spec->root)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "the spec has no process or no root");
+	container->on_created = created;
+	container->ctx = ctx;
+	r = make_cgroup(container, config->cgroup_mount, err);
+	if (r == 0)
+		watch_memory(container, config->oom);
+	if (r == 0)
+		r = make_init(container, config->ports, err);
+	if (r < 0) {
+		if (container->cgroup)
+			cgroup_remove(container->cgroup, NULL); /* nothing has lived in it */
+		return r;
+	}
+	*out = take_ptr(&container);
+	return 0;
+}
+
+const char *container_id(const struct container *container)
+{
+	return container->id;
+}
+
+struct cgroup *container_cgroup(const struct container *container)
+{
+	return container->cgroup;
+}
+
+static bool lives(const struct container *container)
+{
+	return container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+}
+
+static bool paused(const struct container *container)
+{
+	return lives(container) && freezer_on(container->freezer);
+}
+
+static int require(const struct container *container, bool legal, const char *what,
+                   struct error *err)
+{
+	if (legal)
+		return 0;
+	return error_set(err, ERROR_FAILED_PRECONDITION, "cannot %s container '%s': it is %s", what,
+	                 container->id, paused(container) ? "paused" : state_name(container));
+}
+
+static void on_started(void *ctx, const struct error *err)
+{
+	struct container *container = ctx;
+	struct ttrpc_call *call = take_ptr(&container->starting);
+
+	ttrpc_call_finish(call, err);
+}
+
+int container_start(struct container *container, struct ttrpc_call *call, struct error *err)
+{
+	int r;
+
+	r = require(container, container->state == CONTAINER_CREATED && !paused(container), "start",
+	            err);
+	if (r == 0)
+		r = process_start(container->init, on_started, container, err);
+	if (r < 0)
+		return r;
+	container->starting = call;
+	container_set_state(container, CONTAINER_RUNNING);
+	return 0;
+}
+
+int container_exec(struct container *container, const char *exec_id, const Grpc__Process *process,
+                   const uint32_t ports[3], struct ttrpc_call *call, struct error *err)
+{
+	struct process_config config = {
+		.init = {
+			.id = container->id,
+			.spec = container->spec,
+			.process = process,
+			.rootfs = container->spec->root->path,
+			.cgroup_fd = cgroup_fd(container->cgroup),
+		},
+		.ports = { ports[0], ports[1], ports[2] },
+	};
+	int r;
+
+	r = require(container, lives(container) && !paused(container), "exec in", err);
+	if (r < 0)
+		return r;
+	config.init.join = process_init(container->init);
+	return exec_start(container->execs, container->loop, container->streams, exec_id, &config,
+	                  call, err);
+}
+
+int container_find(const struct container *container, const char *exec_id, struct process **out,
+                   struct error *err)
+{
+	struct exec *exec = *exec_id ? exec_find(container->execs, exec_id) : NULL;
+
+	if (exec)
+		*out = exec_process(exec);
+	else if (container->init && (!*exec_id || !strcmp(exec_id, container->id)))
+		*out = container->init;
+	else
+		return error_set(err, ERROR_NOT_FOUND, "container '%s' has no process '%s'",
+		                 container->id, exec_id);
+	return 0;
+}
+
+int container_wait(struct container *container, const char *exec_id, struct ttrpc_call *call,
+                   struct error *err)
+{
+	struct exec *exec = *exec_id ? exec_find(container->execs, exec_id) : NULL;
+	struct process *process = NULL;
+	int r;
+
+	if (exec) {
+		exec_wait(exec, call);
+		return 0;
+	}
+	r = container_find(container, exec_id, &process, err);
+	if (r == 0)
+		process_wait(process, call);
+	return r;
+}
+
+int container_kill_all(struct container *container, struct error *err)
+{
+	if (container->state >= CONTAINER_STOPPED)
+		return error_set(err, ERROR_NOT_FOUND, "process already finished");
+	return cgroup_kill(container->cgroup, err);
+}
+
+int container_pause(struct container *container, struct ttrpc_call *call, struct error *err)
+{
+	int r;
+
+	r = require(container, lives(container) && !paused(container), "pause", err);
+	if (r == 0)
+		r = freezer_freeze(container->freezer, call, err);
+	return r;
+}
+
+int container_resume(struct container *container, struct error *err)
+{
+	int r;
+
+	r = require(container, paused(container), "resume", err);
+	if (r == 0)
+		r = freezer_thaw(container->freezer, err);
+	return r;
+}
+
+int container_update(struct container *container, const Grpc__LinuxResources *resources,
+                     struct error *err)
+{
+	int r;
+
+	r = require(container, lives(container), "update", err);
+	if (r == 0)
+		r = cgroup_limit(container->cgroup, resources, err);
+	return r;
+}
+
+/* Its last act is @done, which may destroy the container. */
+static void removal_end(struct container *container, const struct error *err)
+{
+	ev_timer_stop(container->loop, &container->removal);
+	container->on_removed(container->ctx, err);
+}
+
+/* Returns -EBUSY while something still dies. A zombie is in no cgroup any more, but its status is
+ * still to be told. */
+static int remove_now(struct container *container, struct error *err)
+{
+	if ((container->init && !process_exited(container->init)) ||
+	    !exec_list_ended(container->execs))
+		return -EBUSY;
+	return cgroup_remove(container->cgroup, err);
+}
+
+static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct container *container = watcher->data;
+	ev_tstamp wait = watcher->repeat * 2;
+	struct error err;
+	int r;
+
+	r = remove_now(container, &err);
+	if (r == 0) {
+		removal_end(container, NULL);
+	} else if (r != -EBUSY) {
+		removal_end(container, &err);
+	} else if (ev_now(loop) > container->remove_by) {
+		error_set(&err, ERROR_DEADLINE_EXCEEDED,
+		          "killed processes of container '%s' have not gone after %d ms",
+		          container->id, CONTAINER_REMOVE_TIMEOUT_MS);
+		removal_end(container, &err);
+	} else {
+		watcher->repeat = wait < REMOVE_MOST_S ? wait : REMOVE_MOST_S;
+		ev_timer_again(loop, watcher);
+	}
+}
+
+int container_remove(struct container *container, done_fn *done, void *ctx, struct error *err)
+{
+	bool busy = container->state == CONTAINER_CREATING || ev_is_active(&container->removal);
+	int r;
+
+	r = require(container, !busy, "remove", err);
+	if (r == 0)
+		r = cgroup_kill(container->cgroup, err);
+	if (r < 0)
+		return r;
+	if (container->state != CONTAINER_REMOVING)
+		container_set_state(container, CONTAINER_REMOVING);
+	container->on_removed = done;
+	container->ctx = ctx;
+	container->remove_by = ev_now(container->loop) + CONTAINER_REMOVE_TIMEOUT_MS / 1000.0;
+	container->removal.repeat = REMOVE_FIRST_S;
+	on_removal(container->loop, &container->removal, 0);
+	return 0;
+}
+
+void container_destroy(struct container *container)
+{
+	struct error err;
+
+	if (!container)
+		return;
+	ev_timer_stop(container->loop, &container->removal);
+	error_set(&err, ERROR_ABORTED, "container '%s' was removed", container->id);
+	if (container->starting)
+		ttrpc_call_fail(container->starting, &err);
+	exec_list_destroy(container->execs, &err);
+	process_destroy(container->init);
+	oom_watch_destroy(container->oom_watch);
+	freezer_destroy(container->freezer);
+	cgroup_destroy(container->cgroup);
+	if (container->spec)
+		grpc__spec__free_unpacked(container->spec, NULL);
+	free(container->id);
+	free(container);
+}

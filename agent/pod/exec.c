@@ -1,0 +1,152 @@
+#include "agent/pod/exec.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "agent/pod/process.h"
+#include "common/mem.h"
+#include "proto/ttrpc/ttrpc_server.h"
+
+struct exec {
+	LIST_ENTRY(exec) link;
+	struct exec_list *list;
+	char *id;
+	struct process *process;
+	struct ttrpc_call *starting; /* NULL once it is answered */
+	bool waited;                 /* a wait has been, or will be, answered */
+};
+
+struct exec_list {
+	LIST_HEAD(, exec) all;
+	unsigned int n;
+};
+
+struct exec_list *exec_list_create(void)
+{
+	struct exec_list *list = mem_new(struct exec_list);
+
+	LIST_INIT(&list->all);
+	return list;
+}
+
+static void exec_free(struct exec *exec)
+{
+	LIST_REMOVE(exec, link);
+	exec->list->n--;
+	process_destroy(exec->process);
+	free(exec->id);
+	free(exec);
+}
+
+void exec_list_destroy(struct exec_list *list, const struct error *why)
+{
+	struct exec *next;
+
+	if (!list)
+		return;
+	for (struct exec *exec = LIST_FIRST(&list->all); exec; exec = next) {
+		next = LIST_NEXT(exec, link);
+		if (exec->starting)
+			ttrpc_call_fail(exec->starting, why);
+		exec_free(exec);
+	}
+	free(list);
+}
+
+bool exec_list_ended(const struct exec_list *list)
+{
+	const struct exec *exec;
+
+	LIST_FOREACH (exec, &list->all, link)
+		if (!process_exited(exec->process))
+			return false;
+	return true;
+}
+
+/* The exec is gone when nobody will ask for it any more. */
+static void exec_settle(struct exec *exec)
+{
+	if (!exec->starting && exec->waited && process_exited(exec->process))
+		exec_free(exec);
+}
+
+static void on_exited(void *ctx)
+{
+	exec_settle(ctx);
+}
+
+static void on_started(void *ctx, const struct error *err)
+{
+	struct exec *exec = ctx;
+
+	ttrpc_call_finish(take_ptr(&exec->starting), err);
+	if (err)
+		exec_free(exec);
+	else
+		exec_settle(exec);
+}
+
+static void on_created(void *ctx, const struct error *cause)
+{
+	struct exec *exec = ctx;
+	struct error err;
+
+	if (cause)
+		on_started(exec, cause);
+	else if (process_start(exec->process, on_started, exec, &err) < 0)
+		on_started(exec, &err);
+}
+
+int exec_start(struct exec_list *list, struct ev_loop *loop, struct streams *streams,
+               const char *id, const struct process_config *config, struct ttrpc_call *call,
+               struct error *err)
+{
+	struct process *process;
+	struct exec *exec;
+	int r;
+
+	if (exec_find(list, id))
+		return error_set(err, ERROR_ALREADY_EXISTS, "process '%s' exists already", id);
+	if (list->n == EXECS_MAX)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		                 "the container has %d processes that nobody has waited for",
+		                 EXECS_MAX);
+	exec = mem_new(struct exec);
+	r = process_create(loop, streams, config, on_created, on_exited, exec, &process, err);
+	if (r < 0) {
+		free(exec);
+		return r;
+	}
+	*exec = (struct exec){
+		.list = list,
+		.id = mem_strdup(id),
+		.process = process,
+		.starting = call,
+	};
+	LIST_INSERT_HEAD(&list->all, exec, link);
+	list->n++;
+	return 0;
+}
+
+struct exec *exec_find(const struct exec_list *list, const char *id)
+{
+	struct exec *exec;
+
+	LIST_FOREACH (exec, &list->all, link)
+		if (!strcmp(exec->id, id))
+			break;
+	return exec;
+}
+
+struct process *exec_process(const struct exec *exec)
+{
+	return exec->process;
+}
+
+void exec_wait(struct exec *exec, struct ttrpc_call *call)
+{
+	exec->waited = true;
+	process_wait(exec->process, call);
+	exec_settle(exec);
+}

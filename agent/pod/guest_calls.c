@@ -1,0 +1,82 @@
+#include <unistd.h>
+
+#include "agent/guest/guest.h"
+#include "agent/guest/storage.h"
+#include "agent/pod/calls.h"
+#include "common/error.h"
+#include "proto/agent.pb-c.h"
+#include "proto/health.pb-c.h"
+
+#define PROTOCOL_VERSION "0.0.1" /* as upstream's agent answers */
+
+void guest_on_check(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	Grpc__HealthCheckResponse response = GRPC__HEALTH_CHECK_RESPONSE__INIT;
+
+	response.status = GRPC__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+	ttrpc_call_reply(call, &response.base);
+}
+
+void guest_on_version(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	Grpc__VersionCheckResponse response = GRPC__VERSION_CHECK_RESPONSE__INIT;
+
+	response.grpc_version = PROTOCOL_VERSION;
+	response.agent_version = KATA_VERSION;
+	ttrpc_call_reply(call, &response.base);
+}
+
+void guest_on_details(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__GuestDetailsRequest *request = (const Grpc__GuestDetailsRequest *)message;
+	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
+	Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
+	const char *const *drivers = storage_drivers();
+
+	details.version = KATA_VERSION;
+	details.init_daemon = getpid() == 1;
+	details.storage_handlers = (char **)drivers;
+	while (drivers[details.n_storage_handlers])
+		details.n_storage_handlers++;
+	details.supports_seccomp = 1;
+	response.agent_details = &details;
+	if (request->mem_block_size)
+		response.mem_block_size_bytes = guest_memory_block_size();
+	if (request->mem_hotplug_probe)
+		response.support_mem_hotplug_probe =
+			access("/sys/devices/system/memory/probe", F_OK) == 0;
+	ttrpc_call_reply(call, &response.base);
+}
+
+void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__OnlineCPUMemRequest *request = (const Grpc__OnlineCPUMemRequest *)message;
+	struct error err;
+	int r;
+
+	r = request->cpu_only ? 0 : guest_online_memory(&err);
+	if (r == 0)
+		r = guest_online_cpus(request->nb_cpus, &err);
+	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+}
+
+void guest_on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__SetGuestDateTimeRequest *request =
+		(const Grpc__SetGuestDateTimeRequest *)message;
+	struct error err;
+	int r;
+
+	r = guest_set_time(request->sec, request->usec, &err);
+	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+}
+
+void guest_on_reseed(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__ReseedRandomDevRequest *request = (const Grpc__ReseedRandomDevRequest *)message;
+	struct error err;
+	int r;
+
+	r = guest_add_entropy(request->data.data, request->data.len, &err);
+	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+}

@@ -1,0 +1,207 @@
+#include "agent/pod/process.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <sys/queue.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/pod/stdio.h"
+#include "common/mem.h"
+#include "proto/agent.pb-c.h"
+#include "proto/ttrpc/ttrpc_server.h"
+
+struct waiter {
+	SLIST_ENTRY(waiter) link;
+	struct ttrpc_call *call;
+};
+
+struct process {
+	struct ev_loop *loop;
+	struct streams *streams;
+	struct init *init;
+	struct stdio stdio;
+	ev_child child;
+	bool created;
+	bool exited;
+	int status;
+	SLIST_HEAD(, waiter) waiters;
+	done_fn *on_created;
+	process_exited_fn *on_exited;
+	void *ctx;
+};
+
+static int status_of(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? PROCESS_STATUS_SIGNALED + WTERMSIG(wait_status)
+	                                : WEXITSTATUS(wait_status);
+}
+
+static void answer_wait(const struct process *process, struct ttrpc_call *call)
+{
+	Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
+
+	response.status = process->status;
+	ttrpc_call_reply(call, &response.base);
+}
+
+static struct ttrpc_call *next_waiter(struct process *process)
+{
+	struct waiter *waiter = SLIST_FIRST(&process->waiters);
+	struct ttrpc_call *call;
+
+	if (!waiter)
+		return NULL;
+	call = waiter->call;
+	SLIST_REMOVE_HEAD(&process->waiters, link);
+	free(waiter);
+	return call;
+}
+
+static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
+{
+	struct process *process = watcher->data;
+	struct ttrpc_call *call;
+
+	ev_child_stop(loop, watcher);
+	process->exited = true;
+	process->status = status_of(watcher->rstatus);
+	while ((call = next_waiter(process)))
+		answer_wait(process, call);
+	if (process->created) /* else on_created() is still to come, and comes back to this */
+		process->on_exited(process->ctx);
+}
+
+static void on_created(void *ctx, int console, const struct error *cause)
+{
+	struct process *process = ctx;
+	struct error err;
+
+	if (!cause &&
+	    stdio_connect(&process->stdio, process->loop, process->streams, console, &err) < 0)
+		cause = &err;
+	if (cause)
+		ev_child_stop(process->loop, &process->child);
+	else if (process->exited)
+		ev_feed_event(process->loop, &process->child, EV_CHILD);
+	process->created = !cause;
+	process->on_created(process->ctx, cause);
+}
+
+static int open_and_init(struct process *process, const struct process_config *config,
+                         struct error *err)
+{
+	struct init_config init = config->init;
+	int r;
+
+	r = stdio_open(&process->stdio, process->streams, config->ports, init.process->terminal,
+	               err);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 3; i++)
+		init.stdio[i] = process->stdio.child[i];
+	r = init_create(process->loop, &init, on_created, process, &process->init, err);
+	stdio_close_child(&process->stdio);
+	return r;
+}
+
+int process_create(struct ev_loop *loop, struct streams *streams,
+                   const struct process_config *config, done_fn *created, process_exited_fn *exited,
+                   void *ctx, struct process **out, struct error *err)
+{
+	autodestroy(process) struct process *process = mem_new(struct process);
+	int r;
+
+	process->loop = loop;
+	process->streams = streams;
+	process->on_created = created;
+	process->on_exited = exited;
+	process->ctx = ctx;
+	SLIST_INIT(&process->waiters);
+	stdio_init(&process->stdio);
+	ev_child_init(&process->child, on_child, 0, 0);
+	process->child.data = process;
+	r = open_and_init(process, config, err);
+	if (r < 0)
+		return r;
+	/* Not reaped before the loop runs again: no exit is missed. */
+	ev_child_set(&process->child, init_pid(process->init), 0);
+	ev_child_start(loop, &process->child);
+	*out = take_ptr(&process);
+	return 0;
+}
+
+int process_start(struct process *process, done_fn *done, void *ctx, struct error *err)
+{
+	if (process->exited)
+		return error_set(err, ERROR_FAILED_PRECONDITION, "the process has ended already");
+	return init_run(process->init, done, ctx, err);
+}
+
+bool process_exited(const struct process *process)
+{
+	return process->exited;
+}
+
+const struct init *process_init(const struct process *process)
+{
+	return process->init;
+}
+
+int process_signal(struct process *process, int sig, struct error *err)
+{
+	if (!process->exited &&
+	    syscall(SYS_pidfd_send_signal, init_pidfd(process->init), sig, NULL, 0) == 0)
+		return 0;
+	if (process->exited || errno == ESRCH)
+		return error_set(err, ERROR_NOT_FOUND, "process already finished");
+	if (errno == EINVAL)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "there is no signal %d", sig);
+	return error_errno(err, "send signal %d", sig);
+}
+
+void process_wait(struct process *process, struct ttrpc_call *call)
+{
+	struct waiter *waiter;
+
+	if (process->exited) {
+		answer_wait(process, call);
+		return;
+	}
+	waiter = mem_new(struct waiter);
+	waiter->call = call;
+	SLIST_INSERT_HEAD(&process->waiters, waiter, link);
+}
+
+int process_resize(struct process *process, uint32_t rows, uint32_t columns, struct error *err)
+{
+	return stdio_resize(&process->stdio, rows, columns, err);
+}
+
+void process_close_stdin(struct process *process)
+{
+	stdio_close_stdin(&process->stdio);
+}
+
+static void fail_waiters(struct process *process)
+{
+	struct ttrpc_call *call;
+	struct error err;
+
+	error_set(&err, ERROR_NOT_FOUND, "the process was removed before it was seen to exit");
+	while ((call = next_waiter(process)))
+		ttrpc_call_fail(call, &err);
+}
+
+void process_destroy(struct process *process)
+{
+	if (!process)
+		return;
+	fail_waiters(process);
+	ev_child_stop(process->loop, &process->child);
+	init_destroy(process->init);
+	stdio_fini(&process->stdio);
+	free(process);
+}

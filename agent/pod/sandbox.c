@@ -1,0 +1,284 @@
+#include "agent/pod/sandbox.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "agent/cgroup/oom.h"
+#include "agent/guest/storage.h"
+#include "agent/pod/container.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+struct member {
+	LIST_ENTRY(member) link;
+	struct sandbox *sandbox;
+	struct container *container;
+	done_fn *created;
+	void *created_ctx;
+	done_fn *removed;
+	void *removed_ctx;
+	struct error cause; /* of a failed creation, told when nothing of it is left */
+};
+
+struct mounted {
+	SLIST_ENTRY(mounted) link;
+	char *point;
+};
+
+struct sandbox {
+	struct ev_loop *loop;
+	struct streams *streams;
+	const char *cgroup_mount;
+	struct oom *oom;
+	bool set_up;
+	SLIST_HEAD(, mounted) mounted; /* newest first */
+	LIST_HEAD(, member) members;
+	unsigned int nmembers;
+};
+
+struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
+                               const char *cgroup_mount)
+{
+	struct sandbox *sandbox = mem_new(struct sandbox);
+
+	sandbox->loop = loop;
+	sandbox->streams = streams;
+	sandbox->cgroup_mount = cgroup_mount;
+	sandbox->oom = oom_create(loop);
+	SLIST_INIT(&sandbox->mounted);
+	LIST_INIT(&sandbox->members);
+	return sandbox;
+}
+
+static void unmount_all(struct sandbox *sandbox)
+{
+	struct mounted *mounted;
+	struct error err;
+
+	while ((mounted = SLIST_FIRST(&sandbox->mounted))) {
+		if (storage_unmount(mounted->point, &err) < 0)
+			log_warn("storage stays mounted cause=\"%s\"", err.text);
+		SLIST_REMOVE_HEAD(&sandbox->mounted, link);
+		free(mounted->point);
+		free(mounted);
+	}
+}
+
+static int mount_all(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
+                     struct error *err)
+{
+	for (size_t i = 0; i < request->n_storages; i++) {
+		const Grpc__Storage *storage = request->storages[i];
+		struct mounted *mounted;
+
+		if (storage_mount(storage, err) < 0)
+			return error_wrap(err, "storages[%zu]", i);
+		mounted = mem_new(struct mounted);
+		mounted->point = mem_strdup(storage->mount_point);
+		SLIST_INSERT_HEAD(&sandbox->mounted, mounted, link);
+	}
+	return 0;
+}
+
+static int refuse_unsupported(const Grpc__CreateSandboxRequest *request, struct error *err)
+{
+	const char *field = NULL;
+
+	if (request->n_dns)
+		field = "dns";
+	else if (request->sandbox_pidns)
+		field = "sandbox_pidns";
+	else if (*request->guest_hook_path)
+		field = "guest_hook_path";
+	else if (request->n_kernel_modules)
+		field = "kernel_modules";
+	if (field)
+		return error_set(err, ERROR_UNIMPLEMENTED, "CreateSandbox: %s is not supported",
+		                 field);
+	return 0;
+}
+
+int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
+                  struct error *err)
+{
+	int r;
+
+	if (sandbox->set_up)
+		return error_set(err, ERROR_ALREADY_EXISTS, "the sandbox exists already");
+	r = refuse_unsupported(request, err);
+	if (r < 0)
+		return r;
+	if (*request->hostname && sethostname(request->hostname, strlen(request->hostname)) < 0)
+		return error_errno(err, "set the hostname '%s'", request->hostname);
+	r = mount_all(sandbox, request, err);
+	if (r < 0) {
+		unmount_all(sandbox);
+		return r;
+	}
+	sandbox->set_up = true;
+	return 0;
+}
+
+void sandbox_teardown(struct sandbox *sandbox)
+{
+	struct member *member;
+
+	LIST_FOREACH (member, &sandbox->members, link)
+		container_kill_all(member->container, NULL);
+	sync();
+	unmount_all(sandbox);
+}
+
+static struct member *find(const struct sandbox *sandbox, const char *id)
+{
+	struct member *member;
+
+	LIST_FOREACH (member, &sandbox->members, link)
+		if (!strcmp(container_id(member->container), id))
+			break;
+	return member;
+}
+
+static void member_free(struct member *member)
+{
+	LIST_REMOVE(member, link);
+	member->sandbox->nmembers--;
+	container_destroy(member->container);
+	free(member);
+}
+
+static void on_undone(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	if (err)
+		log_error("what is left of a container that failed stays cause=\"%s\"", err->text);
+	member->created(member->created_ctx, &member->cause);
+	member_free(member);
+}
+
+static void on_created(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	if (!err) {
+		member->created(member->created_ctx, NULL);
+		return;
+	}
+	error_copy(&member->cause, err);
+	if (container_remove(member->container, on_undone, member, &member->cause) < 0)
+		on_undone(member, NULL);
+}
+
+static int check_new(const struct sandbox *sandbox, const char *id, struct error *err)
+{
+	int r;
+
+	r = container_check_id(id, err);
+	if (r < 0)
+		return r;
+	if (find(sandbox, id))
+		return error_set(err, ERROR_ALREADY_EXISTS, "container '%s' exists already", id);
+	if (sandbox->nmembers == SANDBOX_CONTAINERS_MAX)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "the sandbox has %d containers",
+		                 SANDBOX_CONTAINERS_MAX);
+	return 0;
+}
+
+int sandbox_add(struct sandbox *sandbox, const char *id, Grpc__Spec *spec, const uint32_t ports[3],
+                done_fn *done, void *ctx, struct error *err)
+{
+	struct container_config config = {
+		.id = id,
+		.cgroup_mount = sandbox->cgroup_mount,
+		.oom = sandbox->oom,
+		.spec = spec,
+		.ports = { ports[0], ports[1], ports[2] },
+	};
+	struct member *member;
+	int r;
+
+	r = check_new(sandbox, id, err);
+	if (r < 0) {
+		grpc__spec__free_unpacked(spec, NULL);
+		return r;
+	}
+	member = mem_new(struct member);
+	r = container_create(sandbox->loop, sandbox->streams, &config, on_created, member,
+	                     &member->container, err);
+	if (r < 0) {
+		free(member);
+		return r;
+	}
+	member->sandbox = sandbox;
+	member->created = done;
+	member->created_ctx = ctx;
+	LIST_INSERT_HEAD(&sandbox->members, member, link);
+	sandbox->nmembers++;
+	return 0;
+}
+
+static void on_removed(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+	done_fn *done = member->removed;
+	void *done_ctx = member->removed_ctx;
+
+	member->removed = NULL;
+	if (!err)
+		member_free(member);
+	done(done_ctx, err);
+}
+
+int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void *ctx,
+                   struct error *err)
+{
+	struct member *member = find(sandbox, id);
+	int r;
+
+	if (!member)
+		return error_set(err, ERROR_NOT_FOUND, "Invalid container id '%s'", id);
+	if (member->removed)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "container '%s' is being removed already", id);
+	member->removed = done;
+	member->removed_ctx = ctx;
+	r = container_remove(member->container, on_removed, member, err);
+	if (r < 0)
+		member->removed = NULL;
+	return r;
+}
+
+int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code unknown,
+                 struct container **out, struct error *err)
+{
+	struct member *member = find(sandbox, id);
+
+	if (!member)
+		return error_set(err, unknown, "Invalid container id '%s'", id);
+	*out = member->container;
+	return 0;
+}
+
+struct oom *sandbox_oom(const struct sandbox *sandbox)
+{
+	return sandbox->oom;
+}
+
+void sandbox_destroy(struct sandbox *sandbox)
+{
+	struct member *next;
+
+	if (!sandbox)
+		return;
+	for (struct member *member = LIST_FIRST(&sandbox->members); member; member = next) {
+		next = LIST_NEXT(member, link);
+		member_free(member);
+	}
+	unmount_all(sandbox);
+	oom_destroy(sandbox->oom);
+	free(sandbox);
+}

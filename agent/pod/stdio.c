@@ -1,0 +1,146 @@
+#include "agent/pod/stdio.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "agent/pod/pump.h"
+#include "agent/pod/streams.h"
+#include "common/cleanup.h"
+#include "common/error.h"
+
+/* A writer and this process take turns on one CPU: the more a pipe of output holds, the fewer the
+ * turns. The default of fs.pipe-max-size. */
+#define PIPE_SIZE (1 << 20)
+/* struct winsize has 16 bits for each. */
+#define WINSIZE_MAX 0xffff
+
+static const char *const names[3] = { "stdin", "stdout", "stderr" };
+
+void stdio_init(struct stdio *stdio)
+{
+	*stdio = (struct stdio){
+		.stream = { -1, -1, -1 },
+		.ours = { -1, -1, -1 },
+		.child = { -1, -1, -1 },
+		.console = -1,
+	};
+}
+
+static int make_pipe(struct stdio *stdio, int i, struct error *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_errno(err, "make a pipe for %s", names[i]);
+	if (i > 0)
+		fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
+	stdio->ours[i] = ends[i == 0];
+	stdio->child[i] = ends[i != 0];
+	return 0;
+}
+
+int stdio_open(struct stdio *stdio, struct streams *streams, const uint32_t ports[3], bool terminal,
+               struct error *err)
+{
+	int r = 0;
+
+	if (terminal && ports[2])
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "a process with a terminal has no stderr of its own");
+	for (int i = 0; i < 3 && r == 0; i++) {
+		if (!ports[i])
+			continue;
+		r = streams_claim(streams, ports[i], &stdio->stream[i], err);
+		if (r < 0)
+			error_wrap(err, "%s", names[i]);
+		else if (!terminal)
+			r = make_pipe(stdio, i, err);
+	}
+	return r;
+}
+
+static void close_all(int fds[3])
+{
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(take_fd(&fds[i]));
+}
+
+void stdio_close_child(struct stdio *stdio)
+{
+	close_all(stdio->child);
+}
+
+static void on_stdin_ended(void *ctx)
+{
+	struct stdio *stdio = ctx;
+
+	pump_destroy(stdio->in);
+	stdio->in = NULL;
+}
+
+/* Each pump owns a descriptor of its own of the terminal. */
+static int split_console(struct stdio *stdio, int console, struct error *err)
+{
+	stdio->console = console;
+	for (int i = 0; i < 2; i++) {
+		if (stdio->stream[i] < 0)
+			continue;
+		stdio->ours[i] = fcntl(console, F_DUPFD_CLOEXEC, 0);
+		if (stdio->ours[i] < 0)
+			return error_errno(err, "connect the terminal");
+	}
+	return 0;
+}
+
+int stdio_connect(struct stdio *stdio, struct ev_loop *loop, struct streams *streams, int console,
+                  struct error *err)
+{
+	int r;
+
+	if (console >= 0) {
+		r = split_console(stdio, console, err);
+		if (r < 0)
+			return r;
+	}
+	if (stdio->stream[0] >= 0)
+		stdio->in = pump_create(loop, take_fd(&stdio->stream[0]), take_fd(&stdio->ours[0]),
+		                        on_stdin_ended, stdio);
+	for (int i = 1; i < 3; i++)
+		if (stdio->stream[i] >= 0)
+			streams_drain(streams, take_fd(&stdio->ours[i]),
+			              take_fd(&stdio->stream[i]));
+	return 0;
+}
+
+void stdio_close_stdin(struct stdio *stdio)
+{
+	if (stdio->in && stdio->console < 0)
+		pump_finish(stdio->in);
+}
+
+int stdio_resize(const struct stdio *stdio, uint32_t rows, uint32_t columns, struct error *err)
+{
+	struct winsize size = { .ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns };
+
+	if (stdio->console < 0)
+		return error_set(err, ERROR_UNAVAILABLE, "the process has no terminal");
+	if (rows > WINSIZE_MAX || columns > WINSIZE_MAX)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "no terminal has %u rows, %u columns",
+		                 rows, columns);
+	if (ioctl(stdio->console, TIOCSWINSZ, &size) < 0)
+		return error_errno(err, "resize the terminal");
+	return 0;
+}
+
+void stdio_fini(struct stdio *stdio)
+{
+	pump_destroy(stdio->in);
+	close_all(stdio->stream);
+	close_all(stdio->ours);
+	close_all(stdio->child);
+	if (stdio->console >= 0)
+		close(stdio->console);
+	stdio_init(stdio);
+}

@@ -1,0 +1,104 @@
+#include "shim/cli/delete_command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "proto/message.h"
+#include "proto/task_v2.pb-c.h"
+#include "shim/cli/options.h"
+#include "shim/cli/output.h"
+#include "shim/host/address.h"
+#include "shim/host/pod_dir.h"
+#include "shim/host/uid_lease.h"
+
+#define ENDING_SHIM_MS   2000 /* less than the time containerd gives `delete` (5 s) */
+#define ADDRESS_FILE_MAX 1024
+#define EXIT_KILLED      (128 + SIGKILL)
+
+/* What `start` wrote into the bundle: the address of the pod that the container belongs to. What it
+ * would be for a container of its own, when there is nothing to be read. */
+static int find_address(const struct options *options, struct address *out, struct error *err)
+{
+	autofree char *bundle = options_bundle(options, NULL);
+	autofree char *path = mem_printf("%s/address", bundle ? bundle : "");
+	autofree char *text = NULL;
+
+	if (bundle && file_read(AT_FDCWD, path, ADDRESS_FILE_MAX, &text, NULL) >= 0 &&
+	    address_parse(text, out, NULL) == 0)
+		return 0;
+	return address_of(ADDRESS_DIR, options->address, options->namespace, options->id, out, err);
+}
+
+/* A shim that ends closes its connections: ours, which it may never have accepted, is one. */
+static void wait_for_end(const struct address *address)
+{
+	autoclose int fd = address_connect(address);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	if (fd >= 0)
+		poll(&poll_fd, 1, ENDING_SHIM_MS);
+}
+
+static int remove_pod(const struct address *address, struct error *err)
+{
+	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
+	int r;
+
+	if (lock < 0)
+		return lock;
+	if (address_is_served(address)) {
+		fprintf(stderr, "nothing is removed: a shim serves '%s'\n", address->path);
+		return 0;
+	}
+	r = pod_dir_remove(POD_DIR_ROOT, address->pod, err);
+	if (unlink(address->path) < 0 && errno != ENOENT && r == 0)
+		r = error_errno(err, "remove socket '%s'", address->path);
+	uid_lease_sweep(UID_LEASE_DIR);
+	return r;
+}
+
+static int answer(pid_t pid, struct error *err)
+{
+	Containerd__Task__V2__DeleteResponse response = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
+	Google__Protobuf__Timestamp now = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	ProtobufCBinaryData bytes;
+	struct timespec time;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	now.seconds = time.tv_sec;
+	now.nanos = (int32_t)time.tv_nsec;
+	response.pid = pid;
+	response.exit_status = EXIT_KILLED;
+	response.exited_at = &now;
+	bytes = message_encode(&response.base);
+	r = output_write(bytes.data, bytes.len, err);
+	free(bytes.data);
+	return r;
+}
+
+int cleanup(const struct options *options, char **argv, struct error *err)
+{
+	struct address address;
+	pid_t pid;
+	int r;
+
+	r = find_address(options, &address, err);
+	if (r < 0)
+		return r;
+	pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address.pod);
+	wait_for_end(&address);
+	r = remove_pod(&address, err);
+	return r < 0 ? r : answer(pid, err);
+}

@@ -1,0 +1,45 @@
+#include "shim/cli/info.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "proto/introspection.pb-c.h"
+#include "proto/message.h"
+#include "shim/cli/input.h"
+#include "shim/cli/output.h"
+
+static int print(Google__Protobuf__Any *options, struct error *err)
+{
+	Containerd__Types__RuntimeVersion version = CONTAINERD__TYPES__RUNTIME_VERSION__INIT;
+	Containerd__Types__RuntimeInfo info = CONTAINERD__TYPES__RUNTIME_INFO__INIT;
+	ProtobufCBinaryData bytes;
+	int r;
+
+	version.version = KATA_VERSION;
+	info.name = INFO_NAME;
+	info.version = &version;
+	info.options = *options->type_url ? options : NULL;
+	bytes = message_encode(&info.base);
+	r = output_write(bytes.data, bytes.len, err);
+	free(bytes.data);
+	return r;
+}
+
+int info_print(struct error *err)
+{
+	struct buf input = BUF_INIT(INPUT_MAX);
+	ProtobufCMessage *options = NULL;
+	int r;
+
+	r = input_read(STDIN_FILENO, &input, err);
+	if (r == 0)
+		r = message_decode(&google__protobuf__any__descriptor, buf_data(&input), input.len,
+		                   &options, err);
+	if (r == 0)
+		r = print((Google__Protobuf__Any *)options, err);
+	message_free(options);
+	buf_fini(&input);
+	return r;
+}

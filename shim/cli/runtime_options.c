@@ -1,0 +1,62 @@
+#include "shim/cli/runtime_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/mem.h"
+#include "proto/message.h"
+#include "proto/runtimeoptions.pb-c.h"
+
+/* The type's name is what follows the last slash (google/protobuf/any.proto). */
+static const char *type_name(const char *url)
+{
+	const char *slash = strrchr(url, '/');
+
+	return slash ? slash + 1 : url;
+}
+
+static char *text_or_null(const void *data, size_t len)
+{
+	char *text = len ? mem_alloc(len + 1) : NULL;
+
+	if (text)
+		memcpy(text, data, len);
+	return text;
+}
+
+int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_options *out,
+                         struct error *err)
+{
+	const Runtimeoptions__V1__Options *options;
+	ProtobufCMessage *message = NULL;
+	int r;
+
+	*out = (struct runtime_options){ 0 };
+	if (!any || (!*any->type_url && !any->value.len))
+		return 0;
+	if (strstr(type_name(any->type_url), ".runc."))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "runtime options of type '%s' are runc's, as those of ctr's "
+		                 "--no-pivot and --uidmap: expected " RUNTIME_OPTIONS_TYPE,
+		                 any->type_url);
+	if (strcmp(type_name(any->type_url), RUNTIME_OPTIONS_TYPE) != 0)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "runtime options of type '%s': expected " RUNTIME_OPTIONS_TYPE,
+		                 any->type_url);
+	r = message_decode(&runtimeoptions__v1__options__descriptor, any->value.data,
+	                   any->value.len, &message, err);
+	if (r < 0)
+		return error_wrap(err, "runtime options");
+	options = (const Runtimeoptions__V1__Options *)message;
+	out->config_path = text_or_null(options->config_path, strlen(options->config_path));
+	out->config_body = text_or_null(options->config_body.data, options->config_body.len);
+	message_free(message);
+	return 0;
+}
+
+void runtime_options_fini(struct runtime_options *options)
+{
+	free(options->config_path);
+	free(options->config_body);
+}

@@ -1,0 +1,119 @@
+#include "shim/config/config_keys.h"
+
+#include "shim/config/config.h"
+
+#define QEMU     "hypervisor.qemu"
+#define AGENT    "agent.kata"
+#define RUNTIME  "runtime"
+#define TIMEOUTS "timeouts"
+
+#define MEMORY_MIN_MIB 128
+#define MEMORY_MAX_MIB 16777216
+#define VCPUS_MAX      1024
+#define SECONDS_MAX    86400
+#define MS_MAX         86400000
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers, no expressions */
+#define KEY(table_, name_, type_, member, initial_)                                                \
+	.table = table_, .name = name_, .type = type_, .offset = offsetof(struct config, member),  \
+	.initial = initial_
+#define RANGE(min_, max_) .min = (min_), .max = (max_)
+#define ONE_OF(...)                                                                                \
+	.choices = (const char *const[])                                                           \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
+#define MEANS(text) .meaning = text
+#define TIMEOUT_MS(name_, member, initial_, text)                                                  \
+	{                                                                                          \
+		KEY(TIMEOUTS, name_, CONFIG_INTEGER, member, initial_), RANGE(1, MS_MAX),          \
+			MEANS(text)                                                                \
+	}
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+/* clang-format off: one key a paragraph */
+const struct config_key config_keys[] = {
+	{ KEY(QEMU, "path", CONFIG_PATH, vmm_path, "\"\""),
+	  MEANS("QEMU's executable. Empty: where distributions put it.") },
+	{ KEY(QEMU, "kernel", CONFIG_PATH, kernel, "\"\""),
+	  MEANS("The guest's kernel. Empty: the installed one.") },
+	{ KEY(QEMU, "initrd", CONFIG_PATH, initrd, "\"\""),
+	  MEANS("The guest's initramfs. Empty: the installed one.") },
+	{ KEY(QEMU, "kernel_params", CONFIG_STRING, kernel_params, "\"\""),
+	  MEANS("Added to the guest kernel's command line.") },
+	{ KEY(QEMU, "machine_type", CONFIG_CHOICE, machine_type, "\"q35\""), ONE_OF("q35"),
+	  MEANS("The machine that QEMU emulates.") },
+	{ KEY(QEMU, "accel", CONFIG_CHOICE, accel, "\"auto\""), ONE_OF("auto", "kvm", "tcg"),
+	  MEANS("What runs the guest's code. `auto`: KVM if it can really run a guest, else TCG "
+	        "with a warning.") },
+	{ KEY(QEMU, "default_vcpus", CONFIG_INTEGER, vcpus, "1"), RANGE(-1, VCPUS_MAX),
+	  MEANS("vCPUs for the guest itself; limits of the workload come on top. 0 is 1; -1: as "
+	        "many as the host has.") },
+	{ KEY(QEMU, "default_maxvcpus", CONFIG_INTEGER, max_vcpus, "0"), RANGE(0, VCPUS_MAX),
+	  MEANS("The most vCPUs that a guest gets. 0: as many as the host has.") },
+	{ KEY(QEMU, "default_memory", CONFIG_INTEGER, memory_mib, "2048"),
+	  RANGE(MEMORY_MIN_MIB, MEMORY_MAX_MIB),
+	  MEANS("Memory for the guest itself in MiB; limits of the workload come on top. The "
+	        "host's memory is used only where the guest touches it.") },
+	{ KEY(QEMU, "default_maxmemory", CONFIG_INTEGER, max_memory_mib, "0"),
+	  RANGE(0, MEMORY_MAX_MIB),
+	  MEANS("The most memory that a guest gets, in MiB. 0: as much as the host has.") },
+	{ KEY(QEMU, "shared_fs", CONFIG_CHOICE, shared_fs, "\"virtio-fs\""), ONE_OF("virtio-fs"),
+	  MEANS("How the guest gets the host's files.") },
+	{ KEY(QEMU, "virtio_fs_daemon", CONFIG_PATH, virtiofsd_path, "\"\""),
+	  MEANS("virtiofsd's executable. Empty: where distributions put it.") },
+	{ KEY(QEMU, "virtio_fs_cache", CONFIG_CHOICE, virtiofs_cache, "\"auto\""),
+	  ONE_OF("never", "auto", "always"),
+	  MEANS("What the guest may keep of the host's files. `never`: nothing, and no shared "
+	        "writable mappings; `auto`: for a second, or while open; `always`: for ever.") },
+	{ KEY(QEMU, "enable_debug", CONFIG_BOOLEAN, vmm_debug, "false"),
+	  MEANS("The guest's kernel prints all of its messages.") },
+
+	{ KEY(AGENT, "dial_timeout", CONFIG_SECONDS, boot_timeout_ms, "60"), RANGE(1, SECONDS_MAX),
+	  MEANS("Seconds from the start of the machine to the first sign of the agent.") },
+	{ KEY(AGENT, "enable_debug", CONFIG_BOOLEAN, agent_debug, "false"),
+	  MEANS("The agent logs every step.") },
+
+	{ KEY(RUNTIME, "enable_debug", CONFIG_BOOLEAN, debug, "false"),
+	  MEANS("The shim logs every step, as it does when containerd is told to debug.") },
+	{ KEY(RUNTIME, "create_container_timeout", CONFIG_SECONDS, create_timeout_ms, "60"),
+	  RANGE(1, SECONDS_MAX), MEANS("Seconds that the guest has to make a container.") },
+
+	TIMEOUT_MS("idle_ms", idle_timeout_ms, "60000",
+	           "A pod that no Create reaches ends. (containerd does not always say that it has "
+	           "given up.)"),
+	TIMEOUT_MS("shutdown_ms", shutdown_timeout_ms, "5000",
+	           "A pod whose last container was deleted, and which nobody shuts down, ends."),
+	TIMEOUT_MS("handshake_ms", handshake_timeout_ms, "60000", "QEMU's first answer."),
+	TIMEOUT_MS("vmm_stop_ms", vmm_stop_timeout_ms, "3000",
+	           "From asking QEMU to quit to killing it."),
+	TIMEOUT_MS("mount_ms", mount_timeout_ms, "30000",
+	           "Mounting or unmounting the file systems of a container on the host."),
+	TIMEOUT_MS("agent_connect_ms", agent_connect_timeout_ms, "10000",
+	           "The connection to an agent that has announced itself."),
+	TIMEOUT_MS("agent_ms", agent_timeout_ms, "30000",
+	           "The agent's answer to a call that has no time-out of its own."),
+	TIMEOUT_MS("agent_stop_ms", agent_stop_timeout_ms, "5000",
+	           "The guest's orderly end, before QEMU is asked to quit."),
+	TIMEOUT_MS("kill_ms", kill_timeout_ms, "10000",
+	           "From SIGKILL to the end of a container; then its machine is ended."),
+	TIMEOUT_MS("stdio_open_ms", stdio_open_timeout_ms, "10000",
+	           "Opening a stream to the guest."),
+	TIMEOUT_MS(
+		"stdio_stall_ms", stdio_stall_timeout_ms, "5000",
+		"Delete waits for output in flight, but not when nobody has read for this long."),
+	TIMEOUT_MS("stdio_drain_ms", stdio_drain_timeout_ms, "10000",
+	           "The longest that Delete waits for output in flight."),
+	TIMEOUT_MS("logger_ready_ms", logger_ready_timeout_ms, "10000",
+	           "A logging program (binary://) says that it is ready."),
+	TIMEOUT_MS("logger_grace_ms", logger_grace_timeout_ms, "2000",
+	           "From the end of the output to SIGTERM for a logging program."),
+	TIMEOUT_MS("logger_term_ms", logger_term_timeout_ms, "1000",
+	           "From SIGTERM to SIGKILL for a logging program."),
+	TIMEOUT_MS("event_ms", event_timeout_ms, "5000",
+	           "containerd's answer to an event; then it is sent again."),
+	TIMEOUT_MS("events_drain_ms", events_drain_timeout_ms, "10000",
+	           "A shim whose pod has ended waits for containerd to take the last events."),
+	{ 0 },
+};
+/* clang-format on */

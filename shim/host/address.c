@@ -1,0 +1,117 @@
+#include "shim/host/address.h"
+
+#include <errno.h>
+#include <sha2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
+
+#define DIR_MODE 0711 /* of /run/containerd, if we are the first there */
+#define BACKLOG  128
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static int address_set(const char *dir, size_t dir_len, const char *name, struct address *out,
+                       struct error *err)
+{
+	struct address address = { 0 };
+	int n = snprintf(address.path, sizeof(address.path), "%.*s/%s", (int)dir_len, dir, name);
+
+	if (n < 0 || (size_t)n >= sizeof(address.path))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "socket directory '%.*s' is too long: a socket's path has at most "
+		                 "%zu bytes",
+		                 (int)dir_len, dir, sizeof(address.path) - 1);
+	memcpy(address.pod, name, POD_NAME_LEN);
+	*out = address;
+	return 0;
+}
+
+int address_of(const char *dir, const char *containerd, const char *ns, const char *id,
+               struct address *out, struct error *err)
+{
+	autofree char *text = mem_printf("%s/%s/%s", containerd, ns, id);
+	char name[SHA256_DIGEST_STRING_LENGTH];
+
+	SHA256Data((const uint8_t *)text, strlen(text), name);
+	return address_set(dir, strlen(dir), name, out, err);
+}
+
+int address_parse(const char *uri, struct address *out, struct error *err)
+{
+	size_t scheme = strlen(ADDRESS_URI);
+	const char *name = strrchr(uri, '/');
+
+	if (strncmp(uri, ADDRESS_URI "/", scheme + 1) != 0 || name < uri + scheme ||
+	    strlen(name + 1) != ADDRESS_NAME_LEN ||
+	    strspn(name + 1, hex_digits) != ADDRESS_NAME_LEN)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no address of a shim", uri);
+	return address_set(uri + scheme, name - uri - scheme, name + 1, out, err);
+}
+
+static struct sockaddr_un address_sockaddr(const struct address *address)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+
+	memcpy(name.sun_path, address->path, sizeof(name.sun_path));
+	return name;
+}
+
+int address_connect(const struct address *address)
+{
+	struct sockaddr_un name = address_sockaddr(address);
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+bool address_is_served(const struct address *address)
+{
+	autoclose int fd = address_connect(address);
+
+	return fd >= 0 || (fd != -ECONNREFUSED && fd != -ENOENT);
+}
+
+static int make_dir_of(const struct address *address, struct error *err)
+{
+	autofree char *dir = mem_strdup(address->path);
+
+	*strrchr(dir, '/') = '\0';
+	return file_make_dirs(dir, DIR_MODE, err);
+}
+
+int address_listen(const struct address *address, struct error *err)
+{
+	struct sockaddr_un name = address_sockaddr(address);
+	autoclose int fd = -1;
+	int r;
+
+	r = make_dir_of(address, err);
+	if (r < 0)
+		return r;
+	if (address_is_served(address))
+		return error_set(err, ERROR_ALREADY_EXISTS, "a shim listens on '%s' already",
+		                 address->path);
+	if (unlink(address->path) < 0 && errno != ENOENT)
+		return error_errno(err, "remove stale socket '%s'", address->path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* The socket's own mode is what bind(2) gives to its file. */
+	if (fd < 0 || fchmod(fd, 0600) < 0 ||
+	    bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
+		return error_errno(err, "bind socket '%s'", address->path);
+	if (listen(fd, BACKLOG) < 0) {
+		r = error_errno(err, "listen on socket '%s'", address->path);
+		unlink(address->path);
+		return r;
+	}
+	return take_fd(&fd);
+}

@@ -1,0 +1,43 @@
+/*
+ * Where a pod's shim listens: <dir>/<sha256 of "<containerd's address>/<namespace>/<id>">, as
+ * containerd's own library for shims has it (pkg/shim/util_unix.go, CreateSocketAddress). So it is
+ * another one for each containerd, namespace and pod, and short enough for a Unix socket.
+ */
+#ifndef SHIM_ADDRESS_H
+#define SHIM_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/un.h>
+
+#include "shim/host/pod_dir.h"
+
+struct error;
+
+#define ADDRESS_DIR      "/run/containerd/s"
+#define ADDRESS_URI      "unix://" /* what stands before the path where containerd reads it */
+#define ADDRESS_NAME_LEN 64
+
+struct address {
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char pod[POD_NAME_LEN + 1]; /* the pod's name: the first digits of the socket's */
+};
+
+/* ERROR_INVALID_ARGUMENT when @dir is too long. */
+int address_of(const char *dir, const char *containerd, const char *ns, const char *id,
+               struct address *out, struct error *err);
+/* From a bundle's file `address`: "unix://<dir>/<64 hex digits>", other text is refused. */
+int address_parse(const char *uri, struct address *out, struct error *err);
+
+/*
+ * Returns a listening socket, mode 0600, its directory made if missing. A socket that nobody
+ * listens on any more is replaced; ERROR_ALREADY_EXISTS: somebody does. Under pod_dir_lock().
+ */
+int address_listen(const struct address *address, struct error *err);
+
+/* A connection, -ECONNREFUSED: nobody listens, or -ENOENT: no socket. Never waits; -EAGAIN is a
+ * listener that is busy. */
+int address_connect(const struct address *address);
+/* Whether there is a shim, as far as one can know without asking it anything. */
+bool address_is_served(const struct address *address);
+
+#endif

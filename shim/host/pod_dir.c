@@ -1,0 +1,108 @@
+#include "shim/host/pod_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
+
+#define ID_FILE      "id"
+#define VMM_PID_FILE "vmm.pid"
+#define PID_TEXT_MAX 20
+
+static int root_open(const char *root, struct error *err)
+{
+	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? error_errno(err, "open '%s'", root) : fd;
+}
+
+int pod_dir_lock(const char *root, struct error *err)
+{
+	autoclose int fd = -1;
+	int r;
+
+	r = file_make_dirs(root, 0700, err);
+	if (r < 0)
+		return r;
+	fd = root_open(root, err);
+	if (fd < 0)
+		return fd;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return error_errno(err, "lock '%s'", root);
+	return take_fd(&fd);
+}
+
+static int write_id(int dirfd, const char *ns, const char *id, struct error *err)
+{
+	autofree char *text = mem_printf("%s/%s\n", ns, id);
+
+	return file_write(dirfd, ID_FILE, 0600, text, strlen(text), err);
+}
+
+int pod_dir_make(const char *root, const char *pod, const char *ns, const char *id, char **path,
+                 struct error *err)
+{
+	autofree char *made = mem_printf("%s/%s", root, pod);
+	autoclose int fd = -1;
+	int r;
+
+	r = pod_dir_remove(root, pod, err);
+	if (r < 0)
+		return r;
+	if (mkdir(made, 0700) < 0)
+		return error_errno(err, "make directory '%s'", made);
+	fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 ? error_errno(err, "open '%s'", made) : write_id(fd, ns, id, err);
+	if (r < 0) {
+		pod_dir_remove(root, pod, NULL);
+		return r;
+	}
+	*path = take_ptr(&made);
+	return 0;
+}
+
+int pod_dir_remove(const char *root, const char *pod, struct error *err)
+{
+	autoclose int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, "open '%s'", root);
+	if (file_remove_tree(fd, pod, err) < 0)
+		return error_wrap(err, "remove '%s/%s'", root, pod);
+	return 0;
+}
+
+int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err)
+{
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char text[PID_TEXT_MAX];
+	int len = snprintf(text, sizeof(text), "%d\n", (int)pid);
+
+	if (fd < 0)
+		return error_errno(err, "open '%s'", path);
+	return file_write(fd, VMM_PID_FILE, 0600, text, len, err);
+}
+
+pid_t pod_dir_read_vmm_pid(const char *root, const char *pod)
+{
+	autofree char *path = mem_printf("%s/%s/" VMM_PID_FILE, root, pod);
+	autofree char *text = NULL;
+	char *end;
+	long pid;
+
+	if (file_read(AT_FDCWD, path, PID_TEXT_MAX, &text, NULL) < 0)
+		return 0;
+	pid = strtol(text, &end, 10);
+	return end != text && pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
+}

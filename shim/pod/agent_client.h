@@ -1,0 +1,80 @@
+/*
+ * The guest's agent, as the shim calls it: kata-agent-wire calls over one ttrpc connection, each
+ * with a deadline. What a call means is said at the agent's protocol (proto/agent.proto).
+ */
+#ifndef SHIM_AGENT_CLIENT_H
+#define SHIM_AGENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+#include "proto/agent.pb-c.h"
+
+struct agent;
+struct agent_call;
+struct config;
+struct ev_loop;
+
+/* Takes over @fd, a connection to the agent; @config outlives it. @on_lost: it has gone, after all
+ * pending calls were told; it may destroy the agent. */
+struct agent *agent_create(struct ev_loop *loop, int fd, const struct config *config,
+                           done_fn *on_lost, void *ctx);
+void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
+/* True already while the pending calls are told so, before on_lost. */
+bool agent_is_lost(const struct agent *agent);
+
+/* Completion contract of proto/ttrpc/ttrpc_client.h. *@out is the pending call, for agent_forget(), until
+ * @done is called. */
+int agent_create_sandbox(struct agent *agent, const Grpc__CreateSandboxRequest *request,
+                         done_fn *done, void *ctx, struct error *err);
+int agent_create_container(struct agent *agent, const Grpc__CreateContainerRequest *request,
+                           done_fn *done, void *ctx, struct agent_call **out, struct error *err);
+int agent_exec_process(struct agent *agent, const Grpc__ExecProcessRequest *request, done_fn *done,
+                       void *ctx, struct agent_call **out, struct error *err);
+int agent_update_container(struct agent *agent, const Grpc__UpdateContainerRequest *request,
+                           done_fn *done, void *ctx, struct error *err);
+
+int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err);
+int agent_start_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
+                          struct agent_call **out, struct error *err);
+int agent_remove_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
+                           struct agent_call **out, struct error *err);
+int agent_pause_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
+                          struct agent_call **out, struct error *err);
+int agent_resume_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
+                           struct agent_call **out, struct error *err);
+
+/* A process is named by its container and its exec id; the init's exec id is the container's id. */
+struct agent_process {
+	const char *container_id;
+	const char *exec_id;
+};
+
+/* With an empty exec id and SIGKILL: every process of the container. */
+int agent_signal(struct agent *agent, const struct agent_process *process, uint32_t signal,
+                 done_fn *done, void *ctx, struct agent_call **out, struct error *err);
+int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
+                 uint32_t columns, done_fn *done, void *ctx, struct error *err);
+
+/* Waits for as long as the process runs. @status: an exit code, or 128 + signal. */
+typedef void agent_exit_fn(void *ctx, int status, const struct error *err);
+int agent_wait(struct agent *agent, const struct agent_process *process, agent_exit_fn *done,
+               void *ctx, struct agent_call **out, struct error *err);
+
+/* @stats is valid during the callback only; NULL with an error. */
+typedef void agent_stats_fn(void *ctx, const Grpc__StatsContainerResponse *stats,
+                            const struct error *err);
+int agent_stats(struct agent *agent, const char *id, agent_stats_fn *done, void *ctx,
+                struct error *err);
+
+/* Waits for the next container that runs out of memory. */
+typedef void agent_oom_fn(void *ctx, const char *id, const struct error *err);
+int agent_next_oom(struct agent *agent, agent_oom_fn *done, void *ctx, struct error *err);
+
+void agent_forget(struct agent_call *call); /* its callback will not come; NULL is fine */
+
+CLEANUP_DESTROY(agent)
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * A container: its bundle, its root file system on the host, its init and its execs. Its state is
+ * its init's. Made by create.h, ended by delete.h.
+ */
+#ifndef SHIM_CONTAINER_H
+#define SHIM_CONTAINER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "shim/pod/process.h"
+
+struct bundle;
+struct pod;
+struct rootfs;
+
+#define CONTAINER_EXECS_MAX 4096
+
+struct container {
+	LIST_ENTRY(container) link;
+	struct pod *pod;
+	char *id;
+	char *bundle_dir;      /* as Create named it */
+	struct bundle *bundle; /* until the guest has its spec */
+	struct rootfs *rootfs;
+	struct process *init;
+	bool created; /* Create has succeeded: until then it is not there for any other call */
+	LIST_HEAD(, process) execs;
+	unsigned int n_execs;
+	ev_timer doom;
+};
+
+/* In the list of @pod until it is destroyed. */
+struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
+                                   const struct process_stdio *paths);
+/* NULL is fine. Nothing is asked of the guest, nothing unmounted. @why: as for process_destroy().
+ */
+void container_destroy(struct container *container, const struct error *why);
+
+/* The init for an empty id; NULL: there is none. */
+struct process *container_process(const struct container *container, const char *exec_id);
+
+/* Takes over @spec. ERROR_ALREADY_EXISTS: the id is in use. */
+int container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
+                       const struct process_stdio *paths, struct error *err);
+void container_remove_exec(struct container *container, struct process *exec);
+
+/* SIGKILL goes to its init: what does not end in time (kill_ms) ends with the VM. */
+void container_doom(struct container *container);
+/* The VM has ended: every process has, the init last. */
+void container_killed(struct container *container);
+
+#endif

@@ -1,0 +1,316 @@
+#include "shim/pod/process.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "proto/events.pb-c.h"
+#include "shim/pod/events.h"
+#include "shim/spec/spec.h"
+#include "shim/stdio/stdio.h"
+
+struct process_waiter {
+	LIST_ENTRY(process_waiter) link;
+	process_wait_fn *done;
+	void *ctx;
+};
+
+static const char *const state_names[PROCESS_STATES] = {
+	[PROCESS_CREATED] = "created", [PROCESS_STARTING] = "starting",
+	[PROCESS_RUNNING] = "running", [PROCESS_PAUSED] = "paused",
+	[PROCESS_STOPPED] = "stopped",
+};
+
+/* Rows: from. */
+static const bool transitions[PROCESS_STATES][PROCESS_STATES] = {
+	[PROCESS_CREATED] = { [PROCESS_STARTING] = true, [PROCESS_STOPPED] = true },
+	[PROCESS_STARTING] = { [PROCESS_CREATED] = true,
+	                       [PROCESS_RUNNING] = true,
+	                       [PROCESS_STOPPED] = true },
+	[PROCESS_RUNNING] = { [PROCESS_PAUSED] = true, [PROCESS_STOPPED] = true },
+	[PROCESS_PAUSED] = { [PROCESS_RUNNING] = true, [PROCESS_STOPPED] = true },
+};
+
+/*
+ * Why a call is refused; an empty place: it is legal. STARTING has no column: a call that comes
+ * then waits for its turn. The texts are those of containerd's runc shim (process/init_state.go and
+ * exec_state.go), which clients show and some read.
+ */
+/* clang-format off */
+static const char *const refusals[PROCESS_VERBS][PROCESS_STATES] = {
+	[PROCESS_START] = {
+		[PROCESS_RUNNING] = "cannot start a running process",
+		[PROCESS_PAUSED] = "cannot start a paused process",
+		[PROCESS_STOPPED] = "cannot start a stopped process",
+	},
+	[PROCESS_DELETE] = {
+		[PROCESS_RUNNING] = "cannot delete a running process",
+		[PROCESS_PAUSED] = "cannot delete a paused process",
+	},
+	[PROCESS_KILL] = {
+		[PROCESS_STOPPED] = "process already finished",
+	},
+	[PROCESS_EXEC] = {
+		[PROCESS_PAUSED] = "cannot exec in a paused state",
+		[PROCESS_STOPPED] = "cannot exec in a stopped state",
+	},
+	[PROCESS_PAUSE] = {
+		[PROCESS_CREATED] = "cannot pause task in created state",
+		[PROCESS_PAUSED] = "cannot pause a paused container",
+		[PROCESS_STOPPED] = "cannot pause a stopped container",
+	},
+	[PROCESS_RESUME] = {
+		[PROCESS_CREATED] = "cannot resume task in created state",
+		[PROCESS_RUNNING] = "cannot resume a running process",
+		[PROCESS_STOPPED] = "cannot resume a stopped container",
+	},
+	[PROCESS_UPDATE] = {
+		[PROCESS_STOPPED] = "cannot update a stopped container",
+	},
+	[PROCESS_RESIZE] = {
+		[PROCESS_STOPPED] = "cannot resize a stopped container",
+	},
+	[PROCESS_CHECKPOINT] = {
+		[PROCESS_CREATED] = "cannot checkpoint a task in created state",
+		[PROCESS_STOPPED] = "cannot checkpoint a stopped container",
+	},
+};
+/* clang-format on */
+
+struct process *process_create(struct container *container, const char *container_id,
+                               const char *exec_id, const struct process_stdio *paths,
+                               struct events *events)
+{
+	struct process *process = mem_new(struct process);
+
+	process->container = container;
+	process->events = events;
+	process->container_id = mem_strdup(container_id);
+	process->id = mem_strdup(exec_id ? exec_id : "");
+	/* The agent knows a container's init by the container's id: an exec's is longer. */
+	process->guest_id =
+		exec_id ? mem_printf("%s.%s", container_id, exec_id) : mem_strdup(container_id);
+	process->paths = (struct process_stdio){
+		.in = mem_strdup(paths->in),
+		.out = mem_strdup(paths->out),
+		.err = mem_strdup(paths->err),
+		.terminal = paths->terminal,
+	};
+	turn_init(&process->turn);
+	LIST_INIT(&process->waiters);
+	return process;
+}
+
+/* Each of those who wait is told; none is left. */
+static void tell_waiters(struct process *process, const struct error *err)
+{
+	struct process_waiter *waiter;
+
+	while ((waiter = LIST_FIRST(&process->waiters))) {
+		LIST_REMOVE(waiter, link);
+		waiter->done(waiter->ctx, process, err);
+		free(waiter);
+	}
+}
+
+void process_destroy(struct process *process, const struct error *why)
+{
+	struct error deleted;
+
+	if (!process)
+		return;
+	error_set(&deleted, ERROR_NOT_FOUND, "process does not exist %s: it was deleted",
+	          process_is_init(process) ? process->container_id : process->id);
+	if (!why)
+		why = &deleted;
+	turn_end(&process->turn, why);
+	tell_waiters(process, why);
+	agent_forget(process->wait);
+	stdio_destroy(process->stdio);
+	spec_process_free(process->spec);
+	free(process->container_id);
+	free(process->id);
+	free(process->guest_id);
+	free(process->paths.in);
+	free(process->paths.out);
+	free(process->paths.err);
+	free(process);
+}
+
+bool process_is_init(const struct process *process)
+{
+	return !*process->id;
+}
+
+struct agent_process process_in_guest(const struct process *process)
+{
+	return (struct agent_process){ process->container_id, process->guest_id };
+}
+
+int process_allows(const struct process *process, enum process_verb verb, struct error *err)
+{
+	const char *refusal = refusals[verb][process->state];
+
+	if (!refusal)
+		return 0;
+	return error_set(err, verb == PROCESS_KILL ? ERROR_NOT_FOUND : ERROR_FAILED_PRECONDITION,
+	                 "%s", refusal);
+}
+
+static void set_state(struct process *process, enum process_state state)
+{
+	assert(transitions[process->state][state]);
+	log_debug("process container=%s exec=\"%s\" from=%s to=%s", process->container_id,
+	          process->id, state_names[process->state], state_names[state]);
+	process->state = state;
+}
+
+static void on_guest_exit(void *ctx, int status, const struct error *err)
+{
+	struct process *process = ctx;
+
+	process->wait = NULL;
+	if (err && err->code == ERROR_UNAVAILABLE)
+		return; /* the guest is lost, which ends every process of it */
+	if (err) {
+		log_error("exit status unknown container=%s exec=\"%s\": %s", process->container_id,
+		          process->id, err->text);
+		status = PROCESS_STATUS_UNKNOWN;
+	}
+	process_exited(process, status);
+}
+
+int process_watch(struct process *process, struct agent *agent, struct error *err)
+{
+	struct agent_process in_guest = process_in_guest(process);
+
+	return agent_wait(agent, &in_guest, on_guest_exit, process, &process->wait, err);
+}
+
+Google__Protobuf__Timestamp *process_exit_time(const struct process *process,
+                                               Google__Protobuf__Timestamp *at)
+{
+	if (process->state != PROCESS_STOPPED)
+		return NULL;
+	at->seconds = process->exited_at.tv_sec;
+	at->nanos = (int32_t)process->exited_at.tv_nsec;
+	return at;
+}
+
+static void publish_exit(struct process *process)
+{
+	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	Containerd__Events__TaskExit event = CONTAINERD__EVENTS__TASK_EXIT__INIT;
+
+	event.container_id = process->container_id;
+	event.id = process_is_init(process) ? process->container_id : process->id;
+	event.pid = process->pid;
+	event.exit_status = (uint32_t)process->exit_status;
+	event.exited_at = process_exit_time(process, &at);
+	events_publish(process->events, "/tasks/exit", &event.base);
+}
+
+/* The exit is known, and its time has come to be told. */
+static void tell_exit(struct process *process)
+{
+	set_state(process, PROCESS_STOPPED);
+	log_info("process exited container=%s exec=\"%s\" status=%d", process->container_id,
+	         process->id, process->exit_status);
+	publish_exit(process);
+	tell_waiters(process, NULL);
+}
+
+void process_exited(struct process *process, int status)
+{
+	if (process->state == PROCESS_STOPPED || process->exit_held)
+		return;
+	agent_forget(take_ptr(&process->wait));
+	process->exit_status = status;
+	clock_gettime(CLOCK_REALTIME, &process->exited_at);
+	process->exit_held = process->state == PROCESS_STARTING;
+	if (!process->exit_held)
+		tell_exit(process);
+}
+
+void process_starting(struct process *process)
+{
+	set_state(process, PROCESS_STARTING);
+}
+
+void process_started(struct process *process)
+{
+	set_state(process, PROCESS_RUNNING);
+	if (process->exit_held)
+		tell_exit(process);
+}
+
+void process_start_failed(struct process *process)
+{
+	if (process->exit_held) {
+		tell_exit(process);
+	} else if (process_is_init(process)) {
+		set_state(process, PROCESS_CREATED);
+	} else {
+		/* A client first waits for the end of the output, and only then asks for Delete. */
+		stdio_destroy(take_ptr(&process->stdio));
+		process->exit_status = PROCESS_STATUS_UNKNOWN;
+		clock_gettime(CLOCK_REALTIME, &process->exited_at);
+		set_state(process, PROCESS_STOPPED);
+		tell_waiters(process, NULL);
+	}
+}
+
+void process_paused(struct process *process)
+{
+	if (process->state == PROCESS_RUNNING)
+		set_state(process, PROCESS_PAUSED);
+}
+
+void process_resumed(struct process *process)
+{
+	if (process->state == PROCESS_PAUSED)
+		set_state(process, PROCESS_RUNNING);
+}
+
+struct process_waiter *process_wait(struct process *process, process_wait_fn *done, void *ctx)
+{
+	struct process_waiter *waiter;
+
+	if (process->state == PROCESS_STOPPED) {
+		done(ctx, process, NULL);
+		return NULL;
+	}
+	waiter = mem_new(struct process_waiter);
+	waiter->done = done;
+	waiter->ctx = ctx;
+	LIST_INSERT_HEAD(&process->waiters, waiter, link);
+	return waiter;
+}
+
+void process_forget(struct process_waiter *waiter)
+{
+	if (!waiter)
+		return;
+	LIST_REMOVE(waiter, link);
+	free(waiter);
+}
+
+void process_set_console_size(struct process *process, uint32_t rows, uint32_t columns)
+{
+	Grpc__Process *spec = process->spec;
+
+	if (!spec->consolesize) {
+		spec->consolesize = mem_new(Grpc__Box);
+		grpc__box__init(spec->consolesize);
+	}
+	spec->consolesize->height = rows;
+	spec->consolesize->width = columns;
+}
+
+void process_close_stdin(struct process *process)
+{
+	process->stdin_closed = true;
+	if (process->stdio)
+		stdio_close_stdin(process->stdio);
+}

@@ -1,0 +1,137 @@
+/*
+ * A process as containerd sees it: a container's init or an exec. Here is the one truth about its
+ * state; the agent knows only whether it is alive.
+ *
+ *   state      what it means                         leaves it by
+ *   CREATED    stopped before its execve, or an      Start; kill of an init
+ *              exec that the guest has not seen
+ *   STARTING   the guest has been asked to start it  the guest's answer
+ *   RUNNING                                          Pause; exit
+ *   PAUSED     frozen with its container             Resume; exit
+ *   STOPPED    exited: status and time are known     -
+ *
+ * What containerd may ask in each is the table in process.c.
+ */
+#ifndef SHIM_PROCESS_H
+#define SHIM_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "common/error.h"
+#include "proto/google.pb-c.h"
+#include "shim/pod/agent_client.h"
+#include "shim/pod/turn.h"
+
+struct container;
+struct events;
+struct process_waiter;
+struct stdio;
+
+enum process_state {
+	PROCESS_CREATED,
+	PROCESS_STARTING,
+	PROCESS_RUNNING,
+	PROCESS_PAUSED,
+	PROCESS_STOPPED,
+	PROCESS_STATES,
+};
+
+/* What containerd asks of a process. */
+enum process_verb {
+	PROCESS_START,
+	PROCESS_DELETE,
+	PROCESS_KILL,
+	PROCESS_EXEC,
+	PROCESS_PAUSE,
+	PROCESS_RESUME,
+	PROCESS_UPDATE,
+	PROCESS_RESIZE,
+	PROCESS_CHECKPOINT,
+	PROCESS_ANY, /* legal in every state */
+	PROCESS_VERBS,
+};
+
+#define PROCESS_STATUS_KILLED  137 /* the VM was killed under it */
+#define PROCESS_STATUS_UNKNOWN 255
+
+/* As Create and Exec bring it. */
+struct process_stdio {
+	char *in;
+	char *out;
+	char *err;
+	bool terminal;
+};
+
+struct process {
+	LIST_ENTRY(process) link; /* an exec's, in its container */
+	struct container *container;
+	struct events *events;
+	char *container_id;
+	char *id;            /* the exec's; empty for an init */
+	char *guest_id;      /* its exec id in the guest; never that of another process */
+	Grpc__Process *spec; /* an exec's, until it is started; else NULL */
+	struct process_stdio paths;
+	struct stdio *stdio; /* NULL: not opened yet */
+	bool stdin_closed;   /* CloseIO came before the start */
+
+	enum process_state state;
+	uint32_t pid;
+	int exit_status;
+	struct timespec exited_at;
+	bool exit_held; /* it ended while STARTING: told when the start has been */
+
+	struct turn turn;
+	struct agent_call *wait;
+	LIST_HEAD(, process_waiter) waiters;
+};
+
+/* @exec_id: NULL for an init. Strings are copied. */
+struct process *process_create(struct container *container, const char *container_id,
+                               const char *exec_id, const struct process_stdio *paths,
+                               struct events *events);
+/* NULL is fine. Nobody can find it any more; who works on it or waits for it is told @why, or, if
+ * that is NULL, ERROR_NOT_FOUND as for one that was deleted. */
+void process_destroy(struct process *process, const struct error *why);
+
+bool process_is_init(const struct process *process);
+struct agent_process process_in_guest(const struct process *process);
+
+/* FailedPrecondition (kill and stats of a finished one: NotFound), with runc's shim's text. */
+int process_allows(const struct process *process, enum process_verb verb, struct error *err);
+
+/* The guest has been asked to start it: an exit is held back until its answer is here. */
+void process_starting(struct process *process);
+/* The start has been told (event and reply); an exit that was held back follows at once. */
+void process_started(struct process *process);
+/* An init is CREATED again, if it has not ended; an exec never was: STOPPED without an exit. */
+void process_start_failed(struct process *process);
+/* Frozen or thawed, unless it has ended meanwhile. */
+void process_paused(struct process *process);
+void process_resumed(struct process *process);
+
+/* Fills and returns @at; NULL: it has not ended. */
+Google__Protobuf__Timestamp *process_exit_time(const struct process *process,
+                                               Google__Protobuf__Timestamp *at);
+
+/* Asks the guest to tell the exit: process_exited() follows. */
+int process_watch(struct process *process, struct agent *agent, struct error *err);
+
+/* Of an exec that is not started yet. */
+void process_set_console_size(struct process *process, uint32_t rows, uint32_t columns);
+/* CloseIO, at any time. */
+void process_close_stdin(struct process *process);
+
+/* It has ended: publishes the exit and tells those who wait. Nothing if that has been told. */
+void process_exited(struct process *process, int status);
+
+/* Calls @done once: at once if it has exited, else when it does; it must not destroy the process.
+ * @err: it was destroyed instead. */
+typedef void process_wait_fn(void *ctx, const struct process *process, const struct error *err);
+/* Returns the waiter until it is called, for process_forget(); NULL: it has been. */
+struct process_waiter *process_wait(struct process *process, process_wait_fn *done, void *ctx);
+void process_forget(struct process_waiter *waiter); /* it is not called; NULL is fine */
+
+#endif

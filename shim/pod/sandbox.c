@@ -1,0 +1,523 @@
+#include "shim/pod/sandbox.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/loop/seq.h"
+#include "common/mem.h"
+#include "hypervisor/hint.h"
+#include "hypervisor/vm.h"
+#include "hypervisor/vsock.h"
+#include "proto/vsock_ports.h"
+#include "shim/config/config.h"
+#include "shim/config/install.h"
+#include "shim/host/pod_dir.h"
+#include "shim/host/uid_lease.h"
+#include "shim/pod/agent_client.h"
+#include "shim/pod/hello.h"
+#include "shim/pod/last_words.h"
+#include "shim/spec/guest_paths.h"
+#include "shim/spec/guest_spec.h"
+#include "shim/spec/vm_size.h"
+
+/* The agent's connection ends before the VMM does when a guest dies; this is how long the VMM may
+ * take to say the first cause. */
+#define LOSS_GRACE_S 1.0
+/* Of the guest's console, to choose from. */
+#define CONSOLE_MAX 8192
+
+struct sandbox {
+	struct ev_loop *loop;
+	char *id;
+	char *hostname;
+	char *pod_dir;
+	char *share_dir;
+	const struct install *install;
+	const struct config *config;
+	unsigned int vcpus;
+	uint64_t memory_mib;
+	int oom_score_adj;
+
+	enum sandbox_state state;
+	bool was_ready;
+	bool vm_gone;
+	struct uid_lease *lease;
+	struct vm *vm;
+	struct hello *hello;
+	struct agent *agent;
+	struct seq *boot; /* NULL once it has ended */
+	LIST_HEAD(, sandbox_waiter) waiters;
+
+	struct error cause; /* why it ended by itself; ERROR_NONE: it did not */
+	ev_timer grace;     /* after the loss of the agent */
+	ev_timer begin;     /* of the boot */
+	ev_timer no_vm;     /* on_gone comes from the loop also where there was none */
+	done_fn *on_gone;
+	void *ctx;
+};
+
+static void set_state(struct sandbox *sandbox, enum sandbox_state state)
+{
+	static const char *const names[] = { "booting", "ready", "stopping", "gone" };
+
+	assert(state > sandbox->state);
+	log_debug("sandbox id=%s from=%s to=%s", sandbox->id, names[sandbox->state], names[state]);
+	sandbox->state = state;
+}
+
+/* The error that users see: what failed first, what to do, and what the guest said last. */
+static void complete_cause(struct sandbox *sandbox)
+{
+	struct error *err = &sandbox->cause;
+	char console[CONSOLE_MAX] = "";
+
+	if (!sandbox->was_ready) {
+		error_wrap(err, "boot the virtual machine");
+		if (err->code == ERROR_DEADLINE_EXCEEDED)
+			hint_add(err, HINT_GUEST_SILENT);
+	}
+	if (sandbox->vm)
+		vm_console_tail(sandbox->vm, console, sizeof(console));
+	last_words_add(err->text, sizeof(err->text), console);
+}
+
+static void tell_waiters(struct sandbox *sandbox, const struct error *err)
+{
+	struct sandbox_waiter *waiter;
+
+	while ((waiter = LIST_FIRST(&sandbox->waiters))) {
+		LIST_REMOVE(waiter, link);
+		waiter->done(waiter->ctx, err);
+	}
+}
+
+/* Its last act is on_gone, which may free the sandbox. */
+static void gone(struct sandbox *sandbox)
+{
+	struct error refusal;
+
+	set_state(sandbox, SANDBOX_GONE);
+	if (sandbox->cause.code)
+		complete_cause(sandbox);
+	sandbox_refuse(sandbox, &refusal);
+	tell_waiters(sandbox, &refusal);
+	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
+}
+
+static void on_no_vm(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	gone(timer->data);
+}
+
+/* The VM's end, whoever wanted it. */
+static void on_vm_gone(void *ctx, const struct error *err)
+{
+	struct sandbox *sandbox = ctx;
+	bool wanted = sandbox->state == SANDBOX_STOPPING && !sandbox->cause.code;
+
+	sandbox->vm_gone = true;
+	ev_timer_stop(sandbox->loop, &sandbox->grace);
+	if (err && !wanted)
+		error_copy(&sandbox->cause, err);
+	if (sandbox->boot)
+		seq_cancel(sandbox->boot, &sandbox->cause);
+	gone(sandbox);
+}
+
+/* On to on_vm_gone(), or, where there is no VM, to on_no_vm(). */
+static void end(struct sandbox *sandbox)
+{
+	if (sandbox->vm)
+		vm_stop(sandbox->vm);
+	else
+		ev_timer_start(sandbox->loop, &sandbox->no_vm);
+}
+
+static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	end(timer->data);
+}
+
+/* It ends by itself. The VM may be about to say a better cause than that its agent does not answer.
+ */
+static void fail(struct sandbox *sandbox, const struct error *err)
+{
+	set_state(sandbox, SANDBOX_STOPPING);
+	error_copy(&sandbox->cause, err);
+	if (err->code == ERROR_UNAVAILABLE && sandbox->vm)
+		ev_timer_start(sandbox->loop, &sandbox->grace);
+	else
+		end(sandbox);
+}
+
+static void on_agent_lost(void *ctx, const struct error *err)
+{
+	struct sandbox *sandbox = ctx;
+	struct error cause;
+
+	if (sandbox->state != SANDBOX_READY)
+		return; /* it ends, or its boot fails by the call that was lost */
+	error_copy(&cause, err);
+	error_wrap(&cause, "the guest's agent is lost");
+	hint_add(&cause, HINT_GUEST_ENDED);
+	fail(sandbox, &cause);
+}
+
+/* The steps of the boot. Nothing is undone: a sandbox that did not boot is stopped as a whole. */
+
+/* `start` does not wait for the milliseconds that the first steps take. */
+static void boot_return_first(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	ev_timer_start(sandbox->loop, &sandbox->begin);
+}
+
+static void on_begin(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct sandbox *sandbox = timer->data;
+
+	seq_next(sandbox->boot);
+}
+
+static void boot_cancel_begin(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	ev_timer_stop(sandbox->loop, &sandbox->begin);
+}
+
+static void boot_take_uid(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct error err;
+
+	if (uid_lease_take(UID_LEASE_DIR, UID_LEASE_FIRST, UID_LEASE_COUNT, &sandbox->lease, &err) <
+	    0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+static const enum vm_accel accels[] = {
+	[CONFIG_ACCEL_AUTO] = VM_ACCEL_AUTO,
+	[CONFIG_ACCEL_KVM] = VM_ACCEL_KVM,
+	[CONFIG_ACCEL_TCG] = VM_ACCEL_TCG,
+};
+
+static const enum vm_cache caches[] = {
+	[CONFIG_CACHE_NEVER] = VM_CACHE_NEVER,
+	[CONFIG_CACHE_AUTO] = VM_CACHE_AUTO,
+	[CONFIG_CACHE_ALWAYS] = VM_CACHE_ALWAYS,
+};
+
+/* The user's own come last: they count. */
+static char *make_kernel_params(const struct config *config)
+{
+	return mem_printf("%s%s%s", config->vmm_debug ? "loglevel=7 " : "",
+	                  config->agent_debug ? "agent.log=debug " : "", config->kernel_params);
+}
+
+static int start_vm(struct sandbox *sandbox, struct error *err)
+{
+	autofree char *kernel_params = make_kernel_params(sandbox->config);
+	static const struct vm_events events = { .on_gone = on_vm_gone };
+	uid_t uid = uid_lease_uid(sandbox->lease);
+	const struct vm_config config = {
+		.vmm_path = sandbox->config->vmm_path,
+		.kernel = sandbox->config->kernel,
+		.initramfs = sandbox->config->initrd,
+		.vsock_path = install_vsock(sandbox->install),
+		.virtiofsd_path = sandbox->config->virtiofsd_path,
+		.share_dir = sandbox->share_dir,
+		.run_dir = sandbox->pod_dir,
+		.memory_mib = sandbox->memory_mib,
+		.memory_max_mib = sandbox->memory_mib,
+		.vcpus = sandbox->vcpus,
+		.vcpus_max = sandbox->vcpus,
+		.accel = accels[sandbox->config->accel],
+		.cache = caches[sandbox->config->virtiofs_cache],
+		.uid = uid,
+		.gid = uid,
+		.own_mounts = true,
+		.oom_score_adj = sandbox->oom_score_adj ? &sandbox->oom_score_adj : NULL,
+		.kernel_params = kernel_params,
+		.handshake_timeout_ms = sandbox->config->handshake_timeout_ms,
+		.stop_timeout_ms = sandbox->config->vmm_stop_timeout_ms,
+	};
+
+	return vm_start(sandbox->loop, &config, &events, sandbox, &sandbox->vm, err);
+}
+
+static void boot_start_vm(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct error err;
+
+	if (start_vm(sandbox, &err) < 0 ||
+	    pod_dir_write_vmm_pid(sandbox->pod_dir, vm_pid(sandbox->vm), &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+static void boot_await_hello(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct error err;
+
+	if (hello_await(sandbox->loop, vm_vsock(sandbox->vm), vm_guest_cid(sandbox->vm),
+	                sandbox->config->boot_timeout_ms, seq_resume, seq, &sandbox->hello,
+	                &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void boot_cancel_hello(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	hello_cancel(sandbox->hello);
+}
+
+static void on_connected(void *ctx, int fd, const struct error *err)
+{
+	struct sandbox *sandbox = ctx;
+
+	if (!sandbox->boot) { /* cancelled meanwhile */
+		cleanup_close(&fd);
+	} else if (err) {
+		seq_fail(sandbox->boot, err);
+	} else {
+		sandbox->agent =
+			agent_create(sandbox->loop, fd, sandbox->config, on_agent_lost, sandbox);
+		seq_next(sandbox->boot);
+	}
+}
+
+static void boot_connect(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct error err;
+
+	if (vsock_connect(vm_vsock(sandbox->vm), VSOCK_PORT_AGENT,
+	                  sandbox->config->agent_connect_timeout_ms, on_connected, sandbox,
+	                  &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void boot_cancel_connect(struct seq *seq, void *ctx)
+{
+	/* on_connected() sees it. */
+}
+
+static void boot_create_sandbox(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	Grpc__Storage share = GRPC__STORAGE__INIT;
+	Grpc__Storage *storages[] = { &share };
+	struct error err;
+
+	share.driver = "virtio-fs";
+	share.source = "kataShared";
+	share.fstype = "virtiofs";
+	share.mount_point = GUEST_SHARE;
+	request.sandbox_id = sandbox->id;
+	request.storages = storages;
+	request.n_storages = 1;
+	request.hostname = sandbox->hostname;
+	if (agent_create_sandbox(sandbox->agent, &request, seq_resume, seq, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	agent_destroy(take_ptr(&sandbox->agent));
+}
+
+/* clang-format off */
+static const struct seq_step boot_steps[] = {
+	{ "return first", boot_return_first, NULL, boot_cancel_begin },
+	{ "take a uid", boot_take_uid, NULL, NULL },
+	{ "start the VM", boot_start_vm, NULL, NULL },
+	{ "wait for the agent's hello", boot_await_hello, NULL, boot_cancel_hello },
+	{ "connect to the agent", boot_connect, NULL, boot_cancel_connect },
+	{ "create the sandbox", boot_create_sandbox, NULL, boot_cancel_create_sandbox },
+	{ 0 },
+};
+/* clang-format on */
+
+static void on_booted(void *ctx, const struct error *err)
+{
+	struct sandbox *sandbox = ctx;
+
+	seq_destroy(take_ptr(&sandbox->boot));
+	if (err) {
+		/* That it was the VM's end which cancelled the boot is on_vm_gone()'s to say. */
+		if (!sandbox->vm_gone)
+			fail(sandbox, err);
+		return;
+	}
+	sandbox->was_ready = true;
+	set_state(sandbox, SANDBOX_READY);
+	tell_waiters(sandbox, NULL);
+}
+
+struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config *config,
+                              done_fn *on_gone, void *ctx)
+{
+	struct sandbox *sandbox = mem_new(struct sandbox);
+
+	sandbox->loop = loop;
+	sandbox->id = mem_strdup(config->id);
+	sandbox->hostname = mem_strdup(config->hostname);
+	sandbox->pod_dir = mem_strdup(config->pod_dir);
+	sandbox->share_dir = mem_strdup(config->share_dir);
+	sandbox->install = config->install;
+	sandbox->config = config->config;
+	sandbox->vcpus = config->size->vcpus;
+	sandbox->memory_mib = config->size->memory_mib;
+	sandbox->oom_score_adj = config->oom_score_adj;
+	sandbox->on_gone = on_gone;
+	sandbox->ctx = ctx;
+	LIST_INIT(&sandbox->waiters);
+	ev_timer_init(&sandbox->grace, on_grace_over, LOSS_GRACE_S, 0);
+	ev_timer_init(&sandbox->begin, on_begin, 0, 0);
+	ev_timer_init(&sandbox->no_vm, on_no_vm, 0, 0);
+	sandbox->grace.data = sandbox->begin.data = sandbox->no_vm.data = sandbox;
+	sandbox->boot = seq_create("boot", boot_steps, sandbox, on_booted);
+	seq_start(sandbox->boot);
+	return sandbox;
+}
+
+static void on_guest_destroyed(void *ctx, const struct error *err)
+{
+	struct sandbox *sandbox = ctx;
+
+	if (err)
+		log_warn("the guest did not end its sandbox id=%s: %s", sandbox->id, err->text);
+	if (sandbox->state == SANDBOX_STOPPING)
+		end(sandbox);
+}
+
+void sandbox_stop(struct sandbox *sandbox)
+{
+	enum sandbox_state was = sandbox->state;
+	struct error err;
+
+	if (was == SANDBOX_BOOTING) {
+		error_set(&err, ERROR_CANCELED, "the pod was asked to end");
+		seq_cancel(sandbox->boot, &err);
+		sandbox->cause.code = ERROR_NONE;
+		return;
+	}
+	if (was != SANDBOX_READY)
+		return; /* on its way */
+	set_state(sandbox, SANDBOX_STOPPING);
+	if (agent_destroy_sandbox(sandbox->agent, on_guest_destroyed, sandbox, &err) < 0)
+		on_guest_destroyed(sandbox, &err);
+}
+
+void sandbox_give_up(struct sandbox *sandbox, const struct error *why)
+{
+	if (sandbox->state == SANDBOX_READY)
+		fail(sandbox, why);
+}
+
+void sandbox_destroy(struct sandbox *sandbox)
+{
+	if (!sandbox)
+		return;
+	seq_destroy(sandbox->boot);
+	agent_destroy(sandbox->agent);
+	hello_destroy(sandbox->hello);
+	vm_destroy(sandbox->vm);
+	uid_lease_destroy(sandbox->lease);
+	ev_timer_stop(sandbox->loop, &sandbox->grace);
+	ev_timer_stop(sandbox->loop, &sandbox->begin);
+	ev_timer_stop(sandbox->loop, &sandbox->no_vm);
+	free(sandbox->id);
+	free(sandbox->hostname);
+	free(sandbox->pod_dir);
+	free(sandbox->share_dir);
+	free(sandbox);
+}
+
+enum sandbox_state sandbox_state(const struct sandbox *sandbox)
+{
+	return sandbox->state;
+}
+
+int sandbox_refuse(const struct sandbox *sandbox, struct error *err)
+{
+	if (sandbox->cause.code) {
+		error_copy(err, &sandbox->cause);
+		return error_code_errno(err->code);
+	}
+	return error_set(err, ERROR_UNAVAILABLE, "the virtual machine is %s",
+	                 sandbox->state == SANDBOX_BOOTING ? "starting" : "being stopped");
+}
+
+const struct error *sandbox_cause(const struct sandbox *sandbox)
+{
+	return sandbox->state == SANDBOX_GONE && sandbox->cause.code ? &sandbox->cause : NULL;
+}
+
+static void add_waiter(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+                       void *ctx)
+{
+	waiter->done = done;
+	waiter->ctx = ctx;
+	LIST_INSERT_HEAD(&sandbox->waiters, waiter, link);
+}
+
+void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+                        void *ctx)
+{
+	struct error err;
+
+	if (sandbox->state == SANDBOX_READY) {
+		done(ctx, NULL);
+	} else if (sandbox->state == SANDBOX_GONE) {
+		sandbox_refuse(sandbox, &err);
+		done(ctx, &err);
+	} else {
+		add_waiter(sandbox, waiter, done, ctx);
+	}
+}
+
+void sandbox_explain(struct sandbox *sandbox, const struct error *err,
+                     struct sandbox_waiter *waiter, done_fn *done, void *ctx)
+{
+	bool lives = sandbox->state == SANDBOX_READY && !agent_is_lost(sandbox->agent);
+	struct error cause;
+
+	if (err->code != ERROR_UNAVAILABLE || lives) {
+		done(ctx, err);
+	} else if (sandbox->state == SANDBOX_GONE) {
+		sandbox_refuse(sandbox, &cause);
+		done(ctx, &cause);
+	} else {
+		add_waiter(sandbox, waiter, done, ctx);
+	}
+}
+
+struct agent *sandbox_agent(struct sandbox *sandbox)
+{
+	return sandbox->agent;
+}
+
+struct vsock *sandbox_vsock(struct sandbox *sandbox)
+{
+	return vm_vsock(sandbox->vm);
+}
+
+pid_t sandbox_pid(const struct sandbox *sandbox)
+{
+	return sandbox->vm ? vm_pid(sandbox->vm) : 0;
+}

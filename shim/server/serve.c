@@ -1,0 +1,342 @@
+#include "shim/server/serve.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "shim/config/config.h"
+#include "shim/config/install.h"
+#include "shim/host/bundle_watch.h"
+#include "shim/host/deny_list.h"
+#include "shim/host/pod_dir.h"
+#include "shim/host/title.h"
+#include "shim/host/uid_lease.h"
+#include "shim/pod/events.h"
+#include "shim/server/service.h"
+#include "shim/storage/bind_mount.h"
+
+#define VIEW_FLAGS     (MS_RDONLY | SERVED_MOUNT_FLAGS)
+#define OOM_SCORE_FILE "/proc/self/oom_score_adj"
+#define OOM_SCORE_MAX  1000
+#define SCORE_TEXT_MAX 20
+
+struct server {
+	const struct serve_config *config;
+	struct ev_loop *loop;
+	char *share;
+	char *view;
+	struct install *install;
+	struct config *settings;
+	struct events *events;
+	struct service *service;
+	struct bundle_watch *bundle_watch;
+	ev_signal on_term;
+	ev_signal on_int;
+};
+
+/* Whoever reads the output of `start` waits for its end: nothing of it stays open. */
+static int close_descriptors(struct server *server, struct error *err)
+{
+	int a = server->config->listen_fd, b = server->config->ready_fd;
+	int low = a < b ? a : b, high = a < b ? b : a;
+	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return error_errno(err, "open /dev/null");
+	close(take_fd(&null));
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+	return 0;
+}
+
+/* As a FIFO that is also open for reading, the log never fails for want of a reader, and a
+ * containerd that comes back finds the last lines in it. */
+static int open_log(struct server *server, struct error *err)
+{
+	autofree char *path = mem_printf("%s/log", server->config->bundle);
+
+	log_open(open(path, O_RDWR | O_APPEND | O_NONBLOCK | O_CLOEXEC));
+	if (server->config->debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	return 0;
+}
+
+static int leave_session(struct server *server, struct error *err)
+{
+	const struct serve_config *config = server->config;
+
+	if (setsid() < 0 || chdir("/") < 0)
+		return error_errno(err, "become a daemon");
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	title_set(config->argv, "%s -namespace %s -id %s -address %s", config->argv[0], config->ns,
+	          config->id, config->containerd);
+	return 0;
+}
+
+/* Any of the three keys: what the guest says is in the log as well. */
+static int read_configuration(struct server *server, struct error *err)
+{
+	int r = install_find(NULL, &server->install, err);
+
+	if (r == 0)
+		r = config_load(&server->config->source, server->install, &server->settings, err);
+	if (r < 0)
+		return r;
+	if (server->settings->debug || server->settings->vmm_debug || server->settings->agent_debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	log_info("configuration file=%s", server->settings->file ? server->settings->file : "none");
+	return 0;
+}
+
+/* What is mounted in the share appears in the view. Of its own the guest can write nothing there:
+ * no file that fills /run, no link in the way of the next mount. */
+static int make_view(struct server *server, struct error *err)
+{
+	server->view = mem_printf("%s/view", server->config->pod_dir);
+	if (mkdir(server->view, 0755) < 0)
+		return error_errno(err, "make directory '%s'", server->view);
+	if (mount(server->share, server->view, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, server->view, NULL, VIEW_FLAGS | MS_BIND | MS_REMOUNT, NULL) < 0)
+		return error_errno(err, "bind '%s' to '%s'", server->share, server->view);
+	return 0;
+}
+
+/*
+ * Mounts that are made below the share from now on end with this process. The share is a mount of
+ * its own and shared, so that virtiofsd, which unshares again, sees them; what the host mounts
+ * (snapshots) keeps coming in.
+ */
+static int make_mount_namespace(struct server *server, struct error *err)
+{
+	server->share = mem_printf("%s/share", server->config->pod_dir);
+	if (mkdir(server->share, 0755) < 0)
+		return error_errno(err, "make directory '%s'", server->share);
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_errno(err, "unshare");
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_errno(err, "make '/' a slave");
+	if (mount(server->share, server->share, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, server->share, NULL, MS_SHARED, NULL) < 0)
+		return error_errno(err, "bind '%s' on itself", server->share);
+	return make_view(server, err);
+}
+
+/* The kernel's OOM killer is to take a shim before it takes containerd, whose score we have. */
+static int adjust_oom_score(struct server *server, struct error *err)
+{
+	autoclose int fd = open(OOM_SCORE_FILE, O_RDWR | O_CLOEXEC);
+	char text[SCORE_TEXT_MAX] = "";
+	int score;
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return error_errno(err, "read '%s'", OOM_SCORE_FILE);
+	score = (int)strtol(text, NULL, 10);
+	if (score < OOM_SCORE_MAX && dprintf(fd, "%d", score + 1) < 0)
+		return error_errno(err, "write '%s'", OOM_SCORE_FILE);
+	return 0;
+}
+
+/* Where containerd asks for it, no other pod shares a core with this one (core-scheduling.rst). */
+static int take_own_cores(struct server *server, struct error *err)
+{
+	const char *wanted = getenv("SCHED_CORE");
+
+	if (wanted && *wanted &&
+	    prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) < 0)
+		return error_errno(err, "SCHED_CORE is set, but prctl(PR_SCHED_CORE)");
+	return 0;
+}
+
+static int apply_deny_list(struct server *server, struct error *err)
+{
+	return deny_list_apply(err);
+}
+
+static void on_drained(void *ctx)
+{
+	struct server *server = ctx;
+
+	ev_break(server->loop, EVBREAK_ALL);
+}
+
+/* A `delete` that was faster has removed the directory, and what was mounted on it went with that.
+ */
+static void unmount(const char *path)
+{
+	if (umount2(path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+		log_warn("unmount '%s': errno %d", path, errno);
+}
+
+/* From here on a `start` for the same id makes a pod of its own: so all goes at once, and this
+ * process comes back to it never again. */
+static void remove_pod(struct server *server)
+{
+	const struct serve_config *config = server->config;
+	autoclose int lock = -1;
+	struct error err;
+
+	unmount(server->view);
+	unmount(server->share);
+	lock = pod_dir_lock(POD_DIR_ROOT, &err);
+	if (lock < 0)
+		log_error("%s", err.text);
+	if (unlink(config->address.path) < 0 && errno != ENOENT)
+		log_error("remove '%s': errno %d", config->address.path, errno);
+	if (pod_dir_remove(POD_DIR_ROOT, config->address.pod, &err) < 0)
+		log_error("%s", err.text);
+	uid_lease_sweep(UID_LEASE_DIR);
+}
+
+static void on_service_end(void *ctx)
+{
+	struct server *server = ctx;
+
+	ev_signal_stop(server->loop, &server->on_term); /* once more ends this process at once */
+	ev_signal_stop(server->loop, &server->on_int);
+	bundle_watch_destroy(take_ptr(&server->bundle_watch));
+	remove_pod(server);
+	events_drain(server->events, server->settings->events_drain_timeout_ms, on_drained, server);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
+{
+	struct server *server = watcher->data;
+
+	log_info("asked to end by signal %d", watcher->signum);
+	service_stop(server->service);
+}
+
+static void on_bundle_gone(void *ctx)
+{
+	struct server *server = ctx;
+
+	log_warn("the bundle '%s' is gone: the pod ends", server->config->bundle);
+	service_stop(server->service);
+}
+
+static int make_loop(struct server *server, struct error *err)
+{
+	server->loop = ev_loop_new(EVFLAG_AUTO); /* the default loop would reap our children */
+	if (!server->loop)
+		return error_set(err, ERROR_UNKNOWN, "libev finds no way to wait for events");
+	ev_signal_init(&server->on_term, on_signal, SIGTERM);
+	ev_signal_init(&server->on_int, on_signal, SIGINT);
+	server->on_term.data = server->on_int.data = server;
+	return 0;
+}
+
+static int start_service(struct server *server, struct error *err)
+{
+	const struct serve_config *config = server->config;
+	struct service_config service = {
+		.ns = config->ns,
+		.id = config->id,
+		.bundle = config->bundle,
+		.pod_dir = config->pod_dir,
+		.share_dir = server->share,
+		.view_dir = server->view,
+		.listen_fd = config->listen_fd,
+	};
+	int r;
+
+	server->events = events_create(server->loop, config->ttrpc_address, config->ns,
+	                               server->settings->event_timeout_ms);
+	service.install = server->install;
+	service.config = server->settings;
+	service.events = server->events;
+	r = service_start(server->loop, &service, on_service_end, server, &server->service, err);
+	if (r < 0)
+		return r;
+	ev_signal_start(server->loop, &server->on_term);
+	ev_signal_start(server->loop, &server->on_int);
+	server->bundle_watch = bundle_watch_create(server->loop, config->bundle,
+	                                           config->bundle_look_ms, on_bundle_gone, server);
+	return 0;
+}
+
+static const struct serve_step {
+	const char *name;
+	int (*run)(struct server *server, struct error *err);
+} serve_steps[] = {
+	{ "close descriptors", close_descriptors },
+	{ "open the log", open_log },
+	{ "leave the session", leave_session },
+	{ "adjust the OOM score", adjust_oom_score },
+	{ "take cores of our own", take_own_cores },
+	{ "read the configuration", read_configuration },
+	{ "make a mount namespace", make_mount_namespace },
+	{ "apply the deny-list", apply_deny_list },
+	{ "make the event loop", make_loop },
+	{ "start the service", start_service },
+};
+
+static int server_start(struct server *server, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(serve_steps) / sizeof(serve_steps[0]); i++)
+		if (serve_steps[i].run(server, err) < 0)
+			return error_wrap(err, "%s", serve_steps[i].name);
+	*err = (struct error){ 0 };
+	return 0;
+}
+
+/* Tells `start` how it went; false when nobody is there to hear it. */
+static bool report(int fd, const struct error *err)
+{
+	bool heard = write(fd, err, sizeof(*err)) == sizeof(*err);
+
+	close(fd);
+	return heard;
+}
+
+static void server_fini(struct server *server)
+{
+	bundle_watch_destroy(server->bundle_watch);
+	service_destroy(server->service);
+	events_destroy(server->events);
+	config_destroy(server->settings);
+	install_destroy(server->install);
+	free(server->share);
+	free(server->view);
+	if (server->loop)
+		ev_loop_destroy(server->loop);
+	log_open(-1);
+}
+
+int serve(const struct serve_config *config)
+{
+	struct server server = { .config = config };
+	struct error err;
+	int status = EXIT_FAILURE;
+
+	if (server_start(&server, &err) < 0) {
+		log_error("%s", err.text);
+		report(config->ready_fd, &err);
+	} else if (report(config->ready_fd, &err)) {
+		log_info("serving namespace=%s id=%s pod=%s", config->ns, config->id,
+		         config->address.pod);
+		ev_run(server.loop, 0);
+		status = EXIT_SUCCESS;
+	} else {
+		log_error("`start` was killed: this pod does not begin");
+		service_destroy(take_ptr(&server.service));
+		remove_pod(&server);
+	}
+	server_fini(&server);
+	return status;
+}

@@ -1,0 +1,335 @@
+#include "shim/server/service.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/utsname.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "proto/events.pb-c.h"
+#include "proto/ttrpc/ttrpc_server.h"
+#include "shim/config/config.h"
+#include "shim/pod/agent_client.h"
+#include "shim/pod/container.h"
+#include "shim/pod/events.h"
+#include "shim/pod/pod.h"
+#include "shim/pod/sandbox.h"
+#include "shim/spec/bundle.h"
+#include "shim/spec/vm_size.h"
+#include "shim/task/task.h"
+
+/*
+ * The end of a pod: its last container is deleted (or Create failed, or none came) -> the sandbox
+ * is stopped -> containerd's Shutdown is answered, or was waited for in vain -> on_end. A pod whose
+ * VM has died lives on until its containers are deleted.
+ */
+
+/* Between an event of the guest and the next that it is asked for. What a guest tells goes on to
+ * containerd, which serves others too. */
+#define OOM_PAUSE_S 0.1
+
+#define ANSWERS_FLUSH_MS 1000 /* for the last answers */
+
+struct service {
+	struct ev_loop *loop;
+	struct pod pod;
+	struct ttrpc_server *server; /* NULL once all has ended */
+	struct sandbox_waiter ready;
+	bool ending;                 /* no container will come any more */
+	struct ttrpc_call *shutdown; /* answered when all has ended */
+	bool nobody_asks;            /* Shutdown is not waited for */
+	ev_timer create_deadline;
+	ev_timer shutdown_wait;
+	ev_timer oom_pause;
+	ev_timer finish; /* on_end comes from the loop, never from within a call */
+	service_end_fn *on_end;
+	void *ctx;
+};
+
+/* All has ended, or is waited for: the last acts follow from the loop. */
+static void look_for_end(struct service *service)
+{
+	if (service->ending && service->server &&
+	    sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
+	    (service->shutdown || service->nobody_asks))
+		ev_timer_start(service->loop, &service->finish);
+}
+
+static void begin_end(struct service *service)
+{
+	if (service->ending)
+		return;
+	service->ending = true;
+	ev_timer_stop(service->loop, &service->create_deadline);
+	ev_timer_start(service->loop, &service->shutdown_wait);
+	sandbox_stop(service->pod.sandbox);
+	look_for_end(service);
+}
+
+/* A Create may still be at its first steps, which need no virtual machine. */
+static void destroy_pod(struct service *service)
+{
+	struct container *container;
+	struct error why;
+
+	ev_timer_stop(service->loop, &service->oom_pause);
+	if (!service->pod.sandbox)
+		return; /* and no containers */
+	sandbox_refuse(service->pod.sandbox, &why);
+	while ((container = LIST_FIRST(&service->pod.containers)))
+		container_destroy(container, &why);
+	sandbox_destroy(take_ptr(&service->pod.sandbox));
+}
+
+/* Who calls from now on finds nobody. Its last act is the callback, which may free the service. */
+static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+
+	destroy_pod(service);
+	if (service->shutdown)
+		ttrpc_call_finish(take_ptr(&service->shutdown), NULL);
+	ttrpc_server_flush(service->server, ANSWERS_FLUSH_MS);
+	ttrpc_server_destroy(take_ptr(&service->server));
+	ev_timer_stop(loop, timer); /* a Shutdown of the same moment has started it anew */
+	service->on_end(service->ctx);
+}
+
+static void on_sandbox_gone(void *ctx, const struct error *err)
+{
+	struct service *service = ctx;
+	struct container *container;
+
+	if (err)
+		log_error("%s", err->text);
+	LIST_FOREACH (container, &service->pod.containers, link)
+		container_killed(container);
+	look_for_end(service);
+}
+
+static void await_oom(struct service *service);
+
+static void on_oom(void *ctx, const char *id, const struct error *err)
+{
+	struct service *service = ctx;
+	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	if (err) {
+		if (err->code != ERROR_UNAVAILABLE && err->code != ERROR_UNIMPLEMENTED)
+			log_warn("out of memory is not reported any more: %s", err->text);
+		return;
+	}
+	event.container_id = (char *)id;
+	if (pod_container(&service->pod, id))
+		events_publish(service->pod.events, "/tasks/oom", &event.base);
+	ev_now_update(service->loop);
+	ev_timer_set(&service->oom_pause, OOM_PAUSE_S, 0);
+	ev_timer_start(service->loop, &service->oom_pause);
+}
+
+static void await_oom(struct service *service)
+{
+	struct error err;
+
+	if (agent_next_oom(sandbox_agent(service->pod.sandbox), on_oom, service, &err) < 0)
+		on_oom(service, NULL, &err);
+}
+
+static void on_oom_pause(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	await_oom(timer->data);
+}
+
+static void on_ready(void *ctx, const struct error *err)
+{
+	if (!err)
+		await_oom(ctx);
+}
+
+static void on_change(void *ctx)
+{
+	struct service *service = ctx;
+
+	if (LIST_EMPTY(&service->pod.containers))
+		begin_end(service);
+}
+
+static bool has_containers(const struct service *service)
+{
+	const struct container *container;
+
+	LIST_FOREACH (container, &service->pod.containers, link)
+		if (container->created)
+			return true;
+	return false;
+}
+
+/* A container that is still being made does not hold it up: who asks has given up on it. */
+static void on_shutdown(void *ctx, struct ttrpc_call *call)
+{
+	struct service *service = ctx;
+
+	if (has_containers(service) || service->shutdown) {
+		ttrpc_call_finish(call, NULL);
+		return;
+	}
+	service->shutdown = call;
+	begin_end(service);
+	look_for_end(service);
+}
+
+static void on_no_create(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+
+	if (!LIST_EMPTY(&service->pod.containers))
+		return;
+	log_warn("no Create has come: the pod ends");
+	service->nobody_asks = true;
+	begin_end(service);
+}
+
+static void on_no_shutdown(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+
+	service->nobody_asks = true;
+	look_for_end(service);
+}
+
+static void on_fault(void *ctx, const struct error *err)
+{
+	log_warn("a connection was closed: %s", err->text);
+}
+
+static void init_timer(struct service *service, ev_timer *timer,
+                       void (*fn)(struct ev_loop *, ev_timer *, int), double seconds)
+{
+	ev_timer_init(timer, fn, seconds, 0);
+	timer->data = service;
+}
+
+static struct service *service_new(struct ev_loop *loop, const struct service_config *config,
+                                   service_end_fn *on_end, void *ctx)
+{
+	struct service *service = mem_new(struct service);
+
+	service->loop = loop;
+	service->on_end = on_end;
+	service->ctx = ctx;
+	service->pod.loop = loop;
+	service->pod.config = config->config;
+	service->pod.events = config->events;
+	service->pod.ns = mem_strdup(config->ns);
+	service->pod.share_dir = mem_strdup(config->share_dir);
+	service->pod.on_change = on_change;
+	service->pod.on_shutdown = on_shutdown;
+	service->pod.ctx = service;
+	LIST_INIT(&service->pod.containers);
+	init_timer(service, &service->create_deadline, on_no_create,
+	           config->config->idle_timeout_ms / 1e3);
+	init_timer(service, &service->shutdown_wait, on_no_shutdown,
+	           config->config->shutdown_timeout_ms / 1e3);
+	init_timer(service, &service->oom_pause, on_oom_pause, OOM_PAUSE_S);
+	init_timer(service, &service->finish, on_finish, 0);
+	return service;
+}
+
+static int check_type(const struct bundle *bundle, struct error *err)
+{
+	if (bundle_type(bundle) == BUNDLE_SINGLE)
+		return 0;
+	return error_set(err, ERROR_UNIMPLEMENTED,
+	                 "bundle '%s': pods of several containers are not supported yet",
+	                 bundle_dir(bundle));
+}
+
+/* Without a name of its own a container shows the host's, as with runc. */
+static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *host)
+{
+	return *spec->hostname ? spec->hostname : host->nodename;
+}
+
+static struct vm_size size_of_vm(const Grpc__Spec *spec, const struct config *config)
+{
+	struct vm_size max = vm_size_of_host();
+	struct vm_size initial = {
+		.vcpus = config->vcpus < 0 ? max.vcpus : (unsigned int)config->vcpus,
+		.memory_mib = (uint64_t)config->memory_mib,
+	};
+
+	if (initial.vcpus == 0)
+		initial.vcpus = 1;
+	if (config->max_vcpus && (unsigned int)config->max_vcpus < max.vcpus)
+		max.vcpus = (unsigned int)config->max_vcpus;
+	if (config->max_memory_mib && (uint64_t)config->max_memory_mib < max.memory_mib)
+		max.memory_mib = (uint64_t)config->max_memory_mib;
+	return vm_size_for(spec, &initial, &max);
+}
+
+static void start_sandbox(struct service *service, const struct service_config *config,
+                          struct bundle *bundle)
+{
+	const struct vm_size size = size_of_vm(bundle_spec(bundle), config->config);
+	const Grpc__Process *process = bundle_spec(bundle)->process;
+	struct utsname uts = { 0 };
+	const struct sandbox_config sandbox = {
+		.id = config->id,
+		.hostname = hostname_of(bundle_spec(bundle), &uts),
+		.pod_dir = config->pod_dir,
+		.share_dir = config->view_dir,
+		.install = config->install,
+		.config = config->config,
+		.size = &size,
+		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
+	};
+
+	uname(&uts);
+	service->pod.sandbox = sandbox_start(service->loop, &sandbox, on_sandbox_gone, service);
+	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
+}
+
+int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
+                  void *ctx, struct service **out, struct error *err)
+{
+	autodestroy(service) struct service *service = service_new(loop, config, on_end, ctx);
+	autodestroy(bundle) struct bundle *bundle = NULL;
+	const struct ttrpc_server_config server = {
+		.services = task_services,
+		.ctx = &service->pod,
+		.on_fault = on_fault,
+	};
+	autoclose int listen_fd = config->listen_fd;
+
+	if (bundle_load(config->bundle, &bundle, err) < 0 || check_type(bundle, err) < 0 ||
+	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0)
+		return error_code_errno(err->code);
+	start_sandbox(service, config, bundle);
+	ev_timer_start(loop, &service->create_deadline);
+	*out = take_ptr(&service);
+	return 0;
+}
+
+void service_stop(struct service *service)
+{
+	service->nobody_asks = true;
+	begin_end(service);
+	look_for_end(service);
+}
+
+void service_destroy(struct service *service)
+{
+	if (!service)
+		return;
+	destroy_pod(service);
+	ttrpc_server_destroy(service->server);
+	if (service->shutdown)
+		ttrpc_call_finish(service->shutdown, NULL);
+	ev_timer_stop(service->loop, &service->create_deadline);
+	ev_timer_stop(service->loop, &service->shutdown_wait);
+	ev_timer_stop(service->loop, &service->finish);
+	free(service->pod.ns);
+	free(service->pod.share_dir);
+	free(service);
+}

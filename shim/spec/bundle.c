@@ -1,0 +1,129 @@
+#include "shim/spec/bundle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "shim/spec/spec.h"
+
+struct bundle {
+	char *dir;
+	char *rootfs;
+	Grpc__Spec *spec;
+	enum bundle_type type;
+	const char *sandbox_id; /* the spec's */
+};
+
+/* The annotations that a CRI implementation describes its containers by. */
+static const struct cri {
+	const char *type;
+	const char *sandbox_id;
+} cris[] = {
+	{ "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id" },
+	{ "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID" },
+};
+
+static int read_type(struct bundle *bundle, const struct cri *cri, const char *type,
+                     struct error *err)
+{
+	bundle->sandbox_id = spec_annotation(bundle->spec, cri->sandbox_id);
+	if (!bundle->sandbox_id || !*bundle->sandbox_id)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "annotation '%s' is missing",
+		                 cri->sandbox_id);
+	if (!strcmp(type, "sandbox"))
+		bundle->type = BUNDLE_SANDBOX;
+	else if (!strcmp(type, "container"))
+		bundle->type = BUNDLE_CONTAINER;
+	else
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "annotation '%s': '%s' is neither 'sandbox' nor 'container'",
+		                 cri->type, type);
+	return 0;
+}
+
+static int read_types(struct bundle *bundle, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(cris) / sizeof(cris[0]); i++) {
+		const char *type = spec_annotation(bundle->spec, cris[i].type);
+
+		if (type)
+			return read_type(bundle, &cris[i], type, err);
+	}
+	bundle->type = BUNDLE_SINGLE;
+	return 0;
+}
+
+static int read_config(struct bundle *bundle, struct error *err)
+{
+	autoclose int fd = open(bundle->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autofree char *text = NULL;
+	ssize_t len;
+	int r;
+
+	if (fd < 0)
+		return error_errno(err, "open");
+	len = file_read(fd, "config.json", JSON_TEXT_MAX, &text, err);
+	if (len < 0)
+		return (int)len;
+	r = spec_parse(text, (size_t)len, &bundle->spec, err);
+	return r < 0 ? r : read_types(bundle, err);
+}
+
+int bundle_load(const char *dir, struct bundle **out, struct error *err)
+{
+	autodestroy(bundle) struct bundle *bundle = mem_new(struct bundle);
+	const char *path;
+
+	bundle->dir = realpath(dir, NULL);
+	if (!bundle->dir)
+		return error_errno(err, "bundle '%s'", dir);
+	if (read_config(bundle, err) < 0)
+		return error_wrap(err, "bundle '%s'", bundle->dir);
+	path = bundle->spec->root->path;
+	if (path[0] == '/')
+		bundle->rootfs = mem_strdup(path);
+	else
+		bundle->rootfs = mem_printf("%s/%s", bundle->dir, path);
+	*out = take_ptr(&bundle);
+	return 0;
+}
+
+void bundle_destroy(struct bundle *bundle)
+{
+	if (!bundle)
+		return;
+	spec_free(bundle->spec);
+	free(bundle->dir);
+	free(bundle->rootfs);
+	free(bundle);
+}
+
+const char *bundle_dir(const struct bundle *bundle)
+{
+	return bundle->dir;
+}
+
+Grpc__Spec *bundle_spec(struct bundle *bundle)
+{
+	return bundle->spec;
+}
+
+enum bundle_type bundle_type(const struct bundle *bundle)
+{
+	return bundle->type;
+}
+
+const char *bundle_sandbox_id(const struct bundle *bundle)
+{
+	return bundle->type == BUNDLE_SINGLE ? NULL : bundle->sandbox_id;
+}
+
+const char *bundle_rootfs(const struct bundle *bundle)
+{
+	return bundle->rootfs;
+}

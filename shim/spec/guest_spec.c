@@ -1,0 +1,225 @@
+#include "shim/spec/guest_spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/mem.h"
+#include "shim/spec/guest_paths.h"
+
+#define MODE_BITS 07777
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+
+/* Replaces a string of a message, whose first value is the static empty one. */
+static void set_text(char **text, char *value)
+{
+	if (*text != protobuf_c_empty_string)
+		free(*text);
+	*text = value;
+}
+
+/* File systems that a kernel makes by itself: the guest's is as good as the host's. */
+static const char *const guest_file_systems[] = {
+	"bpf",    "cgroup", "cgroup2", "configfs",   "debugfs", "devpts", "hugetlbfs",
+	"mqueue", "proc",   "ramfs",   "securityfs", "sysfs",   "tmpfs",  "tracefs",
+};
+
+static bool is_guest_file_system(const char *type)
+{
+	for (size_t i = 0; i < COUNT(guest_file_systems); i++)
+		if (!strcmp(type, guest_file_systems[i]))
+			return true;
+	return false;
+}
+
+bool guest_spec_is_bind(const Grpc__Mount *mount)
+{
+	for (size_t i = 0; i < mount->n_options; i++)
+		if (!strcmp(mount->options[i], "bind") || !strcmp(mount->options[i], "rbind"))
+			return true;
+	return !strcmp(mount->type, "bind");
+}
+
+static int check_mounts(const Grpc__Spec *spec, const char *id, struct error *err)
+{
+	autofree char *volumes = mem_printf(GUEST_SHARE "/%s/" VOLUMES_DIR "/", id);
+
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const Grpc__Mount *mount = spec->mounts[i];
+
+		if (guest_spec_is_bind(mount)) {
+			if (!strncmp(mount->source, volumes, strlen(volumes)))
+				continue;
+			return error_set(err, ERROR_UNIMPLEMENTED,
+			                 "mounts[%zu] %s: bind mounts of the host are not "
+			                 "supported",
+			                 i, mount->destination);
+		}
+		if (!is_guest_file_system(mount->type))
+			return error_set(err, ERROR_UNIMPLEMENTED,
+			                 "mounts[%zu] %s: file system type '%s' is not supported",
+			                 i, mount->destination, mount->type);
+	}
+	return 0;
+}
+
+/* Numbers that mean the same in every Linux (kernel Documentation/admin-guide/devices.txt), and
+ * nothing of the host. */
+static const struct {
+	int64_t major;
+	int64_t minor;
+} guest_devices[] = {
+	{ 1, 3 },    /* null */
+	{ 1, 5 },    /* zero */
+	{ 1, 7 },    /* full */
+	{ 1, 8 },    /* random */
+	{ 1, 9 },    /* urandom */
+	{ 5, 0 },    /* tty */
+	{ 5, 2 },    /* ptmx */
+	{ 10, 200 }, /* net/tun */
+	{ 10, 229 }, /* fuse */
+};
+
+static bool is_guest_device(const Grpc__LinuxDevice *device)
+{
+	if (!strcmp(device->type, "p"))
+		return true;
+	if (strcmp(device->type, "c") != 0 && strcmp(device->type, "u") != 0)
+		return false;
+	for (size_t i = 0; i < COUNT(guest_devices); i++)
+		if (device->major == guest_devices[i].major &&
+		    device->minor == guest_devices[i].minor)
+			return true;
+	return false;
+}
+
+static int apply_devices(const Grpc__Linux *linux, struct error *err)
+{
+	for (size_t i = 0; i < linux->n_devices; i++) {
+		Grpc__LinuxDevice *device = linux->devices[i];
+
+		if (!is_guest_device(device))
+			return error_set(err, ERROR_UNIMPLEMENTED,
+			                 "linux.devices[%zu] %s: devices of the host are not "
+			                 "supported",
+			                 i, device->path);
+		device->filemode &= MODE_BITS; /* some programs write st_mode as it is */
+	}
+	return 0;
+}
+
+static int check_namespace(const Grpc__LinuxNamespace *ns, size_t i, struct error *err)
+{
+	if (*ns->path)
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "linux.namespaces[%zu] %s: joining '%s' is not supported", i,
+		                 ns->type, ns->path);
+	return 0;
+}
+
+/* All others are left, in their order. */
+static int take_network_namespace(Grpc__Linux *linux, char **netns, struct error *err)
+{
+	bool found = false;
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < linux->n_namespaces; i++) {
+		Grpc__LinuxNamespace *ns = linux->namespaces[i];
+
+		if (strcmp(ns->type, "network") != 0) {
+			linux->namespaces[kept++] = ns;
+			if (r == 0)
+				r = check_namespace(ns, i, err);
+			continue;
+		}
+		if (!found && *ns->path)
+			*netns = mem_strdup(ns->path);
+		found = true;
+		grpc__linux_namespace__free_unpacked(ns, NULL);
+	}
+	linux->n_namespaces = kept;
+	if (r == 0 && !found)
+		r = error_set(err, ERROR_UNIMPLEMENTED,
+		              "linux.namespaces: the host's network (no network namespace) is not "
+		              "supported");
+	return r;
+}
+
+/* What the guest has above the container's cgroup is the VM's: whoever mounts cgroups sees its own.
+ */
+static void add_cgroup_namespace(Grpc__Linux *linux)
+{
+	Grpc__LinuxNamespace *ns;
+
+	for (size_t i = 0; i < linux->n_namespaces; i++)
+		if (!strcmp(linux->namespaces[i]->type, "cgroup"))
+			return;
+	ns = mem_new(Grpc__LinuxNamespace);
+	grpc__linux_namespace__init(ns);
+	ns->type = mem_strdup("cgroup");
+	linux->namespaces =
+		mem_realloc(linux->namespaces, (linux->n_namespaces + 1) * sizeof(void *));
+	linux->namespaces[linux->n_namespaces++] = ns;
+}
+
+static int check_host_hooks(const char *name, size_t n, Grpc__Hook *const *hooks, struct error *err)
+{
+	if (n == 0)
+		return 0;
+	return error_set(err, ERROR_UNIMPLEMENTED, "hooks.%s[0] %s: hooks are not supported", name,
+	                 hooks[0]->path);
+}
+
+/* startContainer is the guest's: its path is one of the container's file system. */
+static int check_hooks(const Grpc__Hooks *hooks, struct error *err)
+{
+	int r = check_host_hooks("prestart", hooks->n_prestart, hooks->prestart, err);
+
+	if (r == 0)
+		r = check_host_hooks("createRuntime", hooks->n_createruntime, hooks->createruntime,
+		                     err);
+	if (r == 0)
+		r = check_host_hooks("createContainer", hooks->n_createcontainer,
+		                     hooks->createcontainer, err);
+	if (r == 0)
+		r = check_host_hooks("poststart", hooks->n_poststart, hooks->poststart, err);
+	if (r == 0)
+		r = check_host_hooks("poststop", hooks->n_poststop, hooks->poststop, err);
+	return r;
+}
+
+static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct error *err)
+{
+	int r = take_network_namespace(linux, netns, err);
+
+	if (r == 0)
+		r = apply_devices(linux, err);
+	add_cgroup_namespace(linux);
+	set_text(&linux->cgroupspath, mem_printf("/%s", id));
+	if (linux->intelrdt && !*linux->intelrdt->l3cacheschema) {
+		grpc__linux_intel_rdt__free_unpacked(linux->intelrdt, NULL);
+		linux->intelrdt = NULL;
+	}
+	return r;
+}
+
+int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err)
+{
+	autofree char *path = NULL;
+	int r;
+
+	if (!spec->linux) {
+		spec->linux = mem_new(Grpc__Linux);
+		grpc__linux__init(spec->linux);
+	}
+	set_text(&spec->root->path, mem_printf(GUEST_SHARE "/%s/rootfs", id));
+	r = apply_linux(spec->linux, id, &path, err);
+	if (r == 0)
+		r = check_mounts(spec, id, err);
+	if (r == 0 && spec->hooks)
+		r = check_hooks(spec->hooks, err);
+	if (r == 0 && netns)
+		*netns = take_ptr(&path);
+	return r;
+}

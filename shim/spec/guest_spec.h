@@ -1,0 +1,36 @@
+/*
+ * What the guest sees of a container's spec: host paths and host namespaces replaced, what only the
+ * host could serve refused by name.
+ */
+#ifndef SHIM_GUEST_SPEC_H
+#define SHIM_GUEST_SPEC_H
+
+#include <stdbool.h>
+
+#include "proto/oci.pb-c.h"
+
+struct error;
+
+/*
+ * Changes @spec for the guest's container @id:
+ *
+ *   root.path          <GUEST_SHARE>/<id>/rootfs
+ *   linux.namespaces   the network namespace is taken out: it is the VM. Its path, or NULL when it
+ *                      has none, goes to *netns (free() it; may be NULL if nobody asks). A cgroup
+ *                      namespace is added
+ *   linux.cgroupsPath  /<id>: the guest has no other cgroups
+ *   linux.intelRdt     taken out when it is empty
+ *   linux.devices      the mode without the bits of its type
+ *
+ * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host that volumes_take() has not taken
+ * over before, file systems that only the host has ("mounts[3] /etc/resolv.conf: …"), the host's
+ * network (no network namespace), joining other namespaces by path, devices whose numbers mean
+ * something else in the guest, hooks that run on the host. On failure @spec is good for spec_free()
+ * only.
+ */
+int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);
+
+/* As runc sees it: by the type or by an option. */
+bool guest_spec_is_bind(const Grpc__Mount *mount);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * The standard streams of one process, from containerd's end to the guest's (design.md section 5,
+ * "Stdio"): opens the FIFOs, hands them to the vsock device, and knows when the last byte is where
+ * it belongs. No byte passes through this process.
+ */
+#ifndef SHIM_STDIO_H
+#define SHIM_STDIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+struct config;
+struct ev_loop;
+struct stdio;
+struct vsock;
+
+/* As containerd names them (shim/stdio/stdio_uri.h); "" is /dev/null. With a terminal there is no err. */
+struct stdio_config {
+	const char *in;
+	const char *out;
+	const char *err;
+	bool terminal;
+	const char *id; /* of the container, and its namespace: for loggers */
+	const char *ns;
+	const struct config *config; /* outlives the stdio */
+};
+
+/* What the agent calls the streams: the host's ports; 0: none. */
+struct stdio_ports {
+	uint32_t in;
+	uint32_t out;
+	uint32_t err;
+};
+
+/* Opens the output ends and a stream to the guest for each; @done once. Strings are not kept. */
+int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_config *config,
+               done_fn *done, void *ctx, struct stdio **out, struct error *err);
+const struct stdio_ports *stdio_ports(const struct stdio *stdio);
+
+/* Opens stdin's FIFO for reading, so that who opens it for writing can go on; nothing is read. */
+int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err);
+/* The process runs: stdin is read from now on. */
+int stdio_start(struct stdio *stdio, struct error *err);
+/* Input ends with what is in the FIFO and what others still write. */
+void stdio_close_stdin(struct stdio *stdio);
+
+/*
+ * The process has ended: calls @done once (at once, if nothing is left to do) when all output is
+ * where it belongs or does not move any more (the configuration says for how long).
+ */
+void stdio_drain(struct stdio *stdio, void (*done)(void *ctx), void *ctx);
+
+void stdio_destroy(struct stdio *stdio); /* NULL is fine; what still flows is cut off */
+
+CLEANUP_DESTROY(stdio)
+
+#endif

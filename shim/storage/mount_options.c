@@ -1,0 +1,178 @@
+#include "shim/storage/mount_options.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/mem.h"
+
+#define LOWERDIR     "lowerdir="
+#define LOWERDIR_LEN (sizeof(LOWERDIR) - 1)
+#define DATA_MAX     (1 << 20) /* while it is put together */
+
+static const struct flag {
+	const char *name;
+	unsigned long set;
+	unsigned long clear;
+} flags[] = {
+	{ "async", 0, MS_SYNCHRONOUS },
+	{ "atime", 0, MS_NOATIME },
+	{ "bind", MS_BIND, 0 },
+	{ "defaults", 0, 0 },
+	{ "dev", 0, MS_NODEV },
+	{ "diratime", 0, MS_NODIRATIME },
+	{ "dirsync", MS_DIRSYNC, 0 },
+	{ "exec", 0, MS_NOEXEC },
+	{ "noatime", MS_NOATIME, MS_RELATIME | MS_STRICTATIME },
+	{ "nodev", MS_NODEV, 0 },
+	{ "nodiratime", MS_NODIRATIME, 0 },
+	{ "noexec", MS_NOEXEC, 0 },
+	{ "norelatime", 0, MS_RELATIME },
+	{ "nosuid", MS_NOSUID, 0 },
+	{ "rbind", MS_BIND | MS_REC, 0 },
+	{ "relatime", MS_RELATIME, MS_NOATIME | MS_STRICTATIME },
+	{ "ro", MS_RDONLY, 0 },
+	{ "rw", 0, MS_RDONLY },
+	{ "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME },
+	{ "suid", 0, MS_NOSUID },
+	{ "sync", MS_SYNCHRONOUS, 0 },
+};
+
+/* What mount(8) would do for itself, or what says nothing about the one mount. */
+static const char *const refused[] = {
+	"loop",   "private", "rprivate", "shared",     "rshared",     "slave",
+	"rslave", "remount", "move",     "unbindable", "runbindable",
+};
+
+static const struct flag *find_flag(const char *name)
+{
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (!strcmp(name, flags[i].name))
+			return &flags[i];
+	return NULL;
+}
+
+static int check_option(const char *name, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (!strcmp(name, refused[i]))
+			return error_set(err, ERROR_UNIMPLEMENTED,
+			                 "mount option '%s' is not supported", name);
+	return 0;
+}
+
+/* The end of the first layer of "a:b:c"; a colon in a name has a backslash before it. */
+static const char *layer_end(const char *layers)
+{
+	while (*layers && *layers != ':')
+		layers += *layers == '\\' && layers[1] ? 2 : 1;
+	return layers;
+}
+
+/* How many bytes of "/x/a" and of what is in common till now ("/x/y/", its length) agree, down to a
+ * slash. What follows of a layer must not be nothing. */
+static size_t common_length(const char *common, size_t len, const char *layer, size_t layer_len)
+{
+	size_t n = 0;
+
+	while (n < len && n + 1 < layer_len && common[n] == layer[n])
+		n++;
+	while (n > 0 && common[n - 1] != '/')
+		n--;
+	return n;
+}
+
+/* The length of the directory that all layers are below, with its last slash; 0: there is none.
+ * Relative ones are left alone: they are not the only ones. */
+static size_t common_dir(const char *layers)
+{
+	size_t len = *layers == '/' ? strlen(layers) : 0;
+
+	for (const char *layer = layers; len > 0; layer++) {
+		const char *end = layer_end(layer);
+
+		len = common_length(layers, len, layer, (size_t)(end - layer));
+		layer = end;
+		if (!*end)
+			break;
+	}
+	return memchr(layers, '\\', len) ? 0 : len;
+}
+
+static int append_layers(struct buf *data, const char *layers, char **dir)
+{
+	size_t skip = common_dir(layers);
+	int r = buf_append(data, LOWERDIR, LOWERDIR_LEN);
+
+	for (const char *layer = layers; r == 0; layer++) {
+		const char *end = layer_end(layer);
+
+		r = buf_append(data, layer + skip, (size_t)(end - layer) - skip + (*end == ':'));
+		layer = end;
+		if (!*end)
+			break;
+	}
+	if (skip > 0)
+		*dir = mem_printf("%.*s", (int)skip, layers);
+	return r;
+}
+
+static int append_data(struct buf *data, const char *type, const char *option, char **dir)
+{
+	int r = data->len > 0 ? buf_append(data, ",", 1) : 0;
+
+	if (r < 0)
+		return r;
+	if (!strcmp(type, "overlay") && !*dir && !strncmp(option, LOWERDIR, LOWERDIR_LEN))
+		return append_layers(data, option + LOWERDIR_LEN, dir);
+	return buf_append(data, option, strlen(option));
+}
+
+static int parse_option(const char *type, const char *option, struct buf *data,
+                        struct mount_options *out, struct error *err)
+{
+	const struct flag *flag = find_flag(option);
+	int r;
+
+	if (flag) {
+		out->flags = (out->flags & ~flag->clear) | flag->set;
+		return 0;
+	}
+	r = check_option(option, err);
+	if (r < 0)
+		return r;
+	if (append_data(data, type, option, &out->dir) < 0)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "mount options are too long");
+	return 0;
+}
+
+int mount_options_parse(const char *type, char *const *options, size_t n, struct mount_options *out,
+                        struct error *err)
+{
+	struct buf data = BUF_INIT(DATA_MAX);
+	long max = sysconf(_SC_PAGESIZE) - 1;
+	int r = 0;
+
+	*out = (struct mount_options){ .flags = !strcmp(type, "bind") ? MS_BIND : 0 };
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = parse_option(type, options[i], &data, out, err);
+	if (r == 0 && data.len > (size_t)max)
+		r = error_set(err, ERROR_INVALID_ARGUMENT,
+		              "mount options of %zu bytes are longer than %ld", data.len, max);
+	if (r == 0)
+		out->data = mem_printf("%.*s", (int)data.len, data.len ? buf_data(&data) : "");
+	else
+		mount_options_fini(out);
+	buf_fini(&data);
+	return r;
+}
+
+void mount_options_fini(struct mount_options *options)
+{
+	free(options->data);
+	free(options->dir);
+	*options = (struct mount_options){ 0 };
+}

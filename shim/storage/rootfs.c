@@ -1,0 +1,294 @@
+#include "shim/storage/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/loop/errand.h"
+#include "common/mem.h"
+#include "shim/storage/bind_mount.h"
+#include "shim/storage/mount_options.h"
+#include "shim/storage/volumes.h"
+
+#define ROOTFS   "rootfs" /* in the container's directory */
+#define DIR_MODE 0755
+#define CONTEXT  "mount the container's file systems" /* of error texts */
+
+enum rootfs_state {
+	ROOTFS_MOUNTING,
+	ROOTFS_STOPPING, /* unmounting waits for the end of the child that mounts */
+	ROOTFS_UNDOING,  /* a mount has failed; its parts go */
+	ROOTFS_UNMOUNTING,
+	ROOTFS_IDLE, /* mounted or not: no child runs */
+};
+
+struct rootfs {
+	struct ev_loop *loop;
+	enum rootfs_state state;
+	char *dir;
+	struct errand *errand;
+	int timeout_ms;
+	struct error cause; /* of undoing */
+	done_fn *done;
+	void *ctx;
+};
+
+/*
+ * In the child. The guest can write to the share: below it no link is followed, and what is mounted
+ * on is a descriptor.
+ */
+static int open_parent(const char *dir, struct error *err)
+{
+	autofree char *path = mem_strdup(dir);
+	char *slash = strrchr(path, '/');
+	int fd;
+
+	if (!slash || !slash[1])
+		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no directory of a share",
+		                 dir);
+	*slash = '\0';
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "open '%s'", path) : fd;
+}
+
+static const char *last_name(const char *dir)
+{
+	return strrchr(dir, '/') + 1;
+}
+
+static int open_dir(const char *dir, bool make, struct error *err)
+{
+	autoclose int parent = open_parent(dir, err);
+	int fd;
+
+	if (parent < 0)
+		return parent;
+	if (make && mkdirat(parent, last_name(dir), DIR_MODE) < 0 && errno != EEXIST)
+		return error_errno(err, "make directory '%s'", dir);
+	fd = openat(parent, last_name(dir), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, "open '%s'", dir) : fd;
+}
+
+static int bind_rootfs(const char *source, const struct bind_mount_options *options, int dirfd,
+                       struct error *err)
+{
+	autoclose int mount = bind_mount_open(source, options, err);
+
+	return mount < 0 ? mount : bind_mount_attach(mount, dirfd, ROOTFS, err);
+}
+
+/* Opened anew for each mount: it is the root of the one before. */
+static int mount_file_system(const Containerd__Types__Mount *entry,
+                             const struct mount_options *options, int dirfd, struct error *err)
+{
+	autoclose int target = -1;
+	char path[64];
+
+	if (mkdirat(dirfd, ROOTFS, DIR_MODE) < 0 && errno != EEXIST)
+		return error_errno(err, "make directory '" ROOTFS "'");
+	target = openat(dirfd, ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0)
+		return error_errno(err, "open '" ROOTFS "'");
+	if (options->dir && chdir(options->dir) < 0)
+		return error_errno(err, "change to '%s'", options->dir);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", target);
+	if (mount(entry->source, path, entry->type, options->flags | SERVED_MOUNT_FLAGS,
+	          options->data) < 0)
+		return error_errno(err, "mount '%s' (%s)", entry->source, entry->type);
+	return 0;
+}
+
+static int mount_bind(const Containerd__Types__Mount *entry, const struct mount_options *options,
+                      int dirfd, struct error *err)
+{
+	struct bind_mount_options bind = {
+		.recursive = options->flags & MS_REC,
+		.read_only = options->flags & MS_RDONLY,
+		.flags = options->flags,
+	};
+
+	if (*options->data)
+		return error_set(err, ERROR_UNIMPLEMENTED, "mount options '%s' are not supported",
+		                 options->data);
+	return bind_rootfs(entry->source, &bind, dirfd, err);
+}
+
+static int mount_entry(const Containerd__Types__Mount *entry, int dirfd, struct error *err)
+{
+	struct mount_options options;
+	int r;
+
+	if (*entry->target)
+		return error_set(err, ERROR_UNIMPLEMENTED, "mount target '%s' is not supported",
+		                 entry->target);
+	r = mount_options_parse(entry->type, entry->options, entry->n_options, &options, err);
+	if (r < 0)
+		return r;
+	if (options.flags & MS_BIND)
+		r = mount_bind(entry, &options, dirfd, err);
+	else
+		r = mount_file_system(entry, &options, dirfd, err);
+	mount_options_fini(&options);
+	return r;
+}
+
+static int mount_root(const struct rootfs_config *config, int dirfd, struct error *err)
+{
+	if (config->n_mounts == 0)
+		return bind_rootfs(config->path, &(struct bind_mount_options){ .recursive = true },
+		                   dirfd, err);
+	for (size_t i = 0; i < config->n_mounts; i++)
+		if (mount_entry(config->mounts[i], dirfd, err) < 0)
+			return error_wrap(err, "rootfs[%zu]", i);
+	return 0;
+}
+
+static int mount_all(void *ctx, struct error *err)
+{
+	const struct rootfs_config *config = ctx;
+	autoclose int dirfd = open_dir(config->dir, true, err);
+	int r = dirfd < 0 ? dirfd : mount_root(config, dirfd, err);
+
+	if (r == 0 && config->volumes)
+		r = volumes_mount(config->volumes, dirfd, err);
+	return r;
+}
+
+static int unmount_below(int dirfd, const char *dir, struct error *err)
+{
+	if (fchdir(dirfd) < 0)
+		return error_errno(err, "change to '%s'", dir);
+	while (umount2(ROOTFS, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		;
+	if (errno != EINVAL && errno != ENOENT)
+		return error_errno(err, "unmount '%s/" ROOTFS "'", dir);
+	return volumes_unmount(dirfd, err);
+}
+
+/* Also after half a mount, and when nothing is there, or something that the guest has made. */
+static int unmount_all(void *ctx, struct error *err)
+{
+	const char *dir = ctx;
+	autoclose int parent = open_parent(dir, err);
+	autoclose int dirfd = open_dir(dir, false, err);
+	int r = dirfd < 0 ? dirfd : unmount_below(dirfd, dir, err);
+
+	if (parent < 0)
+		return parent;
+	if (r < 0 && r != -ENOENT && r != -ENOTDIR)
+		return r;
+	return file_remove_tree(parent, last_name(dir), err);
+}
+
+/* In the parent. */
+static void finish(struct rootfs *rootfs, const struct error *err)
+{
+	errand_destroy(take_ptr(&rootfs->errand));
+	rootfs->state = ROOTFS_IDLE;
+	rootfs->done(rootfs->ctx, err);
+}
+
+static void unmounted(void *ctx, const struct error *err)
+{
+	struct rootfs *rootfs = ctx;
+
+	if (rootfs->state == ROOTFS_UNDOING) {
+		if (err)
+			log_warn("undo the mounts of a container: %s", err->text);
+		err = &rootfs->cause;
+	}
+	finish(rootfs, err);
+}
+
+static void mounted(void *ctx, const struct error *err);
+
+static int start(struct rootfs *rootfs, errand_fn *work, void *work_ctx, struct error *err)
+{
+	done_fn *done = work == mount_all ? mounted : unmounted;
+
+	errand_destroy(take_ptr(&rootfs->errand));
+	return errand_start(rootfs->loop, work, work_ctx, rootfs->timeout_ms, done, rootfs,
+	                    &rootfs->errand, err);
+}
+
+static void mounted(void *ctx, const struct error *err)
+{
+	struct rootfs *rootfs = ctx;
+	struct error cause;
+
+	if (!err && rootfs->state == ROOTFS_MOUNTING) {
+		finish(rootfs, NULL);
+		return;
+	}
+	if (rootfs->state == ROOTFS_MOUNTING) {
+		rootfs->state = ROOTFS_UNDOING;
+		error_copy(&rootfs->cause, err);
+		error_wrap(&rootfs->cause, CONTEXT);
+	} else {
+		rootfs->state = ROOTFS_UNMOUNTING;
+	}
+	if (start(rootfs, unmount_all, rootfs->dir, &cause) < 0)
+		unmounted(rootfs, &cause);
+}
+
+int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_fn *done, void *ctx,
+                 struct rootfs **out, struct error *err)
+{
+	autodestroy(rootfs) struct rootfs *rootfs = NULL;
+	int r;
+
+	if (config->n_mounts > ROOTFS_MOUNTS_MAX)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 CONTEXT ": %zu rootfs mounts are more than %d", config->n_mounts,
+		                 ROOTFS_MOUNTS_MAX);
+	rootfs = mem_new(struct rootfs);
+	rootfs->loop = loop;
+	rootfs->state = ROOTFS_MOUNTING;
+	rootfs->dir = mem_strdup(config->dir);
+	rootfs->timeout_ms = config->timeout_ms;
+	rootfs->done = done;
+	rootfs->ctx = ctx;
+	r = start(rootfs, mount_all, (void *)config, err);
+	if (r < 0)
+		return error_wrap(err, CONTEXT);
+	*out = take_ptr(&rootfs);
+	return 0;
+}
+
+int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *ctx,
+                   struct error *err)
+{
+	rootfs->done = done;
+	rootfs->ctx = ctx;
+	rootfs->timeout_ms = timeout_ms;
+	if (rootfs->state == ROOTFS_UNDOING) { /* which is what is asked for */
+		rootfs->state = ROOTFS_UNMOUNTING;
+		return 0;
+	}
+	if (rootfs->state == ROOTFS_MOUNTING) {
+		rootfs->state = ROOTFS_STOPPING;
+		errand_cancel(rootfs->errand);
+		return 0;
+	}
+	rootfs->state = ROOTFS_UNMOUNTING;
+	if (start(rootfs, unmount_all, rootfs->dir, err) < 0) {
+		rootfs->state = ROOTFS_IDLE;
+		return error_wrap(err, "unmount the container's file systems");
+	}
+	return 0;
+}
+
+void rootfs_destroy(struct rootfs *rootfs)
+{
+	if (!rootfs)
+		return;
+	errand_destroy(rootfs->errand);
+	free(rootfs->dir);
+	free(rootfs);
+}
