@@ -10,7 +10,7 @@ static const char introduction[] =
 	"# Configuration\n"
 	"\n"
 	"<!-- Made of shim/config/config_keys.c: cmake --build build/debug -t configuration-doc "
-        "-->\n"
+	"-->\n"
 	"\n"
 	"No file is needed: what is not set has the value below. The keys are those of\n"
 	"upstream's `configuration.toml`, as far as they exist here, so that such a file can be\n"
