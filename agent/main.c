@@ -68,11 +68,20 @@ static void survive_sigpipe(void)
 	sigaction(SIGPIPE, &action, NULL);
 }
 
+/* Whoever calls the agent is root in the guest. */
+static int admit_host(int fd, struct error *err)
+{
+	uint32_t port;
+
+	return vsock_socket_peer(fd, &port, err);
+}
+
 static int agent_serve(struct agent *agent, struct error *err)
 {
 	struct ttrpc_server_config config = {
 		.services = service_table(),
 		.ctx = agent->sandbox,
+		.admit = admit_host,
 		.on_fault = on_fault,
 	};
 	int fd;

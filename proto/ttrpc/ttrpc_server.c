@@ -294,12 +294,25 @@ static void server_accept(struct ttrpc_server *server, int fd)
 	server->nclients++;
 }
 
+static bool server_admits(const struct ttrpc_server *server, int fd)
+{
+	struct error err;
+
+	if (server->nclients >= TTRPC_SERVER_CONNECTIONS_MAX)
+		return false;
+	if (!server->config.admit || server->config.admit(fd, &err) == 0)
+		return true;
+	if (server->config.on_fault)
+		server->config.on_fault(server->config.ctx, &err);
+	return false;
+}
+
 static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct ttrpc_server *server = watcher->data;
 	int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd >= 0 && server->nclients < TTRPC_SERVER_CONNECTIONS_MAX) {
+	if (fd >= 0 && server_admits(server, fd)) {
 		server_accept(server, fd);
 	} else if (fd >= 0) {
 		close(fd);

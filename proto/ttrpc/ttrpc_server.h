@@ -39,6 +39,9 @@ struct ttrpc_service {
 struct ttrpc_server_config {
 	const struct ttrpc_service *services; /* ended by a zero row; outlives the server */
 	void *ctx;
+	/* Optional: whether the peer of @fd, a connection just made, may call anything. One that may
+	 * not is closed unread, and told to on_fault. */
+	int (*admit)(int fd, struct error *err);
 	/* Optional: the last connection has gone. It may destroy the server. */
 	void (*on_idle)(void *ctx);
 	/* Optional, to be logged: a connection was ended for what is in @err (a broken frame,

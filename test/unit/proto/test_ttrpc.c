@@ -75,6 +75,18 @@ static const struct ttrpc_method health_methods[] = {
 
 static const struct ttrpc_service services[] = { { SERVICE, health_methods }, { 0 } };
 
+/* In these tests a stranger is who has bound its socket to a name. */
+static int admit_unnamed(int fd, struct error *err)
+{
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(peer);
+
+	cr_assert_eq(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
+	if (len > sizeof(sa_family_t))
+		return error_set(err, ERROR_PERMISSION_DENIED, "a stranger");
+	return 0;
+}
+
 static void on_idle(void *ctx)
 {
 	struct fixture *fixture = ctx;
@@ -97,9 +109,11 @@ static void on_end(struct ev_loop *loop, ev_timer *watcher, int events)
 
 static void fixture_init(struct fixture *fixture)
 {
-	struct ttrpc_server_config config = {
-		.services = services, .ctx = fixture, .on_idle = on_idle, .on_fault = on_fault
-	};
+	struct ttrpc_server_config config = { .services = services,
+		                              .ctx = fixture,
+		                              .admit = admit_unnamed,
+		                              .on_idle = on_idle,
+		                              .on_fault = on_fault };
 	socklen_t len = sizeof(fixture->address);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -120,13 +134,21 @@ static void fixture_fini(struct fixture *fixture)
 	ev_loop_destroy(fixture->loop);
 }
 
-static int fixture_connect(const struct fixture *fixture)
+static int fixture_connect_as(const struct fixture *fixture, bool stranger)
 {
+	const struct sockaddr_un any = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(sa_family_t) + 1 + strlen(fixture->address.sun_path + 1);
 
+	if (stranger)
+		cr_assert_eq(bind(fd, (const struct sockaddr *)&any, sizeof(sa_family_t)), 0);
 	cr_assert_eq(connect(fd, (const struct sockaddr *)&fixture->address, len), 0);
 	return fd;
+}
+
+static int fixture_connect(const struct fixture *fixture)
+{
+	return fixture_connect_as(fixture, false);
 }
 
 static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
@@ -373,6 +395,29 @@ Test(ttrpc, stream_ids_must_be_odd_and_rise)
 		cr_assert_eq(answer.stream, wrong[i]);
 	}
 	cr_assert_eq(fixture.faults, 0);
+	close(fd);
+	fixture_fini(&fixture);
+}
+
+Test(ttrpc, who_is_not_admitted_is_turned_away_unheard)
+{
+	struct ttrpc_frame frame = { .stream = 1, .type = TTRPC_FRAME_REQUEST };
+	struct ttrpc_frame answer;
+	struct fixture fixture;
+	uint8_t bytes[4096];
+	int fd;
+
+	fixture_init(&fixture);
+	fd = fixture_connect_as(&fixture, true);
+	ttrpc_header_write(bytes, &frame);
+	cr_assert_eq(write(fd, bytes, TTRPC_HEADER_SIZE), TTRPC_HEADER_SIZE);
+	while (!fixture.faults)
+		ev_run(fixture.loop, EVRUN_ONCE);
+	cr_assert_leq(read(fd, bytes, sizeof(bytes)), 0, "not even an answer");
+	close(fd);
+	fd = fixture_connect(&fixture);
+	exchange(&fixture, fd, &frame, &answer, bytes, sizeof(bytes));
+	cr_assert_eq(answer.type, TTRPC_FRAME_RESPONSE, "others are served");
 	close(fd);
 	fixture_fini(&fixture);
 }
