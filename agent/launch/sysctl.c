@@ -10,51 +10,69 @@
 #include "common/error.h"
 #include "common/mem.h"
 
-/* What each namespace has of its own; a row that ends in a dot is a prefix. */
+/* What each namespace has of its own, below /proc/sys; a row that ends in a slash is a prefix. */
 static const struct {
-	const char *name;
+	const char *path;
 	enum namespace_kind owner;
 } rows[] = {
-	{ "fs.mqueue.", NAMESPACE_IPC },
-	{ "kernel.domainname", NAMESPACE_UTS },
-	{ "kernel.msgmax", NAMESPACE_IPC },
-	{ "kernel.msgmnb", NAMESPACE_IPC },
-	{ "kernel.msgmni", NAMESPACE_IPC },
-	{ "kernel.sem", NAMESPACE_IPC },
-	{ "kernel.shm_rmid_forced", NAMESPACE_IPC },
-	{ "kernel.shmall", NAMESPACE_IPC },
-	{ "kernel.shmmax", NAMESPACE_IPC },
-	{ "kernel.shmmni", NAMESPACE_IPC },
-	{ "net.", NAMESPACE_NETWORK },
+	{ "fs/mqueue/", NAMESPACE_IPC },
+	{ "kernel/domainname", NAMESPACE_UTS },
+	{ "kernel/msgmax", NAMESPACE_IPC },
+	{ "kernel/msgmnb", NAMESPACE_IPC },
+	{ "kernel/msgmni", NAMESPACE_IPC },
+	{ "kernel/sem", NAMESPACE_IPC },
+	{ "kernel/shm_rmid_forced", NAMESPACE_IPC },
+	{ "kernel/shmall", NAMESPACE_IPC },
+	{ "kernel/shmmax", NAMESPACE_IPC },
+	{ "kernel/shmmni", NAMESPACE_IPC },
+	{ "net/", NAMESPACE_NETWORK },
 };
 
-static bool matches(const char *row, const char *name)
+static bool matches(const char *row, const char *path)
 {
 	size_t len = strlen(row);
 
-	return row[len - 1] == '.' ? !strncmp(row, name, len) : !strcmp(row, name);
+	return row[len - 1] == '/' ? !strncmp(row, path, len) : !strcmp(row, path);
 }
 
-/* "net/ipv4/conf/eth0.1/forwarding" is "net.ipv4.conf.eth0/1.forwarding": sysctl(8). */
-static char *with_dots(const char *key)
+/* A path that says where it leads: no part of it is empty, "." or "..". */
+static bool is_plain(const char *path)
 {
-	char *name = mem_strdup(key);
-	size_t first = strcspn(name, "./");
+	const char *part = path;
+	size_t len;
+
+	for (;; part += len + 1) {
+		len = strcspn(part, "/");
+		if (!len || !strncmp(part, ".", len) || !strncmp(part, "..", len))
+			return false;
+		if (!part[len])
+			return true;
+	}
+}
+
+/* "net.ipv4.conf.eth0/1.forwarding" is "net/ipv4/conf/eth0.1/forwarding": sysctl(8). */
+char *sysctl_path(const char *key)
+{
+	autofree char *path = mem_strdup(key);
 	char *p;
 
-	if (name[first] == '/')
-		for (p = name; *p; p++)
+	if (key[strcspn(key, "./")] == '.')
+		for (p = path; *p; p++)
 			*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
-	return name;
+	return is_plain(path) ? take_ptr(&path) : NULL;
 }
 
 static int check_one(const Grpc__Spec *spec, const char *key, struct error *err)
 {
-	autofree char *name = with_dots(key);
+	autofree char *path = sysctl_path(key);
 	size_t i;
 
+	if (!path)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid linux.sysctl \"%s\": not the name of a kernel setting",
+		                 key);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!matches(rows[i].name, name))
+		if (!matches(rows[i].path, path))
 			continue;
 		if (rows[i].owner == NAMESPACE_NETWORK || namespaces_has(spec, rows[i].owner))
 			return 0;
@@ -88,13 +106,11 @@ int sysctl_apply(const Grpc__Spec *spec, struct error *err)
 	if (dir < 0)
 		return error_errno(err, "open '/proc/sys'");
 	for (i = 0; i < spec->linux->n_sysctl; i++) {
-		autofree char *name = with_dots(spec->linux->sysctl[i]->key);
-		char *p;
-		int r;
+		const Grpc__Linux__SysctlEntry *entry = spec->linux->sysctl[i];
+		autofree char *path = sysctl_path(entry->key);
+		int r = path ? kernel_file_write(dir, path, entry->value, err)
+		             : check_one(spec, entry->key, err);
 
-		for (p = name; *p; p++)
-			*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-		r = kernel_file_write(dir, name, spec->linux->sysctl[i]->value, err);
 		if (r < 0)
 			return r;
 	}

@@ -12,6 +12,9 @@ struct error;
 /* ERROR_INVALID_ARGUMENT for one that would change more than the container. */
 int sysctl_check(const Grpc__Spec *spec, struct error *err);
 
+/* What sysctl_apply() writes, below /proc/sys; NULL: @key could lead elsewhere. free() it. */
+char *sysctl_path(const char *key);
+
 /* Writes them by the /proc of the guest, as the namespaces of the calling process see them. */
 int sysctl_apply(const Grpc__Spec *spec, struct error *err);
 

@@ -21,6 +21,7 @@
 #include "agent/pod/spec_check.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/mem.h"
 #include "proto/container_init.pb-c.h"
 #include "proto/message.h"
 #include "test/fuzz/fuzz.h"
@@ -83,6 +84,19 @@ static void check_parts(const Grpc__Spec *spec)
 		cgroup_limits_check(spec->linux->resources, NULL);
 }
 
+/* Below /proc/sys, in the directories whose settings belong to namespaces. */
+static void use_sysctls(const Grpc__Linux *config)
+{
+	for (size_t i = 0; i < config->n_sysctl; i++) {
+		autofree char *path = sysctl_path(config->sysctl[i]->key);
+		autofree char *parts = mem_printf("/%s/", path ? path : "/");
+
+		assert(!strstr(parts, "//") && !strstr(parts, "/./") && !strstr(parts, "/../"));
+		assert(!strncmp(path, "net/", 4) || !strncmp(path, "fs/mqueue/", 10) ||
+		       (!strncmp(path, "kernel/", 7) && !strchr(path + 7, '/')));
+	}
+}
+
 /* What is taken of it once it is checked. */
 static void use(const Grpc__Spec *spec)
 {
@@ -90,6 +104,7 @@ static void use(const Grpc__Spec *spec)
 	size_t count;
 
 	assert(spec->linux);
+	use_sysctls(spec->linux);
 	namespaces_clone_flags(spec);
 	namespaces_pid_path(spec);
 	mounts_bind_dev(spec);

@@ -182,6 +182,20 @@ Test(spec_check, settings_of_other_namespaces_are_refused)
 	expect_sysctl("vm.swappiness", false);
 }
 
+Test(spec_check, names_of_settings_lead_nowhere_else)
+{
+	expect_sysctl("net.//.kernel.core_pattern", false);
+	expect_sysctl("net/../kernel/core_pattern", false);
+	expect_sysctl("fs.mqueue.//.//.kernel.core_pattern", false);
+	expect_sysctl("fs/mqueue/../../kernel/core_pattern", false);
+	expect_sysctl("net/./core/somaxconn", false);
+	expect_sysctl("net..core.somaxconn", false);
+	expect_sysctl("/net/core/somaxconn", false);
+	expect_sysctl("net.", false);
+	expect_sysctl("net.ipv4.conf.eth0/1.forwarding", true);
+	expect_sysctl("net/ipv4/conf/eth0.1/forwarding", true);
+}
+
 Test(spec_check, device_types_are_known)
 {
 	Grpc__LinuxDevice device = GRPC__LINUX_DEVICE__INIT;
