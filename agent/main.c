@@ -1,6 +1,6 @@
 /*
- * The agent: PID 1 of the guest. `/init container-init` is the child that becomes a container's
- * process (agent/pod/init.h).
+ * The agent: PID 1 of the guest. `/init launch` is the child that becomes a container's
+ * process (agent/pod/launch.h).
  */
 #include <ev.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include "agent/guest/boot.h"
 #include "agent/guest/guest.h"
 #include "agent/guest/vsock_socket.h"
-#include "agent/launch/init_child.h"
+#include "agent/launch/launch_child.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
@@ -37,8 +37,8 @@ int main(int argc, char **argv)
 	struct agent agent = { 0 };
 	struct error err;
 
-	if (argc == 2 && !strcmp(argv[1], "container-init"))
-		return init_child_main();
+	if (argc == 2 && !strcmp(argv[1], "launch"))
+		return launch_child_main();
 	if (getpid() != 1) {
 		fprintf(stderr, "%s is the guest's PID 1 and cannot run anywhere else\n", argv[0]);
 		return 1;

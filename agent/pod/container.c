@@ -144,7 +144,7 @@ static void watch_memory(struct container *container, struct oom *oom)
 static int make_init(struct container *container, const uint32_t ports[3], struct error *err)
 {
 	struct process_config config = {
-		.init = {
+		.launch = {
 			.id = container->id,
 			.spec = container->spec,
 			.process = container->spec->process,
@@ -256,7 +256,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
                    const uint32_t ports[3], struct ttrpc_call *call, struct error *err)
 {
 	struct process_config config = {
-		.init = {
+		.launch = {
 			.id = container->id,
 			.spec = container->spec,
 			.process = process,
@@ -270,7 +270,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 	r = require(container, lives(container) && !paused(container), "exec in", err);
 	if (r < 0)
 		return r;
-	config.init.join = process_init(container->init);
+	config.launch.init = process_launch(container->init);
 	return exec_start(container->execs, container->loop, container->streams, exec_id, &config,
 	                  call, err);
 }

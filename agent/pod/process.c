@@ -21,7 +21,7 @@ struct waiter {
 struct process {
 	struct ev_loop *loop;
 	struct streams *streams;
-	struct init *init;
+	struct launch *launch;
 	struct stdio stdio;
 	ev_child child;
 	bool created;
@@ -93,16 +93,16 @@ static void on_created(void *ctx, int console, const struct error *cause)
 static int open_and_init(struct process *process, const struct process_config *config,
                          struct error *err)
 {
-	struct init_config init = config->init;
+	struct launch_config launch = config->launch;
 	int r;
 
-	r = stdio_open(&process->stdio, process->streams, config->ports, init.process->terminal,
+	r = stdio_open(&process->stdio, process->streams, config->ports, launch.process->terminal,
 	               err);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 3; i++)
-		init.stdio[i] = process->stdio.child[i];
-	r = init_create(process->loop, &init, on_created, process, &process->init, err);
+		launch.stdio[i] = process->stdio.child[i];
+	r = launch_create(process->loop, &launch, on_created, process, &process->launch, err);
 	stdio_close_child(&process->stdio);
 	return r;
 }
@@ -127,7 +127,7 @@ int process_create(struct ev_loop *loop, struct streams *streams,
 	if (r < 0)
 		return r;
 	/* Not reaped before the loop runs again: no exit is missed. */
-	ev_child_set(&process->child, init_pid(process->init), 0);
+	ev_child_set(&process->child, launch_pid(process->launch), 0);
 	ev_child_start(loop, &process->child);
 	*out = take_ptr(&process);
 	return 0;
@@ -137,7 +137,7 @@ int process_start(struct process *process, done_fn *done, void *ctx, struct erro
 {
 	if (process->exited)
 		return error_set(err, ERROR_FAILED_PRECONDITION, "the process has ended already");
-	return init_run(process->init, done, ctx, err);
+	return launch_run(process->launch, done, ctx, err);
 }
 
 bool process_exited(const struct process *process)
@@ -145,15 +145,15 @@ bool process_exited(const struct process *process)
 	return process->exited;
 }
 
-const struct init *process_init(const struct process *process)
+const struct launch *process_launch(const struct process *process)
 {
-	return process->init;
+	return process->launch;
 }
 
 int process_signal(struct process *process, int sig, struct error *err)
 {
 	if (!process->exited &&
-	    syscall(SYS_pidfd_send_signal, init_pidfd(process->init), sig, NULL, 0) == 0)
+	    syscall(SYS_pidfd_send_signal, launch_pidfd(process->launch), sig, NULL, 0) == 0)
 		return 0;
 	if (process->exited || errno == ESRCH)
 		return error_set(err, ERROR_NOT_FOUND, "process already finished");
@@ -201,7 +201,7 @@ void process_destroy(struct process *process)
 		return;
 	fail_waiters(process);
 	ev_child_stop(process->loop, &process->child);
-	init_destroy(process->init);
+	launch_destroy(process->launch);
 	stdio_fini(&process->stdio);
 	free(process);
 }

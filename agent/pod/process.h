@@ -1,5 +1,5 @@
 /*
- * A process of a container, its init or an exec: made (agent/pod/init.h), started, signalled, waited
+ * A process of a container, its init or an exec: made (agent/pod/launch.h), started, signalled, waited
  * for, reaped. The exit is known when the process is reaped, whatever its output does.
  */
 #ifndef AGENT_PROCESS_H
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/pod/init.h"
+#include "agent/pod/launch.h"
 #include "common/cleanup.h"
 
 struct ev_loop;
@@ -19,8 +19,8 @@ struct ttrpc_call;
 #define PROCESS_STATUS_SIGNALED 128 /* plus the signal's number, as a shell says it */
 
 struct process_config {
-	struct init_config init; /* its stdio is filled in from @ports */
-	uint32_t ports[3];       /* of the host, for stdin, stdout, stderr; 0: /dev/null */
+	struct launch_config launch; /* its stdio is filled in from @ports */
+	uint32_t ports[3];           /* of the host, for stdin, stdout, stderr; 0: /dev/null */
 };
 
 /* The process has been reaped. It may be destroyed in it. */
@@ -39,7 +39,7 @@ int process_create(struct ev_loop *loop, struct streams *streams,
 int process_start(struct process *process, done_fn *done, void *ctx, struct error *err);
 
 bool process_exited(const struct process *process);
-const struct init *process_init(const struct process *process); /* owned by the process */
+const struct launch *process_launch(const struct process *process); /* owned by the process */
 
 /* ERROR_NOT_FOUND: it has ended. */
 int process_signal(struct process *process, int sig, struct error *err);

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/pod/init.h"
+#include "agent/pod/launch.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
@@ -35,11 +35,11 @@
 #define REQUEST(name) &grpc__##name##_request__descriptor
 
 /* A process, from the agent's call to its end. */
-struct init {
-	LIST_ENTRY(init) link;
+struct launch {
+	LIST_ENTRY(launch) link;
 	pid_t pid;
 	int stdio[3];
-	init_created_fn *on_created; /* NULL: it has been called */
+	launch_created_fn *on_created; /* NULL: it has been called */
 	void *created_ctx;
 	done_fn *on_run;
 	void *run_ctx;
@@ -60,7 +60,7 @@ static struct world {
 	int kills;     /* of cgroups that processes have died of */
 	bool resisted; /* a cgroup that nothing has lived in may have, too, which no real one does
 	                */
-	LIST_HEAD(, init) inits;
+	LIST_HEAD(, launch) launches;
 } world;
 
 /* libev's, which would wait for real children. */
@@ -83,55 +83,55 @@ void ev_child_stop(struct ev_loop *loop, ev_child *child)
 struct fake_child fake_children[FAKE_CHILDREN_MAX];
 size_t fake_nchildren;
 
-int init_create(struct ev_loop *loop, const struct init_config *config, init_created_fn *on_created,
-                void *ctx, struct init **out, struct error *err)
+int launch_create(struct ev_loop *loop, const struct launch_config *config,
+                  launch_created_fn *on_created, void *ctx, struct launch **out, struct error *err)
 {
-	struct init *init;
+	struct launch *launch;
 
 	if (config->process->n_args && !strcmp(config->process->args[0], "nofork"))
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no process");
-	init = mem_new(struct init);
-	init->pid = PID_FIRST + world.pids++;
-	init->on_created = on_created;
-	init->created_ctx = ctx;
+	launch = mem_new(struct launch);
+	launch->pid = PID_FIRST + world.pids++;
+	launch->on_created = on_created;
+	launch->created_ctx = ctx;
 	for (int i = 0; i < 3; i++)
-		init->stdio[i] = config->stdio[i] < 0 ? -1 : dup(config->stdio[i]);
-	LIST_INSERT_HEAD(&world.inits, init, link);
-	*out = init;
+		launch->stdio[i] = config->stdio[i] < 0 ? -1 : dup(config->stdio[i]);
+	LIST_INSERT_HEAD(&world.launches, launch, link);
+	*out = launch;
 	return 0;
 }
 
-int init_run(struct init *init, done_fn *done, void *ctx, struct error *err)
+int launch_run(struct launch *launch, done_fn *done, void *ctx, struct error *err)
 {
-	init->on_run = done;
-	init->run_ctx = ctx;
+	launch->on_run = done;
+	launch->run_ctx = ctx;
 	return 0;
 }
 
-pid_t init_pid(const struct init *init)
+pid_t launch_pid(const struct launch *launch)
 {
-	return init->pid;
+	return launch->pid;
 }
 
-int init_pidfd(const struct init *init)
+int launch_pidfd(const struct launch *launch)
 {
 	return -1;
 }
 
-static void close_stdio(struct init *init)
+static void close_stdio(struct launch *launch)
 {
 	for (int i = 0; i < 3; i++)
-		cleanup_close(&init->stdio[i]);
-	memset(init->stdio, -1, sizeof(init->stdio));
+		cleanup_close(&launch->stdio[i]);
+	memset(launch->stdio, -1, sizeof(launch->stdio));
 }
 
-void init_destroy(struct init *init)
+void launch_destroy(struct launch *launch)
 {
-	if (!init)
+	if (!launch)
 		return;
-	LIST_REMOVE(init, link);
-	close_stdio(init);
-	free(init);
+	LIST_REMOVE(launch, link);
+	close_stdio(launch);
+	free(launch);
 }
 
 static const struct request_kind methods[] = {
@@ -212,13 +212,13 @@ static void call(void)
 /* Its parent is told. */
 static void end_process(ev_child *child, int status)
 {
-	struct init *init;
+	struct launch *launch;
 
 	if (!child || ev_is_pending(child))
 		return;
-	LIST_FOREACH (init, &world.inits, link)
-		if (init->pid == child->pid)
-			close_stdio(init);
+	LIST_FOREACH (launch, &world.launches, link)
+		if (launch->pid == child->pid)
+			close_stdio(launch);
 	child->rpid = child->pid;
 	child->rstatus = status;
 	ev_feed_event(fuzz_loop(), child, EV_CHILD);
@@ -241,56 +241,56 @@ static void process_ends(void)
 	end_process(children[which % COUNT(children)], script_byte(&world.script) << 8);
 }
 
-static struct init *choose_init(void)
+static struct launch *choose_launch(void)
 {
 	uint8_t which = script_byte(&world.script) % 4;
-	struct init *init = LIST_FIRST(&world.inits);
+	struct launch *launch = LIST_FIRST(&world.launches);
 
-	while (init && which--)
-		init = LIST_NEXT(init, link);
-	return init;
+	while (launch && which--)
+		launch = LIST_NEXT(launch, link);
+	return launch;
 }
 
 /* It has come to its next stop, or fails. */
-static void go_on(struct init *init, const struct error *err)
+static void go_on(struct launch *launch, const struct error *err)
 {
-	init_created_fn *on_created = init->on_created;
-	done_fn *on_run = init->on_run;
+	launch_created_fn *on_created = launch->on_created;
+	done_fn *on_run = launch->on_run;
 
-	init->on_created = NULL;
-	init->on_run = NULL;
+	launch->on_created = NULL;
+	launch->on_run = NULL;
 	if (on_created)
-		on_created(init->created_ctx, -1, err);
+		on_created(launch->created_ctx, -1, err);
 	else if (on_run)
-		on_run(init->run_ctx, err);
+		on_run(launch->run_ctx, err);
 }
 
 static void process_goes_on(void)
 {
-	struct init *init = choose_init();
+	struct launch *launch = choose_launch();
 
-	if (init)
-		go_on(init, NULL);
+	if (launch)
+		go_on(launch, NULL);
 }
 
 static void process_fails(void)
 {
-	struct init *init = choose_init();
+	struct launch *launch = choose_launch();
 	struct error err;
 
 	error_set(&err, ERROR_NOT_FOUND, "exec: \"nosuch\": executable file not found in $PATH");
-	if (init)
-		go_on(init, &err);
+	if (launch)
+		go_on(launch, &err);
 }
 
 static void process_writes(void)
 {
-	struct init *init = choose_init();
+	struct launch *launch = choose_launch();
 	size_t len;
 	const uint8_t *bytes = script_bytes(&world.script, &len);
 
-	if (init && init->stdio[1] >= 0)
-		(void)!write(init->stdio[1], bytes, len);
+	if (launch && launch->stdio[1] >= 0)
+		(void)!write(launch->stdio[1], bytes, len);
 }
 
 static void stream_comes(void)
@@ -396,16 +396,16 @@ static void remove_all(void)
 /* Whatever has happened, every call is answered in the end, and nothing is left. */
 static void end(void)
 {
-	struct init *init;
+	struct launch *launch;
 
 	fake_cgroup.busy = 0;
 	for (int i = 0; i < END_TURNS; i++) {
 		/* Each of them may take others with it. */
-		LIST_FOREACH (init, &world.inits, link)
-			if (init->on_created || init->on_run)
+		LIST_FOREACH (launch, &world.launches, link)
+			if (launch->on_created || launch->on_run)
 				break;
-		if (init)
-			go_on(init, NULL);
+		if (launch)
+			go_on(launch, NULL);
 		turn();
 	}
 	remove_all();
@@ -432,7 +432,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sandbox_destroy(world.sandbox);
 	streams_destroy(world.streams);
 	ttrpc_server_destroy(world.server);
-	assert(LIST_EMPTY(&world.inits));
+	assert(LIST_EMPTY(&world.launches));
 	for (int i = 0; i < STREAMS; i++)
 		cleanup_close(&world.stream[i]);
 	return 0;

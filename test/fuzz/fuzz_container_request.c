@@ -1,5 +1,5 @@
 /*
- * A container_init.Request: what the agent checks of a container's spec before it makes anything,
+ * A launch.Request: what the agent checks of a container's spec before it makes anything,
  * and what it reads of it afterwards.
  */
 #include <assert.h>
@@ -22,7 +22,7 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
-#include "proto/container_init.pb-c.h"
+#include "proto/launch.pb-c.h"
 #include "proto/message.h"
 #include "test/fuzz/fuzz.h"
 
@@ -126,11 +126,11 @@ static void read_spec(const Grpc__Spec *spec)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	ProtobufCMessage *message = NULL;
-	const ContainerInit__Request *request;
+	const Launch__Request *request;
 
-	if (message_decode(&container_init__request__descriptor, data, size, &message, NULL) < 0)
+	if (message_decode(&launch__request__descriptor, data, size, &message, NULL) < 0)
 		return 0;
-	request = (const ContainerInit__Request *)message;
+	request = (const Launch__Request *)message;
 	if (request->spec)
 		read_spec(request->spec);
 	if (request->spec && request->spec->process)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "agent/cgroup/cgroup.h"
-#include "agent/launch/init_child.h"
+#include "agent/launch/launch_child.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/message.h"
@@ -27,8 +27,8 @@ int main(int argc, char *argv[])
 	struct criterion_test_set *tests;
 	int ok = 1;
 
-	if (argc > 1 && !strcmp(argv[1], "container-init"))
-		return init_child_main();
+	if (argc > 1 && !strcmp(argv[1], "launch"))
+		return launch_child_main();
 	tests = criterion_initialize();
 	if (criterion_handle_args(argc, argv, true))
 		ok = criterion_run_all_tests(tests);
@@ -210,7 +210,7 @@ void bench_fini(struct bench *bench)
 	int i;
 
 	cgroup_kill(bench->cgroup, NULL);
-	init_destroy(bench->init);
+	launch_destroy(bench->init);
 	for (i = 0; i < WAIT_MS && cgroup_remove(bench->cgroup, NULL) < 0; i++) {
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
@@ -251,7 +251,7 @@ Grpc__Process *bench_process(const struct bench *bench)
 /* One process on its way. */
 struct run {
 	struct bench *bench;
-	struct init *init;
+	struct launch *launch;
 	int console;
 	bool done;
 };
@@ -271,25 +271,26 @@ static void on_created(void *ctx, int console, const struct error *err)
 	run->console = console;
 	if (err)
 		on_run(run, err);
-	else if (init_run(run->init, on_run, run, &run->bench->err) < 0)
+	else if (launch_run(run->launch, on_run, run, &run->bench->err) < 0)
 		run->done = true;
 }
 
-static int start(struct run *run, const Grpc__Process *process, const struct init *join, int output)
+static int start(struct run *run, const Grpc__Process *process, const struct launch *init,
+                 int output)
 {
 	struct bench *bench = run->bench;
-	const struct init_config config = {
+	const struct launch_config config = {
 		.id = "bench",
 		.spec = bench->spec,
 		.process = process,
 		.rootfs = bench->rootfs,
 		.cgroup_fd = cgroup_fd(bench->cgroup),
-		.join = join,
+		.init = init,
 		.stdio = { -1, output, output },
 	};
 
 	run->console = -1;
-	if (init_create(bench->loop, &config, on_created, run, &run->init, &bench->err) < 0)
+	if (launch_create(bench->loop, &config, on_created, run, &run->launch, &bench->err) < 0)
 		return bench->err.code;
 	while (!run->done)
 		ev_run(bench->loop, EVRUN_ONCE);
@@ -310,20 +311,20 @@ static void read_output(struct bench *bench, int fd)
 	bench->output[len] = '\0';
 }
 
-static int run_to_end(struct bench *bench, const Grpc__Process *process, const struct init *join)
+static int run_to_end(struct bench *bench, const Grpc__Process *process, const struct launch *init)
 {
 	struct run run = { .bench = bench };
 	int output[2];
 	int r;
 
 	cr_assert_eq(pipe2(output, O_CLOEXEC), 0);
-	r = start(&run, process, join, output[1]);
+	r = start(&run, process, init, output[1]);
 	close(output[1]);
 	if (r == 0)
 		read_output(bench, run.console >= 0 ? run.console : output[0]);
-	if (run.init)
-		waitpid(init_pid(run.init), &bench->status, 0);
-	init_destroy(run.init);
+	if (run.launch)
+		waitpid(launch_pid(run.launch), &bench->status, 0);
+	launch_destroy(run.launch);
 	close(output[0]);
 	if (run.console >= 0)
 		close(run.console);
@@ -340,7 +341,7 @@ int bench_start(struct bench *bench)
 	struct run run = { .bench = bench };
 	int r = start(&run, bench->spec->process, NULL, -1);
 
-	bench->init = run.init;
+	bench->init = run.launch;
 	return r;
 }
 

@@ -6,7 +6,7 @@
 #ifndef TEST_UNIT_AGENT_CONTAINER_BENCH_H
 #define TEST_UNIT_AGENT_CONTAINER_BENCH_H
 
-#include "agent/pod/init.h"
+#include "agent/pod/launch.h"
 #include "common/error.h"
 #include "proto/oci.pb-c.h"
 
@@ -21,7 +21,7 @@ struct bench {
 	char rootfs[96];
 	struct cgroup *cgroup;
 	Grpc__Spec *spec;
-	struct init *init; /* of the container, while it runs */
+	struct launch *init; /* of the container, while it runs */
 	/* What the last process did: */
 	struct error err;
 	char output[BENCH_OUTPUT_MAX];

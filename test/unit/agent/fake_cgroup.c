@@ -1,5 +1,5 @@
 /*
- * agent/cgroup/cgroup.h without cgroups: killing one kills the children that fake_init.c made in it. What
+ * agent/cgroup/cgroup.h without cgroups: killing one kills the children that fake_launch.c made in it. What
  * is asked of it is written down in fake_cgroup.
  */
 #include "agent/cgroup/cgroup.h"

@@ -1,4 +1,4 @@
-#include "agent/pod/init.h"
+#include "agent/pod/launch.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -13,46 +13,46 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "agent/launch/init_wire.h"
+#include "agent/launch/launch_wire.h"
 #include "agent/launch/namespaces.h"
 #include "agent/pod/spec_check.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "proto/container_init.pb-c.h"
+#include "proto/launch.pb-c.h"
 #include "proto/message.h"
 
-#define ABOVE_INIT_FDS 64 /* where descriptors wait before they are put in their places */
+#define ABOVE_LAUNCH_FDS 64 /* where descriptors wait before they are put in their places */
 
-enum init_state {      /* what may come next: */
-	INIT_CREATING, /* READY, FAILED, end of file (it died) */
-	INIT_CREATED,  /* init_run(); end of file (it was killed) */
-	INIT_RUNNING,  /* FAILED, end of file (execve) */
-	INIT_ENDED,    /* nothing */
+enum launch_state {      /* what may come next: */
+	LAUNCH_CREATING, /* READY, FAILED, end of file (it died) */
+	LAUNCH_CREATED,  /* launch_run(); end of file (it was killed) */
+	LAUNCH_RUNNING,  /* FAILED, end of file (execve) */
+	LAUNCH_ENDED,    /* nothing */
 };
 
-struct init {
+struct launch {
 	struct ev_loop *loop;
 	ev_io watch; /* of the socket */
 	int socket;
 	int pidfd;
 	int seccomp; /* the container's compiled profile, for execs; -1: it has none */
 	pid_t pid;
-	enum init_state state;
-	init_created_fn *on_created;
+	enum launch_state state;
+	launch_created_fn *on_created;
 	done_fn *on_run;
 	void *created_ctx;
 	void *run_ctx;
 };
 
-static void set_state(struct init *init, enum init_state state)
+static void set_state(struct launch *launch, enum launch_state state)
 {
 	static const char *const names[] = { "creating", "created", "running", "ended" };
 
-	log_debug("container process pid=%d state=%s", init->pid, names[state]);
-	init->state = state;
-	if (state == INIT_ENDED)
-		ev_io_stop(init->loop, &init->watch);
+	log_debug("container process pid=%d state=%s", launch->pid, names[state]);
+	launch->state = state;
+	if (state == LAUNCH_ENDED)
+		ev_io_stop(launch->loop, &launch->watch);
 }
 
 static int ended(struct error *err)
@@ -60,13 +60,13 @@ static int ended(struct error *err)
 	return error_set(err, ERROR_FAILED_PRECONDITION, "the container's process has ended");
 }
 
-static void kill_child(const struct init *init)
+static void kill_child(const struct launch *launch)
 {
-	syscall(SYS_pidfd_send_signal, init->pidfd, SIGKILL, NULL, 0);
+	syscall(SYS_pidfd_send_signal, launch->pidfd, SIGKILL, NULL, 0);
 }
 
 /* The child may be traced by a privileged container by now: its words are checked, not believed. */
-static void describe(struct init_message *message, struct error *err)
+static void describe(struct launch_message *message, struct error *err)
 {
 	int code = message->code;
 
@@ -79,62 +79,62 @@ static void describe(struct init_message *message, struct error *err)
 		error_wrap(err, "%s", message->step);
 }
 
-static void fail(struct init *init, const struct error *err)
+static void fail(struct launch *launch, const struct error *err)
 {
-	enum init_state state = init->state;
+	enum launch_state state = launch->state;
 
-	set_state(init, INIT_ENDED);
-	kill_child(init);
-	if (state == INIT_CREATING)
-		init->on_created(init->created_ctx, -1, err);
-	else if (state == INIT_RUNNING)
-		init->on_run(init->run_ctx, err);
+	set_state(launch, LAUNCH_ENDED);
+	kill_child(launch);
+	if (state == LAUNCH_CREATING)
+		launch->on_created(launch->created_ctx, -1, err);
+	else if (state == LAUNCH_RUNNING)
+		launch->on_run(launch->run_ctx, err);
 }
 
-static void at_end(struct init *init)
+static void at_end(struct launch *launch)
 {
 	struct error err;
 
-	if (init->state == INIT_RUNNING) {
-		set_state(init, INIT_ENDED);
-		init->on_run(init->run_ctx, NULL);
+	if (launch->state == LAUNCH_RUNNING) {
+		set_state(launch, LAUNCH_ENDED);
+		launch->on_run(launch->run_ctx, NULL);
 		return;
 	}
 	error_set(&err, ERROR_ABORTED,
 	          "the container's process died before it could run (killed, or out of memory)");
-	fail(init, &err);
+	fail(launch, &err);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watch, int events)
 {
-	struct init *init = watch->data;
-	struct init_message message;
+	struct launch *launch = watch->data;
+	struct launch_message message;
 	struct error err;
 	autoclose int fd = -1;
-	ssize_t n = init_wire_receive(init->socket, &message, &fd);
+	ssize_t n = launch_wire_receive(launch->socket, &message, &fd);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		at_end(init);
-	} else if (n == sizeof(message) && message.kind == INIT_READY &&
-	           init->state == INIT_CREATING) {
-		set_state(init, INIT_CREATED);
-		init->on_created(init->created_ctx, take_fd(&fd), NULL);
-	} else if (n == sizeof(message) && message.kind == INIT_FAILED) {
+		at_end(launch);
+	} else if (n == sizeof(message) && message.kind == LAUNCH_READY &&
+	           launch->state == LAUNCH_CREATING) {
+		set_state(launch, LAUNCH_CREATED);
+		launch->on_created(launch->created_ctx, take_fd(&fd), NULL);
+	} else if (n == sizeof(message) && message.kind == LAUNCH_FAILED) {
 		describe(&message, &err);
-		fail(init, &err);
+		fail(launch, &err);
 	} else {
 		error_set(&err, ERROR_INTERNAL, "the container's process sent nonsense");
-		fail(init, &err);
+		fail(launch, &err);
 	}
 }
 
 /* The request in a memfd, to be read from its start. */
-static int make_request(const struct init_config *config, struct error *err)
+static int make_request(const struct launch_config *config, struct error *err)
 {
-	ContainerInit__Request request = CONTAINER_INIT__REQUEST__INIT;
-	autoclose int fd = memfd_create(INIT_ARGUMENT, MFD_CLOEXEC);
+	Launch__Request request = LAUNCH__REQUEST__INIT;
+	autoclose int fd = memfd_create(LAUNCH_ARGUMENT, MFD_CLOEXEC);
 	ProtobufCBinaryData data;
 	ssize_t n;
 
@@ -144,7 +144,7 @@ static int make_request(const struct init_config *config, struct error *err)
 	request.rootfs = (char *)config->rootfs;
 	request.spec = (Grpc__Spec *)config->spec;
 	request.process = (Grpc__Process *)config->process;
-	request.join = config->join != NULL;
+	request.exec = config->init != NULL;
 	data = message_encode(&request.base);
 	n = pwrite(fd, data.data, data.len, 0);
 	free(data.data);
@@ -154,23 +154,23 @@ static int make_request(const struct init_config *config, struct error *err)
 }
 
 /* In the child, after clone3(2): descriptors to their places, then this executable again. */
-static void become_child(const int fds[INIT_FD_END])
+static void become_child(const int fds[LAUNCH_FD_END])
 {
-	static char *const argv[] = { "kata-agent", INIT_ARGUMENT, NULL };
+	static char *const argv[] = { "kata-agent", LAUNCH_ARGUMENT, NULL };
 	static char *const envp[] = { NULL };
 	sigset_t none;
-	int moved[INIT_FD_END];
+	int moved[LAUNCH_FD_END];
 	int i;
 
-	for (i = 0; i < INIT_FD_END; i++)
-		moved[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD, ABOVE_INIT_FDS);
-	for (i = 0; i < INIT_FD_END; i++) {
+	for (i = 0; i < LAUNCH_FD_END; i++)
+		moved[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD, ABOVE_LAUNCH_FDS);
+	for (i = 0; i < LAUNCH_FD_END; i++) {
 		if (moved[i] >= 0)
 			dup2(moved[i], i);
 		else
 			close(i);
 	}
-	syscall(SYS_close_range, INIT_FD_END, ~0U, 0);
+	syscall(SYS_close_range, LAUNCH_FD_END, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve("/proc/self/exe", argv, envp);
@@ -178,13 +178,13 @@ static void become_child(const int fds[INIT_FD_END])
 }
 
 /* The namespace that clone3(2) puts children in; -1 and 0: the agent's own. */
-static int open_pid_namespace(const struct init_config *config, int *fd, struct error *err)
+static int open_pid_namespace(const struct launch_config *config, int *fd, struct error *err)
 {
 	const char *path = namespaces_pid_path(config->spec);
 
 	*fd = -1;
-	if (config->join)
-		*fd = fcntl(config->join->pidfd, F_DUPFD_CLOEXEC, 0);
+	if (config->init)
+		*fd = fcntl(config->init->pidfd, F_DUPFD_CLOEXEC, 0);
 	else if (path)
 		*fd = open(path, O_RDONLY | O_CLOEXEC);
 	else
@@ -218,12 +218,12 @@ static int clone_into(int pid_namespace, struct clone_args *args, struct error *
 	return pid;
 }
 
-static int clone_child(struct init *init, const struct init_config *config,
-                       const int fds[INIT_FD_END], struct error *err)
+static int clone_child(struct launch *launch, const struct launch_config *config,
+                       const int fds[LAUNCH_FD_END], struct error *err)
 {
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
-		.pidfd = (uintptr_t)&init->pidfd,
+		.pidfd = (uintptr_t)&launch->pidfd,
 		.exit_signal = SIGCHLD,
 		.cgroup = config->cgroup_fd,
 	};
@@ -232,114 +232,114 @@ static int clone_child(struct init *init, const struct init_config *config,
 
 	if (r < 0)
 		return r;
-	if (!config->join)
+	if (!config->init)
 		args.flags |= namespaces_clone_flags(config->spec);
 	r = clone_into(pid_namespace, &args, err);
 	if (r == 0)
 		become_child(fds);
 	if (r < 0)
 		return r;
-	init->pid = r;
+	launch->pid = r;
 	return 0;
 }
 
-static int start(struct init *init, const struct init_config *config, struct error *err)
+static int start(struct launch *launch, const struct launch_config *config, struct error *err)
 {
 	autoclose int request = make_request(config, err);
 	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	autoclose int theirs = -1;
-	int fds[INIT_FD_END];
+	int fds[LAUNCH_FD_END];
 	int pair[2];
 	int i;
 
 	if (request < 0)
 		return request;
-	if (!config->join && config->spec->linux->seccomp) {
-		init->seccomp = memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		if (init->seccomp < 0)
+	if (!config->init && config->spec->linux->seccomp) {
+		launch->seccomp = memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (launch->seccomp < 0)
 			return error_errno(err, "memfd_create");
 	}
 	if (null < 0)
 		return error_errno(err, "open '/dev/null'");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(err, "make a socket pair");
-	init->socket = pair[0];
+	launch->socket = pair[0];
 	theirs = pair[1];
 	for (i = 0; i < 3; i++)
 		fds[i] =
 			config->stdio[i] < 0 || config->process->terminal ? null : config->stdio[i];
-	fds[INIT_FD_REQUEST] = request;
-	fds[INIT_FD_SOCKET] = theirs;
-	fds[INIT_FD_JOIN] = config->join ? config->join->pidfd : -1;
-	fds[INIT_FD_SECCOMP] = config->join ? config->join->seccomp : init->seccomp;
-	return clone_child(init, config, fds, err);
+	fds[LAUNCH_FD_REQUEST] = request;
+	fds[LAUNCH_FD_SOCKET] = theirs;
+	fds[LAUNCH_FD_INIT] = config->init ? config->init->pidfd : -1;
+	fds[LAUNCH_FD_SECCOMP] = config->init ? config->init->seccomp : launch->seccomp;
+	return clone_child(launch, config, fds, err);
 }
 
-int init_create(struct ev_loop *loop, const struct init_config *config, init_created_fn *on_created,
-                void *ctx, struct init **out, struct error *err)
+int launch_create(struct ev_loop *loop, const struct launch_config *config,
+                  launch_created_fn *on_created, void *ctx, struct launch **out, struct error *err)
 {
-	autodestroy(init) struct init *init = mem_new(struct init);
+	autodestroy(launch) struct launch *launch = mem_new(struct launch);
 	int r;
 
-	init->loop = loop;
-	init->socket = -1;
-	init->pidfd = -1;
-	init->seccomp = -1;
-	init->on_created = on_created;
-	init->created_ctx = ctx;
-	ev_io_init(&init->watch, on_readable, -1, EV_READ);
+	launch->loop = loop;
+	launch->socket = -1;
+	launch->pidfd = -1;
+	launch->seccomp = -1;
+	launch->on_created = on_created;
+	launch->created_ctx = ctx;
+	ev_io_init(&launch->watch, on_readable, -1, EV_READ);
 	r = spec_check(config->spec, err);
 	if (r == 0)
 		r = spec_check_process(config->process, err);
 	if (r == 0)
-		r = start(init, config, err);
+		r = start(launch, config, err);
 	if (r < 0)
 		return r;
-	ev_io_set(&init->watch, init->socket, EV_READ);
-	init->watch.data = init;
-	ev_io_start(loop, &init->watch);
-	*out = take_ptr(&init);
+	ev_io_set(&launch->watch, launch->socket, EV_READ);
+	launch->watch.data = launch;
+	ev_io_start(loop, &launch->watch);
+	*out = take_ptr(&launch);
 	return 0;
 }
 
-int init_run(struct init *init, done_fn *done, void *ctx, struct error *err)
+int launch_run(struct launch *launch, done_fn *done, void *ctx, struct error *err)
 {
-	if (init->state == INIT_ENDED)
+	if (launch->state == LAUNCH_ENDED)
 		return ended(err);
-	if (init->state != INIT_CREATED)
+	if (launch->state != LAUNCH_CREATED)
 		return error_set(err, ERROR_FAILED_PRECONDITION,
 		                 "the container's process was started already");
-	if (send(init->socket, "", 1, MSG_NOSIGNAL) < 0)
+	if (send(launch->socket, "", 1, MSG_NOSIGNAL) < 0)
 		return error_errno(err, "start the container's process");
-	init->on_run = done;
-	init->run_ctx = ctx;
-	set_state(init, INIT_RUNNING);
+	launch->on_run = done;
+	launch->run_ctx = ctx;
+	set_state(launch, LAUNCH_RUNNING);
 	return 0;
 }
 
-pid_t init_pid(const struct init *init)
+pid_t launch_pid(const struct launch *launch)
 {
-	return init->pid;
+	return launch->pid;
 }
 
-int init_pidfd(const struct init *init)
+int launch_pidfd(const struct launch *launch)
 {
-	return init->pidfd;
+	return launch->pidfd;
 }
 
-void init_destroy(struct init *init)
+void launch_destroy(struct launch *launch)
 {
-	if (!init)
+	if (!launch)
 		return;
-	ev_io_stop(init->loop, &init->watch);
+	ev_io_stop(launch->loop, &launch->watch);
 	/* Before execve it dies; afterwards the state is ENDED and the process goes its way. */
-	if (init->pidfd >= 0 && init->state != INIT_ENDED)
-		kill_child(init);
-	if (init->socket >= 0)
-		close(init->socket);
-	if (init->pidfd >= 0)
-		close(init->pidfd);
-	if (init->seccomp >= 0)
-		close(init->seccomp);
-	free(init);
+	if (launch->pidfd >= 0 && launch->state != LAUNCH_ENDED)
+		kill_child(launch);
+	if (launch->socket >= 0)
+		close(launch->socket);
+	if (launch->pidfd >= 0)
+		close(launch->pidfd);
+	if (launch->seccomp >= 0)
+		close(launch->seccomp);
+	free(launch);
 }

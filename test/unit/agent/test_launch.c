@@ -1,4 +1,4 @@
-#include "agent/pod/init.h"
+#include "agent/pod/launch.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ static void teardown(void)
 	bench_fini(&bench);
 }
 
-TestSuite(init, .init = setup, .fini = teardown);
+TestSuite(launch, .init = setup, .fini = teardown);
 
 static void run(const char *command)
 {
@@ -36,7 +36,7 @@ static void run(const char *command)
 	cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
 }
 
-Test(init, process_has_what_the_spec_says)
+Test(launch, process_has_what_the_spec_says)
 {
 	run("cat /proc/self/status; hostname; env; umask; pwd; ulimit -n");
 	bench_has(&bench, "CapInh:\t0000000000000000\n");
@@ -56,21 +56,21 @@ Test(init, process_has_what_the_spec_says)
 	cr_expect_eq(bench.status, 0);
 }
 
-Test(init, exit_code_is_the_process_s_own)
+Test(launch, exit_code_is_the_process_s_own)
 {
 	run("exit 7");
 	cr_expect_eq(WEXITSTATUS(bench.status), 7);
 }
 
-Test(init, namespaces_are_the_container_s_own)
+Test(launch, namespaces_are_the_container_s_own)
 {
 	run("echo $$; cat /proc/self/cgroup; ls /proc | sort | head -1; ps");
 	bench_has(&bench, "1\n");
 	bench_has(&bench, "0::/\n");
-	bench_has_not(&bench, "test_agent_init");
+	bench_has_not(&bench, "test_agent_launch");
 }
 
-Test(init, mounts_are_the_spec_s)
+Test(launch, mounts_are_the_spec_s)
 {
 	run("mount");
 	bench_has(&bench, "proc on /proc type proc (rw,nosuid,nodev,noexec,relatime)\n");
@@ -86,7 +86,7 @@ Test(init, mounts_are_the_spec_s)
 	bench_has_not(&bench, " /tmp/");
 }
 
-Test(init, devices_are_the_default_ones)
+Test(launch, devices_are_the_default_ones)
 {
 	run("stat -c '%n %a %t:%T' /dev/null /dev/zero /dev/full /dev/random /dev/urandom "
 	    "/dev/tty; ls -l /dev; ls /dev/console");
@@ -99,7 +99,7 @@ Test(init, devices_are_the_default_ones)
 	bench_has(&bench, "/dev/console: No such file");
 }
 
-Test(init, masked_and_read_only_paths_hold)
+Test(launch, masked_and_read_only_paths_hold)
 {
 	run("cat /proc/keys; ls /sys/firmware; echo x >/proc/sys/kernel/domainname; echo end");
 	bench_has(&bench, "Read-only file system");
@@ -107,7 +107,7 @@ Test(init, masked_and_read_only_paths_hold)
 	cr_expect_eq(strncmp(bench.output, "sh: ", 4), 0, "%s", bench.output);
 }
 
-Test(init, root_can_be_read_only)
+Test(launch, root_can_be_read_only)
 {
 	bench.spec->root->readonly = 1;
 	run("touch /x; touch /run/y && echo written");
@@ -115,7 +115,7 @@ Test(init, root_can_be_read_only)
 	bench_has(&bench, "written\n");
 }
 
-Test(init, dev_can_be_read_only)
+Test(launch, dev_can_be_read_only)
 {
 	Grpc__Mount *dev = bench.spec->mounts[1];
 
@@ -127,7 +127,7 @@ Test(init, dev_can_be_read_only)
 	bench_has(&bench, "/dev/null\n");
 }
 
-Test(init, user_is_changed_and_keeps_no_capabilities)
+Test(launch, user_is_changed_and_keeps_no_capabilities)
 {
 	static uint32_t groups[] = { 5, 7 };
 	Grpc__User *user = bench.spec->process->user;
@@ -144,7 +144,7 @@ Test(init, user_is_changed_and_keeps_no_capabilities)
 	bench_has(&bench, "again\n");
 }
 
-Test(init, ambient_capabilities_outlive_the_user)
+Test(launch, ambient_capabilities_outlive_the_user)
 {
 	Grpc__LinuxCapabilities *caps = bench.spec->process->capabilities;
 	char *name = "CAP_KILL";
@@ -159,7 +159,7 @@ Test(init, ambient_capabilities_outlive_the_user)
 	bench_has(&bench, "CapEff:\t0000000000000020\n");
 }
 
-Test(init, without_capabilities_there_are_none)
+Test(launch, without_capabilities_there_are_none)
 {
 	grpc__linux_capabilities__free_unpacked(bench.spec->process->capabilities, NULL);
 	bench.spec->process->capabilities = NULL;
@@ -180,14 +180,14 @@ static void limit(const char *type, uint64_t soft, uint64_t hard)
 	bench.spec->process->rlimits[bench.spec->process->n_rlimits++] = row;
 }
 
-Test(init, resource_limits_are_set)
+Test(launch, resource_limits_are_set)
 {
 	limit("RLIMIT_NOFILE", 12, 24);
 	run("ulimit -n; ulimit -Hn");
 	cr_expect_str_eq(bench.output, "12\n24\n");
 }
 
-Test(init, working_directory_is_made)
+Test(launch, working_directory_is_made)
 {
 	free(bench.spec->process->cwd);
 	bench.spec->process->cwd = mem_strdup("/new/deep");
@@ -202,7 +202,7 @@ static void expect_refusal(const char *command, enum error_code code, const char
 	cr_expect_str_eq(bench.err.text, text);
 }
 
-Test(init, missing_executable_is_told_as_runc_does)
+Test(launch, missing_executable_is_told_as_runc_does)
 {
 	expect_refusal("nosuch", ERROR_NOT_FOUND,
 	               "exec: \"nosuch\": executable file not found in $PATH");
@@ -213,13 +213,13 @@ Test(init, missing_executable_is_told_as_runc_does)
 	expect_refusal("/bin", ERROR_PERMISSION_DENIED, "exec: \"/bin\": permission denied");
 }
 
-Test(init, what_cannot_be_executed_fails_the_start)
+Test(launch, what_cannot_be_executed_fails_the_start)
 {
 	bench_write(&bench, "bin/text", "no program\n", 0755);
 	expect_refusal("/bin/text", ERROR_INVALID_ARGUMENT, "exec /bin/text: exec format error");
 }
 
-Test(init, failing_step_is_named)
+Test(launch, failing_step_is_named)
 {
 	bench.spec->mounts[2]->type[0] = 'x';
 	expect_refusal("true", ERROR_UNKNOWN,
@@ -227,7 +227,7 @@ Test(init, failing_step_is_named)
 	               "'newinstance,ptmxmode=0666,mode=0620,gid=5': No such device");
 }
 
-Test(init, terminal_is_the_container_s_own)
+Test(launch, terminal_is_the_container_s_own)
 {
 	Grpc__Box *size = mem_alloc(sizeof(*size));
 
@@ -241,7 +241,7 @@ Test(init, terminal_is_the_container_s_own)
 	                 "/dev/pts/0\r\n33 111\r\n/dev/console 88:0\r\n0\r\nptmx\r\nx\r\n");
 }
 
-Test(init, links_in_the_root_file_system_lead_nowhere_else)
+Test(launch, links_in_the_root_file_system_lead_nowhere_else)
 {
 	autofree char *outside = mem_printf("%s/outside", bench.dir);
 	autofree char *run_dir = mem_printf("%s/run", bench.rootfs);
@@ -277,7 +277,7 @@ static void bind_mount(const char *source, const char *destination, const char *
 	mount->options[mount->n_options++] = mem_strdup(option);
 }
 
-Test(init, files_and_directories_are_bound)
+Test(launch, files_and_directories_are_bound)
 {
 	autofree char *file = mem_printf("%s/file", bench.dir);
 
@@ -291,7 +291,7 @@ Test(init, files_and_directories_are_bound)
 	bench_has(&bench, "of the host\ny\n");
 }
 
-Test(init, nothing_is_bound_over_parts_of_proc)
+Test(launch, nothing_is_bound_over_parts_of_proc)
 {
 	bind_mount(bench.dir, "/proc/self/attr", "ro");
 	expect_refusal("true", ERROR_INVALID_ARGUMENT,
@@ -311,7 +311,7 @@ static void set_sysctl(const char *key, const char *value)
 	bench.spec->linux->n_sysctl = 1;
 }
 
-Test(init, kernel_settings_are_the_container_s)
+Test(launch, kernel_settings_are_the_container_s)
 {
 	set_sysctl("kernel.msgmax", "4242");
 	run("cat /proc/sys/kernel/msgmax /proc/sys/kernel/domainname");
@@ -323,48 +323,50 @@ static void on_created(void *ctx, int console, const struct error *err)
 	*(bool *)ctx = true;
 }
 
-Test(init, destroying_a_created_process_kills_it)
+Test(launch, destroying_a_created_process_kills_it)
 {
-	struct init_config config = { .id = "bench",
-		                      .spec = bench.spec,
-		                      .process = bench.spec->process,
-		                      .rootfs = bench.rootfs,
-		                      .cgroup_fd = cgroup_fd(bench.cgroup),
-		                      .stdio = { -1, -1, -1 } };
+	struct launch_config config = { .id = "bench",
+		                        .spec = bench.spec,
+		                        .process = bench.spec->process,
+		                        .rootfs = bench.rootfs,
+		                        .cgroup_fd = cgroup_fd(bench.cgroup),
+		                        .stdio = { -1, -1, -1 } };
 	bool created = false;
-	struct init *init = NULL;
+	struct launch *launch = NULL;
 	int status = 0;
 	pid_t pid;
 
 	bench_command(bench.spec->process, "sleep 1000");
-	cr_assert_eq(init_create(bench.loop, &config, on_created, &created, &init, &bench.err), 0);
+	cr_assert_eq(launch_create(bench.loop, &config, on_created, &created, &launch, &bench.err),
+	             0);
 	while (!created)
 		ev_run(bench.loop, EVRUN_ONCE);
-	pid = init_pid(init);
-	init_destroy(init);
+	pid = launch_pid(launch);
+	launch_destroy(launch);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect_eq(WTERMSIG(status), SIGKILL);
 }
 
-Test(init, process_killed_before_it_starts_is_an_error)
+Test(launch, process_killed_before_it_starts_is_an_error)
 {
-	struct init_config config = { .id = "bench",
-		                      .spec = bench.spec,
-		                      .process = bench.spec->process,
-		                      .rootfs = bench.rootfs,
-		                      .cgroup_fd = cgroup_fd(bench.cgroup),
-		                      .stdio = { -1, -1, -1 } };
+	struct launch_config config = { .id = "bench",
+		                        .spec = bench.spec,
+		                        .process = bench.spec->process,
+		                        .rootfs = bench.rootfs,
+		                        .cgroup_fd = cgroup_fd(bench.cgroup),
+		                        .stdio = { -1, -1, -1 } };
 	bool created = false;
-	struct init *init = NULL;
+	struct launch *launch = NULL;
 
 	bench_command(bench.spec->process, "sleep 1000");
-	cr_assert_eq(init_create(bench.loop, &config, on_created, &created, &init, &bench.err), 0);
+	cr_assert_eq(launch_create(bench.loop, &config, on_created, &created, &launch, &bench.err),
+	             0);
 	while (!created)
 		ev_run(bench.loop, EVRUN_ONCE);
-	cr_assert_eq(kill(init_pid(init), SIGKILL), 0);
-	waitpid(init_pid(init), NULL, 0);
+	cr_assert_eq(kill(launch_pid(launch), SIGKILL), 0);
+	waitpid(launch_pid(launch), NULL, 0);
 	ev_run(bench.loop, EVRUN_ONCE);
-	cr_expect_lt(init_run(init, NULL, NULL, &bench.err), 0);
+	cr_expect_lt(launch_run(launch, NULL, NULL, &bench.err), 0);
 	cr_expect_str_eq(bench.err.text, "the container's process has ended");
-	init_destroy(init);
+	launch_destroy(launch);
 }

@@ -1,11 +1,11 @@
 /*
- * The child that becomes a container process: cloned into its cgroup and namespaces, this
- * executable run again, a table of steps down to execve. It stops before execve until init_run(),
+ * Launching a container process: a child is cloned into its cgroup and namespaces, this
+ * executable run again, a table of steps down to execve. It stops before execve until launch_run(),
  * as runc's create and start want it. The step that fails comes back through a socket pair with its
  * name and cause; the step's resources die with the child.
  */
-#ifndef AGENT_INIT_H
-#define AGENT_INIT_H
+#ifndef AGENT_LAUNCH_H
+#define AGENT_LAUNCH_H
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -15,17 +15,16 @@
 #include "proto/oci.pb-c.h"
 
 struct ev_loop;
-struct init;
+struct launch;
 
-struct init_config {
+struct launch_config {
 	const char *id;               /* the container's: names its session keyring */
 	const Grpc__Spec *spec;       /* the container's */
 	const Grpc__Process *process; /* what to run: spec->process for the container's init */
 	const char *rootfs;           /* guest path of the root file system (already mounted) */
 	int cgroup_fd; /* the container's cgroup v2 directory; clone3(2) CLONE_INTO_CGROUP */
-	const struct init *join; /* an exec joins what this one, the container's init, has made;
-	                            NULL: it is the container's init */
-	int stdio[3];            /* become 0, 1, 2; -1: /dev/null. Unused with process->terminal */
+	const struct launch *init; /* the container's, which an exec joins; NULL: this is it */
+	int stdio[3]; /* become 0, 1, 2; -1: /dev/null. Unused with process->terminal */
 };
 
 /*
@@ -33,21 +32,21 @@ struct init_config {
  * process->terminal, else -1. On @err the child is gone. ERROR_NOT_FOUND: `exec: "nosuch":
  * executable file not found in $PATH`.
  */
-typedef void init_created_fn(void *ctx, int console, const struct error *err);
+typedef void launch_created_fn(void *ctx, int console, const struct error *err);
 
 /* Strings and messages of @config are used during this call only. Owned by the caller; see
- * init_destroy(). */
-int init_create(struct ev_loop *loop, const struct init_config *config, init_created_fn *on_created,
-                void *ctx, struct init **out, struct error *err);
+ * launch_destroy(). */
+int launch_create(struct ev_loop *loop, const struct launch_config *config,
+                  launch_created_fn *on_created, void *ctx, struct launch **out, struct error *err);
 
 /* Lets the child go on to execve; @done when it has happened, or with its error. */
-int init_run(struct init *init, done_fn *done, void *ctx, struct error *err);
+int launch_run(struct launch *launch, done_fn *done, void *ctx, struct error *err);
 
-pid_t init_pid(
-	const struct init *init); /* in the agent's pid namespace; the agent's reaper reaps it */
-int init_pidfd(const struct init *init); /* owned by the init */
+pid_t launch_pid(const struct launch
+                         *launch); /* in the agent's pid namespace; the agent's reaper reaps it */
+int launch_pidfd(const struct launch *launch); /* owned by the launch */
 /* NULL is fine. Kills the child if it has not passed execve; callbacks are dropped. */
-void init_destroy(struct init *init);
-CLEANUP_DESTROY(init)
+void launch_destroy(struct launch *launch);
+CLEANUP_DESTROY(launch)
 
 #endif

@@ -1,9 +1,9 @@
-#include "agent/launch/init_wire.h"
+#include "agent/launch/launch_wire.h"
 
 #include <string.h>
 #include <sys/socket.h>
 
-int init_wire_send(int socket, const struct init_message *message, int fd)
+int launch_wire_send(int socket, const struct launch_message *message, int fd)
 {
 	union {
 		struct cmsghdr header;
@@ -23,7 +23,7 @@ int init_wire_send(int socket, const struct init_message *message, int fd)
 	return sendmsg(socket, &msg, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-ssize_t init_wire_receive(int socket, struct init_message *message, int *fd)
+ssize_t launch_wire_receive(int socket, struct launch_message *message, int *fd)
 {
 	union {
 		struct cmsghdr header;

@@ -17,7 +17,7 @@ static void teardown(void)
 	bench_fini(&bench);
 }
 
-TestSuite(init_seccomp, .init = setup, .fini = teardown);
+TestSuite(launch_seccomp, .init = setup, .fini = teardown);
 
 static void run(const char *command)
 {
@@ -75,7 +75,7 @@ static Grpc__LinuxSyscall *row_of_two(char *op, uint64_t value)
 }
 
 /* libseccomp 2.5 never ends with it; a later one may compile it. */
-Test(init_seccomp, profile_without_end_is_refused)
+Test(launch_seccomp, profile_without_end_is_refused)
 {
 	Grpc__LinuxSeccomp *profile = mem_alloc(sizeof(*profile));
 	int r;
@@ -95,7 +95,7 @@ Test(init_seccomp, profile_without_end_is_refused)
 		                 "compiled the profile in 5 s of processor time");
 }
 
-Test(init_seccomp, profile_holds_with_no_new_privs)
+Test(launch_seccomp, profile_holds_with_no_new_privs)
 {
 	add_seccomp();
 	run("mkdir /x; cat /proc/self/status");
@@ -103,7 +103,7 @@ Test(init_seccomp, profile_holds_with_no_new_privs)
 	bench_has(&bench, "Seccomp:\t2\nSeccomp_filters:\t1\n");
 }
 
-Test(init_seccomp, profile_holds_without_no_new_privs)
+Test(launch_seccomp, profile_holds_without_no_new_privs)
 {
 	add_seccomp();
 	bench.spec->process->nonewprivileges = 0;
@@ -113,7 +113,7 @@ Test(init_seccomp, profile_holds_without_no_new_privs)
 	bench_has(&bench, "NoNewPrivs:\t0\nSeccomp:\t2\n");
 }
 
-Test(init_seccomp, profile_holds_for_an_exec)
+Test(launch_seccomp, profile_holds_for_an_exec)
 {
 	Grpc__Process *process = bench_process(&bench);
 
@@ -127,7 +127,7 @@ Test(init_seccomp, profile_holds_for_an_exec)
 	message_free(&process->base);
 }
 
-Test(init_seccomp, profile_that_cannot_be_applied_fails_the_create)
+Test(launch_seccomp, profile_that_cannot_be_applied_fails_the_create)
 {
 	add_seccomp();
 	bench.spec->linux->seccomp->syscalls[0]->action[0] = 'X';

@@ -1,7 +1,7 @@
 /*
- * The child that becomes a container process: from `container-init` down to execve in a table of
+ * The child that becomes a container process: from `/init launch` down to execve in a table of
  * steps. It is root with all capabilities until "become the user", single-threaded, and alone with
- * its request: what it inherits are 0, 1, 2 and the descriptors of init_wire.h.
+ * its request: what it inherits are 0, 1, 2 and the descriptors of launch_wire.h.
  *
  * The root file system is somebody else's from the first line on: until "change the root" it is
  * touched by in_root.h only, and by paths of /proc/self/fd in the guest's own /proc. After that,
@@ -31,8 +31,8 @@
 #include "agent/launch/environment.h"
 #include "agent/launch/executable.h"
 #include "agent/launch/in_root.h"
-#include "agent/launch/init_child.h"
-#include "agent/launch/init_wire.h"
+#include "agent/launch/launch_child.h"
+#include "agent/launch/launch_wire.h"
 #include "agent/launch/masked_paths.h"
 #include "agent/launch/mounts.h"
 #include "agent/launch/namespaces.h"
@@ -42,14 +42,14 @@
 #include "agent/launch/sysctl.h"
 #include "agent/launch/user.h"
 #include "common/mem.h"
-#include "proto/container_init.pb-c.h"
+#include "proto/launch.pb-c.h"
 #include "proto/message.h"
 
 #define UMASK               022
 #define KEYRING_PERMISSIONS 0x3f0b0000UL /* possessor: all; user: view, read, search */
 
 struct child {
-	const ContainerInit__Request *request;
+	const Launch__Request *request;
 	const Grpc__Spec *spec;
 	const Grpc__Process *process;
 	const Grpc__User *user;
@@ -90,19 +90,19 @@ static int get_seccomp(struct child *child, struct error *err)
 
 	if (!profile)
 		return 0;
-	if (!child->request->join)
-		r = seccomp_compile_apart(profile, INIT_FD_SECCOMP, err);
-	return r < 0 ? r : seccomp_read(INIT_FD_SECCOMP, &child->seccomp, err);
+	if (!child->request->exec)
+		r = seccomp_compile_apart(profile, LAUNCH_FD_SECCOMP, err);
+	return r < 0 ? r : seccomp_read(LAUNCH_FD_SECCOMP, &child->seccomp, err);
 }
 
 static int enter_namespaces(struct child *child, struct error *err)
 {
 	int r;
 
-	if (!child->request->join)
+	if (!child->request->exec)
 		return namespaces_enter(child->spec, err);
-	r = namespaces_join(INIT_FD_JOIN, err);
-	close(INIT_FD_JOIN);
+	r = namespaces_join(LAUNCH_FD_INIT, err);
+	close(LAUNCH_FD_INIT);
 	return r;
 }
 
@@ -114,7 +114,7 @@ static int join_keyring(struct child *child, struct error *err)
 
 	if (ring < 0)
 		return errno == ENOSYS ? 0 : error_errno(err, "join session keyring '%s'", name);
-	if (!child->request->join &&
+	if (!child->request->exec &&
 	    syscall(SYS_keyctl, KEYCTL_SETPERM, ring, KEYRING_PERMISSIONS) < 0)
 		return error_errno(err, "let the session keyring be searched");
 	return 0;
@@ -332,16 +332,16 @@ static int find_executable(struct child *child, struct error *err)
 /* Created: all but execve is done. An agent that has gone has no use for us. */
 static int wait_for_go(struct child *child, struct error *err)
 {
-	struct init_message ready = { .kind = INIT_READY };
+	struct launch_message ready = { .kind = LAUNCH_READY };
 	ssize_t n;
 	char go;
 
-	if (init_wire_send(INIT_FD_SOCKET, &ready, child->console.master) < 0)
+	if (launch_wire_send(LAUNCH_FD_SOCKET, &ready, child->console.master) < 0)
 		return error_errno(err, "tell the agent");
 	if (child->console.master >= 0)
 		close(child->console.master);
 	do
-		n = recv(INIT_FD_SOCKET, &go, sizeof(go), 0);
+		n = recv(LAUNCH_FD_SOCKET, &go, sizeof(go), 0);
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
 		_exit(1);
@@ -415,34 +415,34 @@ static const struct step {
 /* Never returns: the agent reads why. */
 static void __attribute__((noreturn)) give_up(const char *step, const struct error *err)
 {
-	struct init_message message = { .kind = INIT_FAILED, .code = err->code };
+	struct launch_message message = { .kind = LAUNCH_FAILED, .code = err->code };
 
 	snprintf(message.step, sizeof(message.step), "%s", step);
 	snprintf(message.text, sizeof(message.text), "%s", err->text);
-	init_wire_send(INIT_FD_SOCKET, &message, -1);
+	launch_wire_send(LAUNCH_FD_SOCKET, &message, -1);
 	_exit(1);
 }
 
 /* NULL with @err set; else it lives as long as the process. */
-static const ContainerInit__Request *read_request(struct error *err)
+static const Launch__Request *read_request(struct error *err)
 {
 	autofree char *data = NULL;
 	ProtobufCMessage *message = NULL;
 	struct stat st;
 
-	if (fstat(INIT_FD_REQUEST, &st) < 0 || st.st_size > INIT_REQUEST_MAX) {
+	if (fstat(LAUNCH_FD_REQUEST, &st) < 0 || st.st_size > LAUNCH_REQUEST_MAX) {
 		error_set(err, ERROR_INVALID_ARGUMENT, "it is longer than %d bytes",
-		          INIT_REQUEST_MAX);
+		          LAUNCH_REQUEST_MAX);
 		return NULL;
 	}
 	data = mem_alloc(st.st_size);
-	if (pread(INIT_FD_REQUEST, data, st.st_size, 0) != st.st_size) {
+	if (pread(LAUNCH_FD_REQUEST, data, st.st_size, 0) != st.st_size) {
 		error_errno(err, "read");
 		return NULL;
 	}
-	close(INIT_FD_REQUEST);
-	message_decode(&container_init__request__descriptor, data, st.st_size, &message, err);
-	return (const ContainerInit__Request *)message;
+	close(LAUNCH_FD_REQUEST);
+	message_decode(&launch__request__descriptor, data, st.st_size, &message, err);
+	return (const Launch__Request *)message;
 }
 
 /* What the agent ignores or handles is no business of the container's. */
@@ -455,7 +455,7 @@ static void reset_process(void)
 	umask(0); /* modes are meant as they are written; UMASK comes with the user */
 }
 
-int init_child_main(void)
+int launch_child_main(void)
 {
 	static const Grpc__User root = GRPC__USER__INIT;
 	struct child child = { .root = -1, .console = { .master = -1, .slave = -1 } };
@@ -463,9 +463,9 @@ int init_child_main(void)
 	enum who who;
 	size_t i;
 
-	fcntl(INIT_FD_SOCKET, F_SETFD, FD_CLOEXEC);
-	fcntl(INIT_FD_JOIN, F_SETFD, FD_CLOEXEC);
-	fcntl(INIT_FD_SECCOMP, F_SETFD, FD_CLOEXEC);
+	fcntl(LAUNCH_FD_SOCKET, F_SETFD, FD_CLOEXEC);
+	fcntl(LAUNCH_FD_INIT, F_SETFD, FD_CLOEXEC);
+	fcntl(LAUNCH_FD_SECCOMP, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	reset_process();
 	child.request = read_request(&err);
@@ -474,7 +474,7 @@ int init_child_main(void)
 	child.spec = child.request->spec;
 	child.process = child.request->process;
 	child.user = child.process->user ? child.process->user : &root;
-	who = child.request->join ? EXEC : INIT;
+	who = child.request->exec ? EXEC : INIT;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if ((steps[i].who & who) && steps[i].run(&child, &err) < 0)
 			give_up(steps[i].name, &err);

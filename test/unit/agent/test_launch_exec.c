@@ -20,9 +20,9 @@ static void teardown(void)
 	bench_fini(&bench);
 }
 
-TestSuite(init_exec, .init = setup, .fini = teardown);
+TestSuite(launch_exec, .init = setup, .fini = teardown);
 
-Test(init_exec, joins_the_container)
+Test(launch_exec, joins_the_container)
 {
 	Grpc__Process *process = bench_process(&bench);
 
@@ -35,14 +35,14 @@ Test(init_exec, joins_the_container)
 	bench_has(&bench, "bench\n");
 	bench_has(&bench, "0::/\n");
 	bench_has(&bench, "CapEff:\t00000000080000a1\n");
-	bench_has_not(&bench, "test_agent_init");
+	bench_has_not(&bench, "test_agent_launch");
 	cr_expect_eq(WEXITSTATUS(bench.status), 3);
 	bench_command(process, "nosuch");
 	cr_expect_eq(bench_exec(&bench, process), ERROR_NOT_FOUND);
 	message_free(&process->base);
 }
 
-Test(init_exec, has_a_terminal_and_a_user_of_its_own)
+Test(launch_exec, has_a_terminal_and_a_user_of_its_own)
 {
 	Grpc__Process *process = bench_process(&bench);
 
@@ -56,7 +56,7 @@ Test(init_exec, has_a_terminal_and_a_user_of_its_own)
 	message_free(&process->base);
 }
 
-Test(init_exec, cannot_be_fooled_by_a_false_terminal)
+Test(launch_exec, cannot_be_fooled_by_a_false_terminal)
 {
 	Grpc__Process *process = bench_process(&bench);
 
@@ -71,14 +71,14 @@ Test(init_exec, cannot_be_fooled_by_a_false_terminal)
 	message_free(&process->base);
 }
 
-Test(init_exec, in_an_ended_container_is_refused)
+Test(launch_exec, in_an_ended_container_is_refused)
 {
 	Grpc__Process *process = bench_process(&bench);
 
 	bench_command(bench.spec->process, "sleep 1000");
 	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
-	cr_assert_eq(kill(init_pid(bench.init), SIGKILL), 0);
-	waitpid(init_pid(bench.init), NULL, 0);
+	cr_assert_eq(kill(launch_pid(bench.init), SIGKILL), 0);
+	waitpid(launch_pid(bench.init), NULL, 0);
 	bench_command(process, "true");
 	cr_expect_eq(bench_exec(&bench, process), ERROR_FAILED_PRECONDITION);
 	cr_expect_str_eq(bench.err.text, "the container's process has ended");
