@@ -199,7 +199,7 @@ void bench_init(struct bench *bench)
 	bench->loop = ev_loop_new(0); /* the default one would reap what we wait for */
 	cgroup_mount_point(mounted, sizeof(mounted));
 	make_rootfs(bench);
-	name = mem_printf("kata-test-%d", getpid());
+	name = mem_printf("unit-test-%d", getpid());
 	cr_assert_eq(cgroup_create(mounted, name, &bench->cgroup, &bench->err), 0, "%s",
 	             bench->err.text);
 	bench->spec = make_spec();
