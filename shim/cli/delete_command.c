@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,16 +39,6 @@ static int find_address(const struct options *options, struct address *out, stru
 	return address_of(ADDRESS_DIR, options->address, options->namespace, options->id, out, err);
 }
 
-/* A shim that ends closes its connections: ours, which it may never have accepted, is one. */
-static void wait_for_end(const struct address *address)
-{
-	autoclose int fd = address_connect(address);
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	if (fd >= 0)
-		poll(&poll_fd, 1, ENDING_SHIM_MS);
-}
-
 static int remove_pod(const struct address *address, struct error *err)
 {
 	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
@@ -57,8 +46,8 @@ static int remove_pod(const struct address *address, struct error *err)
 
 	if (lock < 0)
 		return lock;
-	if (address_is_served(address)) {
-		fprintf(stderr, "nothing is removed: a shim serves '%s'\n", address->path);
+	if (address_is_served(address) || pod_dir_is_held(POD_DIR_ROOT, address->pod)) {
+		fprintf(stderr, "nothing is removed: a shim has the pod '%s'\n", address->pod);
 		return 0;
 	}
 	r = pod_dir_remove(POD_DIR_ROOT, address->pod, err);
@@ -98,7 +87,7 @@ int cleanup(const struct options *options, char **argv, struct error *err)
 	if (r < 0)
 		return r;
 	pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address.pod);
-	wait_for_end(&address);
+	pod_dir_wait(POD_DIR_ROOT, address.pod, ENDING_SHIM_MS);
 	r = remove_pod(&address, err);
 	return r < 0 ? r : answer(pid, err);
 }

@@ -25,6 +25,7 @@
 
 #define BUNDLE_LOOK_MS   20000
 #define READY_TIMEOUT_MS 10000
+#define ENDING_SHIM_MS   10000 /* a mute guest's end takes 8 s: agent_stop_ms and vmm_stop_ms */
 #define PID_TEXT_MAX     20
 
 /* What a failed start undoes: each field is set once the thing is there. */
@@ -65,25 +66,48 @@ static int find_pod(struct start *start, struct error *err)
 	                  err);
 }
 
-/* Takes the pod's socket and directory, or finds that a shim has them: then there is no listen_fd.
- */
-static int claim_pod(struct start *start, struct error *err)
+static int make_pod(struct start *start, struct error *err)
 {
 	const struct options *options = start->options;
-	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
 	int r;
 
-	if (lock < 0)
-		return lock;
 	start->listen_fd = address_listen(&start->address, err);
 	if (start->listen_fd < 0)
-		return err->code == ERROR_ALREADY_EXISTS ? 0 : start->listen_fd;
+		return start->listen_fd;
 	r = pod_dir_make(POD_DIR_ROOT, start->address.pod, options->namespace, options->id,
 	                 &start->pod_dir, err);
 	if (r < 0) {
 		unlink(start->address.path);
 		close(take_fd(&start->listen_fd));
 	}
+	return r;
+}
+
+/* -EAGAIN: the shim of a pod that is ending still has them. */
+static int try_claim(struct start *start, struct error *err)
+{
+	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
+
+	if (lock < 0)
+		return lock;
+	if (address_is_served(&start->address))
+		return 0;
+	if (pod_dir_is_held(POD_DIR_ROOT, start->address.pod)) {
+		error_set(err, ERROR_UNAVAILABLE,
+		          "the last pod of this name has not ended after %d ms", ENDING_SHIM_MS);
+		return -EAGAIN;
+	}
+	return make_pod(start, err);
+}
+
+/* Takes the pod's socket and directory, or finds that a shim serves it: then there is no listen_fd.
+ */
+static int claim_pod(struct start *start, struct error *err)
+{
+	int r = try_claim(start, err);
+
+	while (r == -EAGAIN && pod_dir_wait(POD_DIR_ROOT, start->address.pod, ENDING_SHIM_MS))
+		r = try_claim(start, err);
 	return r;
 }
 

@@ -30,7 +30,8 @@ int address_parse(const char *uri, struct address *out, struct error *err);
 
 /*
  * Returns a listening socket, mode 0600, its directory made if missing. A socket that nobody
- * listens on any more is replaced; ERROR_ALREADY_EXISTS: somebody does. Under pod_dir_lock().
+ * listens on any more is replaced; ERROR_ALREADY_EXISTS: somebody does. Under pod_dir_lock(), when
+ * no shim holds the pod's directory.
  */
 int address_listen(const struct address *address, struct error *err);
 

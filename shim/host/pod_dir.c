@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -18,6 +19,7 @@
 #define ID_FILE      "id"
 #define VMM_PID_FILE "vmm.pid"
 #define PID_TEXT_MAX 20
+#define LOOK_MS      10
 
 static int root_open(const char *root, struct error *err)
 {
@@ -41,6 +43,44 @@ int pod_dir_lock(const char *root, struct error *err)
 		if (errno != EINTR)
 			return error_errno(err, "lock '%s'", root);
 	return take_fd(&fd);
+}
+
+/* A lock of the open file (fcntl(2), "Open file description locks"), which a directory can have for
+ * reading only; unlike that of flock(2) it can be asked for without being taken. */
+static struct flock whole(short type)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET };
+}
+
+int pod_dir_hold(const char *path, struct error *err)
+{
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct flock lock = whole(F_RDLCK);
+
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		return error_errno(err, "hold '%s'", path);
+	return take_fd(&fd);
+}
+
+bool pod_dir_is_held(const char *root, const char *pod)
+{
+	autofree char *path = mem_printf("%s/%s", root, pod);
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct flock lock = whole(F_WRLCK);
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool pod_dir_wait(const char *root, const char *pod, int timeout_ms)
+{
+	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+
+	for (int waited = 0; pod_dir_is_held(root, pod); waited += LOOK_MS) {
+		if (waited >= timeout_ms)
+			return false;
+		nanosleep(&look, NULL);
+	}
+	return true;
 }
 
 static int write_id(int dirfd, const char *ns, const char *id, struct error *err)

@@ -1,16 +1,21 @@
 /*
  * /run/kata/<pod>: all that a pod has on disk, 0700. <pod> is the first 32 hex digits of the name
- *of its socket: ids repeat from namespace to namespace, and a Unix socket's path ends at 107 bytes.
- *The id is in a file inside.
+ * of its socket: ids repeat from namespace to namespace, and a Unix socket's path ends at 107 bytes.
+ * The id is in a file inside.
  *
  *	id          the container that the pod begins with, and its namespace: "<namespace>/<id>\n"
  *	vmm.pid     what containerd sees as the pid, for the exit that `delete` reports
  *	share/      where the file systems of containers are mounted
  *	view/       what the guest sees: the same, read-only
+ *
+ * The shim that serves the pod holds the directory from its first step until it has removed it.
+ * Nobody else touches the directory or the pod's socket meanwhile, so the end of a pod needs no
+ * other lock and never meets a successor of the same name.
  */
 #ifndef SHIM_POD_DIR_H
 #define SHIM_POD_DIR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct error;
@@ -33,10 +38,18 @@ int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err);
 /* 0 where none was written, or nonsense. */
 pid_t pod_dir_read_vmm_pid(const char *root, const char *pod);
 
+/* By the shim, for as long as the descriptor that is returned is open; no child inherits it. */
+int pod_dir_hold(const char *path, struct error *err);
+/* Whether a shim holds it. */
+bool pod_dir_is_held(const char *root, const char *pod);
+/* Returns when no shim holds it any more; false when one still does after @timeout_ms. */
+bool pod_dir_wait(const char *root, const char *pod, int timeout_ms);
+
 /*
- * The one lock of @root, which is made if missing: whoever makes, checks or removes a pod holds it,
- * so that a `delete` cannot remove what a `start` is just making. Waits; it is held for
- * milliseconds. Returns a descriptor: closing it, in every process that has it, unlocks.
+ * The one lock of @root, which is made if missing, for commands: whoever makes a pod, or removes one
+ * that no shim holds, has it, so that a `delete` cannot remove what a `start` is just making. Waits;
+ * it is held for milliseconds. Returns a descriptor: closing it, in every process that has it,
+ * unlocks.
  */
 int pod_dir_lock(const char *root, struct error *err);
 

@@ -40,6 +40,7 @@ struct server {
 	struct config *settings;
 	struct events *events;
 	struct service *service;
+	int hold; /* of the pod's directory */
 	struct bundle_watch *bundle_watch;
 	ev_signal on_term;
 	ev_signal on_int;
@@ -62,6 +63,12 @@ static int close_descriptors(struct server *server, struct error *err)
 		close_range(low + 1, high - 1, 0);
 	close_range(high + 1, ~0U, 0);
 	return 0;
+}
+
+static int hold_pod_dir(struct server *server, struct error *err)
+{
+	server->hold = pod_dir_hold(server->config->pod_dir, err);
+	return server->hold < 0 ? server->hold : 0;
 }
 
 /* As a FIFO that is also open for reading, the log never fails for want of a reader, and a
@@ -175,31 +182,36 @@ static void on_drained(void *ctx)
 	ev_break(server->loop, EVBREAK_ALL);
 }
 
-/* A `delete` that was faster has removed the directory, and what was mounted on it went with that.
- */
+/* @path: NULL when it was not made. */
 static void unmount(const char *path)
 {
-	if (umount2(path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
+	if (path && umount2(path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
 		log_warn("unmount '%s': errno %d", path, errno);
 }
 
-/* From here on a `start` for the same id makes a pod of its own: so all goes at once, and this
- * process comes back to it never again. */
+/* A `start` for the same id finds nobody from here on, and waits for the hold to go. */
+static void remove_socket(void *ctx)
+{
+	const struct server *server = ctx;
+	const char *path = server->config->address.path;
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		log_error("remove '%s': errno %d", path, errno);
+}
+
+/* Once the hold has gone, the names are those of another pod. */
 static void remove_pod(struct server *server)
 {
-	const struct serve_config *config = server->config;
-	autoclose int lock = -1;
 	struct error err;
 
+	if (server->hold < 0)
+		return;
 	unmount(server->view);
 	unmount(server->share);
-	lock = pod_dir_lock(POD_DIR_ROOT, &err);
-	if (lock < 0)
+	remove_socket(server);
+	if (pod_dir_remove(POD_DIR_ROOT, server->config->address.pod, &err) < 0)
 		log_error("%s", err.text);
-	if (unlink(config->address.path) < 0 && errno != ENOENT)
-		log_error("remove '%s': errno %d", config->address.path, errno);
-	if (pod_dir_remove(POD_DIR_ROOT, config->address.pod, &err) < 0)
-		log_error("%s", err.text);
+	close(take_fd(&server->hold));
 	uid_lease_sweep(UID_LEASE_DIR);
 }
 
@@ -252,6 +264,7 @@ static int start_service(struct server *server, struct error *err)
 		.share_dir = server->share,
 		.view_dir = server->view,
 		.listen_fd = config->listen_fd,
+		.on_ending = remove_socket,
 	};
 	int r;
 
@@ -275,6 +288,7 @@ static const struct serve_step {
 	int (*run)(struct server *server, struct error *err);
 } serve_steps[] = {
 	{ "close descriptors", close_descriptors },
+	{ "hold the pod's directory", hold_pod_dir },
 	{ "open the log", open_log },
 	{ "leave the session", leave_session },
 	{ "adjust the OOM score", adjust_oom_score },
@@ -315,12 +329,13 @@ static void server_fini(struct server *server)
 	free(server->view);
 	if (server->loop)
 		ev_loop_destroy(server->loop);
+	cleanup_close(&server->hold);
 	log_open(-1);
 }
 
 int serve(const struct serve_config *config)
 {
-	struct server server = { .config = config };
+	struct server server = { .config = config, .hold = -1 };
 	struct error err;
 	int status = EXIT_FAILURE;
 

@@ -43,6 +43,7 @@ struct service {
 	ev_timer shutdown_wait;
 	ev_timer oom_pause;
 	ev_timer finish; /* on_end comes from the loop, never from within a call */
+	void (*on_ending)(void *ctx);
 	service_end_fn *on_end;
 	void *ctx;
 };
@@ -63,6 +64,8 @@ static void begin_end(struct service *service)
 	service->ending = true;
 	ev_timer_stop(service->loop, &service->create_deadline);
 	ev_timer_start(service->loop, &service->shutdown_wait);
+	if (service->on_ending)
+		service->on_ending(service->ctx);
 	sandbox_stop(service->pod.sandbox);
 	look_for_end(service);
 }
@@ -216,6 +219,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	struct service *service = mem_new(struct service);
 
 	service->loop = loop;
+	service->on_ending = config->on_ending;
 	service->on_end = on_end;
 	service->ctx = ctx;
 	service->pod.loop = loop;

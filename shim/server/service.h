@@ -25,6 +25,9 @@ struct service_config {
 	const struct config *config;
 	struct events *events;
 	int listen_fd; /* taken over */
+	/* The pod has begun to end: no container will come any more. Called once, before on_end;
+	 * nothing of the service may be called in it. NULL: nobody wants to know. */
+	void (*on_ending)(void *ctx);
 };
 
 /* The pod has ended (or never began): everything of it is gone but the pod's directory, events are

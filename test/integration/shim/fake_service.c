@@ -4,6 +4,7 @@
  *	die      the process dies while it starts
  *	hang     never gets ready
  *	late     gets ready after a while; makes the bundle's file `starting` before
+ *	futile   does not start, after as long a while
  *	end      the pod ends by itself, as without a Create
  *	slow     takes its time to end when it is asked to
  * otherwise it serves until it is asked to end. It mounts the bundle's rootfs into the share.
@@ -38,6 +39,7 @@ struct service {
 	struct events *events;
 	int listen_fd;
 	ev_timer end;
+	void (*on_ending)(void *ctx);
 	service_end_fn *on_end;
 	void *ctx;
 };
@@ -50,6 +52,7 @@ static void on_end(struct ev_loop *loop, ev_timer *watcher, int revents)
 	event.container_id = service->id;
 	event.id = service->id;
 	events_publish(service->events, "/tasks/exit", &event.base);
+	close(take_fd(&service->listen_fd));
 	service->on_end(service->ctx);
 }
 
@@ -99,15 +102,16 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 		raise(SIGKILL);
 	while (strcmp(word, "hang") == 0)
 		pause();
-	if (strcmp(word, "late") == 0)
+	if (strcmp(word, "late") == 0 || strcmp(word, "futile") == 0)
 		start_late(config);
-	if (strcmp(word, "fail") == 0)
+	if (strcmp(word, "fail") == 0 || strcmp(word, "futile") == 0)
 		return error_set(err, ERROR_NOT_FOUND, "kernel '/nowhere': no such file");
 	service = mem_new(struct service);
 	service->loop = loop;
 	service->id = mem_strdup(config->id);
 	service->events = config->events;
 	service->listen_fd = config->listen_fd;
+	service->on_ending = config->on_ending;
 	service->on_end = done;
 	service->ctx = ctx;
 	service->word = take_ptr(&word);
@@ -121,6 +125,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 
 void service_stop(struct service *service)
 {
+	service->on_ending(service->ctx);
 	end_in(service, strcmp(service->word, "slow") == 0 ? SLOW_S : 0);
 }
 
@@ -129,7 +134,7 @@ void service_destroy(struct service *service)
 	if (!service)
 		return;
 	ev_timer_stop(service->loop, &service->end);
-	close(service->listen_fd);
+	cleanup_close(&service->listen_fd);
 	free(service->word);
 	free(service->id);
 	free(service);

@@ -1,5 +1,6 @@
 """`start` and `delete`: what they print, what they leave, what they survive."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -243,8 +244,8 @@ def test_an_answer_that_cannot_be_written_ends_the_server(bundle):
     assert_nothing_left(bundle)
 
 
-def test_a_start_that_is_killed_leaves_nothing(bundle):
-    bundle.write("service", "late")
+def kill_a_start(bundle):
+    """Ends `start` while its server is still starting."""
     running = subprocess.Popen(
         [bundle.shim, "-namespace", "default", "-address", CONTAINERD, "-id", "web", "start"],
         cwd=bundle.path, env=bundle.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -252,6 +253,11 @@ def test_a_start_that_is_killed_leaves_nothing(bundle):
     assert wait_for(lambda: bundle.has("starting"), 5)
     running.kill()
     running.communicate()
+
+
+def test_a_start_that_is_killed_leaves_nothing(bundle):
+    bundle.write("service", "late")
+    kill_a_start(bundle)
     assert_nothing_left(bundle)
     assert "this pod does not begin" in bundle.read("log")
 
@@ -286,6 +292,70 @@ def test_the_version_is_told(bundle):
 def test_a_shim_that_is_asked_to_end_leaves_nothing(bundle):
     bundle.started()
     bundle.end()
+    assert_nothing_left(bundle)
+
+
+def assert_serves(bundle, address):
+    assert alive(bundle.pid)
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(address.removeprefix("unix://"))
+    client.close()
+    assert os.listdir(pod_of(address))
+
+
+def test_start_gets_no_pod_that_is_ending(bundle):
+    """A restart of a container that comes before the end of its last shim."""
+    bundle.write("service", "slow")
+    bundle.started()
+    dying = bundle.pid
+    kill(dying, signal.SIGTERM)
+    wait_for(lambda: "asked to end" in bundle.read("log"), 5)
+    address = bundle.started()
+    assert bundle.pid != dying
+    assert wait_gone(dying, 5)
+    assert_serves(bundle, address)
+    bundle.end()
+    assert_nothing_left(bundle)
+
+
+def test_the_end_of_a_pod_leaves_its_successor_alone(bundle):
+    """The pod's last steps are held up, where it can be, until there is another of the same name."""
+    address = bundle.started()
+    path = address.removeprefix("unix://")
+    ending = bundle.pid
+    root = os.open("/run/kata", os.O_RDONLY)
+    fcntl.flock(root, fcntl.LOCK_EX)
+    kill(ending, signal.SIGTERM)
+    assert wait_for(lambda: socket.socket(socket.AF_UNIX).connect_ex(path), 5)
+    wait_gone(ending, 1)
+    if alive(ending):
+        kill(ending, signal.SIGSTOP)
+        assert wait_for(lambda: status_of(ending)["State"].startswith("T"), 5)
+    os.close(root)
+    bundle.started()
+    if alive(ending):
+        kill(ending, signal.SIGCONT)
+    assert wait_gone(ending, 5)
+    assert_serves(bundle, address)
+    bundle.end()
+    assert_nothing_left(bundle)
+
+
+def test_a_pod_that_does_not_end_is_told_by_start(bundle):
+    bundle.write("service", "slow")
+    bundle.started()
+    ending = bundle.pid
+    kill(ending, signal.SIGTERM)
+    wait_for(lambda: "asked to end" in bundle.read("log"), 5)
+    kill(ending, signal.SIGSTOP)
+    result = bundle.start()
+    assert result.returncode == 1
+    assert b"the last pod of this name has not ended" in result.stderr
+    deleted = bundle.delete()
+    assert deleted.returncode == 0
+    assert b"nothing is removed" in deleted.stderr
+    kill(ending, signal.SIGCONT)
+    assert wait_gone(ending, 5)
     assert_nothing_left(bundle)
 
 

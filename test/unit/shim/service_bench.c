@@ -34,8 +34,16 @@ struct service *service;
 struct ttrpc_client *client;
 struct install *install;
 struct config *settings;
+bool ending;
 bool ended;
 const char *version = "v2";
+
+static void on_ending(void *ctx)
+{
+	cr_expect_not(ending);
+	cr_expect_not(ended);
+	ending = true;
+}
 
 void bench_on_end(void *ctx)
 {
@@ -303,6 +311,7 @@ void serve(int idle_timeout_ms)
 		.install = install,
 		.config = settings,
 		.listen_fd = listen_at(&address),
+		.on_ending = on_ending,
 	};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct error err;

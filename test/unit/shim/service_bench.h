@@ -34,6 +34,7 @@ extern struct service *service;
 extern struct ttrpc_client *client; /* of the service */
 extern struct install *install;
 extern struct config *settings;
+extern bool ending;         /* the service has begun to end */
 extern bool ended;          /* the service has */
 extern const char *version; /* of the Task service */
 extern char *fifos[3];      /* of the next Create or Exec */

@@ -102,6 +102,32 @@ Test(pod_dir, takes_nonsense_for_no_pid, .init = make_root, .fini = remove_root)
 	}
 }
 
+Test(pod_dir, is_held_until_it_is_let_go, .init = make_root, .fini = remove_root)
+{
+	autofree char *path = make();
+	int hold = pod_dir_hold(path, &err);
+
+	cr_assert_geq(hold, 0, "%s", err.text);
+	cr_expect(pod_dir_is_held(root, POD));
+	cr_expect_not(pod_dir_wait(root, POD, 30));
+	close(open(path, O_RDONLY)); /* as others of the same process do */
+	cr_expect(pod_dir_is_held(root, POD));
+	close(hold);
+	cr_expect_not(pod_dir_is_held(root, POD));
+	cr_expect(pod_dir_wait(root, POD, 0));
+}
+
+Test(pod_dir, is_not_held_when_it_is_not_there, .init = make_root, .fini = remove_root)
+{
+	autofree char *path = make();
+	int hold = pod_dir_hold(path, &err);
+
+	cr_assert_eq(pod_dir_remove(root, POD, &err), 0);
+	cr_expect_not(pod_dir_is_held(root, POD));
+	cr_assert_lt(pod_dir_hold(path, &err), 0);
+	close(hold);
+}
+
 Test(pod_dir, is_locked_by_one_at_a_time, .init = make_root, .fini = remove_root)
 {
 	int lock = pod_dir_lock(root, &err), other = open(root, O_RDONLY);

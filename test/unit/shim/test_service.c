@@ -61,6 +61,22 @@ Test(service, a_container_is_created_started_ends_and_is_deleted)
 	cr_expect_eq(fake.mounts, 0);
 }
 
+Test(service, tells_that_the_pod_ends_before_the_guest_is_asked_to)
+{
+	run_container();
+	fake_exit("c", 0);
+	settle();
+	cr_expect_not(ending);
+	fake.holds = "DestroySandbox";
+	delete_("");
+	settle();
+	cr_expect(ending);
+	cr_expect_not(ended);
+	fake_release();
+	shutdown_();
+	cr_expect(wait_until(&ended));
+}
+
 Test(service, version_3_is_served_alike)
 {
 	version = "v3";
