@@ -341,7 +341,8 @@ int serve(const struct serve_config *config)
 
 	if (server_start(&server, &err) < 0) {
 		log_error("%s", err.text);
-		report(config->ready_fd, &err);
+		if (!report(config->ready_fd, &err)) /* nobody else undoes it */
+			remove_pod(&server);
 	} else if (report(config->ready_fd, &err)) {
 		log_info("serving namespace=%s id=%s pod=%s", config->ns, config->id,
 		         config->address.pod);

@@ -262,6 +262,13 @@ def test_a_start_that_is_killed_leaves_nothing(bundle):
     assert "this pod does not begin" in bundle.read("log")
 
 
+def test_a_server_that_fails_after_its_start_was_killed_leaves_nothing(bundle):
+    bundle.write("service", "futile")
+    kill_a_start(bundle)
+    assert_nothing_left(bundle)
+    assert "kernel '/nowhere': no such file" in bundle.read("log")
+
+
 @pytest.mark.parametrize(
     "args, text",
     [
