@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/error.h"
@@ -47,6 +48,28 @@ static int lock_file(int dirfd, const char *name, int flags)
 	return is_still_there(dirfd, name, fd) ? take_fd(&fd) : -EWOULDBLOCK;
 }
 
+/* A VMM whose shim was killed holds nothing any more, and may still be dying with its memory. */
+static bool has_processes(uid_t uid)
+{
+	errno = 0;
+	return getpriority(PRIO_USER, uid) != -1 || errno != ESRCH;
+}
+
+/* The same returns as those of lock_file(). */
+static int take_one(int dirfd, uid_t uid)
+{
+	char name[NAME_MAX_LEN];
+	int fd;
+
+	name_of(uid, name);
+	fd = lock_file(dirfd, name, O_CREAT);
+	if (fd < 0 || !has_processes(uid))
+		return fd;
+	unlinkat(dirfd, name, 0); /* as in uid_lease_destroy() */
+	close(fd);
+	return -EWOULDBLOCK;
+}
+
 /* The search begins somewhere: most often the first try finds a free one. */
 static int take_some(struct uid_lease *lease, uid_t first, unsigned int count)
 {
@@ -54,10 +77,8 @@ static int take_some(struct uid_lease *lease, uid_t first, unsigned int count)
 
 	for (unsigned int i = 0; i < count; i++) {
 		uid_t uid = first + (start + i) % count;
-		char name[NAME_MAX_LEN];
 
-		name_of(uid, name);
-		lease->fd = lock_file(lease->dirfd, name, O_CREAT);
+		lease->fd = take_one(lease->dirfd, uid);
 		if (lease->fd >= 0) {
 			lease->uid = uid;
 			return 0;

@@ -109,6 +109,18 @@ Test(uid_lease, is_free_again_when_its_holder_is_killed)
 	cr_expect_eq(files(), 0);
 }
 
+/* As that of a VMM which outlives its killed shim: it was killed with it, and takes its time. */
+Test(uid_lease, is_not_free_while_a_process_has_it)
+{
+	struct uid_lease *lease = NULL;
+	struct error err = { 0 };
+
+	cr_expect_eq(uid_lease_take(dir, getuid(), 1, &lease, &err), -ENOSPC);
+	cr_expect_eq(err.code, ERROR_RESOURCE_EXHAUSTED);
+	cr_expect_null(lease);
+	cr_expect_eq(files(), 0);
+}
+
 Test(uid_lease, sweep_removes_what_nobody_holds)
 {
 	struct uid_lease *lease = take(2);
