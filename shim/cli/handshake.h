@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #include "common/cleanup.h"
-#include "shim/cli/runtime_options.h"
+#include "shim/config/runtime_options.h"
 
 struct error;
 struct options;

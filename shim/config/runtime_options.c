@@ -1,4 +1,4 @@
-#include "shim/cli/runtime_options.h"
+#include "shim/config/runtime_options.h"
 
 #include <stdlib.h>
 #include <string.h>
