@@ -1,6 +1,5 @@
 #include "agent/cgroup/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,13 +8,13 @@
 
 #include "agent/base/kernel_file.h"
 #include "agent/cgroup/cgroup_limits.h"
+#include "agent/cgroup/cgroup_tree.h"
 #include "agent/cgroup/device_rules.h"
 #include "common/error.h"
 #include "common/mem.h"
 
 #define CONTROLLERS_MAX 512 /* bytes of a cgroup.controllers */
 #define EVENTS_MAX      256 /* bytes of a cgroup.events */
-#define DEPTH_MAX       64  /* of cgroups below a container's that are removed with it */
 
 struct cgroup {
 	char *path; /* below the mount: "default/x", no slash at either end */
@@ -125,6 +124,8 @@ int cgroup_create(const char *mount, const char *path, struct cgroup **out, stru
 	if (cgroup->mount_fd < 0)
 		return error_errno(err, "open cgroup file system '%s'", mount);
 	r = make_directories(cgroup, err);
+	if (r == 0)
+		r = cgroup_tree_limit(cgroup->fd, err);
 	if (r < 0)
 		return r;
 	*out = take_ptr(&cgroup);
@@ -168,39 +169,20 @@ int cgroup_kill(struct cgroup *cgroup, struct error *err)
 	return kernel_file_write(cgroup->fd, "cgroup.kill", "1", err);
 }
 
-/* A container that may write to its cgroup can have made others below, of any depth. */
-static int remove_tree(int at, const char *name, int depth)
+int cgroup_signal(struct cgroup *cgroup, int sig, struct error *err)
 {
-	struct dirent *entry;
-	DIR *dir;
-	int fd;
-
-	if (unlinkat(at, name, AT_REMOVEDIR) == 0)
-		return 0;
-	if (errno != EBUSY || depth == DEPTH_MAX)
-		return -1;
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -1;
-	}
-	while ((entry = readdir(dir)))
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-			remove_tree(fd, entry->d_name, depth + 1);
-	closedir(dir);
-	return unlinkat(at, name, AT_REMOVEDIR);
+	return cgroup_tree_signal(cgroup->fd, sig, err);
 }
 
 int cgroup_remove(struct cgroup *cgroup, struct error *err)
 {
 	autofree char *path = mem_strdup(cgroup->path);
 	char *slash;
+	int r;
 
-	if (remove_tree(cgroup->mount_fd, path, 0) < 0 && errno != ENOENT)
-		return error_errno(err, "remove cgroup '%s'", path);
+	r = cgroup_tree_remove(cgroup->mount_fd, path, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	while ((slash = strrchr(path, '/'))) {
 		*slash = '\0';
 		if (unlinkat(cgroup->mount_fd, path, AT_REMOVEDIR) < 0)

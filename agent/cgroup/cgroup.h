@@ -44,10 +44,13 @@ int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err);
 /* Whether every process in it has stopped: some time after cgroup_freeze(). */
 int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err);
 int cgroup_kill(struct cgroup *cgroup, struct error *err); /* SIGKILL to all in it and below */
+/* @sig to all in it and below; see freezer_signal(). ERROR_NOT_FOUND: no process is in it. */
+int cgroup_signal(struct cgroup *cgroup, int sig, struct error *err);
 
 /*
- * Removes the directory, and the parents that are empty with it. -EBUSY: a process still dies in
- * there; call again soon. 0 also when it is gone already.
+ * Removes the directory with all below it, and the parents that are empty with it; in slices, as
+ * a container can have made many below. -EAGAIN: the next slice is to be asked for. -EBUSY: a
+ * process still dies in there; call again soon. 0 also when it is gone already.
  */
 int cgroup_remove(struct cgroup *cgroup, struct error *err);
 

@@ -352,8 +352,13 @@ static void removal_end(struct container *container, const struct error *err)
 	container->on_removed(container->ctx, err);
 }
 
-/* Returns -EBUSY while something still dies. A zombie is in no cgroup any more, but its status is
- * still to be told. */
+static ev_tstamp remove_deadline(const struct container *container)
+{
+	return ev_now(container->loop) + CONTAINER_REMOVE_TIMEOUT_MS / 1000.0;
+}
+
+/* Returns -EBUSY while something still dies, -EAGAIN when there is more to remove. A zombie is in
+ * no cgroup any more, but its status is still to be told. */
 static int remove_now(struct container *container, struct error *err)
 {
 	if ((container->init && !process_exited(container->init)) ||
@@ -372,6 +377,10 @@ static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events)
 	r = remove_now(container, &err);
 	if (r == 0) {
 		removal_end(container, NULL);
+	} else if (r == -EAGAIN) { /* a slice has gone: others have their turn, then the next */
+		container->remove_by = remove_deadline(container);
+		watcher->repeat = REMOVE_FIRST_S;
+		ev_timer_again(loop, watcher);
 	} else if (r != -EBUSY) {
 		removal_end(container, &err);
 	} else if (ev_now(loop) > container->remove_by) {
@@ -399,7 +408,7 @@ int container_remove(struct container *container, done_fn *done, void *ctx, stru
 		container_set_state(container, CONTAINER_REMOVING);
 	container->on_removed = done;
 	container->ctx = ctx;
-	container->remove_by = ev_now(container->loop) + CONTAINER_REMOVE_TIMEOUT_MS / 1000.0;
+	container->remove_by = remove_deadline(container);
 	container->removal.repeat = REMOVE_FIRST_S;
 	on_removal(container->loop, &container->removal, 0);
 	return 0;
