@@ -1,9 +1,11 @@
 #include "agent/cgroup/freezer.h"
 
 #include <ev.h>
+#include <sys/queue.h>
 
 #include "agent/cgroup/cgroup.h"
 #include "common/error.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
@@ -11,11 +13,22 @@
 #define FIRST_S 0.001
 #define MOST_S  0.02
 
+/* A signal that waits for the processes to stop. */
+struct signal {
+	LIST_ENTRY(signal) link;
+	struct freezer *freezer;
+	int number;
+	struct ttrpc_call *call;
+	ev_timer look;
+	ev_tstamp send_by;
+};
+
 struct freezer {
 	struct ev_loop *loop;
 	struct cgroup *cgroup;
-	bool on;
-	struct ttrpc_call *call; /* is answered when all have stopped */
+	bool on;                     /* paused, or on the way to it */
+	LIST_HEAD(, signal) signals; /* frozen for these too */
+	struct ttrpc_call *call;     /* is answered when all have stopped */
 	ev_timer look;
 	ev_tstamp freeze_by;
 };
@@ -27,33 +40,45 @@ static void freezer_end(struct freezer *freezer, const struct error *err)
 		ttrpc_call_finish(take_ptr(&freezer->call), err);
 }
 
-static void give_up(struct freezer *freezer)
+/* Unless something else wants it frozen. */
+static int thaw(struct freezer *freezer, struct error *err)
 {
-	struct error err;
+	if (freezer->on || !LIST_EMPTY(&freezer->signals))
+		return 0;
+	return cgroup_freeze(freezer->cgroup, false, err);
+}
 
-	error_set(&err, ERROR_DEADLINE_EXCEEDED, "processes have not stopped after %d ms",
-	          FREEZER_TIMEOUT_MS);
+static void pause_failed(struct freezer *freezer, const struct error *err)
+{
 	freezer->on = false;
-	cgroup_freeze(freezer->cgroup, false, NULL);
-	freezer_end(freezer, &err);
+	thaw(freezer, NULL);
+	freezer_end(freezer, err);
+}
+
+static void look_again(struct ev_loop *loop, ev_timer *watcher)
+{
+	ev_tstamp wait = watcher->repeat * 2;
+
+	watcher->repeat = wait < MOST_S ? wait : MOST_S;
+	ev_timer_again(loop, watcher);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	struct freezer *freezer = watcher->data;
-	ev_tstamp wait = watcher->repeat * 2;
 	struct error err;
 	bool frozen;
 
 	if (cgroup_frozen(freezer->cgroup, &frozen, &err) < 0) {
-		freezer_end(freezer, &err);
+		pause_failed(freezer, &err);
 	} else if (frozen) {
 		freezer_end(freezer, NULL);
 	} else if (ev_now(loop) > freezer->freeze_by) {
-		give_up(freezer);
+		error_set(&err, ERROR_DEADLINE_EXCEEDED, "processes have not stopped after %d ms",
+		          FREEZER_TIMEOUT_MS);
+		pause_failed(freezer, &err);
 	} else {
-		watcher->repeat = wait < MOST_S ? wait : MOST_S;
-		ev_timer_again(loop, watcher);
+		look_again(loop, watcher);
 	}
 }
 
@@ -63,6 +88,7 @@ struct freezer *freezer_create(struct ev_loop *loop, struct cgroup *cgroup)
 
 	freezer->loop = loop;
 	freezer->cgroup = cgroup;
+	LIST_INIT(&freezer->signals);
 	ev_timer_init(&freezer->look, on_look, 0, 0);
 	freezer->look.data = freezer;
 	return freezer;
@@ -88,12 +114,67 @@ int freezer_thaw(struct freezer *freezer, struct error *err)
 	struct error resumed;
 	int r;
 
-	r = cgroup_freeze(freezer->cgroup, false, err);
+	freezer->on = false;
+	r = thaw(freezer, err);
+	freezer->on = r < 0;
 	if (r < 0)
 		return r;
-	freezer->on = false;
 	error_set(&resumed, ERROR_ABORTED, "resumed before every process had stopped");
 	freezer_end(freezer, &resumed);
+	return 0;
+}
+
+/* Frees it; whoever asked is answered. */
+static void signal_end(struct signal *signal, const struct error *err)
+{
+	struct ttrpc_call *call = signal->call;
+
+	ev_timer_stop(signal->freezer->loop, &signal->look);
+	LIST_REMOVE(signal, link);
+	free(signal);
+	ttrpc_call_finish(call, err);
+}
+
+static void signal_send(struct signal *signal)
+{
+	struct freezer *freezer = signal->freezer;
+	struct error err, stuck;
+	int r = cgroup_signal(freezer->cgroup, signal->number, &err);
+
+	signal_end(signal, r < 0 ? &err : NULL);
+	if (thaw(freezer, &stuck) < 0)
+		log_error("a container stays frozen cause=\"%s\"", stuck.text);
+}
+
+static void on_signal_look(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct signal *signal = watcher->data;
+	bool frozen = false;
+
+	if (cgroup_frozen(signal->freezer->cgroup, &frozen, NULL) < 0 || frozen ||
+	    ev_now(loop) > signal->send_by)
+		signal_send(signal);
+	else
+		look_again(loop, watcher);
+}
+
+int freezer_signal(struct freezer *freezer, int sig, struct ttrpc_call *call, struct error *err)
+{
+	struct signal *signal;
+	int r;
+
+	r = cgroup_freeze(freezer->cgroup, true, err);
+	if (r < 0)
+		return r;
+	signal = mem_new(struct signal);
+	signal->freezer = freezer;
+	signal->number = sig;
+	signal->call = call;
+	signal->send_by = ev_now(freezer->loop) + FREEZER_SIGNAL_MS / 1000.0;
+	ev_timer_init(&signal->look, on_signal_look, 0, FIRST_S);
+	signal->look.data = signal;
+	LIST_INSERT_HEAD(&freezer->signals, signal, link);
+	on_signal_look(freezer->loop, &signal->look, 0);
 	return 0;
 }
 
@@ -110,5 +191,7 @@ void freezer_destroy(struct freezer *freezer)
 		return;
 	error_set(&err, ERROR_ABORTED, "the container was removed");
 	freezer_end(freezer, &err);
+	while (!LIST_EMPTY(&freezer->signals))
+		signal_end(LIST_FIRST(&freezer->signals), &err);
 	free(freezer);
 }

@@ -307,11 +307,26 @@ int container_wait(struct container *container, const char *exec_id, struct ttrp
 	return r;
 }
 
-int container_kill_all(struct container *container, struct error *err)
+int container_kill(struct container *container, struct error *err)
 {
 	if (container->state >= CONTAINER_STOPPED)
 		return error_set(err, ERROR_NOT_FOUND, "process already finished");
 	return cgroup_kill(container->cgroup, err);
+}
+
+int container_signal_all(struct container *container, int sig, struct ttrpc_call *call,
+                         struct error *err)
+{
+	int r;
+
+	if (container->state >= CONTAINER_STOPPED)
+		return error_set(err, ERROR_NOT_FOUND, "process already finished");
+	if (sig != SIGKILL)
+		return freezer_signal(container->freezer, sig, call, err);
+	r = cgroup_kill(container->cgroup, err);
+	if (r == 0)
+		ttrpc_call_finish(call, NULL);
+	return r;
 }
 
 int container_pause(struct container *container, struct ttrpc_call *call, struct error *err)

@@ -66,7 +66,11 @@ int container_find(const struct container *container, const char *exec_id, struc
 int container_wait(struct container *container, const char *exec_id, struct ttrpc_call *call,
                    struct error *err);
 
-int container_kill_all(struct container *container, struct error *err);
+/* Answers @call (SignalProcess) when the signal has been sent to every process of the container,
+ * unless an error is returned. ERROR_NOT_FOUND: it has ended. */
+int container_signal_all(struct container *container, int sig, struct ttrpc_call *call,
+                         struct error *err);
+int container_kill(struct container *container, struct error *err); /* SIGKILL to all, at once */
 int container_pause(struct container *container, struct ttrpc_call *call, struct error *err);
 int container_resume(struct container *container, struct error *err);
 int container_update(struct container *container, const Grpc__LinuxResources *resources,

@@ -41,9 +41,9 @@ void process_on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, v
 		ttrpc_call_fail(call, &err);
 }
 
-/* SIGKILL to no process in particular is for all of the container. */
+/* To all of the container: what says so, and SIGKILL to no process in particular. */
 static int send_signal(const struct sandbox *sandbox, const Grpc__SignalProcessRequest *request,
-                       struct error *err)
+                       struct ttrpc_call *call, struct error *err)
 {
 	struct container *container;
 	struct process *process;
@@ -52,21 +52,22 @@ static int send_signal(const struct sandbox *sandbox, const Grpc__SignalProcessR
 	r = sandbox_find(sandbox, request->container_id, ERROR_INVALID_ARGUMENT, &container, err);
 	if (r < 0)
 		return r;
-	if (!*request->exec_id && request->signal == SIGKILL)
-		return container_kill_all(container, err);
+	if (request->all || (!*request->exec_id && request->signal == SIGKILL))
+		return container_signal_all(container, (int)request->signal, call, err);
 	r = container_find(container, request->exec_id, &process, err);
 	if (r == 0)
 		r = process_signal(process, (int)request->signal, err);
+	if (r == 0)
+		ttrpc_call_finish(call, NULL);
 	return r;
 }
 
 void process_on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	struct error err;
-	int r;
 
-	r = send_signal(ctx, (const Grpc__SignalProcessRequest *)message, &err);
-	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+	if (send_signal(ctx, (const Grpc__SignalProcessRequest *)message, call, &err) < 0)
+		ttrpc_call_fail(call, &err);
 }
 
 void process_on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)

@@ -127,7 +127,7 @@ void sandbox_teardown(struct sandbox *sandbox)
 	struct member *member;
 
 	LIST_FOREACH (member, &sandbox->members, link)
-		container_kill_all(member->container, NULL);
+		container_kill(member->container, NULL);
 	sync();
 	unmount_all(sandbox);
 }

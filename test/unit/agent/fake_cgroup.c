@@ -54,6 +54,8 @@ int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err)
 
 int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err)
 {
+	if (fake_cgroup.blind)
+		return error_set(err, ERROR_UNKNOWN, "read 'cgroup.events': No such device");
 	if (fake_cgroup.looks_to_freeze > 0)
 		fake_cgroup.looks_to_freeze--;
 	*out = fake_cgroup.frozen && !fake_cgroup.looks_to_freeze;
@@ -66,6 +68,14 @@ int cgroup_kill(struct cgroup *cgroup, struct error *err)
 	for (size_t i = 0; i < fake_nchildren && i < FAKE_CHILDREN_MAX; i++)
 		if (fake_children[i].cgroup_fd == cgroup->id)
 			kill(fake_children[i].pid, SIGKILL);
+	return 0;
+}
+
+int cgroup_signal(struct cgroup *cgroup, int sig, struct error *err)
+{
+	for (size_t i = 0; i < fake_nchildren && i < FAKE_CHILDREN_MAX; i++)
+		if (fake_children[i].cgroup_fd == cgroup->id)
+			kill(fake_children[i].pid, sig);
 	return 0;
 }
 

@@ -159,6 +159,46 @@ Test(container, one_that_was_never_started_can_be_killed)
 	host_fini(&host);
 }
 
+static enum error_code signal_all(struct host *host, const char *id, uint32_t sig)
+{
+	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+
+	request.container_id = (char *)id;
+	request.exec_id = (char *)id; /* as the shim names the init */
+	request.signal = sig;
+	request.all = 1;
+	return host_call(host, "SignalProcess", &request.base, NULL);
+}
+
+Test(container, a_signal_to_all_reaches_its_execs)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exec sleep 100", no_ports), ERROR_NONE);
+	cr_assert_eq(signal_all(&host, "c1", SIGTERM), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 128 + SIGTERM);
+	cr_assert_eq(host_wait(&host, "c1", ""), 128 + SIGTERM);
+	cr_assert_eq(signal_all(&host, "c1", SIGTERM), ERROR_NOT_FOUND);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(container, a_kill_of_all_takes_its_execs)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exec sleep 100", no_ports), ERROR_NONE);
+	cr_assert_eq(signal_all(&host, "c1", SIGKILL), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 128 + SIGKILL);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
 Test(exec, has_its_own_status_and_streams)
 {
 	struct host host;
@@ -300,6 +340,70 @@ Test(freezer, a_pause_is_answered_when_all_have_stopped)
 	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
 	cr_assert_eq(fake_cgroup.looks_to_freeze, 0);
 	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE, "a paused one can be removed");
+	host_fini(&host);
+}
+
+Test(freezer, a_signal_to_all_comes_when_all_have_stopped_and_they_go_on)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	fake_cgroup.looks_to_freeze = 4;
+	cr_assert_eq(signal_all(&host, "c1", SIGUSR1), ERROR_NONE);
+	cr_assert_eq(fake_cgroup.looks_to_freeze, 0);
+	cr_assert_not(fake_cgroup.frozen);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(freezer, a_signal_to_all_leaves_a_paused_one_paused)
+{
+	Grpc__PauseContainerRequest pause_it = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	struct host host;
+
+	host_init(&host);
+	pause_it.container_id = "c1";
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
+	cr_assert_eq(signal_all(&host, "c1", SIGCONT), ERROR_NONE);
+	cr_assert(fake_cgroup.frozen);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(freezer, a_signal_to_all_that_do_not_stop_is_sent_all_the_same)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	fake_cgroup.looks_to_freeze = 100000;
+	cr_assert_eq(signal_all(&host, "c1", SIGTERM), ERROR_NONE);
+	cr_assert_not(fake_cgroup.frozen);
+	cr_assert_eq(host_wait(&host, "c1", ""), 128 + SIGTERM);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(freezer, a_pause_whose_processes_cannot_be_seen_is_none)
+{
+	Grpc__PauseContainerRequest pause_it = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	struct host host;
+
+	host_init(&host);
+	pause_it.container_id = "c1";
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	fake_cgroup.blind = true;
+	cr_assert_neq(host_call(&host, "PauseContainer", &pause_it.base, NULL), ERROR_NONE);
+	cr_assert_not(fake_cgroup.frozen);
+	fake_cgroup.blind = false;
+	cr_assert_eq(host_exec(&host, "c1", "e1", "exit 1", no_ports), ERROR_NONE);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
 	host_fini(&host);
 }
 
