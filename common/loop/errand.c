@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/loop/proc.h"
+#include "common/loop/reaper.h"
 #include "common/mem.h"
 
 #define REPORT_FD 3 /* in the child */
@@ -195,9 +196,9 @@ void errand_destroy(struct errand *errand)
 		return;
 	ev_io_stop(errand->loop, &errand->on_exit);
 	ev_timer_stop(errand->loop, &errand->on_deadline);
-	if (!errand->ended) { /* one that dies later is reaped by whoever comes after us */
-		kill(errand->pid, SIGKILL);
-		waitpid(errand->pid, NULL, WNOHANG);
+	if (!errand->ended && errand->pidfd >= 0) {
+		pidfd_send_signal(errand->pidfd, SIGKILL, NULL, 0);
+		reaper_take(errand->loop, errand->pid, take_fd(&errand->pidfd), true);
 	}
 	if (errand->pidfd >= 0)
 		close(errand->pidfd);

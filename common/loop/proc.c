@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/loop/reaper.h"
 #include "common/mem.h"
 
 #define CHILD_FAILED 127
@@ -28,8 +29,11 @@ struct proc {
 	struct ev_loop *loop;
 	pid_t pid;
 	int pidfd;
-	bool ended;
+	bool killed; /* SIGKILL has been sent */
+	bool reaped;
+	bool told; /* on_exit has been called */
 	ev_io watcher;
+	ev_timer grace; /* since SIGKILL */
 	proc_exit_fn *on_exit;
 	void *ctx;
 };
@@ -250,14 +254,14 @@ static int await_exec(int report_fd, const char *path, struct error *err)
 	return error_errno(err, "%s '%s'", failure.step, path);
 }
 
-static int reap(pid_t pid, int flags, int *status)
+/* Its last act is the callback, which may destroy @proc. */
+static void tell_exit(struct proc *proc, int status)
 {
-	int r;
-
-	do
-		r = waitpid(pid, status, flags);
-	while (r < 0 && errno == EINTR);
-	return r;
+	proc->told = true;
+	ev_io_stop(proc->loop, &proc->watcher);
+	ev_timer_stop(proc->loop, &proc->grace);
+	if (proc->on_exit)
+		proc->on_exit(proc->ctx, status);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -265,45 +269,38 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	struct proc *proc = watcher->data;
 	int status;
 
-	if (reap(proc->pid, WNOHANG, &status) != proc->pid)
+	if (!reaper_try(proc->pid, &status))
 		return;
-	proc->ended = true;
-	ev_io_stop(loop, watcher);
-	if (proc->on_exit)
-		proc->on_exit(proc->ctx, status);
+	proc->reaped = true;
+	tell_exit(proc, status);
 }
 
-/* The forked child @pid becomes an object; or is killed, with NULL and errno. */
-static struct proc *adopt(struct ev_loop *loop, pid_t pid)
+static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	int pidfd = pidfd_open(pid, 0);
-	struct proc *proc;
-	int status;
+	tell_exit(timer->data, PROC_STUCK);
+}
 
-	if (pidfd < 0) {
-		int cause = errno;
+static struct proc *proc_new(struct ev_loop *loop, pid_t pid, int pidfd)
+{
+	struct proc *proc = mem_new(struct proc);
 
-		kill(pid, SIGKILL);
-		reap(pid, 0, &status);
-		errno = cause;
-		return NULL;
-	}
-	proc = mem_new(struct proc);
 	proc->loop = loop;
 	proc->pid = pid;
 	proc->pidfd = pidfd;
 	ev_io_init(&proc->watcher, on_readable, pidfd, EV_READ);
-	proc->watcher.data = proc;
+	ev_timer_init(&proc->grace, on_grace_over, PROC_KILL_GRACE_MS / 1e3, 0);
+	proc->watcher.data = proc->grace.data = proc;
 	ev_io_start(loop, &proc->watcher);
 	return proc;
 }
 
-/* As fork(); glibc has none with flags. */
-static pid_t fork_child(const struct proc_spec *spec)
+/* As fork(), with flags, for which glibc has no function. The pidfd comes with the child: there is
+ * no child that nobody can watch. */
+static pid_t fork_child(const struct proc_spec *spec, int *pidfd)
 {
-	unsigned long flags = SIGCHLD | (spec->own_pids ? CLONE_NEWPID : 0);
+	unsigned long flags = SIGCHLD | CLONE_PIDFD | (spec->own_pids ? CLONE_NEWPID : 0);
 
-	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+	return (pid_t)syscall(SYS_clone, flags, NULL, pidfd, NULL, 0);
 }
 
 int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
@@ -311,14 +308,13 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 {
 	autodestroy(proc) struct proc *proc = NULL;
 	autoclose int report_fd = -1;
-	int ends[2];
+	int ends[2], pidfd, r;
 	pid_t pid;
-	int r;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(err, "start '%s': make a pipe", spec->argv[0]);
 	report_fd = ends[0];
-	pid = fork_child(spec);
+	pid = fork_child(spec, &pidfd);
 	if (pid == 0) {
 		close(ends[0]);
 		child_main(spec, ends[1]);
@@ -327,9 +323,7 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 	close(ends[1]);
 	if (r < 0)
 		return r;
-	proc = adopt(loop, pid);
-	if (!proc)
-		return error_errno(err, "start '%s': open a pidfd", spec->argv[0]);
+	proc = proc_new(loop, pid, pidfd);
 	r = await_exec(report_fd, spec->argv[0], err);
 	if (r < 0)
 		return r;
@@ -346,14 +340,19 @@ pid_t proc_pid(const struct proc *proc)
 
 int proc_kill(struct proc *proc, int sig)
 {
-	if (proc->ended)
+	if (proc->told)
 		return -ESRCH;
+	if (sig == SIGKILL && !proc->killed) {
+		proc->killed = true;
+		ev_now_update(proc->loop);
+		ev_timer_start(proc->loop, &proc->grace);
+	}
 	return pidfd_send_signal(proc->pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 }
 
 bool proc_ended(const struct proc *proc)
 {
-	return proc->ended;
+	return proc->told;
 }
 
 void proc_release(struct proc *proc)
@@ -361,26 +360,26 @@ void proc_release(struct proc *proc)
 	if (!proc)
 		return;
 	ev_io_stop(proc->loop, &proc->watcher);
-	close(proc->pidfd);
+	ev_timer_stop(proc->loop, &proc->grace);
+	if (proc->reaped)
+		close(proc->pidfd);
+	else
+		reaper_take(proc->loop, proc->pid, proc->pidfd, proc->killed);
 	free(proc);
 }
 
 void proc_destroy(struct proc *proc)
 {
-	int status;
-
-	if (!proc)
-		return;
-	if (!proc->ended) {
+	if (proc)
 		proc_kill(proc, SIGKILL);
-		reap(proc->pid, 0, &status);
-	}
 	proc_release(proc);
 }
 
 void proc_describe(int status, char *text, size_t size)
 {
-	if (WIFSIGNALED(status))
+	if (status == PROC_STUCK)
+		snprintf(text, size, "did not end within %d ms of SIGKILL", PROC_KILL_GRACE_MS);
+	else if (WIFSIGNALED(status))
 		snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
 		         strsignal(WTERMSIG(status)));
 	else

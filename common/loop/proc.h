@@ -1,7 +1,9 @@
 /*
  * A child process: spawned with its credentials and descriptors set in the one order that works,
- * watched by a pidfd, killed with its parent. A struct proc that is destroyed kills its process and
- * reaps it. The loop is never ev_default_loop(), which would reap every child itself.
+ * watched by a pidfd, killed with its parent. A struct proc that is destroyed kills its process.
+ * Nothing here waits for an end: what is destroyed or released is reaped by the loop when it ends,
+ * and a process that SIGKILL does not end (uninterruptible sleep) is given up after
+ * PROC_KILL_GRACE_MS. The loop is never ev_default_loop(), which would reap every child itself.
  */
 #ifndef COMMON_PROC_H
 #define COMMON_PROC_H
@@ -15,7 +17,9 @@ struct ev_loop;
 struct error;
 struct proc;
 
-#define PROC_PLACES 6 /* the numbers that a child's descriptor may be given */
+#define PROC_PLACES        6 /* the numbers that a child's descriptor may be given */
+#define PROC_KILL_GRACE_MS 3000
+#define PROC_STUCK         (-1) /* as a status: it has not ended PROC_KILL_GRACE_MS after SIGKILL */
 
 /* A descriptor the child gets: @fd of ours becomes @as of the child's (below PROC_PLACES, or the
  * same number: as < 0). */
@@ -41,7 +45,7 @@ struct proc_spec {
 	bool no_pdeathsig; /* loggers only: they end at end of file */
 };
 
-/* @status as of waitpid(2). Called once, from the loop; destroying @proc in it is allowed. */
+/* @status as of waitpid(2), or PROC_STUCK. Called once, from the loop; destroying @proc in it is allowed. */
 typedef void proc_exit_fn(void *ctx, int status);
 
 /*
@@ -54,13 +58,15 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
                struct proc **out, struct error *err);
 
 pid_t proc_pid(const struct proc *proc);
-int proc_kill(struct proc *proc, int sig); /* by pidfd; -ESRCH when it has ended */
-bool proc_ended(const struct proc *proc);  /* its exit has been reported */
-/* NULL is fine; it runs on, and its exit is nobody's here. */
+/* By pidfd; -ESRCH when it has ended. After SIGKILL the callback comes within PROC_KILL_GRACE_MS. */
+int proc_kill(struct proc *proc, int sig);
+bool proc_ended(const struct proc *proc); /* its exit has been reported */
+/* NULL is fine; no callback. It runs on, and is reaped when it ends while the loop lives. */
 void proc_release(struct proc *proc);
-void proc_destroy(struct proc *proc); /* NULL is fine; SIGKILL and reaped here if it still lives */
+void proc_destroy(struct proc *proc); /* as proc_release(), after SIGKILL */
 
-/* "exited with status 3" or "was killed by signal 9 (Killed)", for error texts. */
+/* "exited with status 3", "was killed by signal 9 (Killed)" or "did not end within 3000 ms of
+ * SIGKILL", for error texts. */
 void proc_describe(int status, char *text, size_t size);
 
 CLEANUP_DESTROY(proc)

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +21,12 @@
 		"/bin/sh", "-c", script, NULL                                                      \
 	}
 #define SOME_UID 2000000001
+
+static void assert_no_child(void)
+{
+	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
+	cr_assert_eq(errno, ECHILD);
+}
 
 static void keep_status(void *ctx, int status)
 {
@@ -279,25 +287,169 @@ Test(proc, names_the_file_that_cannot_be_executed)
 	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), -ENOENT);
 	cr_assert_str_eq(err.text, "execute '/no/such/file': No such file or directory");
 	cr_assert_null(proc);
-	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1); /* nothing is left to reap */
-	cr_assert_eq(errno, ECHILD);
 	ev_loop_destroy(loop);
+	assert_no_child();
 }
 
-Test(proc, kills_and_reaps_when_destroyed)
+static void on_late(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Runs the loop until no child is left, not even a zombie; false after @ms. */
+static bool run_until_no_child(struct ev_loop *loop, int ms)
+{
+	siginfo_t info;
+	ev_timer late;
+	int r;
+
+	ev_timer_init(&late, on_late, ms / 1e3, 0);
+	ev_now_update(loop);
+	ev_timer_start(loop, &late);
+	while ((r = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT)) == 0 &&
+	       ev_is_active(&late))
+		ev_run(loop, EVRUN_ONCE);
+	ev_timer_stop(loop, &late);
+	return r < 0 && errno == ECHILD;
+}
+
+Test(proc, kills_when_destroyed_and_reaps_from_the_loop)
 {
 	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/sleep", "100", NULL } };
 	struct ev_loop *loop = ev_loop_new(0);
 	struct proc *proc;
 	struct error err;
-	pid_t pid;
 
 	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), 0);
-	pid = proc_pid(proc);
 	cr_assert_not(proc_ended(proc));
 	proc_destroy(proc);
-	cr_assert_eq(kill(pid, 0), -1);
-	cr_assert_eq(errno, ESRCH);
+	cr_assert(run_until_no_child(loop, 10000));
+	ev_loop_destroy(loop);
+}
+
+Test(proc, killed_before_the_loop_ends_leaves_no_child)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/sleep", "100", NULL } };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc *proc;
+	struct error err;
+
+	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), 0);
+	proc_destroy(proc);
+	ev_loop_destroy(loop);
+	assert_no_child();
+}
+
+Test(proc, that_is_released_is_reaped_when_it_ends)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc_fd in = { .as = 0 };
+	struct proc_spec spec = { .argv = SH("read line"), .fds = &in, .nfds = 1 };
+	struct proc *proc;
+	struct error err;
+	int ends[2];
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	in.fd = ends[0];
+	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), 0);
+	close(ends[0]);
+	proc_release(proc);
+	ev_run(loop, 0); /* it keeps no loop going */
+	cr_assert_eq(waitpid(-1, NULL, WNOHANG), 0, "it was to run on");
+	close(ends[1]);
+	cr_assert(run_until_no_child(loop, 10000), "a zombie is left");
+	ev_loop_destroy(loop);
+}
+
+/* A file system that never answers (test/lib/stuck_fs.c), in a mount namespace of the test's own. */
+struct stuck_fs {
+	char dir[32];
+	int said; /* its standard output */
+	struct proc *proc;
+};
+
+static void expect_word(const struct stuck_fs *fs, const char *word)
+{
+	char said[20] = "";
+
+	cr_assert_gt(read(fs->said, said, sizeof(said) - 1), 0);
+	cr_assert_str_eq(said, word);
+}
+
+static void stuck_fs_start(struct ev_loop *loop, struct stuck_fs *fs)
+{
+	struct proc_fd out = { .as = 1 };
+	struct proc_spec spec = { .argv = (const char *const[]){ STUCK_FS, fs->dir, NULL },
+		                  .fds = &out,
+		                  .nfds = 1 };
+	struct error err;
+	int ends[2];
+
+	strcpy(fs->dir, "/tmp/stuck-XXXXXX");
+	cr_assert_not_null(mkdtemp(fs->dir));
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), 0);
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	out.fd = ends[1];
+	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &fs->proc, &err), 0, "%s", err.text);
+	close(ends[1]);
+	fs->said = ends[0];
+	expect_word(fs, "ready\n");
+}
+
+static void stuck_fs_stop(struct stuck_fs *fs)
+{
+	proc_destroy(fs->proc);
+	umount2(fs->dir, MNT_DETACH);
+	rmdir(fs->dir);
+	close(fs->said);
+}
+
+/* A process that no signal ends until @fs does. */
+static struct proc *spawn_stuck(struct ev_loop *loop, const struct stuck_fs *fs, int *status)
+{
+	char path[64];
+	struct proc_spec spec = { .argv = (const char *const[]){ "/bin/cat", path, NULL } };
+	struct proc *proc;
+	struct error err;
+
+	snprintf(path, sizeof(path), "%s/hang", fs->dir);
+	cr_assert_eq(proc_spawn(loop, &spec, keep_status, status, &proc, &err), 0, "%s", err.text);
+	expect_word(fs, "hanging\n");
+	return proc;
+}
+
+Test(proc, that_sigkill_does_not_end_is_given_up)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct stuck_fs fs;
+	struct proc *proc;
+	int status = 0;
+
+	stuck_fs_start(loop, &fs);
+	proc = spawn_stuck(loop, &fs, &status);
+	cr_assert_eq(proc_kill(proc, SIGKILL), 0);
+	while (!proc_ended(proc))
+		ev_run(loop, EVRUN_ONCE);
+	cr_expect_eq(status, PROC_STUCK);
+	cr_expect_eq(proc_kill(proc, SIGKILL), -ESRCH);
+	proc_destroy(proc);
+	stuck_fs_stop(&fs);
+	cr_expect(run_until_no_child(loop, 10000), "it is not reaped when it ends after all");
+	ev_loop_destroy(loop);
+}
+
+Test(proc, that_sigkill_does_not_end_is_destroyed_without_waiting)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct stuck_fs fs;
+	int status = 0;
+
+	stuck_fs_start(loop, &fs);
+	proc_destroy(spawn_stuck(loop, &fs, &status));
+	cr_expect_eq(status, 0); /* no callback */
+	stuck_fs_stop(&fs);
+	cr_expect(run_until_no_child(loop, 10000));
 	ev_loop_destroy(loop);
 }
 
@@ -418,4 +570,6 @@ Test(proc, describes_how_a_process_ended)
 	cr_assert_str_eq(text, "exited with status 3");
 	proc_describe(SIGKILL, text, sizeof(text));
 	cr_assert_str_eq(text, "was killed by signal 9 (Killed)");
+	proc_describe(PROC_STUCK, text, sizeof(text));
+	cr_assert_str_eq(text, "did not end within 3000 ms of SIGKILL");
 }
