@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -172,6 +173,11 @@ int virtiofsd_start(struct ev_loop *loop, const struct virtiofsd_config *config,
 	*vmm_fd = take_fd(&client_fd);
 	*out = take_ptr(&virtiofsd);
 	return 0;
+}
+
+void virtiofsd_kill(struct virtiofsd *virtiofsd)
+{
+	proc_kill(virtiofsd->proc, SIGKILL);
 }
 
 void virtiofsd_destroy(struct virtiofsd *virtiofsd)

@@ -20,7 +20,7 @@ struct virtiofsd_config {
 	const int *oom_score_adj; /* proc(5); NULL: as this process's */
 };
 
-/* The daemon has ended: @status as of waitpid(2), @err says how, with its last lines. */
+/* The daemon has ended: @status as in proc.h, @err says how, with its last lines. */
 typedef void virtiofsd_lost_fn(void *ctx, int status, const struct error *err);
 
 /* Spawns the daemon and returns at once; *@vmm_fd (the caller's) is its vhost-user socket for the
@@ -28,6 +28,7 @@ typedef void virtiofsd_lost_fn(void *ctx, int status, const struct error *err);
 int virtiofsd_start(struct ev_loop *loop, const struct virtiofsd_config *config,
                     virtiofsd_lost_fn *on_lost, void *ctx, struct virtiofsd **out, int *vmm_fd,
                     struct error *err);
+void virtiofsd_kill(struct virtiofsd *virtiofsd);    /* on_lost follows */
 void virtiofsd_destroy(struct virtiofsd *virtiofsd); /* NULL is fine; kills it, no callback */
 
 CLEANUP_DESTROY(virtiofsd)

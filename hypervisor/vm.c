@@ -14,6 +14,7 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "common/loop/proc.h"
 #include "common/mem.h"
 #include "hypervisor/hint.h"
 #include "hypervisor/virtiofsd.h"
@@ -44,7 +45,11 @@ struct vm {
 	struct vsock *vsock;
 	struct virtiofsd *virtiofsd;
 	char *vsock_dir;
-	bool vsock_lost;
+	bool vmm_ended;
+	bool vsock_ended;
+	bool virtiofsd_ended;
+	bool asked;         /* the end was asked for by vm_stop() */
+	struct error cause; /* of the end otherwise */
 	bool helper_ended;
 	bool helper_failed;
 	struct error helper_cause; /* of the first helper that ended */
@@ -52,10 +57,8 @@ struct vm {
 };
 
 static const char *const state_names[] = {
-	[VM_STARTING] = "starting",
-	[VM_RUNNING] = "running",
-	[VM_STOPPING] = "stopping",
-	[VM_GONE] = "gone",
+	[VM_STARTING] = "starting", [VM_RUNNING] = "running", [VM_STOPPING] = "stopping",
+	[VM_ENDING] = "ending",     [VM_GONE] = "gone",
 };
 
 static void vm_set_state(struct vm *vm, enum vm_state state)
@@ -93,37 +96,47 @@ static void config_fini(struct vm_config *config)
 	free((int *)config->oom_score_adj);
 }
 
-/* What can be told after the end is kept: the console, and the vsock object with its streams. */
-static void kill_processes(struct vm *vm)
+/* Once nothing runs any more. Its last act is on_gone, which may free the VM. */
+static void check_gone(struct vm *vm)
 {
-	vm->ops->kill(vm->vmm);
-	virtiofsd_destroy(take_ptr(&vm->virtiofsd));
-	if (!vm->vsock_lost)
-		kill(vsock_pid(vm->vsock), SIGKILL);
+	if (vm->state != VM_ENDING || !vm->vmm_ended || !vm->vsock_ended || !vm->virtiofsd_ended)
+		return;
+	vm_set_state(vm, VM_GONE);
+	vm->events.on_gone(vm->ctx, vm->asked ? NULL : &vm->cause);
 }
 
-/* Its last act is on_gone, which may free the VM. @cause counts unless the VM was stopped. */
-static void vm_gone(struct vm *vm, const struct error *cause)
+/*
+ * Kills what still runs, and waits for it: in the loop, and no longer than a process is waited for
+ * (proc.h). What can be told after the end is kept: the console, and the vsock object with its
+ * streams. @cause counts unless the VM was stopped. Its last act may be on_gone.
+ */
+static void vm_end(struct vm *vm, const struct error *cause)
 {
-	bool asked = vm->state == VM_STOPPING;
-	struct error copy = *cause;
-
+	vm->asked = vm->state == VM_STOPPING;
+	error_copy(&vm->cause, cause);
 	ev_timer_stop(vm->loop, &vm->cause_timer);
-	vm_set_state(vm, VM_GONE);
-	kill_processes(vm);
-	vm->events.on_gone(vm->ctx, asked ? NULL : &copy);
+	vm_set_state(vm, VM_ENDING);
+	if (!vm->vmm_ended)
+		vm->ops->kill(vm->vmm);
+	if (!vm->virtiofsd_ended)
+		virtiofsd_kill(vm->virtiofsd);
+	if (!vm->vsock_ended)
+		vsock_kill(vm->vsock);
+	check_gone(vm);
 }
 
 static void on_cause_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	struct vm *vm = watcher->data;
 
-	vm_gone(vm, &vm->helper_cause);
+	vm_end(vm, &vm->helper_cause);
 }
 
 static void helper_ended(struct vm *vm, int status, const struct error *err)
 {
-	if (vm->helper_ended || vm->state == VM_GONE)
+	if (vm->state >= VM_ENDING && status == PROC_STUCK)
+		log_warn("%s", err->text);
+	if (vm->helper_ended || vm->state >= VM_ENDING)
 		return;
 	vm->helper_ended = true;
 	vm->helper_failed = status != 0;
@@ -138,13 +151,18 @@ static void on_vsock_lost(void *ctx, int status, const struct error *err)
 {
 	struct vm *vm = ctx;
 
-	vm->vsock_lost = true;
+	vm->vsock_ended = true;
 	helper_ended(vm, status, err);
+	check_gone(vm);
 }
 
 static void on_virtiofsd_lost(void *ctx, int status, const struct error *err)
 {
-	helper_ended(ctx, status, err);
+	struct vm *vm = ctx;
+
+	vm->virtiofsd_ended = true;
+	helper_ended(vm, status, err);
+	check_gone(vm);
 }
 
 static void on_vmm_running(void *ctx)
@@ -160,7 +178,13 @@ static void on_vmm_ended(void *ctx, int status, const struct error *err)
 	struct vm *vm = ctx;
 	bool failed = WIFEXITED(status) && WEXITSTATUS(status) != 0;
 
-	vm_gone(vm, failed && vm->helper_failed ? &vm->helper_cause : err);
+	vm->vmm_ended = true;
+	if (status == PROC_STUCK)
+		log_warn("%s", err->text);
+	if (vm->state == VM_ENDING)
+		check_gone(vm);
+	else
+		vm_end(vm, failed && vm->helper_failed ? &vm->helper_cause : err);
 }
 
 static const struct vmm_events vmm_events = {

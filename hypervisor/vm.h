@@ -65,7 +65,8 @@ enum vm_state {
 	VM_STARTING, /* vm_start() has returned; the processes run, the guest may not yet */
 	VM_RUNNING,  /* the VMM has answered its handshake */
 	VM_STOPPING,
-	VM_GONE, /* on_gone has been called */
+	VM_ENDING, /* its processes have been killed, and are waited for */
+	VM_GONE,   /* on_gone has been called */
 };
 
 struct vm_events {
@@ -85,8 +86,8 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 /* Asks the VMM to quit (the guest has synced already), SIGKILL after the deadline; on_gone follows.
  */
 void vm_stop(struct vm *vm);
-void vm_destroy(struct vm *vm); /* NULL is fine; kills and reaps what lives, removes what is on
-                                   disk; no callback */
+void vm_destroy(struct vm *vm); /* NULL is fine; kills what lives, removes what is on disk; no
+                                   callback */
 
 enum vm_state vm_state(const struct vm *vm);
 pid_t vm_pid(const struct vm *vm); /* the VMM's */

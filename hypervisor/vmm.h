@@ -21,7 +21,7 @@ struct vmm_inputs {
 
 struct vmm_events {
 	void (*on_running)(void *ctx);
-	/* Once: the VMM's process has ended, @status as of waitpid(2); @err says why in its own
+	/* Once: the VMM's process has ended, @status as in proc.h; @err says why in its own
 	 * words. Destroying the VMM in it is allowed. */
 	void (*on_ended)(void *ctx, int status, const struct error *err);
 };
@@ -34,8 +34,8 @@ struct vmm {
 	              const struct vmm_events *events, void *ctx, void **out, struct error *err);
 	int (*start)(void *vmm, const struct vmm_inputs *inputs, struct error *err);
 	void (*stop)(void *vmm, int timeout_ms); /* asks it to quit; SIGKILL after the deadline */
-	void (*kill)(void *vmm);    /* reaped here, no callback; the rest stays as it is */
-	void (*destroy)(void *vmm); /* NULL is fine; kills it, no callback */
+	void (*kill)(void *vmm);                 /* on_ended follows; the rest stays as it is */
+	void (*destroy)(void *vmm);              /* NULL is fine; kills it, no callback */
 	pid_t (*pid)(const void *vmm);
 	void (*console_tail)(const void *vmm, char *text, size_t size);
 };

@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -73,6 +74,11 @@ struct ev_loop *vsock_loop(const struct vsock *vsock)
 pid_t vsock_pid(const struct vsock *vsock)
 {
 	return proc_pid(vsock->proc);
+}
+
+void vsock_kill(struct vsock *vsock)
+{
+	proc_kill(vsock->proc, SIGKILL);
 }
 
 static int address_of(const char *path, struct sockaddr_un *addr, struct error *err)

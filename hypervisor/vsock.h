@@ -26,7 +26,7 @@ struct vsock_config {
 	const int *oom_score_adj; /* proc(5); NULL: as this process's */
 };
 
-/* The device process has ended: @status as of waitpid(2), @err says how. The pod is lost. */
+/* The device process has ended: @status as in proc.h, @err says how. The pod is lost. */
 typedef void vsock_lost_fn(void *ctx, int status, const struct error *err);
 
 /* Spawns the device; *@vmm_fd (owned by the caller) is the vhost-user socket for the VMM. */
@@ -34,6 +34,7 @@ int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_l
                 void *ctx, struct vsock **out, int *vmm_fd, struct error *err);
 void vsock_destroy(struct vsock *vsock); /* NULL is fine; kills the device, removes its sockets,
                                             drops callbacks */
+void vsock_kill(struct vsock *vsock);    /* the device; on_lost follows */
 pid_t vsock_pid(const struct vsock *vsock);
 
 /* A plain stream to a guest port. @fd is the callee's; -1 with an error. */

@@ -35,7 +35,7 @@ struct qemu {
 	const struct vm_config *config;
 	struct vmm_events events;
 	void *ctx;
-	struct proc *proc; /* NULL: not started, or killed */
+	struct proc *proc; /* NULL: not started */
 	pid_t pid;
 	struct qmp *qmp;
 	struct console *console;
@@ -277,10 +277,8 @@ static void qemu_kill(void *vmm)
 	struct qemu *qemu = vmm;
 
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
-	proc_destroy(take_ptr(&qemu->proc));
 	qmp_destroy(take_ptr(&qemu->qmp));
-	if (qemu->console)
-		console_drain(qemu->console);
+	proc_kill(qemu->proc, SIGKILL);
 }
 
 static void qemu_destroy(void *vmm)
@@ -289,7 +287,9 @@ static void qemu_destroy(void *vmm)
 
 	if (!qemu)
 		return;
-	qemu_kill(qemu);
+	ev_timer_stop(qemu->loop, &qemu->kill_timer);
+	qmp_destroy(qemu->qmp);
+	proc_destroy(qemu->proc);
 	console_destroy(qemu->console);
 	cleanup_close(&qemu->kernel_fd);
 	cleanup_close(&qemu->initramfs_fd);

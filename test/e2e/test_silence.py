@@ -7,10 +7,13 @@ goes on as if nothing had been.
 import os
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
+from harness import REPO
 from harness.events import Events
-from harness.parts import altered_prefix
+from harness.parts import altered_prefix, static_program
 from harness.processes import descendants, kill, wait_for, wait_gone
 
 # Short enough for a test, long enough for a machine with more to do.
@@ -22,6 +25,7 @@ timeouts.stdio_open_ms = 5000
 timeouts.vmm_stop_ms = 1000
 """
 BOUNDED = 40  # seconds for what a few of these end
+ANSWERED = 2  # seconds for a call that needs nobody but the shim
 
 
 @pytest.fixture
@@ -117,6 +121,62 @@ def test_a_process_that_waits_for_a_silent_file_server_can_be_killed(short, runt
     assert echo(running, b"two\n") == b"two\n"
     kill_running(short, container, running, pids)
     assert "was killed and has not ended within 5000 ms" in short.log_tail(told), "the guest's kernel could kill it"
+
+
+@pytest.fixture
+def stuck_fs(tmp_path):
+    """A file system in which looking up "hang" has no answer: a sleep that SIGKILL does not end."""
+    directory = tmp_path / "stuck"
+    directory.mkdir()
+    program = static_program(tmp_path / "stuck_fs", os.path.join(REPO, "test/lib/stuck_fs.c"))
+    server = subprocess.Popen([program, directory], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"ready\n"
+        yield directory, server
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["umount", "-n", "-l", directory], check=True)
+
+
+def uninterruptible(pid):
+    """Whether a thread of it sleeps so. The process itself looks like a zombie once it is killed."""
+    threads = [Path(f"/proc/{pid}/task/{thread}/stat").read_text() for thread in os.listdir(f"/proc/{pid}/task")]
+    return any(stat.rpartition(")")[2].split()[0] == "D" for stat in threads)
+
+
+def stuck_of(pids):
+    return [pid for pid in pids if os.path.exists(f"/proc/{pid}") and uninterruptible(pid)]
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_a_file_server_that_cannot_be_killed_blocks_no_call(short, runtime, name, stuck_fs):
+    container = name()
+    directory, server = stuck_fs
+    mount = ["--mount", f"type=bind,src={directory},dst=/stuck,options=rbind:rw"]
+    short.run_detached(container, "sleep", "1000", runtime=runtime, flags=mount)
+    pids = pod_processes(short, container)
+    caller = short.exec_background(container, "cat", "/stuck/hang")
+    assert server.stdout.readline() == b"hanging\n"
+    short.ctr("tasks", "kill", "-s", "SIGKILL", container, timeout=BOUNDED).check()
+
+    slowest, state, begun = 0, "RUNNING", time.monotonic()
+    while state != "STOPPED" and time.monotonic() < begun + BOUNDED:
+        asked = time.monotonic()
+        state = short.task_state(container)
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.05)
+    assert state == "STOPPED" and slowest < ANSWERED, f"{state}, an answer took {slowest:.1f} s"
+    assert short.finish(caller, timeout=BOUNDED).rc == 137
+    assert len(stuck_of(pids)) == 1, "virtiofsd sleeps until the file system answers"
+    deleted = short.ctr("tasks", "delete", container, timeout=BOUNDED).check()
+    assert "exit with non-zero exit code 137" in deleted.error
+    assert "virtiofsd did not end within 3000 ms of SIGKILL" in short.log_tail()
+    short.ctr("containers", "delete", container).check()
+    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+    server.kill()
+    assert wait_for(lambda: not stuck_of(pids), BOUNDED)
 
 
 @pytest.mark.vm
