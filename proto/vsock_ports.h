@@ -18,9 +18,11 @@
 
 /*
  * The agent announces itself: once its listeners are up it connects to CID 2, this port plus its
- * own CID, and writes one line, "hello <version>\n"; it keeps the connection open for as long as it
- * lives. (The kernel's vhost-vsock has one port space for all VMs of a host.)
+ * own CID, and writes one line, "hello <version> <feature>...\n" (proto/features.h), of at most
+ * VSOCK_HELLO_MAX bytes; it keeps the connection open for as long as it lives. (The kernel's
+ * vhost-vsock has one port space for all VMs of a host.)
  */
 #define VSOCK_PORT_HELLO 0x40000000u
+#define VSOCK_HELLO_MAX  256
 
 #endif

@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "proto/features.h"
 #include "proto/vsock_ports.h"
 
 /*
@@ -36,14 +37,26 @@ struct announce {
 	ev_timer retry;
 };
 
+static size_t write_hello(char line[VSOCK_HELLO_MAX])
+{
+	const char *const *words = features_words();
+	size_t len = (size_t)snprintf(line, VSOCK_HELLO_MAX, "hello %s", KATA_VERSION);
+
+	for (; *words; words++)
+		len += (size_t)snprintf(line + len, VSOCK_HELLO_MAX - len, " %s", *words);
+	line[len++] = '\n';
+	return len;
+}
+
 static void say_hello(struct announce *announce)
 {
-	static const char hello[] = "hello " KATA_VERSION "\n";
+	char hello[VSOCK_HELLO_MAX];
+	size_t n = write_hello(hello);
 	int cause = 0;
 	socklen_t len = sizeof(cause);
 
 	getsockopt(announce->fd, SOL_SOCKET, SO_ERROR, &cause, &len);
-	if (!cause && write(announce->fd, hello, strlen(hello)) == (ssize_t)strlen(hello))
+	if (!cause && write(announce->fd, hello, n) == (ssize_t)n)
 		return; /* and the connection stays open */
 	close(announce->fd);
 	announce->fd = -1;

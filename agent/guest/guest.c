@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
 #include <sys/time.h>
+#include <sys/timex.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/base/kernel_file.h"
@@ -20,6 +22,10 @@
 #define CPUS        "/sys/devices/system/cpu"
 #define MEMORY      "/sys/devices/system/memory"
 #define ENTROPY_MAX 4096 /* bytes of one ReseedRandomDev */
+
+#define NS_PER_S  1000000000LL
+#define NS_PER_US 1000
+#define US_PER_S  1000000
 
 static int open_directory(const char *path)
 {
@@ -117,6 +123,42 @@ int guest_set_time(int64_t sec, int64_t usec, struct error *err)
 
 	if (settimeofday(&now, NULL) < 0)
 		return error_errno(err, "set the clock");
+	return 0;
+}
+
+int64_t guest_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/*
+ * In microseconds: ADJ_NANO would also change what every adjtimex(2) shows from then on. The kernel
+ * takes a fraction that is not negative (timekeeping_validate_timex).
+ */
+int guest_step_clock(int64_t ns, struct error *err)
+{
+	struct timex step = { .modes = ADJ_SETOFFSET };
+
+	step.time.tv_sec = ns / NS_PER_S;
+	step.time.tv_usec = ns % NS_PER_S / NS_PER_US;
+	if (step.time.tv_usec < 0) {
+		step.time.tv_sec--;
+		step.time.tv_usec += US_PER_S;
+	}
+	if (clock_adjtime(CLOCK_REALTIME, &step) < 0)
+		return error_errno(err, "cannot step the clock by %lld ns", (long long)ns);
+	return 0;
+}
+
+int guest_slew_clock(int64_t ns, struct error *err)
+{
+	struct timeval delta = { .tv_sec = ns / NS_PER_S, .tv_usec = ns % NS_PER_S / NS_PER_US };
+
+	if (adjtime(&delta, NULL) < 0)
+		return error_errno(err, "cannot slew the clock by %lld ns", (long long)ns);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "agent/pod/calls.h"
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
+#include "proto/features.h"
 #include "proto/health.pb-c.h"
 
 #define PROTOCOL_VERSION "0.0.1" /* as upstream's agent answers */
@@ -32,12 +33,16 @@ void guest_on_details(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
 	Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
 	const char *const *drivers = storage_drivers();
+	const char *const *features = features_words();
 
 	details.version = KATA_VERSION;
 	details.init_daemon = getpid() == 1;
 	details.storage_handlers = (char **)drivers;
 	while (drivers[details.n_storage_handlers])
 		details.n_storage_handlers++;
+	details.extra_features = (char **)features;
+	while (features[details.n_extra_features])
+		details.n_extra_features++;
 	details.supports_seccomp = 1;
 	response.agent_details = &details;
 	if (request->mem_block_size)
@@ -45,6 +50,10 @@ void guest_on_details(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	if (request->mem_hotplug_probe)
 		response.support_mem_hotplug_probe =
 			access("/sys/devices/system/memory/probe", F_OK) == 0;
+	if (request->clock) {
+		response.clock_case = GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS;
+		response.clock_ns = guest_clock_ns();
+	}
 	ttrpc_call_reply(call, &response.base);
 }
 
@@ -67,7 +76,12 @@ void guest_on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message,
 	struct error err;
 	int r;
 
-	r = guest_set_time(request->sec, request->usec, &err);
+	if (request->shift_case == GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_STEP_NS)
+		r = guest_step_clock(request->step_ns, &err);
+	else if (request->shift_case == GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_SLEW_NS)
+		r = guest_slew_clock(request->slew_ns, &err);
+	else
+		r = guest_set_time(request->sec, request->usec, &err);
 	ttrpc_call_finish(call, r < 0 ? &err : NULL);
 }
 

@@ -11,10 +11,10 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "hypervisor/vsock.h"
+#include "proto/features.h"
 #include "proto/vsock_ports.h"
 
 #define GREETING     "hello "
-#define GREETING_MAX 64
 #define NONSENSE_MAX 8 /* announcements of whatever runs in a guest and is no agent */
 
 struct hello {
@@ -22,9 +22,10 @@ struct hello {
 	struct vsock *vsock;
 	uint32_t port;
 	int fd; /* -1: nobody has connected, or who did has gone without a word */
-	char line[GREETING_MAX + 1];
+	char line[VSOCK_HELLO_MAX + 1];
 	size_t len;
 	unsigned int nonsense;
+	unsigned int features;
 	int timeout_ms;
 	ev_io readable;
 	ev_timer deadline;
@@ -65,16 +66,18 @@ static void on_nonsense(struct hello *hello)
 static void on_line(struct hello *hello)
 {
 	hello->line[strcspn(hello->line, "\n")] = '\0';
-	if (strncmp(hello->line, GREETING, strlen(GREETING)) == 0)
-		finish(hello, NULL);
-	else
+	if (strncmp(hello->line, GREETING, strlen(GREETING)) != 0) {
 		on_nonsense(hello);
+		return;
+	}
+	hello->features = features_parse(hello->line + strlen(GREETING));
+	finish(hello, NULL);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct hello *hello = watcher->data;
-	ssize_t n = read(hello->fd, hello->line + hello->len, GREETING_MAX - hello->len);
+	ssize_t n = read(hello->fd, hello->line + hello->len, VSOCK_HELLO_MAX - hello->len);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -84,7 +87,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 	hello->len += (size_t)n;
 	hello->line[hello->len] = '\0';
-	if (memchr(hello->line, '\n', hello->len) || hello->len == GREETING_MAX)
+	if (memchr(hello->line, '\n', hello->len) || hello->len == VSOCK_HELLO_MAX)
 		on_line(hello);
 }
 
@@ -138,6 +141,11 @@ int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, i
 	ev_timer_start(loop, &hello->deadline);
 	*out = hello;
 	return 0;
+}
+
+unsigned int hello_features(const struct hello *hello)
+{
+	return hello->features;
 }
 
 void hello_cancel(struct hello *hello)

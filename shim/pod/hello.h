@@ -20,7 +20,8 @@ struct vsock;
  */
 int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, int timeout_ms,
                 done_fn *done, void *ctx, struct hello **out, struct error *err);
-void hello_cancel(struct hello *hello);  /* drops the callback */
-void hello_destroy(struct hello *hello); /* NULL is fine */
+unsigned int hello_features(const struct hello *hello); /* enum feature; once it is @done */
+void hello_cancel(struct hello *hello);                 /* drops the callback */
+void hello_destroy(struct hello *hello);                /* NULL is fine */
 
 #endif

@@ -117,6 +117,11 @@ void host_begin(struct host *host, const char *method, const ProtobufCMessage *r
 	             0);
 }
 
+void host_turn(struct host *host)
+{
+	ev_run(host->loop, EVRUN_ONCE);
+}
+
 static void on_alarm(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	cr_assert_fail("no answer in %.0f s", WAIT_S);

@@ -33,6 +33,7 @@ struct host_call {
 	char container_id[64]; /* of a GetOOMEvent */
 };
 
+void host_turn(struct host *host); /* the loop, once */
 void host_begin(struct host *host, const char *method, const ProtobufCMessage *request,
                 struct host_call *call);
 void host_finish(struct host *host, struct host_call *call); /* runs the loop until it is done */

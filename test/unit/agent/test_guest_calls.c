@@ -1,0 +1,223 @@
+/*
+ * The calls about the guest itself, and what they come to in its kernel: the C library's functions
+ * that change a clock are the test's own.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/timex.h>
+#include <time.h>
+
+#include "host.h"
+#include "proto/features.h"
+#include "proto/health.pb-c.h"
+#include "proto/ttrpc/ttrpc_client.h"
+
+static struct {
+	struct timex step;
+	struct timeval slew;
+	struct timeval set;
+	int errno_;
+} clock_calls;
+
+static int answer(void)
+{
+	errno = clock_calls.errno_;
+	return errno ? -1 : 0;
+}
+
+int clock_adjtime(clockid_t clock, struct timex *step)
+{
+	cr_assert_eq(clock, CLOCK_REALTIME);
+	clock_calls.step = *step;
+	return answer();
+}
+
+int adjtime(const struct timeval *delta, struct timeval *old)
+{
+	clock_calls.slew = *delta;
+	return answer();
+}
+
+int settimeofday(const struct timeval *now, const struct timezone *zone)
+{
+	clock_calls.set = *now;
+	return answer();
+}
+
+static struct host host;
+
+static void setup(void)
+{
+	host_init(&host);
+}
+
+static void teardown(void)
+{
+	host_fini(&host);
+}
+
+TestSuite(guest_calls, .init = setup, .fini = teardown, .timeout = 60);
+
+static Grpc__SetGuestDateTimeRequest step_of(int64_t ns)
+{
+	Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+
+	request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_STEP_NS;
+	request.step_ns = ns;
+	return request;
+}
+
+static enum error_code set_time(const Grpc__SetGuestDateTimeRequest *request)
+{
+	return host_call(&host, "SetGuestDateTime", &request->base, NULL);
+}
+
+Test(guest_calls, a_step_of_the_clock_has_a_fraction_that_is_not_negative)
+{
+	static const struct {
+		int64_t ns;
+		long sec;
+		long usec;
+	} rows[] = {
+		{ 1500000000, 1, 500000 },
+		{ -1500000000, -2, 500000 },
+		{ -930000000, -1, 70000 },
+		{ -2000000000, -2, 0 },
+		{ 999, 0, 0 },
+		{ 86400LL * 1000000000, 86400, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		Grpc__SetGuestDateTimeRequest request = step_of(rows[i].ns);
+
+		cr_assert_eq(set_time(&request), ERROR_NONE);
+		cr_assert_eq(clock_calls.step.modes, ADJ_SETOFFSET);
+		cr_assert_eq(clock_calls.step.time.tv_sec, rows[i].sec, "row %zu", i);
+		cr_assert_eq(clock_calls.step.time.tv_usec, rows[i].usec, "row %zu", i);
+	}
+}
+
+Test(guest_calls, the_clock_is_slewed_or_set_as_the_call_says)
+{
+	Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+
+	request.sec = 1700000000;
+	request.usec = 123456;
+	cr_assert_eq(set_time(&request), ERROR_NONE);
+	cr_assert_eq(clock_calls.set.tv_sec, 1700000000);
+	cr_assert_eq(clock_calls.set.tv_usec, 123456);
+	request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_SLEW_NS;
+	request.slew_ns = -7000000;
+	clock_calls.set.tv_sec = 0;
+	cr_assert_eq(set_time(&request), ERROR_NONE);
+	cr_assert_eq(clock_calls.slew.tv_sec, 0);
+	cr_assert_eq(clock_calls.slew.tv_usec, -7000);
+	cr_assert_eq(clock_calls.set.tv_sec, 0, "and nothing else");
+}
+
+Test(guest_calls, a_clock_that_cannot_be_changed_is_an_error)
+{
+	Grpc__SetGuestDateTimeRequest request = step_of(5);
+
+	clock_calls.errno_ = EINVAL;
+	cr_assert_eq(set_time(&request), ERROR_UNKNOWN);
+	request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_SLEW_NS;
+	cr_assert_eq(set_time(&request), ERROR_UNKNOWN);
+	request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT__NOT_SET;
+	cr_assert_eq(set_time(&request), ERROR_UNKNOWN);
+}
+
+struct details {
+	bool here;
+	bool has_clock;
+	int64_t clock_ns;
+	unsigned int features;
+	bool has_virtiofs;
+	char version[32];
+};
+
+static void on_details(void *ctx, const ProtobufCMessage *message, const struct error *err)
+{
+	const Grpc__GuestDetailsResponse *response = (const void *)message;
+	struct details *details = ctx;
+
+	cr_assert(response, "%s", err ? err->text : "");
+	details->here = true;
+	details->has_clock = response->clock_case == GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS;
+	details->clock_ns = response->clock_ns;
+	for (size_t i = 0; i < response->agent_details->n_extra_features; i++)
+		details->features |= features_parse(response->agent_details->extra_features[i]);
+	for (size_t i = 0; i < response->agent_details->n_storage_handlers; i++)
+		details->has_virtiofs |=
+			!strcmp(response->agent_details->storage_handlers[i], "virtio-fs");
+}
+
+static struct details get_details(bool clock)
+{
+	Grpc__GuestDetailsRequest request = GRPC__GUEST_DETAILS_REQUEST__INIT;
+	struct details details = { false };
+
+	request.clock = clock;
+	request.mem_block_size = true;
+	request.mem_hotplug_probe = true;
+	cr_assert_eq(ttrpc_client_call(host.client, "grpc.AgentService", "GetGuestDetails",
+	                               &request.base, &grpc__guest_details_response__descriptor, 0,
+	                               on_details, &details, NULL, NULL),
+	             0);
+	while (!details.here)
+		host_turn(&host);
+	return details;
+}
+
+Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_for)
+{
+	struct details details = get_details(true);
+	time_t now = time(NULL);
+
+	cr_assert_eq(details.features, FEATURE_CLOCK);
+	cr_assert(details.has_virtiofs);
+	cr_assert(details.has_clock);
+	cr_assert_leq(details.clock_ns / 1000000000, now);
+	cr_assert_geq(details.clock_ns / 1000000000, now - 60);
+	cr_assert_not(get_details(false).has_clock);
+}
+
+static void on_version(void *ctx, const ProtobufCMessage *message, const struct error *err)
+{
+	const Grpc__VersionCheckResponse *response = (const void *)message;
+	struct details *details = ctx;
+
+	cr_assert(response, "%s", err ? err->text : "");
+	snprintf(details->version, sizeof(details->version), "%s %s", response->grpc_version,
+	         response->agent_version);
+	details->here = true;
+}
+
+Test(guest_calls, the_version_is_the_protocols_and_ours)
+{
+	Grpc__CheckRequest request = GRPC__CHECK_REQUEST__INIT;
+	struct details details = { false };
+
+	cr_assert_eq(ttrpc_client_call(host.client, "grpc.Health", "Version", &request.base,
+	                               &grpc__version_check_response__descriptor, 0, on_version,
+	                               &details, NULL, NULL),
+	             0);
+	while (!details.here)
+		host_turn(&host);
+	cr_assert_str_eq(details.version, "0.0.1 " KATA_VERSION);
+}
+
+Test(guest_calls, entropy_of_no_or_too_many_bytes_is_refused)
+{
+	static const uint8_t bytes[4097];
+	Grpc__ReseedRandomDevRequest request = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
+
+	cr_assert_eq(host_call(&host, "ReseedRandomDev", &request.base, NULL),
+	             ERROR_INVALID_ARGUMENT);
+	request.data = (ProtobufCBinaryData){ sizeof(bytes), (uint8_t *)bytes };
+	cr_assert_eq(host_call(&host, "ReseedRandomDev", &request.base, NULL),
+	             ERROR_INVALID_ARGUMENT);
+}
