@@ -59,6 +59,7 @@ struct config {
 	int agent_timeout_ms;
 	int agent_stop_timeout_ms;
 	int kill_timeout_ms;
+	int clock_interval_ms;
 	int stdio_open_timeout_ms;
 	int stdio_stall_timeout_ms;
 	int stdio_drain_timeout_ms;

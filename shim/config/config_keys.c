@@ -97,6 +97,8 @@ const struct config_key config_keys[] = {
 	           "The guest's orderly end, before QEMU is asked to quit."),
 	TIMEOUT_MS("kill_ms", kill_timeout_ms, "10000",
 	           "From SIGKILL to the end of a container; then its machine is ended."),
+	TIMEOUT_MS("clock_ms", clock_interval_ms, "10000",
+	           "Between two looks at the guest's clock, which is kept to the host's."),
 	TIMEOUT_MS("stdio_open_ms", stdio_open_timeout_ms, "10000",
 	           "Opening a stream to the guest."),
 	TIMEOUT_MS(

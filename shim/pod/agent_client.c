@@ -10,6 +10,8 @@
 
 #define AGENT_SERVICE "grpc.AgentService"
 #define AGENT_FOREVER 0
+#define NS_PER_S      1000000000LL
+#define NS_PER_US     1000
 
 /* The callback as its caller gave it: one of the kinds that the header declares. */
 union agent_done {
@@ -17,6 +19,7 @@ union agent_done {
 	agent_exit_fn *exit;
 	agent_stats_fn *stats;
 	agent_oom_fn *oom;
+	agent_time_fn *time;
 };
 
 struct agent_call {
@@ -120,6 +123,20 @@ static void on_oom(void *call, const ProtobufCMessage *response, const struct er
 	union agent_done done = call_end(call, &ctx);
 
 	done.oom(ctx, event ? event->container_id : NULL, err);
+}
+
+static void on_time(void *call, const ProtobufCMessage *response, const struct error *err)
+{
+	const Grpc__GuestDetailsResponse *answer = (const void *)response;
+	struct error own;
+	void *ctx;
+	union agent_done done = call_end(call, &ctx);
+
+	if (answer && answer->clock_case != GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS) {
+		error_set(&own, ERROR_INTERNAL, "the agent does not tell the guest's time");
+		err = &own;
+	}
+	done.time(ctx, err ? 0 : answer->clock_ns, err);
 }
 
 struct method {
@@ -294,4 +311,43 @@ int agent_next_oom(struct agent *agent, agent_oom_fn *done, void *ctx, struct er
 
 	return call(agent, &method, &request.base, (union agent_done){ .oom = done }, ctx, NULL,
 	            err);
+}
+
+int agent_get_time(struct agent *agent, agent_time_fn *done, void *ctx, struct agent_call **out,
+                   struct error *err)
+{
+	const struct method method = { "GetGuestDetails", agent->config->agent_timeout_ms, on_time,
+		                       &grpc__guest_details_response__descriptor };
+	Grpc__GuestDetailsRequest request = GRPC__GUEST_DETAILS_REQUEST__INIT;
+
+	request.clock = true;
+	return call(agent, &method, &request.base, (union agent_done){ .time = done }, ctx, out,
+	            err);
+}
+
+int agent_shift_time(struct agent *agent, int64_t ns, bool slew, done_fn *done, void *ctx,
+                     struct agent_call **out, struct error *err)
+{
+	Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+
+	if (slew) {
+		request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_SLEW_NS;
+		request.slew_ns = ns;
+	} else {
+		request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_STEP_NS;
+		request.step_ns = ns;
+	}
+	return call_plain(agent, "SetGuestDateTime", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
+}
+
+int agent_set_time(struct agent *agent, int64_t ns, done_fn *done, void *ctx,
+                   struct agent_call **out, struct error *err)
+{
+	Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+
+	request.sec = ns / NS_PER_S;
+	request.usec = ns % NS_PER_S / NS_PER_US;
+	return call_plain(agent, "SetGuestDateTime", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, out, err);
 }

@@ -73,6 +73,19 @@ int agent_stats(struct agent *agent, const char *id, agent_stats_fn *done, void 
 typedef void agent_oom_fn(void *ctx, const char *id, const struct error *err);
 int agent_next_oom(struct agent *agent, agent_oom_fn *done, void *ctx, struct error *err);
 
+/*
+ * The guest's clock (proto/features.h: FEATURE_CLOCK). @on_time: what it showed between question and
+ * answer, ns since 1970. It is shifted at once, or (@slew) by and by; agent_set_time() is for agents
+ * that know no shift.
+ */
+typedef void agent_time_fn(void *ctx, int64_t ns, const struct error *err);
+int agent_get_time(struct agent *agent, agent_time_fn *on_time, void *ctx, struct agent_call **out,
+                   struct error *err);
+int agent_shift_time(struct agent *agent, int64_t ns, bool slew, done_fn *done, void *ctx,
+                     struct agent_call **out, struct error *err);
+int agent_set_time(struct agent *agent, int64_t ns, done_fn *done, void *ctx,
+                   struct agent_call **out, struct error *err);
+
 void agent_forget(struct agent_call *call); /* its callback will not come; NULL is fine */
 
 CLEANUP_DESTROY(agent)

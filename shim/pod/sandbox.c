@@ -17,6 +17,7 @@
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
 #include "shim/pod/agent_client.h"
+#include "shim/pod/guest_clock.h"
 #include "shim/pod/hello.h"
 #include "shim/pod/last_words.h"
 #include "shim/spec/guest_paths.h"
@@ -48,6 +49,7 @@ struct sandbox {
 	struct vm *vm;
 	struct hello *hello;
 	struct agent *agent;
+	struct guest_clock *clock;
 	struct seq *boot; /* NULL once it has ended */
 	LIST_HEAD(, sandbox_waiter) waiters;
 
@@ -313,6 +315,25 @@ static void boot_cancel_connect(struct seq *seq, void *ctx)
 	/* on_connected() sees it. */
 }
 
+/* Before a process of a container, or a file that it makes, can see the time. */
+static void boot_set_clock(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct error err;
+
+	if (guest_clock_start(sandbox->loop, sandbox->agent, hello_features(sandbox->hello),
+	                      sandbox->config->clock_interval_ms, seq_resume, seq, &sandbox->clock,
+	                      &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void boot_cancel_set_clock(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	guest_clock_destroy(take_ptr(&sandbox->clock));
+}
+
 static void boot_create_sandbox(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
@@ -337,6 +358,7 @@ static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
 
+	guest_clock_destroy(take_ptr(&sandbox->clock));
 	agent_destroy(take_ptr(&sandbox->agent));
 }
 
@@ -347,6 +369,7 @@ static const struct seq_step boot_steps[] = {
 	{ "start the VM", boot_start_vm, NULL, NULL },
 	{ "wait for the agent's hello", boot_await_hello, NULL, boot_cancel_hello },
 	{ "connect to the agent", boot_connect, NULL, boot_cancel_connect },
+	{ "set the guest's clock", boot_set_clock, NULL, boot_cancel_set_clock },
 	{ "create the sandbox", boot_create_sandbox, NULL, boot_cancel_create_sandbox },
 	{ 0 },
 };
@@ -434,6 +457,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 	if (!sandbox)
 		return;
 	seq_destroy(sandbox->boot);
+	guest_clock_destroy(sandbox->clock);
 	agent_destroy(sandbox->agent);
 	hello_destroy(sandbox->hello);
 	vm_destroy(sandbox->vm);

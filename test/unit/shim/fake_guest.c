@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -279,6 +280,42 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	LIST_INSERT_HEAD(&waiting, one, link);
 }
 
+static int64_t host_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void on_details(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
+
+	must(!fake.upstream);
+	response.clock_case = GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS;
+	response.clock_ns = host_time() + fake.clock_ahead_ns;
+	if (fake.fails && strcmp(fake.fails, ttrpc_call_method(call)) == 0)
+		ttrpc_call_fail(call, &fake.refusal);
+	else if (!hold(call))
+		ttrpc_call_reply(call, &response.base);
+}
+
+static void on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__SetGuestDateTimeRequest *request = (const void *)message;
+
+	note(ttrpc_call_method(call), "");
+	if (request->shift_case == GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_STEP_NS)
+		fake.clock_ahead_ns += request->step_ns;
+	else if (request->shift_case == GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_SLEW_NS)
+		fake.clock_slew_ns = request->slew_ns;
+	else
+		fake.clock_ahead_ns =
+			request->sec * 1000000000LL + request->usec * 1000LL - host_time();
+	ttrpc_call_finish(call, NULL);
+}
+
 #define EMPTY &google__protobuf__empty__descriptor
 
 static const struct ttrpc_method methods[] = {
@@ -297,6 +334,9 @@ static const struct ttrpc_method methods[] = {
 	{ "ExecProcess", &grpc__exec_process_request__descriptor, EMPTY, on_exec },
 	{ "SignalProcess", &grpc__signal_process_request__descriptor, EMPTY, on_signal },
 	{ "TtyWinResize", &grpc__tty_win_resize_request__descriptor, EMPTY, on_call },
+	{ "GetGuestDetails", &grpc__guest_details_request__descriptor,
+	  &grpc__guest_details_response__descriptor, on_details },
+	{ "SetGuestDateTime", &grpc__set_guest_date_time_request__descriptor, EMPTY, on_set_time },
 	{ "WaitProcess", &grpc__wait_process_request__descriptor,
 	  &grpc__wait_process_response__descriptor, on_wait },
 	{ 0 },
@@ -507,8 +547,10 @@ static void say_hello(void *arg)
 {
 	int ends[2];
 
+	const char *hello = fake.upstream ? "hello 1\n" : "hello 1 clock\n";
+
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-	must(write(ends[1], "hello 1\n", 8) == 8);
+	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));
 	close(ends[1]);
 	if (on_accept)
 		on_accept(accept_ctx, ends[0]);

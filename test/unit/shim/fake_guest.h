@@ -33,6 +33,7 @@ struct fake_guest {
 	const char *vm_refuses; /* vm_start() fails with this text */
 	const char *boot_dies;  /* the VM ends at once, with this text */
 	bool no_hello;
+	bool upstream;     /* the agent says hello with no word of ours */
 	const char *fails; /* the agent's method that is refused with @refusal */
 	struct error refusal;
 	const char *holds;   /* the agent's method that is not answered until fake_release() */
@@ -49,10 +50,12 @@ struct fake_guest {
 	unsigned int mounts;
 	struct fake_stream streams[FAKE_STREAMS_MAX];
 	size_t n_streams;
-	uint32_t ports[3];    /* of the last CreateContainer or ExecProcess */
-	uint32_t size[2];     /* rows and columns of the last exec's terminal */
-	int64_t memory_limit; /* of the last UpdateContainer */
-	uint32_t exit_status; /* of the last exit event */
+	uint32_t ports[3];      /* of the last CreateContainer or ExecProcess */
+	uint32_t size[2];       /* rows and columns of the last exec's terminal */
+	int64_t memory_limit;   /* of the last UpdateContainer */
+	uint32_t exit_status;   /* of the last exit event */
+	int64_t clock_ahead_ns; /* the guest's clock, of the host's */
+	int64_t clock_slew_ns;  /* as the last call wanted it */
 };
 
 extern struct fake_guest fake;
