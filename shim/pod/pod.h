@@ -6,6 +6,8 @@
 
 #include <sys/queue.h>
 
+#include "common/error.h"
+
 struct config;
 struct container;
 struct ev_loop;
@@ -21,6 +23,7 @@ struct pod {
 	char *ns; /* containerd's namespace */
 	char *share_dir;
 	LIST_HEAD(, container) containers;
+	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.
 	 */
 	void (*on_change)(void *ctx);

@@ -236,16 +236,27 @@ static void succeed(struct create *create)
 	turn_over(&container->init->turn);
 }
 
+/* A pod without a container ends, and says why to whoever asks for one again: a containerd that was
+ * told version 3 takes Unimplemented for an older API, and shows what that answers to Create. */
+static void note_failure(struct pod *pod, const struct error *err)
+{
+	if (LIST_EMPTY(&pod->containers))
+		error_copy(&pod->failure, err);
+	pod->on_change(pod->ctx);
+}
+
 static void fail(struct create *create, const struct error *err)
 {
 	struct pod *pod = create->pod;
 	struct container *container = create->container;
+	struct error cause;
 
-	ttrpc_call_fail(create->call, err);
+	error_copy(&cause, err); /* @err may be of what is destroyed */
+	ttrpc_call_fail(create->call, &cause);
 	create_free(create);
 	turn_leave(&container->init->turn);
 	container_destroy(container, NULL);
-	pod->on_change(pod->ctx);
+	note_failure(pod, &cause);
 }
 
 static void on_explained(void *ctx, const struct error *err)
@@ -337,10 +348,14 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	struct create *create;
 	struct error err;
 
+	if (LIST_EMPTY(&pod->containers) && pod->failure.code) {
+		ttrpc_call_fail(call, &pod->failure);
+		return;
+	}
 	if (check_request(pod, request, &err) < 0 ||
 	    load_bundle(request, &bundle, &volumes, &err) < 0) {
 		ttrpc_call_fail(call, &err);
-		pod->on_change(pod->ctx);
+		note_failure(pod, &err);
 		return;
 	}
 	create = mem_new(struct create);

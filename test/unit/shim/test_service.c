@@ -130,6 +130,21 @@ Test(service, what_the_guest_refuses_to_create_fails_create_and_ends_the_pod)
 	cr_expect(wait_until(&ended));
 }
 
+/* containerd tries again by the older API when the first answer is Unimplemented. */
+Test(service, a_create_that_is_tried_again_has_the_first_cause)
+{
+	version = "v3";
+	serve(60000);
+	fake.fails = "CreateContainer";
+	error_set(&fake.refusal, ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	expect_refused(create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	fake.fails = NULL;
+	version = "v2";
+	expect_refused(create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	shutdown_();
+	cr_expect(wait_until(&ended));
+}
+
 Test(service, a_vm_that_cannot_start_is_told_by_create)
 {
 	fake.vm_refuses = "kernel '/nosuch': No such file or directory";
