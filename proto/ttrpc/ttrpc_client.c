@@ -32,18 +32,24 @@ struct ttrpc_client {
 	struct ttrpc_conn *conn; /* NULL once the peer is lost */
 	uint32_t next_stream;
 	LIST_HEAD(, pending) pending;
-	unsigned int npending;
+	unsigned int ncalls;
+	unsigned int nwaits; /* without a deadline: not in ncalls */
 	done_fn *on_lost;
 	void *ctx;
 	bool losing; /* its callers are being told of the loss */
 	bool destroyed;
 };
 
+static unsigned int *count_of(struct ttrpc_client *client, int timeout_ms)
+{
+	return timeout_ms > 0 ? &client->ncalls : &client->nwaits;
+}
+
 static void pending_free(struct pending *call)
 {
 	LIST_REMOVE(call, link);
 	ev_timer_stop(call->client->loop, &call->deadline);
-	call->client->npending--;
+	--*count_of(call->client, call->timeout_ms);
 	free(call->name);
 	free(call);
 }
@@ -207,16 +213,17 @@ int ttrpc_client_call(struct ttrpc_client *client, const char *service, const ch
                       int timeout_ms, ttrpc_done_fn *done, void *ctx, uint32_t *id,
                       struct error *err)
 {
+	unsigned int max = timeout_ms > 0 ? TTRPC_CLIENT_CALLS_MAX : TTRPC_CLIENT_WAITS_MAX;
 	struct pending *call;
 	int r;
 
 	if (!client->conn || client->next_stream > STREAM_LAST)
 		return error_set(err, ERROR_UNAVAILABLE, "%s.%s: the ttrpc peer has gone", service,
 		                 method);
-	if (client->npending == TTRPC_CLIENT_CALLS_MAX)
+	if (*count_of(client, timeout_ms) == max)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
-		                 "%s.%s: %d calls wait for an answer already", service, method,
-		                 TTRPC_CLIENT_CALLS_MAX);
+		                 "%s.%s: %u calls wait for an answer already", service, method,
+		                 max);
 	r = client_send(client, service, method, request, timeout_ms, err);
 	if (r < 0)
 		return r;
@@ -236,7 +243,7 @@ int ttrpc_client_call(struct ttrpc_client *client, const char *service, const ch
 		ev_timer_start(client->loop, &call->deadline);
 	}
 	LIST_INSERT_HEAD(&client->pending, call, link);
-	client->npending++;
+	++*count_of(client, timeout_ms);
 	client->next_stream += STREAM_STEP;
 	if (id)
 		*id = call->stream;

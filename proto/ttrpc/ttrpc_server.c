@@ -29,6 +29,8 @@
  * would stay readable, and the loop would spin. */
 #define ACCEPT_PAUSE_S 0.2
 
+#define NS_PER_S 1e9
+
 struct client {
 	LIST_ENTRY(client) link;
 	struct ttrpc_server *server;
@@ -36,15 +38,21 @@ struct client {
 	uint32_t last_stream;
 	LIST_HEAD(, ttrpc_call) calls;
 	unsigned int ncalls;
+	unsigned int nparked; /* not in ncalls */
 };
 
 struct ttrpc_call {
 	LIST_ENTRY(ttrpc_call) link;
-	struct client *client; /* NULL once its connection has gone */
+	struct client *client; /* NULL: it is an orphan */
+	struct ev_loop *loop;
 	uint32_t stream;
 	const struct ttrpc_method *method;
 	ProtobufCMessage *request;
-	int64_t timeout_ns;
+	ev_timer deadline;
+	bool late;
+	bool parked;
+	void (*on_orphan)(void *ctx); /* NULL: nobody asked for it */
+	void *orphan_ctx;
 };
 
 struct ttrpc_server {
@@ -57,15 +65,37 @@ struct ttrpc_server {
 	unsigned int nclients;
 };
 
+static unsigned int *call_count(const struct ttrpc_call *call)
+{
+	return call->parked ? &call->client->nparked : &call->client->ncalls;
+}
+
+/* Its connection is not to hear of it any more. */
+static void call_leave(struct ttrpc_call *call)
+{
+	if (!call->client)
+		return;
+	--*call_count(call);
+	LIST_REMOVE(call, link);
+	ev_timer_stop(call->loop, &call->deadline);
+	call->client = NULL;
+}
+
+/* Its last act is the callback, which may free the call. */
+static void call_orphan(struct ttrpc_call *call)
+{
+	call_leave(call);
+	if (call->on_orphan)
+		call->on_orphan(call->orphan_ctx);
+}
+
 /* Ends the connection and lets go of its calls. */
 static void client_free(struct client *client)
 {
 	struct ttrpc_call *call;
 
-	while ((call = LIST_FIRST(&client->calls))) {
-		LIST_REMOVE(call, link);
-		call->client = NULL;
-	}
+	while ((call = LIST_FIRST(&client->calls)))
+		call_orphan(call);
 	LIST_REMOVE(client, link);
 	client->server->nclients--;
 	ttrpc_conn_destroy(client->conn);
@@ -92,10 +122,7 @@ static void client_refuse(struct client *client, uint32_t stream, const struct e
 
 static void call_free(struct ttrpc_call *call)
 {
-	if (call->client) {
-		LIST_REMOVE(call, link);
-		call->client->ncalls--;
-	}
+	call_leave(call);
 	message_free(call->request);
 	free(call);
 }
@@ -141,14 +168,49 @@ const char *ttrpc_call_method(const struct ttrpc_call *call)
 	return call->method->name;
 }
 
-int64_t ttrpc_call_timeout_ns(const struct ttrpc_call *call)
-{
-	return call->timeout_ns;
-}
-
 bool ttrpc_call_is_orphan(const struct ttrpc_call *call)
 {
 	return !call->client;
+}
+
+bool ttrpc_call_is_late(const struct ttrpc_call *call)
+{
+	return call->late;
+}
+
+int ttrpc_call_park(struct ttrpc_call *call, void (*on_orphan)(void *ctx), void *ctx,
+                    struct error *err)
+{
+	struct client *client = call->client;
+
+	if (client && client->nparked == TTRPC_SERVER_PARKED_MAX)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		                 "%s: %d of this connection wait already", call->method->name,
+		                 TTRPC_SERVER_PARKED_MAX);
+	call->on_orphan = on_orphan;
+	call->orphan_ctx = ctx;
+	call->parked = true;
+	if (client) {
+		client->ncalls--;
+		client->nparked++;
+	}
+	return 0;
+}
+
+static void set_late(const struct ttrpc_method *method, struct error *err)
+{
+	error_set(err, ERROR_DEADLINE_EXCEEDED, "%s: the deadline has passed", method->name);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct ttrpc_call *call = timer->data;
+	struct error err;
+
+	set_late(call->method, &err);
+	client_refuse(call->client, call->stream, &err);
+	call->late = true;
+	call_orphan(call);
 }
 
 /* NULL and an error when there is none. */
@@ -175,6 +237,27 @@ static const struct ttrpc_method *method_find(const struct ttrpc_service *servic
 	return method;
 }
 
+/* @timeout_s: 0 for none. */
+static struct ttrpc_call *call_new(struct client *client, const struct ttrpc_method *method,
+                                   ProtobufCMessage *request, double timeout_s)
+{
+	struct ttrpc_call *call = mem_new(struct ttrpc_call);
+
+	call->client = client;
+	call->loop = client->server->loop;
+	call->method = method;
+	call->request = request;
+	ev_timer_init(&call->deadline, on_deadline, timeout_s, 0);
+	call->deadline.data = call;
+	if (timeout_s > 0) {
+		ev_now_update(call->loop); /* it counts from now, not from the loop's turn */
+		ev_timer_start(call->loop, &call->deadline);
+	}
+	LIST_INSERT_HEAD(&client->calls, call, link);
+	client->ncalls++;
+	return call;
+}
+
 /* Makes a call of a request frame's payload. */
 static int call_open(struct client *client, const Ttrpc__Request *request, struct ttrpc_call **out,
                      struct error *err)
@@ -186,9 +269,10 @@ static int call_open(struct client *client, const Ttrpc__Request *request, struc
 	method = method_find(client->server->config.services, request, err);
 	if (!method)
 		return error_code_errno(err->code);
-	if (request->timeout_nano < 0)
-		return error_set(err, ERROR_DEADLINE_EXCEEDED, "%s: the deadline has passed",
-		                 method->name);
+	if (request->timeout_nano < 0) {
+		set_late(method, err);
+		return error_code_errno(err->code);
+	}
 	if (client->ncalls == TTRPC_SERVER_CALLS_MAX)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
 		                 "%s: %d calls of this connection wait already", method->name,
@@ -197,13 +281,7 @@ static int call_open(struct client *client, const Ttrpc__Request *request, struc
 	                   err);
 	if (r < 0)
 		return error_wrap(err, "%s", method->name);
-	*out = mem_new(struct ttrpc_call);
-	**out = (struct ttrpc_call){
-		.client = client,
-		.method = method,
-		.request = message,
-		.timeout_ns = request->timeout_nano,
-	};
+	*out = call_new(client, method, message, (double)request->timeout_nano / NS_PER_S);
 	return 0;
 }
 
@@ -226,8 +304,6 @@ static void on_request(struct client *client, const struct ttrpc_frame *frame)
 	if (!call)
 		return;
 	call->stream = frame->stream;
-	LIST_INSERT_HEAD(&client->calls, call, link);
-	client->ncalls++;
 	call->method->handler(call, call->request, server_ctx);
 }
 

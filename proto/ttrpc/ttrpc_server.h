@@ -2,8 +2,8 @@
  * ttrpc server: unary calls, dispatched by a table of services and methods.
  *
  * Many connections; many calls at once on each, answered in any order. A broken frame ends its
- * connection only; calls whose connection has gone are still run to their end, their answers are
- * dropped.
+ * connection only. A call whose connection has gone, or whose deadline (of the request) has passed,
+ * is still run to its end, and its answer is dropped.
  */
 #ifndef PROTO_TTRPC_SERVER_H
 #define PROTO_TTRPC_SERVER_H
@@ -17,8 +17,11 @@ struct error;
 struct ttrpc_server;
 struct ttrpc_call; /* one request that waits for its one answer */
 
-#define TTRPC_SERVER_CONNECTIONS_MAX 256 /* one more is closed at once */
-#define TTRPC_SERVER_CALLS_MAX       1024 /* waiting on one connection; one more: ResourceExhausted */
+/* One more connection is closed at once. Of one connection: calls that have not been answered, and
+ * those of them that are parked, which are counted apart; one more is answered ResourceExhausted. */
+#define TTRPC_SERVER_CONNECTIONS_MAX 256
+#define TTRPC_SERVER_CALLS_MAX       1024
+#define TTRPC_SERVER_PARKED_MAX      65536
 
 /* @request is freed when the call is answered: keep it as long as the call. @ctx is the server's.
  */
@@ -68,7 +71,17 @@ void ttrpc_call_fail(struct ttrpc_call *call,
 void ttrpc_call_finish(void *call, const struct error *err);
 
 const char *ttrpc_call_method(const struct ttrpc_call *call);
-int64_t ttrpc_call_timeout_ns(const struct ttrpc_call *call); /* 0: the client set none */
-bool ttrpc_call_is_orphan(const struct ttrpc_call *call); /* nobody is there to get its answer */
+/* Nobody is there to get its answer: the connection has gone, or the deadline that the client set
+ * has passed (then DeadlineExceeded has been its answer). */
+bool ttrpc_call_is_orphan(const struct ttrpc_call *call);
+bool ttrpc_call_is_late(const struct ttrpc_call *call); /* the latter */
+/*
+ * The answer comes when something happens, perhaps never: @call does not count as a call any more.
+ * ttrpc cannot cancel a call, so a client that has gone leaves such calls behind, and they must not
+ * use up the room for others. @on_orphan (optional) is called once, when @call becomes an orphan; it
+ * may answer the call, which frees it. ERROR_RESOURCE_EXHAUSTED: too many are parked.
+ */
+int ttrpc_call_park(struct ttrpc_call *call, void (*on_orphan)(void *ctx), void *ctx,
+                    struct error *err);
 
 #endif

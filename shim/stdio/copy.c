@@ -1,16 +1,22 @@
 #include "shim/stdio/copy.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
 
-#define CHUNK (64 << 10)
+#define CHUNK     (64 << 10)
+#define FILE_MODE 0640
 
-static int write_all(const char *data, size_t len, struct error *err)
+static int write_all(int fd, const char *data, size_t len, struct error *err)
 {
 	while (len > 0) {
-		ssize_t n = write(STDOUT_FILENO, data, len);
+		ssize_t n = write(fd, data, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -22,7 +28,7 @@ static int write_all(const char *data, size_t len, struct error *err)
 	return 0;
 }
 
-int copy_output(const struct options *options, char **argv, struct error *err)
+static int copy(int to, struct error *err)
 {
 	static char chunk[CHUNK];
 	ssize_t n;
@@ -35,7 +41,55 @@ int copy_output(const struct options *options, char **argv, struct error *err)
 			return error_errno(err, "read output");
 		if (n == 0)
 			return 0;
-		if (write_all(chunk, (size_t)n, err) < 0)
+		if (write_all(to, chunk, (size_t)n, err) < 0)
 			return error_code_errno(err->code);
 	}
+}
+
+/* A FIFO that nobody reads yet is opened all the same, as a FIFO that containerd names is. */
+static int open_any(const char *path)
+{
+	const int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, O_WRONLY | flags, FILE_MODE);
+
+	if (fd < 0 && errno == ENXIO)
+		fd = open(path, O_RDWR | flags, FILE_MODE);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_APPEND); /* writes wait */
+	return fd;
+}
+
+static int open_output(const char *path)
+{
+	autofree char *dir = mem_strdup(path);
+	struct error err;
+	int r;
+
+	*strrchr(dir, '/') = '\0';
+	if (*dir) {
+		r = file_make_dirs(dir, 0755, &err);
+		if (r < 0) {
+			errno = -r;
+			return -1;
+		}
+	}
+	return open_any(path);
+}
+
+int copy_output(const struct options *options, char **argv, struct error *err)
+{
+	const char *path = argv[2];
+	autoclose int fd = -1;
+	int cause;
+
+	if (!path || *path != '/')
+		return error_set(err, ERROR_INVALID_ARGUMENT, COPY_COMMAND ": no absolute path");
+	fd = open_output(path);
+	if (fd < 0) {
+		cause = errno;
+		(void)!write(COPY_READY, &cause, sizeof(cause)); /* or its reader has gone */
+		return error_errno(err, "output to '%s'", path);
+	}
+	close(COPY_READY);
+	return copy(fd, err);
 }

@@ -7,17 +7,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "common/file.h"
 #include "common/log.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
 #include "shim/config/config.h"
 #include "shim/stdio/copy.h"
 #include "shim/stdio/stdio_uri.h"
-
-#define FILE_MODE 0640
 
 enum { /* where a program finds its descriptors */
 	PLACE_OUT = 3,
@@ -32,7 +28,8 @@ struct logger {
 	struct proc *proc;
 	int out; /* write ends; -1 once taken */
 	int err;
-	int ready_fd; /* its end of file, or a byte, says that the program is ready */
+	bool copies;  /* into a file: see copy.h */
+	int ready_fd; /* its end of file, or a program's byte, says that it is ready */
 	ev_io on_ready_fd;
 	ev_timer timer; /* of whatever is waited for: to be ready, or to end */
 	int ending;     /* the signal that was sent last; 0: none */
@@ -53,14 +50,25 @@ static void tell_ready(struct logger *logger, const struct error *err)
 	ready(logger->ready_ctx, err);
 }
 
+/* Why the file cannot be opened; false: the copier has not said that. */
+static bool hear_cause(const struct logger *logger, struct error *err)
+{
+	int cause;
+
+	if (!logger->copies || read(logger->ready_fd, &cause, sizeof(cause)) != sizeof(cause))
+		return false;
+	errno = cause;
+	error_errno(err, "output to '%s'", logger->path);
+	return true;
+}
+
+/* There is something to read: the end of file, a program's byte, or why a file is not open. */
 static void on_ready_fd(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct logger *logger = watcher->data;
-	char byte;
+	struct error err;
 
-	if (read(logger->ready_fd, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	tell_ready(logger, NULL);
+	tell_ready(logger, hear_cause(logger, &err) ? &err : NULL);
 }
 
 /* Its last act is the callback. */
@@ -83,8 +91,9 @@ static void on_exit_status(void *ctx, int status)
 	if (status)
 		log_warn("logger \"%s\" %s", logger->path, how);
 	if (logger->ready) {
-		error_set(&err, ERROR_UNKNOWN, "logger '%s' %s before it was ready", logger->path,
-		          how);
+		if (!hear_cause(logger, &err))
+			error_set(&err, ERROR_UNKNOWN, "logger '%s' %s before it was ready",
+			          logger->path, how);
 		tell_ready(logger, &err);
 	} else if (logger->ended) {
 		tell_ended(logger);
@@ -103,9 +112,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct logger *logger = timer->data;
 	struct error err;
 
-	if (logger->ready && logger->ready_fd < 0) {
-		tell_ready(logger, NULL); /* a copy is ready at once */
-	} else if (logger->ready) {
+	if (logger->ready) {
 		error_set(&err, ERROR_DEADLINE_EXCEEDED, "logger '%s' was not ready within %d ms",
 		          logger->path, logger->config->logger_ready_timeout_ms);
 		proc_kill(logger->proc, SIGKILL);
@@ -135,6 +142,16 @@ static int make_nonblocking(int fd, struct error *err)
 {
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		return error_errno(err, "make a pipe non-blocking");
+	return 0;
+}
+
+static int await_ready(struct logger *logger, struct error *err)
+{
+	if (make_nonblocking(logger->ready_fd, err) < 0)
+		return error_code_errno(err->code);
+	ev_io_set(&logger->on_ready_fd, logger->ready_fd, EV_READ);
+	ev_io_start(logger->loop, &logger->on_ready_fd);
+	start_timer(logger, logger->config->logger_ready_timeout_ms);
 	return 0;
 }
 
@@ -182,8 +199,7 @@ static int start_program(struct logger *logger, const struct stdio_uri *uri,
 
 	if (make_pipe(&out, &logger->out, err) < 0 || make_pipe(&err_fd, &logger->err, err) < 0 ||
 	    make_pipe(&logger->ready_fd, &ready, err) < 0 ||
-	    make_nonblocking(logger->out, err) < 0 || make_nonblocking(logger->err, err) < 0 ||
-	    make_nonblocking(logger->ready_fd, err) < 0)
+	    make_nonblocking(logger->out, err) < 0 || make_nonblocking(logger->err, err) < 0)
 		return error_code_errno(err->code);
 	fds[0] = (struct proc_fd){ out, PLACE_OUT };
 	fds[1] = (struct proc_fd){ err_fd, PLACE_ERR };
@@ -191,53 +207,30 @@ static int start_program(struct logger *logger, const struct stdio_uri *uri,
 	r = spawn_program(logger, uri, of, fds, err);
 	if (r < 0)
 		return error_wrap(err, "logger");
-	ev_io_set(&logger->on_ready_fd, logger->ready_fd, EV_READ);
-	ev_io_start(logger->loop, &logger->on_ready_fd);
-	start_timer(logger, logger->config->logger_ready_timeout_ms);
-	return 0;
-}
-
-static int open_file(const char *path, int *out, struct error *err)
-{
-	autofree char *dir = mem_strdup(path);
-	struct stat st;
-	int fd;
-
-	*strrchr(dir, '/') = '\0';
-	if (*dir && file_make_dirs(dir, 0755, err) < 0)
-		return error_wrap(err, "output to '%s'", path);
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, FILE_MODE);
-	if (fd < 0)
-		return error_errno(err, "output to '%s'", path);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return error_set(err, ERROR_INVALID_ARGUMENT, "output to '%s': it is no file",
-		                 path);
-	}
-	*out = fd;
-	return 0;
+	return await_ready(logger, err);
 }
 
 /* Both streams go through one pipe. */
 static int start_copy(struct logger *logger, const struct stdio_uri *uri, struct error *err)
 {
-	const char *const argv[] = { "/proc/self/exe", COPY_COMMAND, NULL };
-	autoclose int from = -1, file = -1;
+	const char *const argv[] = { "/proc/self/exe", COPY_COMMAND, uri->path, NULL };
+	autoclose int from = -1, ready = -1;
 	struct proc_fd fds[2];
 	struct proc_spec spec = { .argv = argv, .fds = fds, .nfds = 2, .no_pdeathsig = true };
 
-	if (open_file(uri->path, &file, err) < 0 || make_pipe(&from, &logger->out, err) < 0 ||
-	    make_nonblocking(logger->out, err) < 0)
+	logger->copies = true;
+	if (make_pipe(&from, &logger->out, err) < 0 || make_nonblocking(logger->out, err) < 0)
 		return error_code_errno(err->code);
 	logger->err = fcntl(logger->out, F_DUPFD_CLOEXEC, 3);
 	if (logger->err < 0)
 		return error_errno(err, "output to '%s'", uri->path);
+	if (make_pipe(&logger->ready_fd, &ready, err) < 0)
+		return error_code_errno(err->code);
 	fds[0] = (struct proc_fd){ from, STDIN_FILENO };
-	fds[1] = (struct proc_fd){ file, STDOUT_FILENO };
+	fds[1] = (struct proc_fd){ ready, COPY_READY };
 	if (proc_spawn(logger->loop, &spec, on_exit_status, logger, &logger->proc, err) < 0)
 		return error_wrap(err, "output to '%s'", uri->path);
-	start_timer(logger, 0);
-	return 0;
+	return await_ready(logger, err);
 }
 
 int logger_start(struct ev_loop *loop, const struct stdio_uri *uri, const struct logger_of *of,

@@ -54,23 +54,40 @@ static char *decoded(const char *text, size_t len, bool query)
 	return out;
 }
 
-/* Each key, followed by its value where there is one. */
+static bool has_key(const struct stdio_uri *uri, const char *key)
+{
+	for (size_t i = 0; uri->args[i]; i += 2)
+		if (strcmp(uri->args[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* "key=value" or "key", whose value is empty. Of a key that comes twice the first counts. */
+static void add_pair(struct stdio_uri *uri, size_t *n, const char *text, size_t len)
+{
+	const char *equals = memchr(text, '=', len);
+	size_t key_len = equals ? (size_t)(equals - text) : len;
+	autofree char *key = decoded(text, key_len, true);
+
+	if (has_key(uri, key))
+		return;
+	uri->args[(*n)++] = take_ptr(&key);
+	uri->args[(*n)++] = equals ? decoded(equals + 1, len - key_len - 1, true) : mem_strdup("");
+}
+
+/* As containerd passes them: each key followed by its value. */
 static int parse_query(const char *query, struct stdio_uri *out, struct error *err)
 {
 	size_t n = 0;
 
 	while (*query) {
 		size_t len = strcspn(query, "&");
-		const char *equals = memchr(query, '=', len);
-		size_t key = equals ? (size_t)(equals - query) : len;
 
 		if (n + 2 > STDIO_ARGS_MAX)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
 			                 "more than %d arguments of a logger", STDIO_ARGS_MAX);
 		if (len)
-			out->args[n++] = decoded(query, key, true);
-		if (equals && len > key + 1)
-			out->args[n++] = decoded(equals + 1, len - key - 1, true);
+			add_pair(out, &n, query, len);
 		query += len + (query[len] == '&');
 	}
 	return 0;

@@ -14,7 +14,7 @@ struct error;
 enum stdio_kind {
 	STDIO_NONE,   /* "": /dev/null */
 	STDIO_FIFO,   /* "/path" and "fifo:///path" */
-	STDIO_FILE,   /* "file:///path": appended to, made if missing */
+	STDIO_FILE,   /* "file:///path": appended to, made if missing; any kind of file */
 	STDIO_LOGGER, /* "binary:///path?key=value&…": a program */
 };
 
@@ -23,7 +23,8 @@ enum stdio_kind {
 struct stdio_uri {
 	enum stdio_kind kind;
 	char *path;
-	/* Of a logger: "key", "value", … in the order of the query, decoded; NULL-terminated. */
+	/* Of a logger: "key", "value", … in the order of the query, decoded; NULL-terminated. A key
+	 * without a value has an empty one; of a key that comes twice the first counts. */
 	char *args[STDIO_ARGS_MAX + 1];
 };
 

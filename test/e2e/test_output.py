@@ -43,6 +43,15 @@ def test_output_goes_to_a_logging_program(containerd, runtime, name, tmp_path):
     assert (tmp_path / "args").read_text() == f"{container} {containerd.namespace} key value\n"
 
 
+def test_output_to_a_device_is_taken(containerd, runtime, name):
+    run_with(containerd, runtime, name(), "file:///dev/null", "seq 100000; echo err >&2")
+
+
+def test_a_file_that_cannot_be_opened_is_named(containerd, runtime, name, tmp_path):
+    result = containerd.run(name(), "true", runtime=runtime, flags=("--log-uri", f"file://{tmp_path}"))
+    assert result.rc == 1 and str(tmp_path) in result.error
+
+
 def test_a_logging_program_that_is_missing_is_named(containerd, runtime, name):
     result = containerd.run(name(), "true", runtime=runtime, flags=("--log-uri", "binary:///nosuch/logger"))
     assert result.rc == 1 and "/nosuch/logger" in result.error

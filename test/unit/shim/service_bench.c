@@ -91,8 +91,8 @@ void ask(struct answer *answer, const char *method, const void *request,
 	struct error err;
 
 	*answer = (struct answer){ 0 };
-	cr_assert_eq(ttrpc_client_call(client, name, method, request, response, 0, on_answer,
-	                               answer, NULL, &err),
+	cr_assert_eq(ttrpc_client_call(client, name, method, request, response, timeout_ms,
+	                               on_answer, answer, NULL, &err),
 	             0, "%s", err.text);
 }
 
@@ -146,6 +146,7 @@ struct answer get(const char *method, const void *request,
 
 char *fifos[3] = { "", "", "" };
 bool terminal;
+int timeout_ms;
 
 void ask_create(struct answer *answer)
 {

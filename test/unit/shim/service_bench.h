@@ -39,6 +39,7 @@ extern bool ended;          /* the service has */
 extern const char *version; /* of the Task service */
 extern char *fifos[3];      /* of the next Create or Exec */
 extern bool terminal;       /* the same */
+extern int timeout_ms;      /* of the next calls; 0: none */
 
 void ask(struct answer *answer, const char *method, const void *request,
          const ProtobufCMessageDescriptor *response);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "shim/config/config.h"
+#include "shim/stdio/copy.h"
 #include "shim/stdio/stdio_uri.h"
 
 static const struct config config = {
@@ -174,15 +176,85 @@ Test(logger, outlives_its_owner_to_the_end_of_its_input)
 	cr_expect_not(has_child(), "a zombie is left");
 }
 
-Test(logger, a_file_that_is_none_is_refused)
+/* The copier is this executable, as it is the shim in earnest. */
+static void __attribute__((constructor)) be_the_copier(int argc, char **argv)
 {
-	static const struct logger_of of = { .id = "c", .ns = "n", .config = &config };
-	autofree char *text = mem_printf("file://%s", dir);
-	struct stdio_uri uri;
 	struct error err;
 
+	if (argc == 3 && strcmp(argv[1], COPY_COMMAND) == 0)
+		_exit(copy_output(NULL, argv, &err) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void start_file(const char *path)
+{
+	static const struct logger_of of = { .id = "c", .ns = "n", .config = &config };
+	autofree char *text = mem_printf("file://%s", path);
+	struct stdio_uri uri;
+
 	cr_assert_eq(stdio_uri_parse(text, &uri, NULL), 0);
-	cr_expect_lt(logger_start(loop, &uri, &of, on_ready, NULL, &logger, &err), 0);
-	cr_expect(strstr(err.text, dir), "%s", err.text);
+	cr_assert_eq(logger_start(loop, &uri, &of, on_ready, NULL, &logger, &failure), 0, "%s",
+	             failure.text);
 	stdio_uri_fini(&uri);
+	wait_until(&ready);
+}
+
+static void write_both(const char *text)
+{
+	int out = logger_take_out(logger);
+	int err_fd = logger_take_err(logger);
+
+	cr_assert_eq(write(out, text, strlen(text)), (ssize_t)strlen(text));
+	cr_assert_eq(write(err_fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(out);
+	close(err_fd);
+}
+
+Test(logger, a_file_is_made_with_its_directories_and_appended_to)
+{
+	autofree char *path = mem_printf("%s/some/where", dir);
+
+	for (int i = 0; i < 2; i++) {
+		ready = ended = false;
+		start_file(path);
+		cr_assert_eq(failure.code, ERROR_NONE, "%s", failure.text);
+		write_both("x");
+		logger_end(logger, on_ended, NULL);
+		wait_until(&ended);
+		logger_destroy(take_ptr(&logger));
+	}
+	expect_file("some/where", "xxxx");
+}
+
+Test(logger, a_device_takes_output_too)
+{
+	start_file("/dev/null");
+	cr_expect_eq(failure.code, ERROR_NONE, "%s", failure.text);
+	write_both("x");
+	logger_end(logger, on_ended, NULL);
+	wait_until(&ended);
+}
+
+Test(logger, a_fifo_that_nobody_reads_yet_takes_output_too)
+{
+	autofree char *path = mem_printf("%s/fifo", dir);
+	char text[8] = "";
+	int reader;
+
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	start_file(path);
+	cr_assert_eq(failure.code, ERROR_NONE, "%s", failure.text);
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	write_both("x");
+	logger_end(logger, on_ended, NULL);
+	wait_until(&ended);
+	cr_expect_eq(read(reader, text, sizeof(text)), 2);
+	cr_expect_str_eq(text, "xx");
+	close(reader);
+}
+
+Test(logger, what_cannot_be_opened_is_named)
+{
+	start_file(dir);
+	cr_expect(strstr(failure.text, dir) && strstr(failure.text, "Is a directory"), "%s",
+	          failure.text);
 }

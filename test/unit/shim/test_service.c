@@ -513,6 +513,63 @@ Test(service, an_exec_that_is_answered_too_late_is_killed)
 	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
 }
 
+/* Each `ctr task attach` that is killed leaves one on the one connection of containerd. */
+Test(service, abandoned_waits_leave_room_for_kill_and_delete)
+{
+	static struct answer waits[5000];
+
+	run_container();
+	for (size_t i = 0; i < 5000; i++)
+		ask_wait(&waits[i], "");
+	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_eq(delete_("").status, 137);
+	for (size_t i = 0; i < 5000; i++) {
+		cr_assert(waits[i].here);
+		cr_assert_eq(waits[i].status, 137);
+	}
+}
+
+Test(service, a_wait_past_its_deadline_is_dropped)
+{
+	T(WaitRequest) request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
+	struct answer answer = { 0 };
+
+	run_container();
+	request.id = "c";
+	timeout_ms = 20;
+	ask(&answer, "Wait", &request.base, &containerd__task__v2__wait_response__descriptor);
+	timeout_ms = 0;
+	cr_assert(wait_until(&answer.here));
+	cr_expect_eq(answer.err.code, ERROR_DEADLINE_EXCEEDED);
+	settle();
+	fake_exit("c", 0);
+	cr_expect_eq(delete_("").status, 0);
+}
+
+Test(service, a_call_whose_turn_comes_after_its_deadline_does_nothing)
+{
+	struct answer started, closed;
+
+	run_container();
+	fifos[0] = make_fifo("exec-in");
+	exec("e");
+	fake.holds = "ExecProcess";
+	ask_start(&started, "e");
+	settle();
+	timeout_ms = 20;
+	ask_close_io(&closed, "e");
+	timeout_ms = 0;
+	cr_assert(wait_until(&closed.here));
+	cr_expect_eq(closed.err.code, ERROR_DEADLINE_EXCEEDED);
+	settle();
+	fake_release();
+	cr_assert(wait_until(&started.here));
+	settle();
+	cr_assert_geq(fake.streams[0].fd, 0);
+	cr_expect_eq(poll(&(struct pollfd){ .fd = fake.streams[0].fd, .events = POLLIN }, 1, 0), 0,
+	             "stdin has been closed");
+}
+
 Test(service, pids_are_the_vmms_and_name_the_execs)
 {
 	T(PidsRequest) request = CONTAINERD__TASK__V2__PIDS_REQUEST__INIT;

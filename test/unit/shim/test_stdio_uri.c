@@ -58,16 +58,37 @@ Test(stdio_uri, a_path_with_a_scheme_is_decoded)
 	expect_path("file:///a?b=c", STDIO_FILE, "/a");
 }
 
+static void expect_args(const char *text, const char *const expected[])
+{
+	struct stdio_uri uri = parsed(text);
+	size_t i = 0;
+
+	for (; expected[i] && uri.args[i]; i++)
+		cr_expect_str_eq(uri.args[i], expected[i], "%s: %zu is \"%s\"", text, i,
+		                 uri.args[i]);
+	cr_expect_null(expected[i], "%s: no \"%s\"", text, expected[i]);
+	cr_expect_null(uri.args[i], "%s: \"%s\" is too much", text, uri.args[i]);
+	stdio_uri_fini(&uri);
+}
+
 Test(stdio_uri, a_loggers_query_is_its_arguments)
 {
-	struct stdio_uri uri = parsed("binary:///bin/l?id=a%3Db&_NERDCTL=x+y&flag&empty=");
-	const char *const expected[] = { "id", "a=b", "_NERDCTL", "x y", "flag", "empty" };
+	expect_path("binary:///bin/l?", STDIO_LOGGER, "/bin/l");
+	expect_args("binary:///bin/l?id=a%3Db&_NERDCTL=x+y",
+	            (const char *const[]){ "id", "a=b", "_NERDCTL", "x y", NULL });
+}
 
-	cr_expect_str_eq(uri.path, "/bin/l");
-	for (size_t i = 0; i < 6; i++)
-		cr_expect_str_eq(uri.args[i], expected[i]);
-	cr_expect_null(uri.args[6]);
-	stdio_uri_fini(&uri);
+/* What follows would become its value if there were none. */
+Test(stdio_uri, a_key_without_a_value_has_an_empty_one)
+{
+	expect_args("binary:///p?c&a=1&&empty=",
+	            (const char *const[]){ "c", "", "a", "1", "empty", "", NULL });
+}
+
+Test(stdio_uri, of_a_key_that_comes_twice_the_first_counts)
+{
+	expect_args("binary:///p?a=1&b=2&a=3&%61=4",
+	            (const char *const[]){ "a", "1", "b", "2", NULL });
 }
 
 Test(stdio_uri, what_is_not_understood_is_refused)
