@@ -71,7 +71,7 @@ struct oom *oom_create(struct ev_loop *loop)
 
 static void event_free(struct oom *oom, struct event *event)
 {
-	STAILQ_REMOVE_HEAD(&oom->events, link);
+	STAILQ_REMOVE(&oom->events, event, event, link);
 	oom->nevents--;
 	free(event->container_id);
 	free(event);
@@ -87,24 +87,41 @@ static struct ttrpc_call *next_asker(struct oom *oom)
 	return call;
 }
 
-/* Brings events and askers together. */
+/* Brings events and askers together. One whose connection has gone gets an answer that nobody
+ * sees. */
 static void oom_settle(struct oom *oom)
 {
 	while (!STAILQ_EMPTY(&oom->events) && !STAILQ_EMPTY(&oom->askers)) {
 		struct event *event = STAILQ_FIRST(&oom->events);
+		struct ttrpc_call *call = next_asker(oom);
+		bool heard = !ttrpc_call_is_orphan(call);
 		Grpc__OOMEvent answer = GRPC__OOMEVENT__INIT;
 
 		answer.container_id = event->container_id;
-		ttrpc_call_reply(next_asker(oom), &answer.base);
-		event_free(oom, event);
+		ttrpc_call_reply(call, &answer.base);
+		if (heard)
+			event_free(oom, event);
 	}
+}
+
+static struct event *find_event(const struct oom *oom, const char *container_id)
+{
+	struct event *event;
+
+	STAILQ_FOREACH (event, &oom->events, link)
+		if (!strcmp(event->container_id, container_id))
+			break;
+	return event;
 }
 
 static void oom_tell(struct oom *oom, const char *container_id)
 {
-	struct event *event = mem_new(struct event);
+	struct event *event;
 
 	log_info("out of memory container=%s", container_id);
+	if (find_event(oom, container_id))
+		return;
+	event = mem_new(struct event);
 	event->container_id = mem_strdup(container_id);
 	STAILQ_INSERT_TAIL(&oom->events, event, link);
 	if (++oom->nevents > OOM_EVENTS_MAX)
@@ -124,21 +141,33 @@ static uint64_t read_kills(int dir)
 	return line && sscanf(line, "oom_kill %" SCNu64, &kills) == 1 ? kills : 0;
 }
 
-static void look(struct oom *oom, int wd)
+void oom_watch_look(struct oom_watch *watch)
+{
+	uint64_t kills = watch ? read_kills(watch->dir) : 0;
+
+	if (watch && kills > watch->kills) {
+		watch->kills = kills;
+		oom_tell(watch->oom, watch->container_id);
+	}
+}
+
+bool oom_watch_take(struct oom_watch *watch)
+{
+	struct event *event = watch ? find_event(watch->oom, watch->container_id) : NULL;
+
+	if (event)
+		event_free(watch->oom, event);
+	return event != NULL;
+}
+
+static struct oom_watch *find_watch(const struct oom *oom, int wd)
 {
 	struct oom_watch *watch;
-	uint64_t kills;
 
 	LIST_FOREACH (watch, &oom->watches, link)
 		if (watch->wd == wd)
 			break;
-	if (!watch)
-		return;
-	kills = read_kills(watch->dir);
-	if (kills > watch->kills) {
-		watch->kills = kills;
-		oom_tell(oom, watch->container_id);
-	}
+	return watch;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -150,7 +179,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 
 	while ((n = read(oom->fd, event, sizeof(event))) > 0)
 		for (size_t i = 0; i < (size_t)n / sizeof(event[0]); i++)
-			look(oom, event[i].wd);
+			oom_watch_look(find_watch(oom, event[i].wd));
 }
 
 int oom_watch_create(struct oom *oom, const char *container_id, int cgroup_fd,

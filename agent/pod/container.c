@@ -152,6 +152,7 @@ static int make_init(struct container *container, const uint32_t ports[3], struc
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},
 		.ports = { ports[0], ports[1], ports[2] },
+		.oom = container->oom_watch,
 	};
 
 	return process_create(container->loop, container->streams, &config, on_init_created,
@@ -264,6 +265,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},
 		.ports = { ports[0], ports[1], ports[2] },
+		.oom = container->oom_watch,
 	};
 	int r;
 
@@ -291,19 +293,19 @@ int container_find(const struct container *container, const char *exec_id, struc
 }
 
 int container_wait(struct container *container, const char *exec_id, struct ttrpc_call *call,
-                   struct error *err)
+                   bool with_oom, struct error *err)
 {
 	struct exec *exec = *exec_id ? exec_find(container->execs, exec_id) : NULL;
 	struct process *process = NULL;
 	int r;
 
 	if (exec) {
-		exec_wait(exec, call);
+		exec_wait(exec, call, with_oom);
 		return 0;
 	}
 	r = container_find(container, exec_id, &process, err);
 	if (r == 0)
-		process_wait(process, call);
+		process_wait(process, call, with_oom);
 	return r;
 }
 
@@ -379,6 +381,7 @@ static int remove_now(struct container *container, struct error *err)
 	if ((container->init && !process_exited(container->init)) ||
 	    !exec_list_ended(container->execs))
 		return -EBUSY;
+	oom_watch_look(container->oom_watch); /* the count goes with the cgroup */
 	return cgroup_remove(container->cgroup, err);
 }
 

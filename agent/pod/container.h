@@ -64,7 +64,7 @@ int container_find(const struct container *container, const char *exec_id, struc
 
 /* As process_wait(); an exec is forgotten when it is answered. */
 int container_wait(struct container *container, const char *exec_id, struct ttrpc_call *call,
-                   struct error *err);
+                   bool with_oom, struct error *err);
 
 /* Answers @call (SignalProcess) when the signal has been sent to every process of the container,
  * unless an error is returned. ERROR_NOT_FOUND: it has ended. */

@@ -144,9 +144,9 @@ struct process *exec_process(const struct exec *exec)
 	return exec->process;
 }
 
-void exec_wait(struct exec *exec, struct ttrpc_call *call)
+void exec_wait(struct exec *exec, struct ttrpc_call *call, bool with_oom)
 {
 	exec->waited = true;
-	process_wait(exec->process, call);
+	process_wait(exec->process, call, with_oom);
 	exec_settle(exec);
 }

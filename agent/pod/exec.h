@@ -36,6 +36,6 @@ struct exec *exec_find(const struct exec_list *list, const char *id); /* NULL: t
 struct process *exec_process(const struct exec *exec);
 
 /* As process_wait(); the exec may be gone when this returns. */
-void exec_wait(struct exec *exec, struct ttrpc_call *call);
+void exec_wait(struct exec *exec, struct ttrpc_call *call, bool with_oom);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/cgroup/oom.h"
 #include "agent/pod/stdio.h"
 #include "common/mem.h"
 #include "proto/agent.pb-c.h"
@@ -16,6 +17,7 @@
 struct waiter {
 	SLIST_ENTRY(waiter) link;
 	struct ttrpc_call *call;
+	bool with_oom;
 };
 
 struct process {
@@ -23,6 +25,7 @@ struct process {
 	struct streams *streams;
 	struct launch *launch;
 	struct stdio stdio;
+	struct oom_watch *oom;
 	ev_child child;
 	bool created;
 	bool exited;
@@ -39,37 +42,39 @@ static int status_of(int wait_status)
 	                                : WEXITSTATUS(wait_status);
 }
 
-static void answer_wait(const struct process *process, struct ttrpc_call *call)
+static void answer_wait(const struct process *process, struct ttrpc_call *call, bool with_oom)
 {
 	Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
 
 	response.status = process->status;
+	response.oom = with_oom && !ttrpc_call_is_orphan(call) && oom_watch_take(process->oom);
 	ttrpc_call_reply(call, &response.base);
 }
 
-static struct ttrpc_call *next_waiter(struct process *process)
+/* False: there is none. */
+static bool next_waiter(struct process *process, struct waiter *out)
 {
 	struct waiter *waiter = SLIST_FIRST(&process->waiters);
-	struct ttrpc_call *call;
 
 	if (!waiter)
-		return NULL;
-	call = waiter->call;
+		return false;
+	*out = *waiter;
 	SLIST_REMOVE_HEAD(&process->waiters, link);
 	free(waiter);
-	return call;
+	return true;
 }
 
 static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
 {
 	struct process *process = watcher->data;
-	struct ttrpc_call *call;
+	struct waiter waiter;
 
 	ev_child_stop(loop, watcher);
 	process->exited = true;
 	process->status = status_of(watcher->rstatus);
-	while ((call = next_waiter(process)))
-		answer_wait(process, call);
+	oom_watch_look(process->oom);
+	while (next_waiter(process, &waiter))
+		answer_wait(process, waiter.call, waiter.with_oom);
 	if (process->created) /* else on_created() is still to come, and comes back to this */
 		process->on_exited(process->ctx);
 }
@@ -119,6 +124,7 @@ int process_create(struct ev_loop *loop, struct streams *streams,
 	process->on_created = created;
 	process->on_exited = exited;
 	process->ctx = ctx;
+	process->oom = config->oom;
 	SLIST_INIT(&process->waiters);
 	stdio_init(&process->stdio);
 	ev_child_init(&process->child, on_child, 0, 0);
@@ -162,16 +168,17 @@ int process_signal(struct process *process, int sig, struct error *err)
 	return error_errno(err, "send signal %d", sig);
 }
 
-void process_wait(struct process *process, struct ttrpc_call *call)
+void process_wait(struct process *process, struct ttrpc_call *call, bool with_oom)
 {
 	struct waiter *waiter;
 
 	if (process->exited) {
-		answer_wait(process, call);
+		answer_wait(process, call, with_oom);
 		return;
 	}
 	waiter = mem_new(struct waiter);
 	waiter->call = call;
+	waiter->with_oom = with_oom;
 	SLIST_INSERT_HEAD(&process->waiters, waiter, link);
 }
 
@@ -187,12 +194,12 @@ void process_close_stdin(struct process *process)
 
 static void fail_waiters(struct process *process)
 {
-	struct ttrpc_call *call;
+	struct waiter waiter;
 	struct error err;
 
 	error_set(&err, ERROR_NOT_FOUND, "the process was removed before it was seen to exit");
-	while ((call = next_waiter(process)))
-		ttrpc_call_fail(call, &err);
+	while (next_waiter(process, &waiter))
+		ttrpc_call_fail(waiter.call, &err);
 }
 
 void process_destroy(struct process *process)

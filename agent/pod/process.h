@@ -12,6 +12,7 @@
 #include "common/cleanup.h"
 
 struct ev_loop;
+struct oom_watch;
 struct process;
 struct streams;
 struct ttrpc_call;
@@ -21,6 +22,7 @@ struct ttrpc_call;
 struct process_config {
 	struct launch_config launch; /* its stdio is filled in from @ports */
 	uint32_t ports[3];           /* of the host, for stdin, stdout, stderr; 0: /dev/null */
+	struct oom_watch *oom;       /* of the container, outlives the process; NULL: none */
 };
 
 /* The process has been reaped. It may be destroyed in it. */
@@ -44,8 +46,12 @@ const struct launch *process_launch(const struct process *process); /* owned by 
 /* ERROR_NOT_FOUND: it has ended. */
 int process_signal(struct process *process, int sig, struct error *err);
 
-/* Answers @call (WaitProcess) when the process has been reaped: now, or later. */
-void process_wait(struct process *process, struct ttrpc_call *call);
+/*
+ * Answers @call (WaitProcess) when the process has been reaped: now, or later. Who waits for an
+ * out-of-memory event has been told of it by then; @with_oom: one that nobody waits for is in this
+ * answer.
+ */
+void process_wait(struct process *process, struct ttrpc_call *call, bool with_oom);
 
 /* ERROR_UNAVAILABLE: it has no terminal. */
 int process_resize(struct process *process, uint32_t rows, uint32_t columns, struct error *err);

@@ -79,7 +79,7 @@ void process_on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	if (ttrpc_call_park(call, NULL, NULL, &err) < 0 ||
 	    sandbox_find(ctx, request->container_id, ERROR_INVALID_ARGUMENT, &container, &err) <
 	            0 ||
-	    container_wait(container, request->exec_id, call, &err) < 0)
+	    container_wait(container, request->exec_id, call, request->with_oom, &err) < 0)
 		ttrpc_call_fail(call, &err);
 }
 

@@ -105,7 +105,7 @@ static void on_exit_status(void *call, const ProtobufCMessage *response, const s
 	void *ctx;
 	union agent_done done = call_end(call, &ctx);
 
-	done.exit(ctx, answer ? answer->status : 0, err);
+	done.exit(ctx, answer ? answer->status : 0, answer && answer->oom, err);
 }
 
 static void on_stats(void *call, const ProtobufCMessage *response, const struct error *err)
@@ -287,6 +287,7 @@ int agent_wait(struct agent *agent, const struct agent_process *process, agent_e
 
 	request.container_id = (char *)process->container_id;
 	request.exec_id = (char *)process->exec_id;
+	request.with_oom = true;
 	return call(agent, &method, &request.base, (union agent_done){ .exit = done }, ctx, out,
 	            err);
 }

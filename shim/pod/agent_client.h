@@ -58,8 +58,9 @@ int agent_signal(struct agent *agent, const struct agent_process *process, uint3
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
                  uint32_t columns, done_fn *done, void *ctx, struct error *err);
 
-/* Waits for as long as the process runs. @status: an exit code, or 128 + signal. */
-typedef void agent_exit_fn(void *ctx, int status, const struct error *err);
+/* Waits for as long as the process runs. @status: an exit code, or 128 + signal. @oom: the container
+ * has run out of memory before, and no agent_next_oom() has told it. */
+typedef void agent_exit_fn(void *ctx, int status, bool oom, const struct error *err);
 int agent_wait(struct agent *agent, const struct agent_process *process, agent_exit_fn *done,
                void *ctx, struct agent_call **out, struct error *err);
 

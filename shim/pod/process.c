@@ -166,7 +166,15 @@ static void set_state(struct process *process, enum process_state state)
 	process->state = state;
 }
 
-static void on_guest_exit(void *ctx, int status, const struct error *err)
+static void publish_oom(const struct process *process)
+{
+	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	event.container_id = process->container_id;
+	events_publish(process->events, "/tasks/oom", &event.base);
+}
+
+static void on_guest_exit(void *ctx, int status, bool oom, const struct error *err)
 {
 	struct process *process = ctx;
 
@@ -178,6 +186,8 @@ static void on_guest_exit(void *ctx, int status, const struct error *err)
 		          process->id, err->text);
 		status = PROCESS_STATUS_UNKNOWN;
 	}
+	if (oom)
+		publish_oom(process);
 	process_exited(process, status);
 }
 

@@ -1,5 +1,7 @@
 """The events that containerd publishes for a task: which, in which order, with what inside."""
 
+import os
+
 from harness.events import Events
 from harness.processes import alive
 
@@ -78,3 +80,28 @@ def test_events_of_two_containers_do_not_mix(containerd, runtime, name):
         containerd.ctr("tasks", "kill", "-s", "SIGKILL", one).check()
         assert containerd.finish(first).rc == 137
         assert events.wait(one, "/tasks/exit")["exit_status"] == 137
+
+
+def test_out_of_memory_comes_before_the_exit(containerd, runtime, name):
+    """In every container: a kernel that has many kills to tell tells some late."""
+    flags = ["--memory-limit", str(64 << 20)]
+    with Events(containerd) as events:
+        for _ in range(int(os.environ.get("KATA_OOM_CONTAINERS", "6"))):
+            container = name()
+            killed = containerd.run(container, "tail", "-c", "200m", "/dev/zero", runtime=runtime, flags=flags)
+            assert killed.rc == 137, str(killed)
+            events.wait(container, "/tasks/delete")
+            seen = topics(events.of(container))
+            assert seen == ["/tasks/create", "/tasks/start", "/tasks/oom", "/tasks/exit", "/tasks/delete"], container
+
+
+def test_a_second_out_of_memory_comes_before_the_exit_too(containerd, runtime, name):
+    """A child is killed, and at once the init: the shim does not ask again so soon."""
+    script = "(tail -c 200m /dev/zero); exec tail -c 200m /dev/zero"
+    container = name()
+    with Events(containerd) as events:
+        killed = containerd.run(container, "sh", "-c", script, runtime=runtime, flags=["--memory-limit", str(64 << 20)])
+        assert killed.rc == 137, str(killed)
+        events.wait(container, "/tasks/delete")
+        seen = topics(events.of(container))
+    assert seen[-3:] == ["/tasks/oom", "/tasks/exit", "/tasks/delete"], seen

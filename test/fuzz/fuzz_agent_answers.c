@@ -48,7 +48,7 @@ static void call_over(void *ctx, const struct error *err)
 	asked->call = NULL;
 }
 
-static void on_exit_status(void *ctx, int status, const struct error *err)
+static void on_exit_status(void *ctx, int status, bool oom, const struct error *err)
 {
 	call_over(ctx, err);
 }

@@ -5,8 +5,10 @@
 #include "agent/cgroup/cgroup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/mem.h"
@@ -14,7 +16,7 @@
 
 struct cgroup {
 	char *path;
-	int id; /* for a descriptor: a negative one, good for nothing else */
+	int id; /* its descriptor; a negative one is good for nothing */
 };
 
 struct fake_cgroup fake_cgroup;
@@ -24,6 +26,8 @@ int cgroup_create(const char *mount, const char *path, struct cgroup **out, stru
 	*out = mem_new(struct cgroup);
 	(*out)->path = mem_strdup(path);
 	(*out)->id = -2 - fake_cgroup.made++;
+	if (fake_cgroup.directory)
+		(*out)->id = open(fake_cgroup.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fake_cgroup.alive++;
 	return 0;
 }
@@ -94,6 +98,8 @@ void cgroup_destroy(struct cgroup *cgroup)
 {
 	if (!cgroup)
 		return;
+	if (cgroup->id >= 0)
+		close(cgroup->id);
 	free(cgroup->path);
 	free(cgroup);
 }

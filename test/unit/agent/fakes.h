@@ -26,7 +26,8 @@ struct fake_cgroup {
 	bool frozen;
 	int looks_to_freeze; /* before all have stopped */
 	bool refuse_limits;
-	bool blind; /* whether it is frozen cannot be read */
+	const char *directory; /* of the next ones made, for their files; NULL: none */
+	bool blind;            /* whether it is frozen cannot be read */
 };
 extern struct fake_cgroup fake_cgroup;
 

@@ -72,10 +72,17 @@ void host_init(struct host *host)
 	host->loop = ev_default_loop(0);
 	host->streams = streams_create(host->loop, new_listener("streams"), peer_port);
 	host->sandbox = sandbox_create(host->loop, host->streams, "/nowhere");
+	host->ndone = 0;
 	config.ctx = host->sandbox;
 	cr_assert_eq(ttrpc_server_create(host->loop, new_listener("agent"), &config, &host->server,
 	                                 NULL),
 	             0);
+	host->client = ttrpc_client_create(host->loop, connect_to("agent", 0), NULL, NULL);
+}
+
+void host_reconnect(struct host *host)
+{
+	ttrpc_client_destroy(host->client);
 	host->client = ttrpc_client_create(host->loop, connect_to("agent", 0), NULL, NULL);
 }
 
@@ -93,9 +100,12 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 	struct host_call *call = ctx;
 
 	call->done = true;
+	call->order = ++call->host->ndone;
 	error_copy(&call->err, err);
 	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
 		call->status = ((const Grpc__WaitProcessResponse *)response)->status;
+	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
+		call->oom = ((const Grpc__WaitProcessResponse *)response)->oom;
 	if (response && response->descriptor == &grpc__oomevent__descriptor)
 		snprintf(call->container_id, sizeof(call->container_id), "%s",
 		         ((const Grpc__OOMEvent *)response)->container_id);
@@ -111,7 +121,7 @@ void host_begin(struct host *host, const char *method, const ProtobufCMessage *r
 		response = &grpc__wait_process_response__descriptor;
 	if (!strcmp(method, "GetOOMEvent"))
 		response = &grpc__oomevent__descriptor;
-	*call = (struct host_call){ 0 };
+	*call = (struct host_call){ .host = host };
 	cr_assert_eq(ttrpc_client_call(host->client, "grpc.AgentService", method, request, response,
 	                               0, on_answer, call, NULL, &err),
 	             0);

@@ -20,16 +20,21 @@ struct host {
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
 	struct ttrpc_client *client;
+	unsigned int ndone; /* calls */
 };
 
 void host_init(struct host *host);
 void host_fini(struct host *host);
+void host_reconnect(struct host *host); /* the answers to what was asked before come to nobody */
 
 /* A call that is under way; its answer is here when @done. */
 struct host_call {
+	struct host *host;
 	bool done;
+	unsigned int order;    /* among those that are done */
 	struct error err;      /* code ERROR_NONE: it succeeded */
 	int32_t status;        /* of a WaitProcess */
+	bool oom;              /* of a WaitProcess */
 	char container_id[64]; /* of a GetOOMEvent */
 };
 

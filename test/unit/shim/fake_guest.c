@@ -120,6 +120,7 @@ static void answer_wait(struct ttrpc_call *call, int status)
 	Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
 
 	response.status = status;
+	response.oom = fake.oom_at_exit;
 	ttrpc_call_reply(call, &response.base);
 }
 
@@ -275,6 +276,7 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	const Grpc__WaitProcessRequest *request = (const void *)message;
 	struct waiting *one = mem_new(struct waiting);
 
+	must(request->with_oom);
 	one->exec_id = mem_strdup(request->exec_id);
 	one->call = call;
 	LIST_INSERT_HEAD(&waiting, one, link);

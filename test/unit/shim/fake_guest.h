@@ -39,6 +39,7 @@ struct fake_guest {
 	const char *holds;   /* the agent's method that is not answered until fake_release() */
 	bool holding;        /* it has come */
 	bool survives;       /* no process ends by SIGKILL */
+	bool oom_at_exit;    /* the answers to WaitProcess tell of it */
 	const char *lies_at; /* the agent's method that is answered as @lie says */
 	enum liar_fault lie;
 	bool streams_refuse; /* no stream can be opened */

@@ -884,6 +884,19 @@ Test(service, out_of_memory_is_told_each_time)
 	cr_expect(fake_logged("/tasks/oom"));
 }
 
+Test(service, out_of_memory_between_two_questions_is_told_before_the_exit)
+{
+	run_container();
+	fake_oom("c");
+	settle();
+	cr_expect_not(fake_oom_is_asked_for());
+	*fake.log = '\0';
+	fake.oom_at_exit = true;
+	fake_exit("c", 137);
+	settle();
+	cr_expect(fake_order("/tasks/oom", "/tasks/exit"));
+}
+
 Test(service, a_guest_that_is_always_out_of_memory_tells_it_now_and_then)
 {
 	run_container();
