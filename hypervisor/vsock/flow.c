@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "common/mem.h"
-#include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/flow_internal.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock/packet.h"
@@ -23,33 +22,38 @@
 
 #define ENDPOINT_EVENTS (EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP)
 
-struct flow *flow_new(struct device *device, bool from_guest)
+struct flow *flow_new(struct flow_table *table, bool from_guest)
 {
 	struct flow *flow = mem_new(struct flow);
 
 	*flow = (struct flow){
-		.device = device,
+		.table = table,
+		.link.connection = &flow->connection,
 		.from_guest = from_guest,
 		.control = -1,
 		.control_source.fd = -1,
 		.endpoint_source.fd = -1,
 	};
 	endpoint_init(&flow->endpoint, 0);
-	*(from_guest ? &device->guest_flows : &device->host_flows) += 1;
-	LIST_INSERT_HEAD(&device->flows, flow, in_flows);
+	*(from_guest ? &table->guest_flows : &table->host_flows) += 1;
+	LIST_INSERT_HEAD(&table->flows, &flow->link, in_flows);
 	return flow;
 }
 
 /* Begins the guest's side. */
 void flow_enter(struct flow *flow, uint32_t host_port, uint32_t guest_port)
 {
-	struct device *device = flow->device;
-	bool wide = !flow->from_guest && device->host_flows <= FLOWS_WIDE;
+	bool wide = !flow->from_guest && flow->table->host_flows <= FLOWS_WIDE;
 	uint32_t window = wide ? FLOW_WINDOW : FLOW_WINDOW_SMALL;
 
 	connection_init(&flow->connection, host_port, guest_port, window);
 	flow->endpoint.kept.max = window;
-	device_enter(device, flow);
+	flow_table_enter(flow->table, &flow->link);
+}
+
+void flow_wake(struct flow *flow)
+{
+	flow_table_wake(flow->table, &flow->link);
 }
 
 static bool flow_in_table(const struct flow *flow)
@@ -60,10 +64,8 @@ static bool flow_in_table(const struct flow *flow)
 void flow_set_state(struct flow *flow, enum flow_state state)
 {
 	assert(state > flow->state);
-	if (flow_in_table(flow) && state > FLOW_OPEN) {
-		LIST_REMOVE(flow, in_table);
-		device_unwake(flow);
-	}
+	if (flow_in_table(flow) && state > FLOW_OPEN)
+		flow_table_leave(flow->table, &flow->link);
 	flow->state = state;
 }
 
@@ -78,7 +80,7 @@ static void flow_farewell(struct flow *flow, enum virtio_vsock_op op)
 	};
 
 	if (flow_in_table(flow) && !(flow->connection.due & (1U << VIRTIO_VSOCK_OP_REQUEST)))
-		device_farewell(flow->device, &farewell);
+		flow_table_say_farewell(flow->table, &farewell);
 }
 
 int flow_say(struct flow *flow, const char *word, uint64_t number, const char *rest)
@@ -92,14 +94,14 @@ int flow_say(struct flow *flow, const char *word, uint64_t number, const char *r
 
 static void close_endpoint(struct flow *flow)
 {
-	source_remove(&flow->endpoint_source, flow->device->epoll);
+	source_remove(&flow->endpoint_source, flow->table->epoll);
 	endpoint_fini(&flow->endpoint);
 }
 
 /* The last act: closes all, then says how it went, so that who hears it finds all closed. */
 void flow_end(struct flow *flow)
 {
-	struct device *device = flow->device;
+	struct flow_table *table = flow->table;
 
 	if (flow->state == FLOW_ENDED)
 		return;
@@ -107,14 +109,14 @@ void flow_end(struct flow *flow)
 	if (flow->control >= 0 && flow->kind != FLOW_SOCKET)
 		flow_say(flow, flow->failure ? LINE_FAILED : LINE_DONE, flow->endpoint.moved,
 		         flow->failure);
-	source_remove(&flow->control_source, device->epoll);
+	source_remove(&flow->control_source, table->epoll);
 	if (flow->control >= 0)
 		close(flow->control);
 	flow->control = -1;
 	flow_set_state(flow, FLOW_ENDED);
-	*(flow->from_guest ? &device->guest_flows : &device->host_flows) -= 1;
-	LIST_REMOVE(flow, in_flows);
-	TAILQ_INSERT_TAIL(&device->ended, flow, in_list);
+	*(flow->from_guest ? &table->guest_flows : &table->host_flows) -= 1;
+	LIST_REMOVE(&flow->link, in_flows);
+	TAILQ_INSERT_TAIL(&table->ended, &flow->link, in_list);
 }
 
 void flow_fail(struct flow *flow, const char *why)
@@ -171,7 +173,7 @@ void flow_written(struct flow *flow, ssize_t n)
 	}
 	connection_forward(&flow->connection, n);
 	if (flow->connection.due)
-		device_wake(flow);
+		flow_wake(flow);
 	flow_check_shut(flow);
 }
 
@@ -183,7 +185,7 @@ static void on_endpoint(struct source *source, uint32_t events)
 	if (flow->endpoint.kept.len && flow->endpoint.writable)
 		flow_written(flow, endpoint_flush(&flow->endpoint));
 	if (flow_readable(flow))
-		device_wake(flow);
+		flow_wake(flow);
 	else if (flow->state == FLOW_OPEN && flow->endpoint.hung_up &&
 	         (flow->connection.host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND))
 		flow_hang_up(flow);
@@ -200,8 +202,7 @@ int flow_attach(struct flow *flow, int fd)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		r = -errno;
 	else
-		r = source_add(&flow->endpoint_source, flow->device->epoll, fd, events,
-		               on_endpoint);
+		r = source_add(&flow->endpoint_source, flow->table->epoll, fd, events, on_endpoint);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -219,13 +220,13 @@ static void flow_open(struct flow *flow)
 	flow_set_state(flow, FLOW_OPEN);
 	r = flow_say(flow, LINE_OK, flow->connection.host_port, NULL);
 	if (flow->kind == FLOW_SOCKET && r == 0) {
-		source_remove(&flow->control_source, flow->device->epoll);
+		source_remove(&flow->control_source, flow->table->epoll);
 		r = flow_attach(flow, take_fd(&flow->control));
 	}
 	if (r < 0)
 		flow_fail(flow, "the process that asked for the stream has gone");
 	else if (flow_readable(flow))
-		device_wake(flow);
+		flow_wake(flow);
 }
 
 /* A socket connected to who listens on @port of the host, or -errno. */
@@ -243,28 +244,28 @@ static int connect_host(uint32_t port)
 	return -ECONNREFUSED;
 }
 
-static bool flow_begin_from_guest(struct device *device, const struct virtio_vsock_hdr *header)
+static bool flow_begin_from_guest(struct flow_table *table, const struct virtio_vsock_hdr *header)
 {
 	struct flow *flow;
 	int fd;
 
-	if (device->guest_flows == FLOWS_GUEST_MAX)
+	if (table->guest_flows == FLOWS_GUEST_MAX)
 		return false;
 	fd = connect_host(header->dst_port);
 	if (fd < 0)
 		return false;
-	flow = flow_new(device, true);
+	flow = flow_new(table, true);
 	flow_set_state(flow, FLOW_OPEN);
 	flow_enter(flow, header->dst_port, header->src_port);
 	connection_note(&flow->connection, header);
 	connection_owe(&flow->connection, VIRTIO_VSOCK_OP_RESPONSE);
-	device_wake(flow);
+	flow_wake(flow);
 	if (flow_attach(flow, fd) < 0)
 		flow_fail(flow, "out of descriptors");
 	return true;
 }
 
-void flow_request(struct device *device, const struct virtio_vsock_hdr *header)
+void flow_request(struct flow_table *table, const struct virtio_vsock_hdr *header)
 {
 	const struct farewell refusal = {
 		.host_port = header->dst_port,
@@ -277,8 +278,8 @@ void flow_request(struct device *device, const struct virtio_vsock_hdr *header)
 	if (header->op == VIRTIO_VSOCK_OP_RST || header->op == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
 		return;
 	if (header->op != VIRTIO_VSOCK_OP_REQUEST || header->type != VIRTIO_VSOCK_TYPE_STREAM ||
-	    !flow_begin_from_guest(device, header))
-		device_farewell(device, &refusal);
+	    !flow_begin_from_guest(table, header))
+		flow_table_say_farewell(table, &refusal);
 }
 
 static void on_response(struct flow *flow, const struct virtio_vsock_hdr *header,
@@ -365,7 +366,7 @@ void flow_packet(struct flow *flow, const struct virtio_vsock_hdr *header, const
 	connection_note(&flow->connection, header);
 	packets[header->op].handle(flow, header, iov, niov);
 	if (flow->state == FLOW_OPEN && (flow->connection.due || flow_readable(flow)))
-		device_wake(flow);
+		flow_wake(flow);
 }
 
 bool flow_readable(const struct flow *flow)

@@ -2,26 +2,26 @@
  * One stream through the device: the guest's side (connection.h), the host's end (endpoint.h), and
  * the socket of the process that asked for it.
  *
- *   state           legal in it
- *   FLOW_GREETING   a process has connected to the device; its CONNECT is awaited. Not in the
- * table. FLOW_CONNECTING OP_REQUEST is due or sent: the guest's OP_RESPONSE opens the flow, OP_RST
- * ends it FLOW_OPEN       bytes move. Either side may shut its direction and go on with the other.
- *   FLOW_DRAINING   the guest's side has ended and is forgotten (its ports may be used again);
- * bytes that the guest had sent still go to the host's end. Not in the table. FLOW_ENDED      all
- * is closed; the memory is freed when the events at hand are dealt with
+ *	state            legal in it
+ *	FLOW_GREETING    a process has connected to the device; its CONNECT is awaited. Not in the
+ *	                 table.
+ *	FLOW_CONNECTING  OP_REQUEST is due or sent: the guest's OP_RESPONSE opens the flow, OP_RST
+ *	                 ends it.
+ *	FLOW_OPEN        bytes move. Either side may shut its direction and go on with the other.
+ *	FLOW_DRAINING    the guest's side has ended and is forgotten (its ports may be used again);
+ *	                 bytes that the guest had sent still go to the host's end. Not in the table.
+ *	FLOW_ENDED       all is closed; the memory is freed when the events at hand are dealt with.
  */
 #ifndef HYPERVISOR_VSOCK_FLOW_H
 #define HYPERVISOR_VSOCK_FLOW_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "hypervisor/vsock/connection.h"
 #include "hypervisor/vsock/endpoint.h"
+#include "hypervisor/vsock/flow_table.h"
 #include "hypervisor/vsock/source.h"
-
-struct device;
 
 /* Bytes that the guest may have on their way to one flow: of a flow that the host asked for, while
  * there are few; of others. They are kept while a reader is slow: so these bound what a guest
@@ -48,26 +48,25 @@ enum flow_kind {
 };
 
 struct flow {
-	struct device *device;
+	struct flow_link link;
+	struct flow_table *table;
 	enum flow_state state;
 	enum flow_kind kind;
 	bool from_guest;
-	bool waiting; /* in the device's list of those that have something for the guest */
 	struct connection connection;
 	struct endpoint endpoint;
 	struct source endpoint_source;
 	int control; /* the process that asked, -1 for FLOW_SOCKET once it is the host's end */
 	struct source control_source;
 	const char *failure; /* why it is not whole; NULL: it is */
-	LIST_ENTRY(flow) in_flows;
-	LIST_ENTRY(flow) in_table;
-	TAILQ_ENTRY(flow) in_list; /* of the waiting, or of the ended */
 };
 
-void flow_accept(struct device *device, int fd); /* a process has connected; takes @fd over */
+#define flow_of_link(flow_link) source_owner(flow_link, struct flow, link)
+
+void flow_accept(struct flow_table *table, int fd); /* a process has connected; takes @fd over */
 
 /* The guest's packet for no flow there is: OP_REQUEST makes one, others are answered OP_RST. */
-void flow_request(struct device *device, const struct virtio_vsock_hdr *header);
+void flow_request(struct flow_table *table, const struct virtio_vsock_hdr *header);
 /* The guest's packet for @flow, with its payload. */
 void flow_packet(struct flow *flow, const struct virtio_vsock_hdr *header, const struct iovec *iov,
                  unsigned int niov);

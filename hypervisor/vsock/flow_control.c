@@ -4,7 +4,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/flow_internal.h"
 #include "hypervisor/vsock/line.h"
 
@@ -38,8 +37,8 @@ static void on_control(struct source *source, uint32_t events);
 
 static int watch_control(struct flow *flow, uint32_t events)
 {
-	source_remove(&flow->control_source, flow->device->epoll);
-	return source_add(&flow->control_source, flow->device->epoll, flow->control, events,
+	source_remove(&flow->control_source, flow->table->epoll);
+	return source_add(&flow->control_source, flow->table->epoll, flow->control, events,
 	                  on_control);
 }
 
@@ -61,14 +60,14 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 		r = flow_attach(flow, passed);
 	else if (flow->kind == FLOW_SOCKET)
 		r = watch_control(flow, 0); /* what it sends from now on belongs to the stream */
-	if (r < 0 || flow->device->vmm_gone) {
+	if (r < 0 || flow->table->closed) {
 		flow_fail(flow, r < 0 ? strerrordesc_np(-r) : "the virtual machine has gone");
 		return;
 	}
 	flow_set_state(flow, FLOW_CONNECTING);
-	flow_enter(flow, device_new_port(flow->device, port), port);
+	flow_enter(flow, flow_table_new_port(flow->table, port), port);
 	connection_owe(&flow->connection, VIRTIO_VSOCK_OP_REQUEST);
-	device_wake(flow);
+	flow_wake(flow);
 }
 
 /* A later line of a process that has handed its descriptor over, or will; @passed is taken over. */
@@ -84,7 +83,7 @@ static void flow_told(struct flow *flow, const char *line, int passed)
 		}
 		flow_written(flow, endpoint_flush(&flow->endpoint));
 		if (flow_readable(flow))
-			device_wake(flow);
+			flow_wake(flow);
 		return;
 	}
 	if (passed >= 0)
@@ -115,15 +114,15 @@ static void on_control(struct source *source, uint32_t events)
 		flow_told(flow, line, passed);
 }
 
-void flow_accept(struct device *device, int fd)
+void flow_accept(struct flow_table *table, int fd)
 {
 	struct flow *flow;
 
-	if (device->host_flows == FLOWS_HOST_MAX) {
+	if (table->host_flows == FLOWS_HOST_MAX) {
 		close(fd);
 		return;
 	}
-	flow = flow_new(device, false);
+	flow = flow_new(table, false);
 	flow->control = fd;
 	if (watch_control(flow, CONTROL_EVENTS) < 0)
 		flow_fail(flow, "out of descriptors");

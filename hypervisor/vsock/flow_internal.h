@@ -11,7 +11,8 @@
 
 #include "hypervisor/vsock/flow.h"
 
-struct flow *flow_new(struct device *device, bool from_guest);
+struct flow *flow_new(struct flow_table *table, bool from_guest);
+void flow_wake(struct flow *flow); /* it has something for the guest */
 void flow_set_state(struct flow *flow, enum flow_state state);
 void flow_enter(struct flow *flow, uint32_t host_port, uint32_t guest_port); /* the guest's side */
 int flow_attach(struct flow *flow, int fd);      /* @fd, taken over, becomes the host's end */

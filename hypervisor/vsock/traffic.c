@@ -2,9 +2,11 @@
 
 #include <string.h>
 
-#include "hypervisor/vsock/device.h"
+#include "hypervisor/vsock/flow.h"
+#include "hypervisor/vsock/flow_table.h"
 #include "hypervisor/vsock/packet.h"
 #include "hypervisor/vsock/say.h"
+#include "hypervisor/vsock/vhost_user.h"
 
 /*
  * Bytes are copied once, by the kernel: a chain of the guest's transmit queue is written to the
@@ -24,35 +26,35 @@
 #define TURN_BATCHES  64 /* of packets or bytes sent to it */
 #define SHOW_EVERY    16 /* packets taken before the guest gets its buffers back */
 
-static void complain(struct device *device, enum vhost_user_queue which)
+static void complain(struct traffic *traffic, enum vhost_user_queue which)
 {
 	static const char *const names[] = { "receive", "transmit" };
 
 	say("the guest's %s queue is broken", names[which]);
-	vhost_user_complain(&device->vhost, which);
+	vhost_user_complain(traffic->vhost, which);
 }
 
 /* One packet of the guest. Those of a wrong address or form are dropped, as the kernel's device
  * does. */
-static void take_packet(struct device *device, const struct chain *chain, struct iovec *iov)
+static void take_packet(struct traffic *traffic, const struct chain *chain, struct iovec *iov)
 {
 	struct virtio_vsock_hdr header;
 	unsigned int niov;
-	struct flow *flow;
+	struct flow_link *link;
 
-	if (packet_read(chain, iov, &niov, &header) < 0 || header.src_cid != device->guest_cid ||
+	if (packet_read(chain, iov, &niov, &header) < 0 || header.src_cid != traffic->guest_cid ||
 	    header.dst_cid != PACKET_HOST_CID)
 		return;
-	flow = device_find(device, header.dst_port, header.src_port);
-	if (flow)
-		flow_packet(flow, &header, iov, niov);
+	link = flow_table_find(traffic->table, header.dst_port, header.src_port);
+	if (link)
+		flow_packet(flow_of_link(link), &header, iov, niov);
 	else
-		flow_request(device, &header);
+		flow_request(traffic->table, &header);
 }
 
-static bool receive_from_guest(struct device *device)
+static bool receive_from_guest(struct traffic *traffic)
 {
-	struct virtqueue *vq = &device->vhost.rings[VHOST_USER_TX].vq;
+	struct virtqueue *vq = &traffic->vhost->rings[VHOST_USER_TX].vq;
 	struct iovec iov[IOV_MAX_CHAIN];
 	struct chain chain;
 
@@ -60,17 +62,17 @@ static bool receive_from_guest(struct device *device)
 	for (unsigned int i = 1; i <= TURN_PACKETS; i++) {
 		int r;
 
-		if (vq->broken || device->farewell_count == DEVICE_FAREWELLS_MAX)
+		if (vq->broken || flow_table_farewells_full(traffic->table))
 			return false;
 		r = virtqueue_pop(vq, VIRTQUEUE_READABLE, iov, IOV_MAX_CHAIN, &chain);
 		if (r < 0)
-			complain(device, VHOST_USER_TX);
+			complain(traffic, VHOST_USER_TX);
 		if (r <= 0)
 			return virtqueue_want_kick(vq);
-		take_packet(device, &chain, iov);
+		take_packet(traffic, &chain, iov);
 		virtqueue_push(vq, chain.head, 0);
 		if (i % SHOW_EVERY == 0)
-			vhost_user_publish(&device->vhost, VHOST_USER_TX);
+			vhost_user_publish(traffic->vhost, VHOST_USER_TX);
 	}
 	return true;
 }
@@ -81,10 +83,10 @@ enum sent {
 	NO_BUFFERS, /* the guest has none */
 };
 
-static bool pop_buffer(struct device *device, struct iovec *iov, unsigned int max,
+static bool pop_buffer(struct traffic *traffic, struct iovec *iov, unsigned int max,
                        struct chain *chain)
 {
-	struct virtqueue *vq = &device->vhost.rings[VHOST_USER_RX].vq;
+	struct virtqueue *vq = &traffic->vhost->rings[VHOST_USER_RX].vq;
 	int r = vq->broken ? 0 : virtqueue_pop(vq, VIRTQUEUE_WRITABLE, iov, max, chain);
 
 	if (r > 0 && chain->bytes <= PACKET_HEADER_SIZE) {
@@ -92,23 +94,23 @@ static bool pop_buffer(struct device *device, struct iovec *iov, unsigned int ma
 		r = -1;
 	}
 	if (r < 0)
-		complain(device, VHOST_USER_RX);
+		complain(traffic, VHOST_USER_RX);
 	return r > 0;
 }
 
-static void push_packet(struct device *device, const struct iovec *iov, const struct chain *chain,
+static void push_packet(struct traffic *traffic, const struct iovec *iov, const struct chain *chain,
                         struct virtio_vsock_hdr *header)
 {
 	header->src_cid = PACKET_HOST_CID;
-	header->dst_cid = device->guest_cid;
+	header->dst_cid = traffic->guest_cid;
 	packet_write(iov, chain->niov, header);
-	virtqueue_push(&device->vhost.rings[VHOST_USER_RX].vq, chain->head,
+	virtqueue_push(&traffic->vhost->rings[VHOST_USER_RX].vq, chain->head,
 	               PACKET_HEADER_SIZE + header->len);
 }
 
-static enum sent send_farewell(struct device *device)
+static enum sent send_farewell(struct traffic *traffic)
 {
-	const struct farewell *farewell = &device->farewells[device->first_farewell];
+	const struct farewell *farewell = flow_table_first_farewell(traffic->table);
 	struct virtio_vsock_hdr header = {
 		.src_port = farewell->host_port,
 		.dst_port = farewell->guest_port,
@@ -119,15 +121,14 @@ static enum sent send_farewell(struct device *device)
 	struct iovec iov[IOV_MAX_CHAIN];
 	struct chain chain;
 
-	if (!pop_buffer(device, iov, IOV_MAX_CHAIN, &chain))
+	if (!pop_buffer(traffic, iov, IOV_MAX_CHAIN, &chain))
 		return NO_BUFFERS;
-	push_packet(device, iov, &chain, &header);
-	device->first_farewell = (device->first_farewell + 1) % DEVICE_FAREWELLS_MAX;
-	device->farewell_count--;
+	push_packet(traffic, iov, &chain, &header);
+	flow_table_drop_farewell(traffic->table);
 	return SENT;
 }
 
-static enum sent send_due(struct device *device, struct flow *flow)
+static enum sent send_due(struct traffic *traffic, struct flow *flow)
 {
 	struct virtio_vsock_hdr header;
 	struct iovec iov[IOV_MAX_CHAIN];
@@ -135,10 +136,10 @@ static enum sent send_due(struct device *device, struct flow *flow)
 
 	if (!flow->connection.due)
 		return NOTHING;
-	if (!pop_buffer(device, iov, IOV_MAX_CHAIN, &chain))
+	if (!pop_buffer(traffic, iov, IOV_MAX_CHAIN, &chain))
 		return NO_BUFFERS;
 	connection_next(&flow->connection, &header);
-	push_packet(device, iov, &chain, &header);
+	push_packet(traffic, iov, &chain, &header);
 	return SENT;
 }
 
@@ -152,7 +153,7 @@ struct batch {
 	unsigned int npayload;
 };
 
-static void batch_pop(struct batch *batch, struct device *device, size_t room)
+static void batch_pop(struct batch *batch, struct traffic *traffic, size_t room)
 {
 	batch->count = 0;
 	batch->niov = 0;
@@ -164,7 +165,7 @@ static void batch_pop(struct batch *batch, struct device *device, size_t room)
 		size_t len;
 
 		if (BATCH_IOV - batch->niov < IOV_MAX_CHAIN ||
-		    !pop_buffer(device, iov, BATCH_IOV - batch->niov, chain))
+		    !pop_buffer(traffic, iov, BATCH_IOV - batch->niov, chain))
 			break;
 		len = chain->bytes - PACKET_HEADER_SIZE;
 		if (len > room)
@@ -178,7 +179,7 @@ static void batch_pop(struct batch *batch, struct device *device, size_t room)
 }
 
 /* The first @len bytes of the payload have been read; what was not used goes back. */
-static void batch_push(struct batch *batch, struct device *device, struct flow *flow, size_t len)
+static void batch_push(struct batch *batch, struct traffic *traffic, struct flow *flow, size_t len)
 {
 	const struct iovec *iov = batch->iov;
 	unsigned int used = 0;
@@ -191,56 +192,56 @@ static void batch_push(struct batch *batch, struct device *device, struct flow *
 		if (n > len)
 			n = len;
 		connection_header(&flow->connection, VIRTIO_VSOCK_OP_RW, n, &header);
-		push_packet(device, iov, chain, &header);
+		push_packet(traffic, iov, chain, &header);
 		iov += chain->niov;
 		len -= n;
 	}
-	virtqueue_unpop(&device->vhost.rings[VHOST_USER_RX].vq, batch->count - used);
+	virtqueue_unpop(&traffic->vhost->rings[VHOST_USER_RX].vq, batch->count - used);
 }
 
-static enum sent send_bytes(struct device *device, struct flow *flow)
+static enum sent send_bytes(struct traffic *traffic, struct flow *flow)
 {
 	struct batch batch;
 	size_t n;
 
 	if (!flow_readable(flow))
 		return NOTHING;
-	batch_pop(&batch, device, connection_room(&flow->connection));
+	batch_pop(&batch, traffic, connection_room(&flow->connection));
 	if (!batch.count)
 		return NO_BUFFERS;
 	n = flow_read(flow, batch.payload, batch.npayload);
-	batch_push(&batch, device, flow, n);
+	batch_push(&batch, traffic, flow, n);
 	return n ? SENT : NOTHING;
 }
 
 /* One turn of the flow that waits longest; it waits again, behind the others, if it has more. */
-static enum sent send_flow(struct device *device, struct flow *flow)
+static enum sent send_flow(struct traffic *traffic, struct flow *flow)
 {
-	enum sent sent = send_due(device, flow);
+	enum sent sent = send_due(traffic, flow);
 
 	if (sent == NOTHING)
-		sent = send_bytes(device, flow);
+		sent = send_bytes(traffic, flow);
 	if (sent == NO_BUFFERS)
 		return sent;
-	device_unwake(flow);
+	flow_table_unwake(traffic->table, &flow->link);
 	if (flow->state != FLOW_ENDED && (flow->connection.due || flow_readable(flow)))
-		device_wake(flow);
+		flow_table_wake(traffic->table, &flow->link);
 	return SENT;
 }
 
-static bool send_to_guest(struct device *device)
+static bool send_to_guest(struct traffic *traffic)
 {
-	struct virtqueue *vq = &device->vhost.rings[VHOST_USER_RX].vq;
+	struct virtqueue *vq = &traffic->vhost->rings[VHOST_USER_RX].vq;
 
 	virtqueue_no_kick(vq);
 	for (unsigned int i = 0; i < TURN_BATCHES; i++) {
-		struct flow *flow = TAILQ_FIRST(&device->waiting);
+		struct flow_link *link = TAILQ_FIRST(&traffic->table->waiting);
 		enum sent sent;
 
-		if (device->farewell_count)
-			sent = send_farewell(device);
-		else if (flow)
-			sent = send_flow(device, flow);
+		if (flow_table_first_farewell(traffic->table))
+			sent = send_farewell(traffic);
+		else if (link)
+			sent = send_flow(traffic, flow_of_link(link));
 		else
 			return false;
 		if (sent == NO_BUFFERS)
@@ -249,14 +250,14 @@ static bool send_to_guest(struct device *device)
 	return true;
 }
 
-bool traffic_run(struct device *device)
+bool traffic_run(struct traffic *traffic)
 {
-	bool more = receive_from_guest(device);
-	bool held = device->farewell_count == DEVICE_FAREWELLS_MAX;
+	bool more = receive_from_guest(traffic);
+	bool held = flow_table_farewells_full(traffic->table);
 
-	more |= send_to_guest(device);
-	more |= held && device->farewell_count < DEVICE_FAREWELLS_MAX;
-	vhost_user_publish(&device->vhost, VHOST_USER_TX);
-	vhost_user_publish(&device->vhost, VHOST_USER_RX);
+	more |= send_to_guest(traffic);
+	more |= held && !flow_table_farewells_full(traffic->table);
+	vhost_user_publish(traffic->vhost, VHOST_USER_TX);
+	vhost_user_publish(traffic->vhost, VHOST_USER_RX);
 	return more;
 }

@@ -6,10 +6,19 @@
 #define HYPERVISOR_VSOCK_TRAFFIC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-struct device;
+struct flow_table;
+struct vhost_user;
+
+/* Between what and what; all are the caller's. */
+struct traffic {
+	struct vhost_user *vhost;
+	struct flow_table *table;
+	uint64_t guest_cid;
+};
 
 /* A share of the work that there is; true when there is more. */
-bool traffic_run(struct device *device);
+bool traffic_run(struct traffic *traffic);
 
 #endif
