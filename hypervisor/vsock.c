@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
 #include "hypervisor/hint.h"
@@ -53,6 +54,14 @@ struct connect {
 	void *ctx;
 };
 
+/* A ping, at most one at a time. */
+struct ping {
+	int fd; /* -1: none */
+	ev_io io;
+	ev_timer timer;
+	int timeout_ms;
+};
+
 struct vsock {
 	struct ev_loop *loop;
 	char *path; /* of the device's socket */
@@ -62,6 +71,8 @@ struct vsock {
 	int words; /* the read end of the device's stderr */
 	vsock_lost_fn *on_lost;
 	void *ctx;
+	struct ping ping;
+	bool silent; /* it was killed because it answered nothing */
 	LIST_HEAD(listener_list, listener) listeners;
 	LIST_HEAD(connect_list, connect) connects;
 };
@@ -128,17 +139,69 @@ static void last_words(const struct vsock *vsock, char text[WORDS_MAX])
 	text[strcspn(text, "\n")] = '\0';
 }
 
+static void ping_end(struct vsock *vsock)
+{
+	if (vsock->ping.fd < 0)
+		return;
+	ev_io_stop(vsock->loop, &vsock->ping.io);
+	ev_timer_stop(vsock->loop, &vsock->ping.timer);
+	close(vsock->ping.fd);
+	vsock->ping.fd = -1;
+}
+
+/* Whatever comes, or the end of the socket, is a sign of life. */
+static void on_pong(struct ev_loop *loop, ev_io *io, int events)
+{
+	ping_end(io->data);
+}
+
+static void on_silence(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct vsock *vsock = timer->data;
+
+	ping_end(vsock);
+	vsock->silent = true;
+	vsock_kill(vsock);
+}
+
+void vsock_unanswered(struct vsock *vsock, int timeout_ms)
+{
+	struct error err;
+	int fd;
+
+	if (vsock->ping.fd >= 0 || vsock->silent)
+		return;
+	fd = vsock_dial(vsock, LINE_PING "\n", -1, &err);
+	if (fd < 0) { /* it has ended; or it has not accepted for long, and the next request asks */
+		log_warn("%s", err.text);
+		return;
+	}
+	vsock->ping.fd = fd;
+	vsock->ping.timeout_ms = timeout_ms;
+	ev_io_init(&vsock->ping.io, on_pong, fd, EV_READ);
+	ev_timer_init(&vsock->ping.timer, on_silence, timeout_ms / 1000.0, 0);
+	vsock->ping.io.data = vsock->ping.timer.data = vsock;
+	ev_io_start(vsock->loop, &vsock->ping.io);
+	ev_timer_start(vsock->loop, &vsock->ping.timer);
+}
+
 static void on_exit_of_device(void *ctx, int status)
 {
 	struct vsock *vsock = ctx;
 	char how[64], words[WORDS_MAX];
 	struct error err;
 
+	ping_end(vsock);
 	proc_describe(status, how, sizeof(how));
 	last_words(vsock, words);
-	error_set(&err, ERROR_UNAVAILABLE, "the vsock device %s%s%s", how, *words ? ": " : "",
-	          words);
-	hint_add_to_end(&err, status);
+	if (vsock->silent) {
+		error_set(&err, ERROR_UNAVAILABLE, "the vsock device has not answered within %d ms",
+		          vsock->ping.timeout_ms);
+	} else {
+		error_set(&err, ERROR_UNAVAILABLE, "the vsock device %s%s%s", how,
+		          *words ? ": " : "", words);
+		hint_add_to_end(&err, status);
+	}
 	vsock->on_lost(vsock->ctx, status, &err);
 }
 
@@ -221,6 +284,7 @@ int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_l
 		.uid = config->uid,
 		.gid = config->gid,
 		.words = -1,
+		.ping.fd = -1,
 		.on_lost = on_lost,
 		.ctx = ctx,
 	};
@@ -266,6 +330,7 @@ void vsock_destroy(struct vsock *vsock)
 		close(c->fd);
 		connect_free(c);
 	}
+	ping_end(vsock);
 	proc_destroy(vsock->proc);
 	if (vsock->words >= 0)
 		close(vsock->words);
@@ -334,6 +399,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "the guest did not answer on its vsock port %" PRIu32 " within %d ms",
 	          connect->port, connect->timeout_ms);
+	vsock_unanswered(connect->vsock, connect->timeout_ms);
 	connect_end(connect, -1, &err);
 }
 

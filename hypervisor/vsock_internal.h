@@ -16,4 +16,10 @@ struct ev_loop *vsock_loop(const struct vsock *vsock);
  * caller's; the answer is awaited on the returned descriptor. */
 int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct error *err);
 
+/*
+ * A request had no answer within @timeout_ms: is it the guest that does not answer, or the device?
+ * The device has as long again to answer a ping; else it is killed, and lost.
+ */
+void vsock_unanswered(struct vsock *vsock, int timeout_ms);
+
 #endif

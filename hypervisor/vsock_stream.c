@@ -23,6 +23,7 @@ enum stream_state {
 };
 
 struct vsock_stream {
+	struct vsock *vsock; /* while it opens */
 	struct ev_loop *loop;
 	enum stream_state state;
 	uint32_t guest_port;
@@ -147,6 +148,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "the guest did not take a stream on its vsock port %" PRIu32 " within %d ms",
 	          stream->guest_port, stream->timeout_ms);
+	vsock_unanswered(stream->vsock, stream->timeout_ms);
 	stream_end(stream, &err);
 }
 
@@ -165,6 +167,7 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
 		return control;
 	stream = mem_new(struct vsock_stream);
 	*stream = (struct vsock_stream){
+		.vsock = vsock,
 		.loop = vsock_loop(vsock),
 		.guest_port = guest_port,
 		.timeout_ms = timeout_ms,

@@ -49,6 +49,11 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 	bool later;
 	int r = 0;
 
+	if (passed < 0 && !strcmp(line, LINE_PING)) {
+		flow_say(flow, LINE_OK, 0, NULL);
+		flow_end(flow);
+		return;
+	}
 	if (!parse_connect(line, &port, &flow->kind, &later) ||
 	    (passed >= 0) != (flow->kind != FLOW_SOCKET && !later)) {
 		if (passed >= 0)

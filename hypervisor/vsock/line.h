@@ -2,24 +2,27 @@
  * The text that a host process and the vsock device speak on a Unix socket, one line at a time:
  * each line is followed by a newline and may carry one file descriptor (SCM_RIGHTS).
  *
- * A process connects to <dir>/vsock.sock and says which stream it wants:
+ * A process connects to <dir>/vsock.sock and says what it wants:
  *
- *   CONNECT <port>               a stream to this port of the guest. Answer: "OK <host port>",
- * after which the socket is the stream; or the socket is closed. This much is Firecracker's
- * protocol (docs/vsock.md there). CONNECT <port> READ          the line carries the descriptor that
- * is the host's end: the device reads from it and sends to the guest, CONNECT <port> WRITE or it
- * writes to it what the guest sends. CONNECT <port> READ LATER    the descriptor comes by ATTACH.
- *   CONNECT <port> WRITE LATER
+ *	CONNECT <port>              a stream to this port of the guest. Answer: "OK <host port>",
+ *	                            after which the socket is the stream; or the socket is closed.
+ *	                            This much is Firecracker's protocol (docs/vsock.md there).
+ *	CONNECT <port> READ         the line carries the descriptor that is the host's end: the
+ *	                            device reads from it and sends to the guest,
+ *	CONNECT <port> WRITE        or it writes to it what the guest sends.
+ *	CONNECT <port> READ LATER   the descriptor comes by ATTACH.
+ *	CONNECT <port> WRITE LATER
+ *	PING                        nothing: the device answers "OK 0" and closes the socket.
  *
  * With READ and WRITE the socket stays a line of control; closing it aborts the stream:
  *
- *   OK <host port>               < the guest has taken the stream. Until then: FAILED.
- *   ATTACH                       > carries the descriptor.
- *   MOVED                        > how many bytes have gone through the descriptor?
- *   MOVED <bytes>                <
- *   DONE <bytes>                 < the last line: all bytes are in the descriptor (READ: with the
- *                                guest), and the device has closed it.
- *   FAILED <bytes> <reason>      < the last line: the stream ended otherwise.
+ *	OK <host port>            < the guest has taken the stream. Until then: FAILED.
+ *	ATTACH                    > carries the descriptor.
+ *	MOVED                     > how many bytes have gone through the descriptor?
+ *	MOVED <bytes>             <
+ *	DONE <bytes>              < the last line: all bytes are in the descriptor (READ: with the
+ *	                            guest), and the device has closed it.
+ *	FAILED <bytes> <reason>   < the last line: the stream ended otherwise.
  *
  * A guest that connects to the host's port N reaches who listens on <dir>/vsock.sock_N.
  */
@@ -36,6 +39,7 @@
 #define LINE_LATER   "LATER"
 #define LINE_ATTACH  "ATTACH"
 #define LINE_OK      "OK"
+#define LINE_PING    "PING"
 #define LINE_MOVED   "MOVED"
 #define LINE_DONE    "DONE"
 #define LINE_FAILED  "FAILED"

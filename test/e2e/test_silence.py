@@ -194,6 +194,22 @@ def test_a_pod_with_a_silent_vsock_device_can_be_killed(short, runtime, name):
 
 @pytest.mark.vm
 @pytest.mark.prefix
+def test_a_vsock_device_that_does_not_answer_is_dead_and_its_pod_with_it(short, runtime, name):
+    container = name()
+    running = short.run_background(container, "sh", "-c", "echo before; exec sleep 1000", runtime=runtime)
+    assert running.stdout.readline() == b"before\n"
+    pids = pod_processes(short, container)
+    told = short.log_size()
+    silence(short, container, "kata-vsock")
+    executed = short.exec(container, "true", timeout=BOUNDED)
+    assert executed.rc == 1 and "did not take a stream" in executed.error, str(executed)
+    assert short.finish(running, timeout=BOUNDED).rc == 137
+    assert "the vsock device has not answered within 5000 ms" in short.log_tail(told)
+    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
 def test_a_guest_silent_at_delete_is_deleted(short, runtime, name):
     container = name()
     short.run_detached(container, "sh", "-c", "exit 5", runtime=runtime)

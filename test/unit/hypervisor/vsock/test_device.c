@@ -186,7 +186,7 @@ Test(device, a_refused_connection_is_an_error)
 Test(device, a_guest_that_does_not_answer_runs_into_the_deadline_and_is_told)
 {
 	guest_give(&guest, 8);
-	cr_assert_eq(vsock_connect(host.vsock, PORT, 50, on_connected, NULL, NULL), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, 500, on_connected, NULL, NULL), 0);
 	guest_expect(&guest, VIRTIO_VSOCK_OP_REQUEST, &packet);
 	fake_host_wait(&host, &heard.connected);
 	cr_assert_eq(heard.err.code, ERROR_DEADLINE_EXCEEDED);
@@ -674,6 +674,28 @@ Test(device, its_death_is_told_and_ends_all)
 	fake_host_wait(&host, &host.lost_calls);
 	cr_assert_not_null(strstr(host.lost.text, "signal 9"), "%s", host.lost.text);
 	expect_end(ends[0]);
+}
+
+Test(device, one_that_answers_nothing_is_killed_and_lost_after_a_deadline)
+{
+	cr_assert_eq(kill(vsock_pid(host.vsock), SIGSTOP), 0);
+	cr_assert_eq(vsock_connect(host.vsock, PORT, 100, on_connected, NULL, NULL), 0);
+	fake_host_wait(&host, &heard.connected);
+	cr_assert_eq(heard.err.code, ERROR_DEADLINE_EXCEEDED);
+	fake_host_wait(&host, &host.lost_calls);
+	cr_assert_str_eq(host.lost.text, "the vsock device has not answered within 100 ms");
+}
+
+Test(device, a_ping_is_answered_though_the_guest_is_silent)
+{
+	char answer[8];
+	int fd = fake_host_dial(&host);
+
+	cr_assert_eq(write(fd, "PING\n", 5), 5);
+	cr_assert_eq(read(fd, answer, sizeof(answer)), 5);
+	cr_assert_arr_eq(answer, "OK 0\n", 5);
+	cr_assert_eq(read(fd, answer, sizeof(answer)), 0);
+	close(fd);
 }
 
 Test(device, a_plain_line_works_as_firecrackers)
