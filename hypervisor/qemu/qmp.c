@@ -3,9 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -22,6 +25,8 @@ struct command {
 	char *name;
 	ev_timer deadline;
 	int timeout_ms;
+	int fd;      /* goes with its first byte; -1: none, or sent */
+	uint64_t at; /* where in the stream that is */
 	qmp_done_fn *done;
 	void *ctx;
 };
@@ -33,6 +38,8 @@ struct qmp {
 	ev_io writer;
 	struct buf in;
 	struct buf out;
+	uint64_t sent;                             /* bytes that have left @out */
+	struct command *passing;                   /* sent with a descriptor, not answered yet */
 	struct command *commands[QMP_PENDING_MAX]; /* the oldest first */
 	unsigned int ncommands;
 	json_int_t last_id;
@@ -70,7 +77,15 @@ static struct command *command_take(struct qmp *qmp, unsigned int i)
 
 static void command_free(struct command *command)
 {
-	ev_timer_stop(command->qmp->loop, &command->deadline);
+	struct qmp *qmp = command->qmp;
+
+	ev_timer_stop(qmp->loop, &command->deadline);
+	if (qmp->passing == command) {
+		qmp->passing = NULL;
+		if (!qmp->lost)
+			ev_io_start(qmp->loop, &qmp->writer); /* the next may pass its own */
+	}
+	cleanup_close(&command->fd);
 	free(command->name);
 	free(command);
 }
@@ -222,17 +237,66 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	leave(qmp);
 }
 
+/*
+ * How much of the output can be sent now, and the command whose descriptor goes with its first
+ * byte. QEMU keeps only the descriptor that came last: while it has not answered the command that
+ * passed one, the next such command waits, and what stands behind it.
+ */
+static size_t sendable(const struct qmp *qmp, struct command **with)
+{
+	*with = NULL;
+	for (unsigned int i = 0; i < qmp->ncommands; i++) {
+		struct command *command = qmp->commands[i];
+
+		if (command->fd < 0)
+			continue;
+		if (command->at > qmp->sent)
+			return command->at - qmp->sent;
+		if (qmp->passing)
+			return 0;
+		*with = command;
+	}
+	return qmp->out.len;
+}
+
+static ssize_t send_bytes(struct qmp *qmp, size_t len, int passed)
+{
+	struct iovec bytes = { .iov_base = (void *)buf_data(&qmp->out), .iov_len = len };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+		                  .cmsg_level = SOL_SOCKET,
+		                  .cmsg_type = SCM_RIGHTS } };
+	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
+
+	if (passed >= 0) {
+		memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	return sendmsg(qmp->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct qmp *qmp = watcher->data;
-	ssize_t n = send(qmp->fd, buf_data(&qmp->out), qmp->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct command *with;
+	size_t len = sendable(qmp, &with);
+	ssize_t n = len ? send_bytes(qmp, len, with ? with->fd : -1) : 0;
 
 	/* An error is the reader's to see: what QEMU has said before its end comes first. */
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		ev_io_stop(loop, watcher);
-	if (n > 0)
+	if (n > 0) {
 		buf_consume(&qmp->out, (size_t)n);
-	if (!qmp->out.len)
+		qmp->sent += (size_t)n;
+	}
+	if (n > 0 && with) {
+		close(take_fd(&with->fd));
+		qmp->passing = with;
+	}
+	if (!qmp->out.len || !len)
 		ev_io_stop(loop, watcher);
 }
 
@@ -252,9 +316,11 @@ static int send_command(struct qmp *qmp, json_int_t id, const char *name, json_t
 	return 0;
 }
 
-int qmp_execute(struct qmp *qmp, const char *name, json_t *args, int timeout_ms, qmp_done_fn *done,
-                void *ctx, struct error *err)
+int qmp_execute_with_fd(struct qmp *qmp, const char *name, json_t *args, int fd, int timeout_ms,
+                        qmp_done_fn *done, void *ctx, struct error *err)
 {
+	autoclose int own_fd = -1;
+	uint64_t at = qmp->sent + qmp->out.len;
 	struct command *command;
 	int r;
 
@@ -264,6 +330,10 @@ int qmp_execute(struct qmp *qmp, const char *name, json_t *args, int timeout_ms,
 		                 : error_set(err, ERROR_RESOURCE_EXHAUSTED,
 		                             "%d commands wait for QEMU already", QMP_PENDING_MAX);
 	}
+	if (fd >= 0 && (own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+		json_decref(args);
+		return error_errno(err, "pass a descriptor to QEMU");
+	}
 	r = send_command(qmp, qmp->last_id + 1, name, args, err);
 	if (r < 0)
 		return r;
@@ -272,6 +342,8 @@ int qmp_execute(struct qmp *qmp, const char *name, json_t *args, int timeout_ms,
 	command->id = ++qmp->last_id;
 	command->name = mem_strdup(name);
 	command->timeout_ms = timeout_ms;
+	command->fd = take_fd(&own_fd);
+	command->at = at;
 	command->done = done;
 	command->ctx = ctx;
 	ev_timer_init(&command->deadline, on_deadline, timeout_ms / 1e3, 0);
@@ -279,6 +351,12 @@ int qmp_execute(struct qmp *qmp, const char *name, json_t *args, int timeout_ms,
 	ev_timer_start(qmp->loop, &command->deadline);
 	qmp->commands[qmp->ncommands++] = command;
 	return 0;
+}
+
+int qmp_execute(struct qmp *qmp, const char *command, json_t *args, int timeout_ms,
+                qmp_done_fn *done, void *ctx, struct error *err)
+{
+	return qmp_execute_with_fd(qmp, command, args, -1, timeout_ms, done, ctx, err);
 }
 
 static void on_handshake(void *ctx, const json_t *result, const struct error *err)

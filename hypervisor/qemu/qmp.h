@@ -42,6 +42,11 @@ typedef void qmp_done_fn(void *ctx, const json_t *result, const struct error *er
 int qmp_execute(struct qmp *qmp, const char *command, json_t *args, int timeout_ms,
                 qmp_done_fn *done, void *ctx, struct error *err);
 
+/* The same with a descriptor, for the commands that take one (getfd, add-fd). @fd stays the
+ * caller's, who may close it at once; -1: none. */
+int qmp_execute_with_fd(struct qmp *qmp, const char *command, json_t *args, int fd, int timeout_ms,
+                        qmp_done_fn *done, void *ctx, struct error *err);
+
 CLEANUP_DESTROY(qmp)
 
 #endif

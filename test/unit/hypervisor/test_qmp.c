@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -238,6 +240,126 @@ Test(qmp, command_without_a_reply_ends_by_its_deadline)
 	say("{\"return\": 1, \"id\": 2}\n"); /* late */
 	cr_assert_eq(answer.calls, 1);
 	cr_assert_eq(seen.lost, 0);
+}
+
+static void execute_with_fd(const char *command, int fd, int timeout_ms, struct answer *answer)
+{
+	struct error err;
+
+	cr_assert_eq(qmp_execute_with_fd(qmp, command, NULL, fd, timeout_ms, on_done, answer, &err),
+	             0);
+}
+
+/* The commands that come together are @commands, by their names, and so is the number of
+ * descriptors that come with them; returns one of these, or -1. */
+static int expect_passed(const char *commands, int nfds)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(4 * sizeof(int))];
+	} control;
+	char text[1000], names[100] = "";
+	struct iovec bytes = { .iov_base = text, .iov_len = sizeof(text) - 1 };
+	struct msghdr message = { .msg_iov = &bytes,
+		                  .msg_iovlen = 1,
+		                  .msg_control = &control,
+		                  .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(qemu, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd = -1;
+
+	if (n < 0)
+		n = message.msg_controllen = 0;
+	text[n] = '\0';
+	for (const char *at = text; (at = strstr(at, "\"execute\":\"")); at++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%.*s ",
+		         (int)strcspn(at + 11, "\""), at + 11);
+	cr_assert_str_eq(names, commands);
+	cr_assert_eq(CMSG_FIRSTHDR(&message) != NULL, nfds == 1);
+	if (nfds) {
+		cr_assert_eq(control.header.cmsg_len, CMSG_LEN(sizeof(int)));
+		memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	}
+	return fd;
+}
+
+static void expect_same_file(int fd, int expected)
+{
+	struct stat st, expected_st;
+
+	cr_assert_eq(fstat(fd, &st), 0);
+	cr_assert_eq(fstat(expected, &expected_st), 0);
+	cr_assert_eq(st.st_ino, expected_st.st_ino);
+	close(fd);
+}
+
+Test(qmp, passes_a_descriptor_with_its_command)
+{
+	struct answer answer = { 0 };
+	int file = memfd_create("file", MFD_CLOEXEC);
+
+	shake_hands();
+	execute("before", LONG_MS, &answer);
+	execute_with_fd("getfd", file, LONG_MS, &answer);
+	execute("after", LONG_MS, &answer);
+	turn();
+	expect_passed("before ", 0);
+	turn();
+	expect_same_file(expect_passed("getfd after ", 1), file);
+	close(file);
+}
+
+Test(qmp, passes_the_next_descriptor_when_the_last_was_taken)
+{
+	struct answer answer = { 0 };
+	int files[] = { memfd_create("0", MFD_CLOEXEC), memfd_create("1", MFD_CLOEXEC) };
+
+	shake_hands();
+	for (int i = 0; i < 2; i++) {
+		execute_with_fd("getfd", files[i], LONG_MS, &answer);
+		close(files[i]); /* the caller's, who may */
+		files[i] = -1;
+	}
+	turn();
+	turn();
+	close(expect_passed("getfd ", 1));
+	expect_passed("", 0);
+	say("{\"return\": {}, \"id\": 2}\n");
+	turn();
+	close(expect_passed("getfd ", 1));
+	say("{\"return\": {}, \"id\": 3}\n");
+	cr_assert_eq(answer.calls, 2);
+}
+
+Test(qmp, does_not_wait_for_a_descriptor_whose_command_had_no_answer)
+{
+	struct answer first = { 0 }, second = { 0 };
+	int file = memfd_create("file", MFD_CLOEXEC);
+
+	shake_hands();
+	execute_with_fd("one", file, 1, &first);
+	execute_with_fd("two", file, LONG_MS, &second);
+	while (!first.calls)
+		ev_run(loop, EVRUN_ONCE);
+	cr_assert_eq(first.err.code, ERROR_DEADLINE_EXCEEDED);
+	turn();
+	turn();
+	close(expect_passed("one ", 1));
+	expect_same_file(expect_passed("two ", 1), file);
+	close(file);
+}
+
+Test(qmp, closes_a_descriptor_that_was_not_sent)
+{
+	struct answer answer = { 0 };
+	int ends[2];
+	char byte;
+
+	cr_assert_eq(pipe(ends), 0);
+	execute_with_fd("getfd", ends[1], LONG_MS, &answer);
+	close(ends[1]);
+	qmp_destroy(take_ptr(&qmp));
+	cr_assert_eq(read(ends[0], &byte, 1), 0); /* there is no other */
+	close(ends[0]);
 }
 
 Test(qmp, is_lost_when_nobody_shakes_hands)
