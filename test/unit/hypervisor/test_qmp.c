@@ -242,6 +242,20 @@ Test(qmp, command_without_a_reply_ends_by_its_deadline)
 	cr_assert_eq(seen.lost, 0);
 }
 
+Test(qmp, takes_an_answer_that_came_in_time_though_nobody_looked)
+{
+	struct answer answer = { 0 };
+
+	shake_hands();
+	execute("one", 1, &answer);
+	turn();
+	cr_assert_gt(write(qemu, "{\"return\": 7, \"id\": 2}\n", 23), 0);
+	usleep(5000); /* as a process that is stopped */
+	turn();
+	cr_assert_eq(answer.calls, 1);
+	cr_assert_eq(answer.value, 7, "%s", answer.err.text);
+}
+
 static void execute_with_fd(const char *command, int fd, int timeout_ms, struct answer *answer)
 {
 	struct error err;
