@@ -7,7 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
-#include "hypervisor/vm.h"
+#include "hypervisor/vm_config.h"
 
 struct ev_loop;
 struct virtiofsd;

@@ -4,55 +4,19 @@
  * owns its memory, its VMM process, its vsock device and its shared-directory daemon; all of them
  * die with this process.
  */
-#ifndef HYPERVISOR_HYPERVISOR_H
-#define HYPERVISOR_HYPERVISOR_H
+#ifndef HYPERVISOR_VM_H
+#define HYPERVISOR_VM_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
+#include "hypervisor/vm_config.h"
 
 struct ev_loop;
 struct vm;
 struct vsock;
-
-enum vm_accel {
-	VM_ACCEL_AUTO, /* KVM if it can really run a guest, else TCG with one warning line */
-	VM_ACCEL_KVM,
-	VM_ACCEL_TCG,
-};
-
-/* What the guest may keep of the host's files. */
-enum vm_cache {
-	VM_CACHE_NEVER,
-	VM_CACHE_AUTO,   /* what the host changes is seen within a second */
-	VM_CACHE_ALWAYS, /* for ever: nobody else changes them */
-};
-
-struct vm_config {
-	const char *vmm_path; /* QEMU's executable */
-	const char *kernel;   /* paths; opened before the credentials are dropped */
-	const char *initramfs;
-	const char *kernel_params; /* appended to the VMM's own; NULL: none */
-	const char *vsock_path;    /* the vsock device's executable */
-	const char *virtiofsd_path;
-	const char *share_dir; /* the directory the guest sees under the tag "kataShared" */
-	const char *run_dir;   /* the pod's directory; the VM makes and removes "vsock" inside */
-	uint64_t memory_mib;
-	uint64_t memory_max_mib; /* capacity for hot-plug */
-	unsigned int vcpus;
-	unsigned int vcpus_max;
-	enum vm_accel accel;
-	uid_t uid; /* of the VMM and the vsock device */
-	gid_t gid;
-	bool own_mounts; /* this process has a mount namespace of its own: a device that is root's
-	                    alone may be given to @uid in it */
-	const int *oom_score_adj; /* of the VM's processes (proc(5)); NULL: as this process's */
-	enum vm_cache cache;      /* of the share, in the guest */
-	int handshake_timeout_ms; /* to the VMM's first answer */
-	int stop_timeout_ms;      /* from vm_stop() to SIGKILL */
-};
 
 struct vm_caps {
 	bool hotplug_block;

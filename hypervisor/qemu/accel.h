@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-#include "hypervisor/vm.h"
+#include "common/error.h"
+#include "hypervisor/vm_config.h"
 
 /*
  * 0 if KVM can run a guest here, for QEMU under @uid; else @why says what is in the way. A device
