@@ -18,6 +18,7 @@
 #include "common/mem.h"
 #include "hypervisor/hint.h"
 #include "hypervisor/virtiofsd.h"
+#include "hypervisor/vm_device.h"
 #include "hypervisor/vmm.h"
 #include "hypervisor/vsock.h"
 
@@ -263,6 +264,8 @@ static int start_processes(struct vm *vm, struct error *err)
 	autoclose int memory_fd = make_memory(vm->config.memory_mib, err);
 	autoclose int vsock_fd = -1;
 	autoclose int share_fd = -1;
+	const struct vm_config *config = &vm->config;
+	autofree struct vm_device *devices = NULL;
 	struct vmm_inputs inputs;
 	int r;
 
@@ -277,10 +280,17 @@ static int start_processes(struct vm *vm, struct error *err)
 	r = start_virtiofsd(vm, &share_fd, err);
 	if (r < 0)
 		return r;
+	devices = mem_alloc((2 + config->ndevices) * sizeof(*devices));
+	devices[0] = (struct vm_device){
+		.kind = VM_DEVICE_SHARE, .id = "share", .fd = share_fd, .tag = "kataShared"
+	};
+	devices[1] = (struct vm_device){ .kind = VM_DEVICE_VSOCK, .id = "vsock", .fd = vsock_fd };
+	for (size_t i = 0; i < config->ndevices; i++)
+		devices[2 + i] = config->devices[i];
 	inputs = (struct vmm_inputs){
 		.memory_fd = memory_fd,
-		.share_fd = share_fd,
-		.vsock_fd = vsock_fd,
+		.devices = devices,
+		.ndevices = 2 + config->ndevices,
 	};
 	return vm->ops->start(vm->vmm, &inputs, err);
 }
@@ -304,9 +314,47 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 		vm_destroy(vm);
 		return r;
 	}
+	vm->config.devices = NULL;
 	check_oom_score_adj(vm);
 	*out = vm;
 	return 0;
+}
+
+static const char *const kind_names[] = {
+	[VM_DEVICE_SHARE] = "share",      [VM_DEVICE_VSOCK] = "vsock",
+	[VM_DEVICE_NIC] = "network card", [VM_DEVICE_DISK] = "disk",
+	[VM_DEVICE_MEMORY] = "memory",
+};
+
+static int check_running(const struct vm *vm, struct error *err)
+{
+	if (vm->state == VM_RUNNING)
+		return 0;
+	return error_set(err, ERROR_FAILED_PRECONDITION, "the virtual machine is %s",
+	                 state_names[vm->state]);
+}
+
+int vm_plug(struct vm *vm, const struct vm_device *device, int timeout_ms, done_fn *done, void *ctx,
+            struct error *err)
+{
+	int r = check_running(vm, err);
+
+	if (r == 0 && !(vm->ops->caps.plugs & 1U << device->kind))
+		r = error_set(err, ERROR_UNIMPLEMENTED, "a %s: not supported by %s",
+		              kind_names[device->kind], vm->ops->name);
+	if (r == 0)
+		r = vm->ops->plug(vm->vmm, device, timeout_ms, done, ctx, err);
+	return r < 0 ? error_wrap(err, "cannot plug \"%s\"", device->id) : 0;
+}
+
+int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void *ctx,
+              struct error *err)
+{
+	int r = check_running(vm, err);
+
+	if (r == 0)
+		r = vm->ops->unplug(vm->vmm, id, timeout_ms, done, ctx, err);
+	return r < 0 ? error_wrap(err, "cannot unplug \"%s\"", id) : 0;
 }
 
 void vm_stop(struct vm *vm)
@@ -352,11 +400,6 @@ struct vsock *vm_vsock(struct vm *vm)
 uint32_t vm_guest_cid(const struct vm *vm)
 {
 	return GUEST_CID;
-}
-
-const struct vm_caps *vm_caps(const struct vm *vm)
-{
-	return &vm->ops->caps;
 }
 
 void vm_console_tail(const struct vm *vm, char *text, size_t size)

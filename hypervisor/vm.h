@@ -16,14 +16,8 @@
 
 struct ev_loop;
 struct vm;
+struct vm_device;
 struct vsock;
-
-struct vm_caps {
-	bool hotplug_block;
-	bool hotplug_cpu;
-	bool hotplug_memory;
-	bool fs_share;
-};
 
 enum vm_state {
 	VM_STARTING, /* vm_start() has returned; the processes run, the guest may not yet */
@@ -47,6 +41,22 @@ struct vm_events {
 int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct vm_events *events,
              void *ctx, struct vm **out, struct error *err);
 
+/*
+ * Plugs @device into a machine that runs; @done is called when the VMM has it, after @timeout_ms at
+ * the latest. The guest sees it soon after. What @device points to is copied and its descriptor
+ * duplicated: the caller may drop both at once. @done must not destroy the VM.
+ */
+int vm_plug(struct vm *vm, const struct vm_device *device, int timeout_ms, done_fn *done, void *ctx,
+            struct error *err);
+
+/*
+ * Pulls out what was plugged, or was in vm_config.devices: asks the guest to let go of it; @done is
+ * called when the guest has and the VMM holds its descriptor no more. With an error the device
+ * stays. @done must not destroy the VM.
+ */
+int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void *ctx,
+              struct error *err);
+
 /* Asks the VMM to quit (the guest has synced already), SIGKILL after the deadline; on_gone follows.
  */
 void vm_stop(struct vm *vm);
@@ -57,7 +67,6 @@ enum vm_state vm_state(const struct vm *vm);
 pid_t vm_pid(const struct vm *vm); /* the VMM's */
 struct vsock *vm_vsock(struct vm *vm);
 uint32_t vm_guest_cid(const struct vm *vm);
-const struct vm_caps *vm_caps(const struct vm *vm);
 
 /* The last lines of the guest's console and of the VMM's stderr, for error texts: copied, at most
  * @size - 1 bytes. */

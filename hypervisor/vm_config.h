@@ -5,8 +5,11 @@
 #define HYPERVISOR_VM_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+struct vm_device;
 
 enum vm_accel {
 	VM_ACCEL_AUTO, /* KVM if it can really run a guest, else TCG with one warning line */
@@ -35,6 +38,10 @@ struct vm_config {
 	unsigned int vcpus;
 	unsigned int vcpus_max;
 	enum vm_accel accel;
+	/* What the machine has beside the share and vsock from its start; used in vm_start() only.
+	 */
+	const struct vm_device *devices;
+	size_t ndevices;
 	uid_t uid; /* of the VMM and the vsock device */
 	gid_t gid;
 	bool own_mounts; /* this process has a mount namespace of its own: a device that is root's

@@ -1,5 +1,5 @@
 /*
- * A VMM as hypervisor.c sees it: a row of functions and what it can do. Adding a VMM is adding a
+ * A VMM as vm.c sees it: a row of functions and what it can do. Adding a VMM is adding a
  * row; nothing above this folder notices.
  */
 #ifndef HYPERVISOR_VMM_H
@@ -8,15 +8,21 @@
 #include <sys/types.h>
 
 #include "common/error.h"
-#include "hypervisor/vm.h"
+#include "hypervisor/vm_config.h"
+#include "hypervisor/vm_device.h"
 
 struct ev_loop;
 
-/* What a VMM is given when it starts. The descriptors stay the caller's. */
+/* What a VMM can do with a machine that runs. */
+struct vm_caps {
+	unsigned int plugs; /* the kinds of devices that can be plugged: 1 << enum vm_device_kind */
+};
+
+/* What a VMM is given when it starts: all of it stays the caller's. */
 struct vmm_inputs {
 	int memory_fd; /* config->memory_mib long */
-	int share_fd;  /* virtiofsd's vhost-user socket */
-	int vsock_fd;  /* the vsock device's */
+	const struct vm_device *devices;
+	size_t ndevices;
 };
 
 struct vmm_events {
@@ -33,6 +39,12 @@ struct vmm {
 	int (*create)(struct ev_loop *loop, const struct vm_config *config,
 	              const struct vmm_events *events, void *ctx, void **out, struct error *err);
 	int (*start)(void *vmm, const struct vmm_inputs *inputs, struct error *err);
+	/* See vm_plug() and vm_unplug(). Never called for what @caps has not, nor before
+	 * on_running. Those that wait get on_ended's error before on_ended. */
+	int (*plug)(void *vmm, const struct vm_device *device, int timeout_ms, done_fn *done,
+	            void *ctx, struct error *err);
+	int (*unplug)(void *vmm, const char *id, int timeout_ms, done_fn *done, void *ctx,
+	              struct error *err);
 	void (*stop)(void *vmm, int timeout_ms); /* asks it to quit; SIGKILL after the deadline */
 	void (*kill)(void *vmm);                 /* on_ended follows; the rest stays as it is */
 	void (*destroy)(void *vmm);              /* NULL is fine; kills it, no callback */

@@ -5,7 +5,16 @@
 #define HYPERVISOR_QEMU_ARGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+struct vm_device;
+
+/* A device that is there from the start. */
+struct qemu_device {
+	const struct vm_device *device;
+	int port; /* DEVICE_NO_PORT: on the root bus */
+};
 
 struct qemu_args {
 	const char *vmm_path;
@@ -16,13 +25,14 @@ struct qemu_args {
 	unsigned int vcpus_max;
 	unsigned int tsc_khz;      /* of this host; 0: unknown */
 	const char *kernel_params; /* appended to ours; may be NULL */
+	int ports;                 /* root ports, for devices that come and go */
+	const struct qemu_device *devices;
+	size_t ndevices;
 	/* Descriptors that QEMU inherits under the same numbers. */
 	int memory_fd; /* of memory_mib */
 	int kernel_fd;
 	int initramfs_fd;
 	int qmp_fd;
-	int share_fd; /* virtiofsd's vhost-user socket */
-	int vsock_fd; /* the vsock device's */
 };
 
 /* argv, ended by NULL: free() it. NULL: the path and the parameters are too long together. The

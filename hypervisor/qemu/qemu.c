@@ -17,14 +17,18 @@
 #include "hypervisor/hint.h"
 #include "hypervisor/qemu/accel.h"
 #include "hypervisor/qemu/args.h"
+#include "hypervisor/qemu/device.h"
 #include "hypervisor/qemu/host_cpu.h"
+#include "hypervisor/qemu/hotplug.h"
 #include "hypervisor/qemu/qmp.h"
 #include "hypervisor/vmm.h"
 
 #define KERNEL_PARAMS_MAX 1792 /* of COMMAND_LINE_SIZE (asm/setup.h): 2048; the rest is ours */
 #define TAIL_BYTES        400
 #define REASON_BYTES      32
-#define PANIC_MARK        "Kernel panic - not syncing: "
+
+#define FDS_BESIDE_DEVICES 6
+#define PANIC_MARK         "Kernel panic - not syncing: "
 
 /*
  * A QEMU process. What it is told goes over QMP; that it has ended is seen by its pidfd, and why in
@@ -38,6 +42,7 @@ struct qemu {
 	struct proc *proc; /* NULL: not started */
 	pid_t pid;
 	struct qmp *qmp;
+	struct hotplug *hotplug;
 	struct console *console;
 	bool kvm;
 	int kernel_fd;
@@ -88,6 +93,7 @@ static void on_event(void *ctx, const char *name, const json_t *data)
 	log_debug("qemu event name=\"%.64s\"", name);
 	if (!strcmp(name, "SHUTDOWN") && reason)
 		snprintf(qemu->reason, sizeof(qemu->reason), "%s", reason);
+	hotplug_on_event(qemu->hotplug, name, data);
 }
 
 /* It does not answer, or answers nonsense: it is killed, unless it is just going by itself. */
@@ -95,6 +101,7 @@ static void on_qmp_lost(void *ctx, const struct error *err)
 {
 	struct qemu *qemu = ctx;
 
+	hotplug_disconnect(qemu->hotplug, err);
 	qmp_destroy(take_ptr(&qemu->qmp));
 	if (err->code == ERROR_UNAVAILABLE)
 		return;
@@ -160,6 +167,7 @@ static void on_process_exit(void *ctx, int status)
 	console_drain(qemu->console);
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
 	explain_end(qemu, status, &err);
+	hotplug_disconnect(qemu->hotplug, &err);
 	qemu->events.on_ended(qemu->ctx, status, &err);
 }
 
@@ -171,19 +179,30 @@ static void on_kill_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	proc_kill(qemu->proc, SIGKILL);
 }
 
+/* What QEMU inherits, each under its own number but the console. */
+static size_t list_fds(const struct qemu_args *args, int output_fd, struct proc_fd *fds)
+{
+	const int own[] = { args->memory_fd, args->kernel_fd, args->initramfs_fd, args->qmp_fd };
+	size_t n = 0;
+
+	fds[n++] = (struct proc_fd){ .fd = output_fd, .as = 1 };
+	fds[n++] = (struct proc_fd){ .fd = output_fd, .as = 2 };
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		fds[n++] = (struct proc_fd){ .fd = own[i], .as = -1 };
+	for (size_t i = 0; i < args->ndevices; i++)
+		fds[n++] = (struct proc_fd){ .fd = args->devices[i].device->fd, .as = -1 };
+	return n;
+}
+
 static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd, struct error *err)
 {
 	autofree char **argv = qemu_args_build(args);
-	const struct proc_fd fds[] = {
-		{ .fd = output_fd, .as = 1 },           { .fd = output_fd, .as = 2 },
-		{ .fd = args->memory_fd, .as = -1 },    { .fd = args->kernel_fd, .as = -1 },
-		{ .fd = args->initramfs_fd, .as = -1 }, { .fd = args->qmp_fd, .as = -1 },
-		{ .fd = args->share_fd, .as = -1 },     { .fd = args->vsock_fd, .as = -1 },
-	};
+	autofree struct proc_fd *fds =
+		mem_alloc((FDS_BESIDE_DEVICES + args->ndevices) * sizeof(*fds));
 	const struct proc_spec spec = {
 		.argv = (const char *const *)argv,
 		.fds = fds,
-		.nfds = sizeof(fds) / sizeof(fds[0]),
+		.nfds = list_fds(args, output_fd, fds),
 		.uid = qemu->config->uid,
 		.gid = qemu->config->gid,
 		.oom_score_adj = qemu->config->oom_score_adj,
@@ -208,24 +227,52 @@ static unsigned int measured_tsc_khz(const struct qemu *qemu)
 	return tsc_khz(&qemu->created, &now);
 }
 
+/* A share and a vsock are there for the machine's life; all others may be pulled out. */
+static int place_devices(struct qemu *qemu, const struct vmm_inputs *inputs,
+                         struct qemu_device *devices, struct error *err)
+{
+	for (size_t i = 0; i < inputs->ndevices; i++) {
+		const struct vm_device *device = &inputs->devices[i];
+		bool stays = device->kind == VM_DEVICE_SHARE || device->kind == VM_DEVICE_VSOCK;
+		int port = stays ? DEVICE_NO_PORT : hotplug_assign(qemu->hotplug, device, err);
+
+		if (port < 0 && !stays)
+			return error_wrap(err, "cannot add \"%s\"", device->id);
+		devices[i] = (struct qemu_device){ .device = device, .port = port };
+	}
+	return 0;
+}
+
+static int make_qmp(struct qemu *qemu, int *qemu_fd, struct error *err)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_errno(err, "make a socket for QMP");
+	*qemu_fd = ends[1];
+	qemu->qmp = qmp_create(qemu->loop, ends[0], qemu->config->handshake_timeout_ms, &qmp_events,
+	                       qemu);
+	hotplug_connect(qemu->hotplug, qemu->qmp);
+	return 0;
+}
+
 static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *err)
 {
 	struct qemu *qemu = vmm;
 	const struct vm_config *config = qemu->config;
+	autofree struct qemu_device *devices = mem_alloc(inputs->ndevices * sizeof(*devices));
 	autoclose int output_fd = -1;
 	autoclose int qmp_fd = -1;
 	struct qemu_args args;
-	int ends[2];
 	int r;
 
 	r = console_create(qemu->loop, "console", &qemu->console, &output_fd, err);
+	if (r == 0)
+		r = make_qmp(qemu, &qmp_fd, err);
+	if (r == 0)
+		r = place_devices(qemu, inputs, devices, err);
 	if (r < 0)
 		return r;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return error_errno(err, "make a socket for QMP");
-	qmp_fd = ends[1];
-	qemu->qmp =
-		qmp_create(qemu->loop, ends[0], config->handshake_timeout_ms, &qmp_events, qemu);
 	args = (struct qemu_args){
 		.vmm_path = config->vmm_path,
 		.kvm = qemu->kvm,
@@ -235,12 +282,13 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 		.vcpus_max = config->vcpus_max,
 		.tsc_khz = measured_tsc_khz(qemu),
 		.kernel_params = config->kernel_params,
+		.ports = HOTPLUG_PORTS,
+		.devices = devices,
+		.ndevices = inputs->ndevices,
 		.memory_fd = inputs->memory_fd,
 		.kernel_fd = qemu->kernel_fd,
 		.initramfs_fd = qemu->initramfs_fd,
 		.qmp_fd = qmp_fd,
-		.share_fd = inputs->share_fd,
-		.vsock_fd = inputs->vsock_fd,
 	};
 	r = spawn(qemu, &args, output_fd, err);
 	if (r < 0)
@@ -249,6 +297,22 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 	close(take_fd(&qemu->kernel_fd));
 	close(take_fd(&qemu->initramfs_fd));
 	return 0;
+}
+
+static int qemu_plug(void *vmm, const struct vm_device *device, int timeout_ms, done_fn *done,
+                     void *ctx, struct error *err)
+{
+	struct qemu *qemu = vmm;
+
+	return hotplug_plug(qemu->hotplug, device, timeout_ms, done, ctx, err);
+}
+
+static int qemu_unplug(void *vmm, const char *id, int timeout_ms, done_fn *done, void *ctx,
+                       struct error *err)
+{
+	struct qemu *qemu = vmm;
+
+	return hotplug_unplug(qemu->hotplug, id, timeout_ms, done, ctx, err);
 }
 
 static void on_quit_reply(void *ctx, const json_t *result, const struct error *err)
@@ -277,6 +341,7 @@ static void qemu_kill(void *vmm)
 	struct qemu *qemu = vmm;
 
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
+	hotplug_connect(qemu->hotplug, NULL);
 	qmp_destroy(take_ptr(&qemu->qmp));
 	proc_kill(qemu->proc, SIGKILL);
 }
@@ -290,6 +355,7 @@ static void qemu_destroy(void *vmm)
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
 	qmp_destroy(qemu->qmp);
 	proc_destroy(qemu->proc);
+	hotplug_destroy(qemu->hotplug);
 	console_destroy(qemu->console);
 	cleanup_close(&qemu->kernel_fd);
 	cleanup_close(&qemu->initramfs_fd);
@@ -331,6 +397,7 @@ static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
 	qemu->ctx = ctx;
 	qemu->kernel_fd = -1;
 	qemu->initramfs_fd = -1;
+	qemu->hotplug = hotplug_create(loop);
 	ev_timer_init(&qemu->kill_timer, on_kill_timer, 0, 0);
 	qemu->kill_timer.data = qemu;
 	r = check_kernel_params(config->kernel_params, err);
@@ -365,9 +432,12 @@ static void qemu_console_tail(const void *vmm, char *text, size_t size)
 
 const struct vmm vmm_qemu = {
 	.name = "qemu",
-	.caps = { .fs_share = true },
+	.caps = { .plugs = 1U << VM_DEVICE_SHARE | 1U << VM_DEVICE_VSOCK | 1U << VM_DEVICE_NIC |
+	                   1U << VM_DEVICE_DISK | 1U << VM_DEVICE_MEMORY },
 	.create = qemu_create,
 	.start = qemu_start,
+	.plug = qemu_plug,
+	.unplug = qemu_unplug,
 	.stop = qemu_stop,
 	.kill = qemu_kill,
 	.destroy = qemu_destroy,

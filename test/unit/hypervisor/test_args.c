@@ -3,10 +3,21 @@
 #include <criterion/criterion.h>
 
 #include "common/mem.h"
+#include "hypervisor/qemu/device.h"
 
 #define ALWAYS                                                                                     \
 	"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock "             \
 	"8250.nr_uarts=1"
+
+static const struct vm_device share = {
+	.kind = VM_DEVICE_SHARE, .id = "share", .fd = 14, .tag = "kataShared"
+};
+static const struct vm_device vsock = { .kind = VM_DEVICE_VSOCK, .id = "vsock", .fd = 15 };
+
+static const struct qemu_device devices[] = {
+	{ &share, DEVICE_NO_PORT },
+	{ &vsock, DEVICE_NO_PORT },
+};
 
 static const struct qemu_args usual = {
 	.vmm_path = "/usr/bin/qemu-system-x86_64",
@@ -19,8 +30,9 @@ static const struct qemu_args usual = {
 	.kernel_fd = 11,
 	.initramfs_fd = 12,
 	.qmp_fd = 13,
-	.share_fd = 14,
-	.vsock_fd = 15,
+	.ports = 2,
+	.devices = devices,
+	.ndevices = sizeof(devices) / sizeof(devices[0]),
 };
 
 /* The value after the @nth (from 0) @option, or NULL. */
@@ -69,20 +81,25 @@ Test(args, are_exactly_these_under_tcg)
 		"stdio,id=console,signal=off",
 		"-serial",
 		"chardev:console",
-		"-chardev",
-		"socket,id=share,fd=14",
-		"-device",
-		"vhost-user-fs-pci,chardev=share,tag=kataShared",
-		"-chardev",
-		"socket,id=vsock,fd=15",
-		"-device",
-		"vhost-user-vsock-pci,chardev=vsock",
 		"-kernel",
 		"/proc/self/fd/11",
 		"-initrd",
 		"/proc/self/fd/12",
 		"-append",
 		command_line,
+		"-device",
+		"pcie-root-port,id=port0,chassis=1,slot=1",
+		"-device",
+		"pcie-root-port,id=port1,chassis=2,slot=2",
+		"-chardev",
+		"socket,id=share,fd=14",
+		"-device",
+		"{\"driver\":\"vhost-user-fs-pci\",\"id\":\"share\",\"chardev\":\"share\","
+		"\"tag\":\"kataShared\"}",
+		"-chardev",
+		"socket,id=vsock,fd=15",
+		"-device",
+		"{\"driver\":\"vhost-user-vsock-pci\",\"id\":\"vsock\",\"chardev\":\"vsock\"}",
 	};
 	size_t n = sizeof(expected) / sizeof(expected[0]);
 	autofree char **argv = qemu_args_build(&usual);

@@ -259,7 +259,6 @@ Test(vm, runs_and_quits_when_asked)
 	cr_assert_eq(kill(vm_pid(vm), 0), 0);
 	cr_assert_not_null(vm_vsock(vm));
 	cr_assert_eq(vm_guest_cid(vm), 3);
-	cr_assert(vm_caps(vm)->fs_share);
 	vm_stop(vm);
 	cr_assert_eq(vm_state(vm), VM_STOPPING);
 	vm_stop(vm); /* nothing more */

@@ -1,0 +1,502 @@
+#include "hypervisor/qemu/hotplug.h"
+
+#include <ev.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/loop/seq.h"
+#include "common/mem.h"
+#include "hypervisor/qemu/device.h"
+#include "hypervisor/qemu/qmp.h"
+
+#define UNDO_TIMEOUT_MS 2000
+#define ASK_AGAIN_S     1 /* a guest that does not listen yet while it boots forgets the question */
+#define FD_NAME_MAX     48
+
+/*
+ * PORT_FREE --plug--> PORT_PLUGGING --done--> PORT_USED --unplug--> PORT_UNPLUGGING --> PORT_FREE
+ *
+ * A plug that fails leads back to PORT_FREE, an unplug that the guest does not answer to PORT_USED.
+ * When QEMU has not answered, or refuses to take back what it took, what is on the port is unknown:
+ * PORT_LOST, for ever.
+ */
+enum port_state {
+	PORT_FREE,
+	PORT_PLUGGING,
+	PORT_USED,
+	PORT_UNPLUGGING,
+	PORT_LOST,
+};
+
+struct port {
+	struct hotplug *hotplug;
+	int number;
+	enum port_state state;
+	struct vm_device
+		device; /* its strings are ours; its descriptor, only while it is plugged */
+	/* The operation under way; NULL: none. */
+	struct seq *seq;
+	ev_tstamp deadline;
+	int timeout_ms;
+	char fd_name[FD_NAME_MAX]; /* what QEMU calls the descriptor */
+	ev_timer wait;             /* for the guest to let go: it is asked again */
+	bool waiting;
+	bool uncertain;               /* QEMU did not answer, or refused to undo */
+	struct error *failed_at_once; /* where to say so, while the operation starts */
+	done_fn *done;
+	void *ctx;
+};
+
+struct hotplug {
+	struct ev_loop *loop;
+	struct qmp *qmp; /* NULL: not yet, or no more */
+	struct port ports[HOTPLUG_PORTS];
+};
+
+static int command_fd(struct port *port, const char *name, json_t *args, int fd, int timeout_ms,
+                      qmp_done_fn *done, struct error *err)
+{
+	if (!port->hotplug->qmp) {
+		json_decref(args);
+		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");
+	}
+	return qmp_execute_with_fd(port->hotplug->qmp, name, args, fd, timeout_ms, done, port, err);
+}
+
+/* A step that is one command; it ends by what QEMU answers. */
+static void step_with_fd(struct port *port, const char *name, json_t *args, int fd,
+                         qmp_done_fn *done)
+{
+	double left_ms = (port->deadline - ev_now(port->hotplug->loop)) * 1e3;
+	struct error err;
+
+	if (command_fd(port, name, args, fd, left_ms > 1 ? (int)left_ms : 1, done, &err) < 0)
+		seq_fail(port->seq, &err);
+}
+
+static void on_step_done(void *ctx, const json_t *result, const struct error *err)
+{
+	struct port *port = ctx;
+
+	if (err && err->code == ERROR_DEADLINE_EXCEEDED)
+		port->uncertain = true;
+	seq_resume(port->seq, err);
+}
+
+static void step(struct port *port, const char *name, json_t *args)
+{
+	step_with_fd(port, name, args, -1, on_step_done);
+}
+
+static void on_undone(void *ctx, const json_t *result, const struct error *err)
+{
+	struct port *port = ctx;
+
+	if (err)
+		port->uncertain = true;
+	seq_resume(port->seq, err);
+}
+
+static void undo(struct port *port, const char *name, json_t *args)
+{
+	struct error err;
+
+	if (command_fd(port, name, args, -1, UNDO_TIMEOUT_MS, on_undone, &err) < 0)
+		seq_fail(port->seq, &err);
+}
+
+static json_t *id_argument(const struct port *port, const char *key)
+{
+	return json_pack("{s:s}", key, port->device.id);
+}
+
+/* The steps of plugging in. */
+
+static void on_descriptor_passed(void *ctx, const json_t *result, const struct error *err)
+{
+	struct port *port = ctx;
+	json_int_t number = json_integer_value(json_object_get(result, "fd"));
+
+	if (!err && device_kind(&port->device)->passing == DEVICE_BY_NUMBER)
+		snprintf(port->fd_name, sizeof(port->fd_name), "/proc/self/fd/%d", (int)number);
+	on_step_done(port, result, err);
+}
+
+static void pass_descriptor(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+
+	if (device_kind(&port->device)->passing == DEVICE_BY_NAME) {
+		snprintf(port->fd_name, sizeof(port->fd_name), "fd-%s", port->device.id);
+		step_with_fd(port, "getfd", json_pack("{s:s}", "fdname", port->fd_name),
+		             port->device.fd, on_descriptor_passed);
+	} else {
+		snprintf(port->fd_name, sizeof(port->fd_name), "/dev/fdset/%d", port->number);
+		step_with_fd(port, "add-fd", json_pack("{s:i}", "fdset-id", port->number),
+		             port->device.fd, on_descriptor_passed);
+	}
+}
+
+/* A backend takes the descriptor that has a name: there is nothing to close then. */
+static void on_name_closed(void *ctx, const json_t *result, const struct error *err)
+{
+	struct port *port = ctx;
+
+	seq_next(port->seq);
+}
+
+static void take_descriptor_back(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+	struct error err;
+
+	if (device_kind(&port->device)->passing != DEVICE_BY_NAME)
+		undo(port, "remove-fd", json_pack("{s:i}", "fdset-id", port->number));
+	else if (command_fd(port, "closefd", json_pack("{s:s}", "fdname", port->fd_name), -1,
+	                    UNDO_TIMEOUT_MS, on_name_closed, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void add_backend(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+
+	step(port, device_kind(&port->device)->add, device_backend(&port->device, port->fd_name));
+}
+
+static void remove_backend_again(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+	const struct device_kind *kind = device_kind(&port->device);
+
+	undo(port, kind->remove, id_argument(port, kind->remove_key));
+}
+
+static void add_device(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+
+	step(port, "device_add", device_frontend(&port->device, port->number));
+}
+
+static const struct seq_step plug_steps[] = {
+	{ "pass the descriptor", pass_descriptor, take_descriptor_back, NULL },
+	{ "add the backend", add_backend, remove_backend_again, NULL },
+	{ "add the device", add_device, NULL, NULL },
+	{ 0 },
+};
+
+/* The steps of pulling out. */
+
+static void on_asked(void *ctx, const json_t *result, const struct error *err)
+{
+	struct port *port = ctx;
+
+	/* It may be that it was asked before, and the guest is at it. */
+	if (err)
+		log_debug("unplug device=%s error=\"%s\"", port->device.id, err->text);
+}
+
+static void ask_guest(struct port *port)
+{
+	struct error err;
+
+	if (command_fd(port, "device_del", id_argument(port, "id"), -1, port->timeout_ms, on_asked,
+	               &err) < 0)
+		on_asked(port, NULL, &err);
+}
+
+static void stop_waiting(struct port *port)
+{
+	port->waiting = false;
+	ev_timer_stop(port->hotplug->loop, &port->wait);
+}
+
+static void on_wait_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct port *port = timer->data;
+	struct error err;
+
+	if (ev_now(loop) < port->deadline) {
+		ask_guest(port);
+		ev_timer_set(timer, ASK_AGAIN_S, 0);
+		ev_timer_start(loop, timer);
+		return;
+	}
+	stop_waiting(port);
+	error_set(&err, ERROR_DEADLINE_EXCEEDED, "the guest has not let go of it within %d ms",
+	          port->timeout_ms);
+	seq_fail(port->seq, &err);
+}
+
+static void wait_for_guest(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+	double left_s = port->deadline - ev_now(port->hotplug->loop);
+
+	port->waiting = true;
+	ask_guest(port);
+	ev_timer_set(&port->wait, left_s < ASK_AGAIN_S ? left_s : ASK_AGAIN_S, 0);
+	ev_timer_start(port->hotplug->loop, &port->wait);
+}
+
+/* From here on what fails leaves nobody knows what on the port. */
+static void remove_backend(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+	const struct device_kind *kind = device_kind(&port->device);
+
+	port->uncertain = true;
+	step(port, kind->remove, id_argument(port, kind->remove_key));
+}
+
+static void drop_descriptor(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+
+	if (device_kind(&port->device)->passing == DEVICE_BY_NAME)
+		seq_next(seq); /* the backend's, gone with it */
+	else
+		step(port, "remove-fd", json_pack("{s:i}", "fdset-id", port->number));
+}
+
+static const struct seq_step unplug_steps[] = {
+	{ "wait for the guest", wait_for_guest, NULL, NULL },
+	{ "remove the backend", remove_backend, NULL, NULL },
+	{ "drop the descriptor", drop_descriptor, NULL, NULL },
+	{ 0 },
+};
+
+static void port_occupy(struct port *port, const struct vm_device *device, enum port_state state)
+{
+	port->state = state;
+	port->device = *device;
+	port->device.id = mem_strdup(device->id);
+	port->device.tag = mem_strdup(device->tag);
+	port->device.serial = mem_strdup(device->serial);
+	port->device.fd = -1;
+}
+
+static void port_clear(struct port *port, enum port_state state)
+{
+	port->state = state;
+	cleanup_close(&port->device.fd);
+	free((char *)port->device.id);
+	free((char *)port->device.tag);
+	free((char *)port->device.serial);
+	port->device = (struct vm_device){ .fd = -1 };
+}
+
+/* Ends the operation under way; its last act is the callback. */
+static void port_finish(struct port *port, enum port_state state, const struct error *err)
+{
+	const char *verb = port->state == PORT_PLUGGING ? "plug" : "unplug";
+	done_fn *done = take_ptr(&port->done);
+	struct error cause;
+
+	if (port->failed_at_once)
+		error_copy(port->failed_at_once, err);
+	error_copy(&cause, err);
+	error_wrap(&cause, "cannot %s \"%s\"", verb, port->device.id);
+	seq_destroy(take_ptr(&port->seq));
+	if (port->device.fd >= 0)
+		close(take_fd(&port->device.fd));
+	if (state == PORT_USED)
+		port->state = state;
+	else
+		port_clear(port, state);
+	if (done)
+		done(port->ctx, err ? &cause : NULL);
+}
+
+static void on_plugged(void *ctx, const struct error *err)
+{
+	struct port *port = ctx;
+
+	port_finish(port, !err ? PORT_USED : port->uncertain ? PORT_LOST : PORT_FREE, err);
+}
+
+static void on_unplugged(void *ctx, const struct error *err)
+{
+	struct port *port = ctx;
+
+	port_finish(port, !err ? PORT_FREE : port->uncertain ? PORT_LOST : PORT_USED, err);
+}
+
+/* What fails at once is returned, and its callback not called. */
+static int port_start(struct port *port, const char *verb, const struct seq_step *steps,
+                      int timeout_ms, done_fn *on_end, struct error *err)
+{
+	autofree char *title = mem_printf("%s %s", verb, port->device.id);
+	struct error failed;
+
+	port->timeout_ms = timeout_ms;
+	port->deadline = ev_now(port->hotplug->loop) + timeout_ms / 1e3;
+	port->uncertain = false;
+	port->seq = seq_create(title, steps, port, on_end);
+	port->failed_at_once = &failed;
+	seq_start(port->seq);
+	port->failed_at_once = NULL;
+	if (port->seq)
+		return 0;
+	error_copy(err, &failed);
+	return error_code_errno(failed.code);
+}
+
+static struct port *port_find(struct hotplug *hotplug, const char *id)
+{
+	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+		const char *own = hotplug->ports[i].device.id;
+
+		if (own && id && !strcmp(own, id))
+			return &hotplug->ports[i];
+	}
+	return NULL;
+}
+
+/* The port that @device is to have. */
+static int port_choose(struct hotplug *hotplug, const struct vm_device *device, struct port **out,
+                       struct error *err)
+{
+	int r = device_check(device, err);
+
+	if (r < 0)
+		return r;
+	if (port_find(hotplug, device->id))
+		return error_set(err, ERROR_ALREADY_EXISTS, "the machine has a device \"%s\"",
+		                 device->id);
+	for (int i = 0; i < HOTPLUG_PORTS; i++)
+		if (hotplug->ports[i].state == PORT_FREE) {
+			*out = &hotplug->ports[i];
+			return 0;
+		}
+	return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no root port is free: the machine has %d",
+	                 HOTPLUG_PORTS);
+}
+
+int hotplug_assign(struct hotplug *hotplug, const struct vm_device *device, struct error *err)
+{
+	struct port *port;
+	int r = port_choose(hotplug, device, &port, err);
+
+	if (r < 0)
+		return r;
+	port_occupy(port, device, PORT_USED);
+	return port->number;
+}
+
+int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int timeout_ms,
+                 done_fn *done, void *ctx, struct error *err)
+{
+	struct port *port;
+	int r = port_choose(hotplug, device, &port, err);
+	int own_fd;
+
+	if (r < 0)
+		return r;
+	if (!hotplug->qmp)
+		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");
+	own_fd = fcntl(device->fd, F_DUPFD_CLOEXEC, 0);
+	if (own_fd < 0)
+		return error_errno(err, "duplicate its descriptor");
+	port_occupy(port, device, PORT_PLUGGING);
+	port->device.fd = own_fd;
+	r = port_start(port, "plug", plug_steps, timeout_ms, on_plugged, err);
+	if (r < 0)
+		return r;
+	port->ctx = ctx;
+	port->done = done;
+	return 0;
+}
+
+int hotplug_unplug(struct hotplug *hotplug, const char *id, int timeout_ms, done_fn *done,
+                   void *ctx, struct error *err)
+{
+	struct port *port = port_find(hotplug, id);
+	int r;
+
+	if (!port)
+		return error_set(err, ERROR_NOT_FOUND, "the machine has no device \"%s\"", id);
+	if (port->device.kind == VM_DEVICE_MEMORY)
+		return error_set(err, ERROR_UNIMPLEMENTED, "memory: not supported by QEMU");
+	if (port->state != PORT_USED)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "device \"%s\" is being plugged or unplugged", id);
+	if (!hotplug->qmp)
+		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");
+	port->state = PORT_UNPLUGGING;
+	r = port_start(port, "unplug", unplug_steps, timeout_ms, on_unplugged, err);
+	if (r < 0)
+		return r;
+	port->ctx = ctx;
+	port->done = done;
+	return 0;
+}
+
+/* The guest has let go of a device; it may do so late, when nobody waits any more. */
+void hotplug_on_event(struct hotplug *hotplug, const char *name, const json_t *data)
+{
+	struct port *port = port_find(hotplug, json_string_value(json_object_get(data, "device")));
+
+	if (!port || strcmp(name, "DEVICE_DELETED") != 0)
+		return;
+	if (port->state == PORT_USED) {
+		port->state = PORT_UNPLUGGING;
+		port_start(port, "unplug", unplug_steps + 1, UNDO_TIMEOUT_MS, on_unplugged, NULL);
+	} else if (port->waiting) {
+		stop_waiting(port);
+		seq_next(port->seq);
+	}
+}
+
+struct hotplug *hotplug_create(struct ev_loop *loop)
+{
+	struct hotplug *hotplug = mem_new(struct hotplug);
+
+	hotplug->loop = loop;
+	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+		struct port *port = &hotplug->ports[i];
+
+		port->hotplug = hotplug;
+		port->number = i;
+		port->device.fd = -1;
+		ev_timer_init(&port->wait, on_wait_timer, 0, 0);
+		port->wait.data = port;
+	}
+	return hotplug;
+}
+
+void hotplug_connect(struct hotplug *hotplug, struct qmp *qmp)
+{
+	hotplug->qmp = qmp;
+}
+
+void hotplug_disconnect(struct hotplug *hotplug, const struct error *why)
+{
+	hotplug->qmp = NULL;
+	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+		struct port *port = &hotplug->ports[i];
+
+		stop_waiting(port);
+		if (port->seq)
+			port_finish(port, PORT_LOST, why);
+	}
+}
+
+void hotplug_destroy(struct hotplug *hotplug)
+{
+	if (!hotplug)
+		return;
+	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+		struct port *port = &hotplug->ports[i];
+
+		stop_waiting(port);
+		seq_destroy(port->seq);
+		port_clear(port, PORT_FREE);
+	}
+	free(hotplug);
+}
