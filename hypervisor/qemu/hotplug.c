@@ -14,7 +14,6 @@
 #include "hypervisor/qemu/qmp.h"
 
 #define UNDO_TIMEOUT_MS 2000
-#define ASK_AGAIN_S     1 /* a guest that does not listen yet while it boots forgets the question */
 #define FD_NAME_MAX     48
 
 /*
@@ -22,7 +21,8 @@
  *
  * A plug that fails leads back to PORT_FREE, an unplug that the guest does not answer to PORT_USED.
  * When QEMU has not answered, or refuses to take back what it took, what is on the port is unknown:
- * PORT_LOST, for ever.
+ * PORT_LOST, for ever. So is a port whose guest was asked for the device more than once: it may
+ * answer again, with the device that comes next.
  */
 enum port_state {
 	PORT_FREE,
@@ -42,9 +42,9 @@ struct port {
 	struct seq *seq;
 	ev_tstamp deadline;
 	int timeout_ms;
-	char fd_name[FD_NAME_MAX]; /* what QEMU calls the descriptor */
-	ev_timer wait;             /* for the guest to let go: it is asked again */
-	bool waiting;
+	char fd_name[FD_NAME_MAX];    /* what QEMU calls the descriptor */
+	ev_timer wait;                /* for the guest to let go */
+	unsigned int asked;           /* how often the guest was, for this device */
 	bool uncertain;               /* QEMU did not answer, or refused to undo */
 	struct error *failed_at_once; /* where to say so, while the operation starts */
 	done_fn *done;
@@ -201,33 +201,11 @@ static void on_asked(void *ctx, const json_t *result, const struct error *err)
 		log_debug("unplug device=%s error=\"%s\"", port->device.id, err->text);
 }
 
-static void ask_guest(struct port *port)
-{
-	struct error err;
-
-	if (command_fd(port, "device_del", id_argument(port, "id"), -1, port->timeout_ms, on_asked,
-	               &err) < 0)
-		on_asked(port, NULL, &err);
-}
-
-static void stop_waiting(struct port *port)
-{
-	port->waiting = false;
-	ev_timer_stop(port->hotplug->loop, &port->wait);
-}
-
-static void on_wait_timer(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_wait_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct port *port = timer->data;
 	struct error err;
 
-	if (ev_now(loop) < port->deadline) {
-		ask_guest(port);
-		ev_timer_set(timer, ASK_AGAIN_S, 0);
-		ev_timer_start(loop, timer);
-		return;
-	}
-	stop_waiting(port);
 	error_set(&err, ERROR_DEADLINE_EXCEEDED, "the guest has not let go of it within %d ms",
 	          port->timeout_ms);
 	seq_fail(port->seq, &err);
@@ -236,12 +214,14 @@ static void on_wait_timer(struct ev_loop *loop, ev_timer *timer, int events)
 static void wait_for_guest(struct seq *seq, void *ctx)
 {
 	struct port *port = ctx;
-	double left_s = port->deadline - ev_now(port->hotplug->loop);
+	struct error err;
 
-	port->waiting = true;
-	ask_guest(port);
-	ev_timer_set(&port->wait, left_s < ASK_AGAIN_S ? left_s : ASK_AGAIN_S, 0);
+	port->asked++;
+	ev_timer_set(&port->wait, port->timeout_ms / 1e3, 0);
 	ev_timer_start(port->hotplug->loop, &port->wait);
+	if (command_fd(port, "device_del", id_argument(port, "id"), -1, port->timeout_ms, on_asked,
+	               &err) < 0)
+		on_asked(port, NULL, &err);
 }
 
 /* From here on what fails leaves nobody knows what on the port. */
@@ -274,6 +254,7 @@ static const struct seq_step unplug_steps[] = {
 static void port_occupy(struct port *port, const struct vm_device *device, enum port_state state)
 {
 	port->state = state;
+	port->asked = 0;
 	port->device = *device;
 	port->device.id = mem_strdup(device->id);
 	port->device.tag = mem_strdup(device->tag);
@@ -324,7 +305,10 @@ static void on_unplugged(void *ctx, const struct error *err)
 {
 	struct port *port = ctx;
 
-	port_finish(port, !err ? PORT_FREE : port->uncertain ? PORT_LOST : PORT_USED, err);
+	if (err && !port->uncertain)
+		port_finish(port, PORT_USED, err);
+	else
+		port_finish(port, !err && port->asked <= 1 ? PORT_FREE : PORT_LOST, err);
 }
 
 /* What fails at once is returned, and its callback not called. */
@@ -447,8 +431,8 @@ void hotplug_on_event(struct hotplug *hotplug, const char *name, const json_t *d
 	if (port->state == PORT_USED) {
 		port->state = PORT_UNPLUGGING;
 		port_start(port, "unplug", unplug_steps + 1, UNDO_TIMEOUT_MS, on_unplugged, NULL);
-	} else if (port->waiting) {
-		stop_waiting(port);
+	} else if (ev_is_active(&port->wait)) {
+		ev_timer_stop(hotplug->loop, &port->wait);
 		seq_next(port->seq);
 	}
 }
@@ -464,7 +448,7 @@ struct hotplug *hotplug_create(struct ev_loop *loop)
 		port->hotplug = hotplug;
 		port->number = i;
 		port->device.fd = -1;
-		ev_timer_init(&port->wait, on_wait_timer, 0, 0);
+		ev_timer_init(&port->wait, on_wait_over, 0, 0);
 		port->wait.data = port;
 	}
 	return hotplug;
@@ -481,7 +465,7 @@ void hotplug_disconnect(struct hotplug *hotplug, const struct error *why)
 	for (int i = 0; i < HOTPLUG_PORTS; i++) {
 		struct port *port = &hotplug->ports[i];
 
-		stop_waiting(port);
+		ev_timer_stop(hotplug->loop, &port->wait);
 		if (port->seq)
 			port_finish(port, PORT_LOST, why);
 	}
@@ -494,7 +478,7 @@ void hotplug_destroy(struct hotplug *hotplug)
 	for (int i = 0; i < HOTPLUG_PORTS; i++) {
 		struct port *port = &hotplug->ports[i];
 
-		stop_waiting(port);
+		ev_timer_stop(hotplug->loop, &port->wait);
 		seq_destroy(port->seq);
 		port_clear(port, PORT_FREE);
 	}
