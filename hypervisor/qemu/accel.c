@@ -12,17 +12,31 @@
 
 #define KVM_DEVICE "/dev/kvm"
 
+int accel_try_kvm(int fd, struct error *why)
+{
+	autoclose int machine = -1;
+
+	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return error_set(why, ERROR_FAILED_PRECONDITION, KVM_DEVICE " is not KVM's");
+	machine = ioctl(fd, KVM_CREATE_VM, 0);
+	if (machine < 0)
+		return error_errno(why, "make a virtual machine by " KVM_DEVICE);
+	return 0;
+}
+
 int accel_probe_kvm(const char *dir, uid_t uid, gid_t gid, struct error *why)
 {
 	autoclose int fd = -1;
+	int r;
 
 	if (!host_cpu_virtualizes())
 		return error_set(why, ERROR_FAILED_PRECONDITION, "the CPU has neither vmx nor svm");
 	fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return error_errno(why, "open " KVM_DEVICE);
-	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return error_set(why, ERROR_FAILED_PRECONDITION, KVM_DEVICE " is not KVM's");
+	r = accel_try_kvm(fd, why);
+	if (r < 0)
+		return r;
 	return uid ? kvm_node_give(KVM_DEVICE, dir, uid, gid, why) : 0;
 }
 

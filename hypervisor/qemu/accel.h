@@ -9,6 +9,9 @@
 #include "common/error.h"
 #include "hypervisor/vm_config.h"
 
+/* 0 if @fd is KVM's device and makes a virtual machine; another hypervisor may have the CPU. */
+int accel_try_kvm(int fd, struct error *why);
+
 /*
  * 0 if KVM can run a guest here, for QEMU under @uid; else @why says what is in the way. A device
  * that opens and creates VMs is not enough: without vmx or svm a guest never gets past its

@@ -2,7 +2,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <linux/kvm.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct error obstacle = {
 	.code = ERROR_FAILED_PRECONDITION,
@@ -49,4 +51,35 @@ Test(accel, probe_gives_a_reason_when_kvm_cannot_be_used)
 		cr_assert_neq(why.text[0], '\0');
 	else
 		cr_assert_eq(why.code, ERROR_NONE);
+}
+
+/* The KVM of accel_try_kvm(), which this program is linked with. */
+static struct {
+	int version;
+	int cause; /* why it makes no machine; 0: it does */
+} kvm;
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	if (request == KVM_GET_API_VERSION)
+		return kvm.version;
+	cr_assert_eq(request, KVM_CREATE_VM);
+	errno = kvm.cause;
+	return kvm.cause ? -1 : dup(STDIN_FILENO);
+}
+
+Test(accel, kvm_is_used_only_if_it_makes_a_machine)
+{
+	struct error why;
+
+	kvm.version = KVM_API_VERSION;
+	cr_assert_eq(accel_try_kvm(STDIN_FILENO, &why), 0);
+	kvm.cause = EBUSY; /* as when another hypervisor has the CPU */
+	cr_assert_eq(accel_try_kvm(STDIN_FILENO, &why), -EBUSY);
+	cr_assert_str_eq(why.text, "make a virtual machine by /dev/kvm: Device or resource busy");
+	kvm.version = 11;
+	cr_assert_lt(accel_try_kvm(STDIN_FILENO, &why), 0);
+	cr_assert_str_eq(why.text, "/dev/kvm is not KVM's");
 }
