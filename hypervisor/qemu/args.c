@@ -102,6 +102,8 @@ static const struct parameter {
 	                                  a byte through vsock costs, and memory of the host */
 	{ "cryptomgr.notests", NULL }, /* the self-tests of ciphers: 250 ms under TCG */
 	{ "lsm=landlock", NULL },      /* no security module that nobody in the guest configures */
+	{ "pcie_ports=compat", NULL },   /* no services of PCIe's own for each root port: what eight
+	                                    of them cost otherwise */
 	{ "8250.nr_uarts=1", NULL },   /* no search for serial ports that are not there: 15 ms */
 	{ "noreplace-smp", under_tcg },  /* no patching of lock prefixes: 80 ms */
 	{ "no_timer_check", under_tcg }, /* 50 ms */

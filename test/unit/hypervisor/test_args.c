@@ -7,7 +7,7 @@
 
 #define ALWAYS                                                                                     \
 	"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock "             \
-	"8250.nr_uarts=1"
+	"pcie_ports=compat 8250.nr_uarts=1"
 
 static const struct vm_device share = {
 	.kind = VM_DEVICE_SHARE, .id = "share", .fd = 14, .tag = "kataShared"
