@@ -52,4 +52,8 @@ struct vm_config {
 	int stop_timeout_ms;      /* from vm_stop() to SIGKILL */
 };
 
+/* With all it points to but the devices. */
+void vm_config_copy(struct vm_config *to, const struct vm_config *from);
+void vm_config_fini(struct vm_config *config); /* of a copy */
+
 #endif
