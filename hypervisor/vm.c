@@ -204,6 +204,7 @@ void vm_destroy(struct vm *vm)
 		return;
 	ev_timer_stop(vm->loop, &vm->cause_timer);
 	vm_start_fini(&vm->start);
+	vm_resize_fini(&vm->resize);
 	vm->ops->destroy(vm->vmm);
 	virtiofsd_destroy(vm->virtiofsd);
 	vsock_destroy(vm->vsock);

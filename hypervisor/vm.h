@@ -57,6 +57,16 @@ int vm_plug(struct vm *vm, const struct vm_device *device, int timeout_ms, done_
 int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void *ctx,
               struct error *err);
 
+/*
+ * Gives a machine that runs @vcpus processors and @memory_mib of memory, between what it started
+ * with and the maximum of its configuration. @done is called when the guest has the memory and the
+ * VMM the processors, which the guest then has to bring online. Each is waited for @timeout_ms at
+ * the most. With an error the machine keeps what it got by then, and may be resized again. @done
+ * must not destroy the VM.
+ */
+int vm_resize(struct vm *vm, unsigned int vcpus, uint64_t memory_mib, int timeout_ms, done_fn *done,
+              void *ctx, struct error *err);
+
 /* Asks the VMM to quit (the guest has synced already), SIGKILL after the deadline; on_gone follows.
  */
 void vm_stop(struct vm *vm);

@@ -1,5 +1,5 @@
 /*
- * What vm.c and vm_start.c share: the machine, and what of it each may call.
+ * What vm.c, vm_start.c and vm_resize.c share: the machine, and what of it each may call.
  */
 #ifndef HYPERVISOR_VM_INTERNAL_H
 #define HYPERVISOR_VM_INTERNAL_H
@@ -29,6 +29,17 @@ struct vm_start {
 	struct error *failed_at_once; /* where to say so, while vm_start() runs */
 };
 
+struct vm_resize {
+	struct seq *seq;    /* NULL: none is under way */
+	bool has_memory;    /* the memory that grows is plugged */
+	unsigned int vcpus; /* what is wanted */
+	uint64_t memory_mib;
+	int timeout_ms; /* of each step */
+	struct error *failed_at_once;
+	done_fn *done;
+	void *ctx;
+};
+
 struct vm {
 	struct ev_loop *loop;
 	struct vm_config config; /* what it points to is ours */
@@ -41,6 +52,7 @@ struct vm {
 	struct virtiofsd *virtiofsd;
 	char *vsock_dir;
 	struct vm_start start;
+	struct vm_resize resize;
 	bool vmm_ended;
 	bool vsock_ended;
 	bool virtiofsd_ended;
@@ -75,7 +87,8 @@ int vm_make_memory(uint64_t mib, struct error *err);
 /* The VMM takes commands: the last step of a start. */
 void vm_start_continue(struct vm *vm);
 
-/* Drops the steps that are under way; NULL is fine. */
+/* Drops the steps that are under way; NULLs are fine. */
 void vm_start_fini(struct vm_start *start);
+void vm_resize_fini(struct vm_resize *resize);
 
 #endif

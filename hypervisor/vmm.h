@@ -5,6 +5,8 @@
 #ifndef HYPERVISOR_VMM_H
 #define HYPERVISOR_VMM_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -16,6 +18,8 @@ struct ev_loop;
 /* What a VMM can do with a machine that runs. */
 struct vm_caps {
 	unsigned int plugs; /* the kinds of devices that can be plugged: 1 << enum vm_device_kind */
+	bool memory;        /* a memory device can be given to the guest in part */
+	bool vcpus;         /* vCPUs can be plugged */
 };
 
 /* What a VMM is given when it starts: all of it stays the caller's. */
@@ -45,6 +49,11 @@ struct vmm {
 	            void *ctx, struct error *err);
 	int (*unplug)(void *vmm, const char *id, int timeout_ms, done_fn *done, void *ctx,
 	              struct error *err);
+	/* Gives the guest @mib of the memory device @id; see qemu/resize.h. */
+	int (*resize_memory)(void *vmm, const char *id, uint64_t mib, int timeout_ms, done_fn *done,
+	                     void *ctx, struct error *err);
+	int (*resize_vcpus)(void *vmm, unsigned int count, int timeout_ms, done_fn *done, void *ctx,
+	                    struct error *err);
 	void (*stop)(void *vmm, int timeout_ms); /* asks it to quit; SIGKILL after the deadline */
 	void (*kill)(void *vmm);                 /* on_ended follows; the rest stays as it is */
 	void (*destroy)(void *vmm);              /* NULL is fine; kills it, no callback */

@@ -6,7 +6,6 @@
 #include "hypervisor/qemu/device.h"
 
 #define ARGS_BYTES_MAX (16 << 10) /* a path, 2 KiB for the kernel, and room */
-#define MEMORY_SLOTS   8
 
 static bool can_grow_memory(const struct qemu_args *args)
 {
@@ -53,7 +52,7 @@ static void memory_size(struct arg_list *list, const struct qemu_args *args)
 {
 	arg_list_print(list, "%luM", args->memory_mib);
 	if (can_grow_memory(args))
-		arg_list_print(list, ",slots=%d,maxmem=%luM", MEMORY_SLOTS, args->memory_max_mib);
+		arg_list_print(list, ",maxmem=%luM", args->memory_max_mib);
 }
 
 static void memory(struct arg_list *list, const struct qemu_args *args)

@@ -20,7 +20,7 @@ struct qemu_args {
 	const char *vmm_path;
 	bool kvm; /* else TCG */
 	uint64_t memory_mib;
-	uint64_t memory_max_mib; /* > memory_mib: slots to plug memory into */
+	uint64_t memory_max_mib; /* > memory_mib: room to plug memory into */
 	unsigned int vcpus;
 	unsigned int vcpus_max;
 	unsigned int tsc_khz;      /* of this host; 0: unknown */

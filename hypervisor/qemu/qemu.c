@@ -21,6 +21,7 @@
 #include "hypervisor/qemu/host_cpu.h"
 #include "hypervisor/qemu/hotplug.h"
 #include "hypervisor/qemu/qmp.h"
+#include "hypervisor/qemu/resize.h"
 #include "hypervisor/vmm.h"
 
 #define KERNEL_PARAMS_MAX 1792 /* of COMMAND_LINE_SIZE (asm/setup.h): 2048; the rest is ours */
@@ -43,6 +44,7 @@ struct qemu {
 	pid_t pid;
 	struct qmp *qmp;
 	struct hotplug *hotplug;
+	struct resize *resize;
 	struct console *console;
 	bool kvm;
 	int kernel_fd;
@@ -94,6 +96,7 @@ static void on_event(void *ctx, const char *name, const json_t *data)
 	if (!strcmp(name, "SHUTDOWN") && reason)
 		snprintf(qemu->reason, sizeof(qemu->reason), "%s", reason);
 	hotplug_on_event(qemu->hotplug, name, data);
+	resize_on_event(qemu->resize, name, data);
 }
 
 /* It does not answer, or answers nonsense: it is killed, unless it is just going by itself. */
@@ -102,6 +105,7 @@ static void on_qmp_lost(void *ctx, const struct error *err)
 	struct qemu *qemu = ctx;
 
 	hotplug_disconnect(qemu->hotplug, err);
+	resize_disconnect(qemu->resize, err);
 	qmp_destroy(take_ptr(&qemu->qmp));
 	if (err->code == ERROR_UNAVAILABLE)
 		return;
@@ -168,6 +172,7 @@ static void on_process_exit(void *ctx, int status)
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
 	explain_end(qemu, status, &err);
 	hotplug_disconnect(qemu->hotplug, &err);
+	resize_disconnect(qemu->resize, &err);
 	qemu->events.on_ended(qemu->ctx, status, &err);
 }
 
@@ -253,6 +258,7 @@ static int make_qmp(struct qemu *qemu, int *qemu_fd, struct error *err)
 	qemu->qmp = qmp_create(qemu->loop, ends[0], qemu->config->handshake_timeout_ms, &qmp_events,
 	                       qemu);
 	hotplug_connect(qemu->hotplug, qemu->qmp);
+	resize_connect(qemu->resize, qemu->qmp);
 	return 0;
 }
 
@@ -315,6 +321,22 @@ static int qemu_unplug(void *vmm, const char *id, int timeout_ms, done_fn *done,
 	return hotplug_unplug(qemu->hotplug, id, timeout_ms, done, ctx, err);
 }
 
+static int qemu_resize_memory(void *vmm, const char *id, uint64_t mib, int timeout_ms,
+                              done_fn *done, void *ctx, struct error *err)
+{
+	struct qemu *qemu = vmm;
+
+	return resize_memory(qemu->resize, id, mib, timeout_ms, done, ctx, err);
+}
+
+static int qemu_resize_vcpus(void *vmm, unsigned int count, int timeout_ms, done_fn *done,
+                             void *ctx, struct error *err)
+{
+	struct qemu *qemu = vmm;
+
+	return resize_vcpus(qemu->resize, count, timeout_ms, done, ctx, err);
+}
+
 static void on_quit_reply(void *ctx, const json_t *result, const struct error *err)
 {
 	if (err)
@@ -342,6 +364,7 @@ static void qemu_kill(void *vmm)
 
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
 	hotplug_connect(qemu->hotplug, NULL);
+	resize_connect(qemu->resize, NULL);
 	qmp_destroy(take_ptr(&qemu->qmp));
 	proc_kill(qemu->proc, SIGKILL);
 }
@@ -356,6 +379,7 @@ static void qemu_destroy(void *vmm)
 	qmp_destroy(qemu->qmp);
 	proc_destroy(qemu->proc);
 	hotplug_destroy(qemu->hotplug);
+	resize_destroy(qemu->resize);
 	console_destroy(qemu->console);
 	cleanup_close(&qemu->kernel_fd);
 	cleanup_close(&qemu->initramfs_fd);
@@ -398,6 +422,7 @@ static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
 	qemu->kernel_fd = -1;
 	qemu->initramfs_fd = -1;
 	qemu->hotplug = hotplug_create(loop);
+	qemu->resize = resize_create(loop);
 	ev_timer_init(&qemu->kill_timer, on_kill_timer, 0, 0);
 	qemu->kill_timer.data = qemu;
 	r = check_kernel_params(config->kernel_params, err);
@@ -433,11 +458,15 @@ static void qemu_console_tail(const void *vmm, char *text, size_t size)
 const struct vmm vmm_qemu = {
 	.name = "qemu",
 	.caps = { .plugs = 1U << VM_DEVICE_SHARE | 1U << VM_DEVICE_VSOCK | 1U << VM_DEVICE_NIC |
-	                   1U << VM_DEVICE_DISK | 1U << VM_DEVICE_MEMORY },
+	                   1U << VM_DEVICE_DISK | 1U << VM_DEVICE_MEMORY,
+	          .memory = true,
+	          .vcpus = true },
 	.create = qemu_create,
 	.start = qemu_start,
 	.plug = qemu_plug,
 	.unplug = qemu_unplug,
+	.resize_memory = qemu_resize_memory,
+	.resize_vcpus = qemu_resize_vcpus,
 	.stop = qemu_stop,
 	.kill = qemu_kill,
 	.destroy = qemu_destroy,

@@ -1,6 +1,8 @@
 /*
  * PID 1 of a guest that says on its console what devices it has, a line each time that changes:
  *   guest: disks=[vda:<serial>:<its first 8 bytes> ...] cards=[eth0:<mac> ...] cpus=2 memory=480
+ *   share=<the file "word" of the share>
+ * (in one line).
  * It loads its modules in their order, brings network cards and processors up, and adds memory as
  * it comes. It is static and knows nothing of the project.
  */
@@ -128,13 +130,16 @@ static long memory_mib(void)
 static void look(char *text, size_t size)
 {
 	FILE *line = fmemopen(text, size, "w");
+	char word[32];
 
 	fprintf(line, "guest: disks=[");
 	for_each("/sys/block", list_disk, line);
 	fprintf(line, "] cards=[");
 	for_each("/sys/class/net", list_card, line);
 	for_each("/sys/devices/system/cpu", bring_cpu_up, line);
-	fprintf(line, "] cpus=%ld memory=%ld", sysconf(_SC_NPROCESSORS_ONLN), memory_mib());
+	read_text("/mnt/word", word, sizeof(word));
+	fprintf(line, "] cpus=%ld memory=%ld share=%s", sysconf(_SC_NPROCESSORS_ONLN), memory_mib(),
+	        word);
 	fclose(line);
 }
 
@@ -146,6 +151,8 @@ int main(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	load_modules();
+	if (mount("kataShared", "/mnt", "virtiofs", 0, NULL) < 0)
+		perror("/mnt");
 	write_text("/sys/devices/system/memory/auto_online_blocks", "online");
 	for (;;) {
 		look(now, sizeof(now));

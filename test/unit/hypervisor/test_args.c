@@ -132,7 +132,7 @@ Test(args, leave_room_to_grow)
 	args.vcpus_max = 4;
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-smp", 0), "1,maxcpus=4");
-	cr_assert_str_eq(value_of(argv, "-m", 0), "256M,slots=8,maxmem=2048M");
+	cr_assert_str_eq(value_of(argv, "-m", 0), "256M,maxmem=2048M");
 	cr_assert_null(strstr(value_of(argv, "-append", 0), "nolapic_timer"));
 }
 

@@ -33,6 +33,7 @@ static char dir[] = "/tmp/test-vm-qemu-XXXXXX";
 static struct ev_loop *loop;
 static struct vm *vm;
 static char console[8192];
+static char *share_file; /* what the guest reads of the share */
 
 static struct {
 	int calls; /* of on_done() */
@@ -86,6 +87,11 @@ static bool is_done(const void *arg)
 {
 	cr_assert_not(seen.gone, "%s", seen.cause.text);
 	return seen.calls == *(const int *)arg;
+}
+
+static bool is_done_once(const void *arg)
+{
+	return seen.calls == 1;
 }
 
 static void run_until_done(int calls)
@@ -156,6 +162,7 @@ static void start(const struct vm_device *devices, size_t ndevices)
 	static const struct vm_events events = { .on_gone = on_gone };
 	autofree char *run_dir = make_dir("run");
 	autofree char *share_dir = make_dir("share");
+	struct error err;
 	const struct vm_config config = {
 		.vmm_path = QEMU,
 		.kernel = GUEST_DIR "/kernel",
@@ -177,10 +184,11 @@ static void start(const struct vm_device *devices, size_t ndevices)
 		.handshake_timeout_ms = TIMEOUT_MS,
 		.stop_timeout_ms = TIMEOUT_MS,
 	};
-	struct error err;
 
+	share_file = mem_printf("%s/word", share_dir);
+	cr_assert_eq(file_write(AT_FDCWD, share_file, 0644, "early", 5, NULL), 0);
 	cr_assert_eq(vm_start(loop, &config, &events, NULL, &vm, &err), 0, "%s", err.text);
-	run_until_guest_has("guest: ");
+	run_until_guest_has("share=early");
 	cr_assert_eq(vm_state(vm), VM_RUNNING);
 }
 
@@ -197,6 +205,7 @@ static void tear_down(void)
 	vm_destroy(vm);
 	cr_assert_eq(file_remove_tree(AT_FDCWD, dir, NULL), 0);
 	ev_loop_destroy(loop);
+	free(share_file);
 }
 
 TestSuite(vm_qemu, .init = set_up, .fini = tear_down);
@@ -243,6 +252,27 @@ static void stop(void)
 	cr_assert_eq(seen.cause.code, ERROR_NONE, "%s", seen.cause.text);
 }
 
+static void expect_room_for_eight_disks(void)
+{
+	char id[16], text[40];
+	struct vm_device disk;
+	struct error err;
+
+	for (int i = 0; i < 8; i++) {
+		snprintf(id, sizeof(id), "room%d", i);
+		disk = make_disk(id, id);
+		plug(&disk);
+		run_until_done(1);
+		snprintf(text, sizeof(text), ":%s:%s", id, id);
+		run_until_guest_has(text);
+	}
+	disk = make_disk("room8", "");
+	cr_assert_lt(vm_plug(vm, &disk, TIMEOUT_MS, on_done, NULL, &err), 0);
+	cr_assert_str_eq(err.text,
+	                 "cannot plug \"room8\": no root port is free: the machine has 8");
+	close(disk.fd);
+}
+
 Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 {
 	autofree char *path = mem_printf("%s/disk1", dir);
@@ -267,5 +297,80 @@ Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 		disk.fd = open(path, O_RDWR | O_CLOEXEC);
 		card = make_tap("card1");
 	}
+	expect_room_for_eight_disks();
+	stop();
+}
+
+static void resize(unsigned int vcpus, uint64_t memory_mib)
+{
+	struct error err;
+
+	cr_assert_eq(vm_resize(vm, vcpus, memory_mib, TIMEOUT_MS, on_done, NULL, &err), 0, "%s",
+	             err.text);
+	run_until_done(1);
+}
+
+static void expect_no_resize(unsigned int vcpus, uint64_t memory_mib, const char *text)
+{
+	struct error err;
+
+	cr_assert_lt(vm_resize(vm, vcpus, memory_mib, TIMEOUT_MS, on_done, NULL, &err), 0);
+	cr_assert_str_eq(err.text, text);
+}
+
+/* What the guest says is its memory without what its kernel keeps for itself. */
+static long guest_memory(void)
+{
+	const char *at;
+
+	run_until_guest_has("memory=");
+	at = strstr(strrchr(console, '['), "memory=");
+	return strtol(at + strlen("memory="), NULL, 10);
+}
+
+static bool memory_is_less(const void *than)
+{
+	return guest_has("memory=") && guest_memory() < *(const long *)than;
+}
+
+static bool memory_is_more(const void *than)
+{
+	return guest_has("memory=") && guest_memory() > *(const long *)than;
+}
+
+Test(vm_qemu, a_machine_with_devices_from_its_start_grows_and_gives_memory_back)
+{
+	struct vm_device devices[] = { make_disk("disk0", "content0"), make_tap("card0") };
+	long before, more, less;
+
+	start(devices, 2);
+	run_until_guest_has("disks=[ vda:disk0:content0] cards=[ eth0:02:00:00:1a:2b:3c]");
+	before = guest_memory();
+	resize(3, 768);
+	more = before + 450;
+	run_until(memory_is_more, &more);
+	run_until_guest_has("cpus=3");
+	cr_assert_eq(file_write(AT_FDCWD, share_file, 0644, "later", 5, NULL), 0);
+	run_until_guest_has("share=later"); /* virtiofsd has the new memory, too */
+	resize(3, 512);
+	less = more - 150;
+	run_until(memory_is_less, &less);
+	expect_no_resize(4, 512,
+	                 "cannot resize the virtual machine: invalid number of vCPUs \"4\": not "
+	                 "from 1 to 3");
+	expect_no_resize(3, 2048,
+	                 "cannot resize the virtual machine: invalid memory \"2048 MiB\": not from "
+	                 "256 to 1024 in steps of 2");
+	cr_assert_eq(vm_resize(vm, 2, 512, TIMEOUT_MS, on_done, NULL, NULL), 0);
+	run_until(is_done_once, NULL);
+	cr_assert_str_eq(seen.err.text, "cannot resize the virtual machine: taking vCPUs away: not "
+	                                "supported");
+	seen.calls = 0;
+	unplug("disk0");
+	unplug("card0");
+	run_until_done(2);
+	run_until_guest_has("disks=[] cards=[]");
+	close(devices[0].fd);
+	close(devices[1].fd);
 	stop();
 }
