@@ -48,6 +48,15 @@ int console_open(int root, const Grpc__Box *size, struct console *out, struct er
 	return 0;
 }
 
+bool console_is_master(int fd)
+{
+	struct stat st;
+	int number;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 2) &&
+	       ioctl(fd, TIOCGPTN, &number) == 0;
+}
+
 int console_mount(int root, const struct console *console, struct error *err)
 {
 	autoclose int target = in_root_make(root, "/dev/console", S_IFREG, 0666, err);
@@ -62,15 +71,20 @@ int console_mount(int root, const struct console *console, struct error *err)
 	return 0;
 }
 
-int console_attach(struct console *console, struct error *err)
+int console_connect(struct console *console, struct error *err)
 {
 	int i;
 
-	if (ioctl(console->slave, TIOCSCTTY, 0) < 0)
-		return error_errno(err, "make it the controlling terminal");
 	for (i = 0; i < 3; i++)
 		if (dup2(console->slave, i) < 0)
 			return error_errno(err, "connect it to descriptor %d", i);
 	close(take_fd(&console->slave));
 	return 0;
+}
+
+int console_control(struct error *err)
+{
+	return ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0
+	               ? error_errno(err, "make it the controlling terminal")
+	               : 0;
 }

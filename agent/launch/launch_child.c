@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -224,9 +223,24 @@ static int open_console(struct child *child, struct error *err)
 	return r;
 }
 
+/* The agent's from here on. */
+static int hand_over_console(struct child *child, struct error *err)
+{
+	if (!child->process->terminal)
+		return 0;
+	if (launch_wire_send_console(LAUNCH_FD_SOCKET, child->console.master) < 0)
+		return error_errno(err, "send the terminal");
+	close(take_fd(&child->console.master));
+	return 0;
+}
+
 static int attach_console(struct child *child, struct error *err)
 {
-	return child->process->terminal ? console_attach(&child->console, err) : 0;
+	int r = 0;
+
+	if (child->process->terminal)
+		r = console_connect(&child->console, err);
+	return r < 0 || !child->process->terminal ? r : console_control(err);
 }
 
 static int set_rlimits(struct child *child, struct error *err)
@@ -336,12 +350,10 @@ static int wait_for_go(struct child *child, struct error *err)
 	ssize_t n;
 	char go;
 
-	if (launch_wire_send(LAUNCH_FD_SOCKET, &ready, child->console.master) < 0)
+	if (launch_wire_send(LAUNCH_FD_SOCKET, &ready) < 0)
 		return error_errno(err, "tell the agent");
-	if (child->console.master >= 0)
-		close(child->console.master);
 	do
-		n = recv(LAUNCH_FD_SOCKET, &go, sizeof(go), 0);
+		n = read(LAUNCH_FD_SOCKET, &go, sizeof(go));
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
 		_exit(1);
@@ -396,6 +408,7 @@ static const struct step {
 	{ INIT, "mask paths", mask_paths },
 	{ INIT, "change the root", change_root },
 	{ EXEC, "open a console", open_console },
+	{ BOTH, "hand over the console", hand_over_console },
 	{ BOTH, "attach the console", attach_console },
 	{ BOTH, "set resource limits", set_rlimits },
 	{ BOTH, "set no_new_privs", set_no_new_privs },
@@ -419,7 +432,7 @@ static void __attribute__((noreturn)) give_up(const char *step, const struct err
 
 	snprintf(message.step, sizeof(message.step), "%s", step);
 	snprintf(message.text, sizeof(message.text), "%s", err->text);
-	launch_wire_send(LAUNCH_FD_SOCKET, &message, -1);
+	launch_wire_send(LAUNCH_FD_SOCKET, &message);
 	_exit(1);
 }
 

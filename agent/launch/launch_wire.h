@@ -1,14 +1,16 @@
 /*
  * Between the agent (launch.c) and the child that becomes a container process (launch_child.c): the
- * child's descriptors, and the one message that crosses their socket pair (SOCK_SEQPACKET).
+ * child's descriptors, and the messages that cross their socket pair (SOCK_SEQPACKET).
  *
  *	agent                                    child
- *	  ── launch.Request, a memfd ──────►
- *	  ◄─ READY, with the pty's master ──────────  all is done but execve
+ *	  ── launch.Request, a memfd ──────────────►
+ *	  ◄─ CONSOLE, with the pty's master ────────  only when a terminal was asked for
+ *	  ◄─ READY ─────────────────────────────────  all is done but execve
  *	  ── one byte: go ─────────────────────────►
  *	  ◄─ end of file ───────────────────────────  execve has closed the socket
  *
- * FAILED may come instead of READY or of the end of file.
+ * FAILED may come instead of any of the child's. All but CONSOLE go by write(2) and read(2): a
+ * seccomp profile that takes the network away leaves those.
  */
 #ifndef AGENT_LAUNCH_WIRE_H
 #define AGENT_LAUNCH_WIRE_H
@@ -25,15 +27,15 @@
 enum launch_fd { /* after 0, 1 and 2 */
 	LAUNCH_FD_REQUEST = 3,
 	LAUNCH_FD_SOCKET = 4,
-	LAUNCH_FD_INIT = 5, /* a pidfd; only with launch.Request.exec */
-	LAUNCH_FD_SECCOMP =
-		6, /* seccomp_write() by a container's init, seccomp_read() by its execs */
+	LAUNCH_FD_INIT = 5,    /* a pidfd of the container's init; only with launch.Request.exec */
+	LAUNCH_FD_SECCOMP = 6, /* seccomp_write() by a container's init, seccomp_read() by execs */
 	LAUNCH_FD_END,
 };
 
 enum launch_message_kind {
 	LAUNCH_READY = 1,
 	LAUNCH_FAILED = 2,
+	LAUNCH_CONSOLE = 3,
 };
 
 struct launch_message {
@@ -43,11 +45,23 @@ struct launch_message {
 	char text[ERROR_TEXT_MAX];
 };
 
-/* Sends @message, and @fd with it unless that is negative; 0 or -1 with errno. */
-int launch_wire_send(int socket, const struct launch_message *message, int fd);
+/* 0, or -1 with errno. An agent that has gone ends the child (SIGPIPE). */
+int launch_wire_send(int socket, const struct launch_message *message);
 
-/* Receives one without waiting: its length, 0 at the end of file, -1 with errno. A descriptor that
- * came with it goes to *@fd. */
-ssize_t launch_wire_receive(int socket, struct launch_message *message, int *fd);
+/* CONSOLE. */
+int launch_wire_send_console(int socket, int master);
+
+/* What the agent got. */
+struct launch_received {
+	struct launch_message message;
+	pid_t pid; /* who sent it, as the kernel says; 0: unknown */
+	int fd;    /* came with it; -1: none. More than one are closed. The caller's. */
+};
+
+/* The agent's end tells who sends. 0, or -1 with errno. */
+int launch_wire_ask_sender(int socket);
+
+/* Receives one without waiting: its length, 0 at the end of file, -1 with errno. */
+ssize_t launch_wire_receive(int socket, struct launch_received *out);
 
 #endif

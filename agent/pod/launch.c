@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/launch/console.h"
 #include "agent/launch/launch_wire.h"
 #include "agent/launch/namespaces.h"
 #include "agent/pod/spec_check.h"
@@ -25,7 +26,7 @@
 #define ABOVE_LAUNCH_FDS 64 /* where descriptors wait before they are put in their places */
 
 enum launch_state {      /* what may come next: */
-	LAUNCH_CREATING, /* READY, FAILED, end of file (it died) */
+	LAUNCH_CREATING, /* CONSOLE, READY, FAILED, end of file (it died) */
 	LAUNCH_CREATED,  /* launch_run(); end of file (it was killed) */
 	LAUNCH_RUNNING,  /* FAILED, end of file (execve) */
 	LAUNCH_ENDED,    /* nothing */
@@ -35,6 +36,8 @@ struct launch {
 	struct ev_loop *loop;
 	ev_io watch; /* of the socket */
 	int socket;
+	bool terminal; /* was asked for */
+	int console;   /* the pty's master, until launch_created_fn has it */
 	int pidfd;
 	int seccomp; /* the container's compiled profile, for execs; -1: it has none */
 	pid_t pid;
@@ -105,29 +108,56 @@ static void at_end(struct launch *launch)
 	fail(launch, &err);
 }
 
+static bool take_console(struct launch *launch, struct launch_received *received)
+{
+	if (launch->state != LAUNCH_CREATING || !launch->terminal || launch->console >= 0 ||
+	    !console_is_master(received->fd))
+		return false;
+	launch->console = take_fd(&received->fd);
+	return true;
+}
+
+static bool take_ready(struct launch *launch)
+{
+	if (launch->state != LAUNCH_CREATING || launch->terminal != (launch->console >= 0))
+		return false;
+	set_state(launch, LAUNCH_CREATED);
+	launch->on_created(launch->created_ctx, take_fd(&launch->console), NULL);
+	return true;
+}
+
+/* May end the launch, and its owner may destroy it then. */
+static void take_message(struct launch *launch, struct launch_received *received, size_t len)
+{
+	struct launch_message *message = &received->message;
+	int kind = len == sizeof(*message) ? message->kind : 0;
+	struct error err;
+
+	if (kind == LAUNCH_CONSOLE && take_console(launch, received))
+		return;
+	if (kind == LAUNCH_READY && take_ready(launch))
+		return;
+	if (kind == LAUNCH_FAILED)
+		describe(message, &err);
+	else
+		error_set(&err, ERROR_INTERNAL, "unexpected message from the container's process");
+	fail(launch, &err);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *watch, int events)
 {
 	struct launch *launch = watch->data;
-	struct launch_message message;
-	struct error err;
-	autoclose int fd = -1;
-	ssize_t n = launch_wire_receive(launch->socket, &message, &fd);
+	struct launch_received received;
+	ssize_t n = launch_wire_receive(launch->socket, &received);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0) {
+	if (n <= 0)
 		at_end(launch);
-	} else if (n == sizeof(message) && message.kind == LAUNCH_READY &&
-	           launch->state == LAUNCH_CREATING) {
-		set_state(launch, LAUNCH_CREATED);
-		launch->on_created(launch->created_ctx, take_fd(&fd), NULL);
-	} else if (n == sizeof(message) && message.kind == LAUNCH_FAILED) {
-		describe(&message, &err);
-		fail(launch, &err);
-	} else {
-		error_set(&err, ERROR_INTERNAL, "the container's process sent nonsense");
-		fail(launch, &err);
-	}
+	else
+		take_message(launch, &received, n);
+	if (received.fd >= 0)
+		close(received.fd);
 }
 
 /* The request in a memfd, to be read from its start. */
@@ -265,6 +295,8 @@ static int start(struct launch *launch, const struct launch_config *config, stru
 		return error_errno(err, "make a socket pair");
 	launch->socket = pair[0];
 	theirs = pair[1];
+	if (launch_wire_ask_sender(launch->socket) < 0)
+		return error_errno(err, "learn who sends");
 	for (i = 0; i < 3; i++)
 		fds[i] =
 			config->stdio[i] < 0 || config->process->terminal ? null : config->stdio[i];
@@ -283,6 +315,8 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 
 	launch->loop = loop;
 	launch->socket = -1;
+	launch->terminal = config->process->terminal;
+	launch->console = -1;
 	launch->pidfd = -1;
 	launch->seccomp = -1;
 	launch->on_created = on_created;
@@ -337,6 +371,8 @@ void launch_destroy(struct launch *launch)
 		kill_child(launch);
 	if (launch->socket >= 0)
 		close(launch->socket);
+	if (launch->console >= 0)
+		close(launch->console);
 	if (launch->pidfd >= 0)
 		close(launch->pidfd);
 	if (launch->seccomp >= 0)
