@@ -1,0 +1,103 @@
+/*
+ * Steps of a container's init alone: its host name, kernel settings and root file system.
+ */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/launch/devices.h"
+#include "agent/launch/in_root.h"
+#include "agent/launch/launch_step.h"
+#include "agent/launch/masked_paths.h"
+#include "agent/launch/mounts.h"
+#include "agent/launch/rootfs.h"
+#include "agent/launch/sysctl.h"
+#include "common/error.h"
+
+int step_set_hostname(struct child *child, struct error *err)
+{
+	const char *name = child->spec->hostname;
+
+	if (*name && sethostname(name, strlen(name)) < 0)
+		return error_errno(err, "sethostname '%s'", name);
+	return 0;
+}
+
+int step_write_sysctls(struct child *child, struct error *err)
+{
+	return sysctl_apply(child->spec, err);
+}
+
+int step_open_rootfs(struct child *child, struct error *err)
+{
+	child->root = rootfs_open(child->request->rootfs, child->spec, err);
+	return child->root < 0 ? child->root : 0;
+}
+
+int step_make_mounts(struct child *child, struct error *err)
+{
+	return mounts_make(child->root, child->spec, err);
+}
+
+int step_make_devices(struct child *child, struct error *err)
+{
+	return mounts_bind_dev(child->spec) ? 0 : devices_make(child->root, child->spec, err);
+}
+
+int step_make_console(struct child *child, struct error *err)
+{
+	int r;
+
+	if (!child->process->terminal)
+		return 0;
+	r = console_open(child->root, child->process->consolesize, &child->console, err);
+	return r < 0 ? r : console_mount(child->root, &child->console, err);
+}
+
+int step_make_cwd(struct child *child, struct error *err)
+{
+	int fd = in_root_make(child->root, child->process->cwd, S_IFDIR, 0755, err);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int step_finish_mounts(struct child *child, struct error *err)
+{
+	return mounts_finish(child->root, child->spec, err);
+}
+
+int step_protect_paths(struct child *child, struct error *err)
+{
+	const Grpc__Linux *config = child->spec->linux;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < config->n_readonlypaths; i++)
+		r = masked_paths_protect(child->root, config->readonlypaths[i], err);
+	return r;
+}
+
+int step_mask_paths(struct child *child, struct error *err)
+{
+	const Grpc__Linux *config = child->spec->linux;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < config->n_maskedpaths; i++)
+		r = masked_paths_hide(child->root, config->maskedpaths[i], err);
+	return r;
+}
+
+int step_change_root(struct child *child, struct error *err)
+{
+	const Grpc__Root *root = child->spec->root;
+	int r = rootfs_enter(child->root, err);
+
+	close(child->root);
+	if (r == 0 && root && root->readonly)
+		r = rootfs_protect(err);
+	return r;
+}
