@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/error.h"
 
@@ -49,46 +51,46 @@ int caps_prepare(const struct caps *caps, struct error *err)
 	return 0;
 }
 
-static void fill(cap_t state, cap_flag_t flag, uint64_t set)
+/* One system call and no memory: it has to do behind a seccomp filter too. */
+static int set_sets(const struct caps *caps, uint64_t kept, struct error *err)
 {
-	cap_value_t value;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
-	for (value = 0; value < cap_max_bits(); value++)
-		if (has(set, value))
-			cap_set_flag(state, flag, 1, &value, CAP_SET);
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		data[i] = (struct __user_cap_data_struct){
+			.effective = (caps->effective | kept) >> 32 * i,
+			.permitted = (caps->permitted | kept) >> 32 * i,
+			.inheritable = caps->inheritable >> 32 * i,
+		};
+	return syscall(SYS_capset, &header, data) < 0 ? error_errno(err, "set capabilities") : 0;
 }
 
-static int apply_sets(const struct caps *caps, struct error *err)
+int caps_apply(const struct caps *caps, uint64_t kept, struct error *err)
 {
-	cap_t state = cap_init();
-	int r;
-
-	if (!state)
-		return error_errno(err, "make a capability state");
-	fill(state, CAP_EFFECTIVE, caps->effective);
-	fill(state, CAP_PERMITTED, caps->permitted);
-	fill(state, CAP_INHERITABLE, caps->inheritable);
-	r = cap_set_proc(state);
-	if (r < 0)
-		r = error_errno(err, "set capabilities");
-	cap_free(state);
-	return r;
-}
-
-int caps_apply(const struct caps *caps, struct error *err)
-{
+	uint64_t ambient = caps->ambient & ~caps_left_out(caps);
 	cap_value_t value;
 	int r;
 
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return error_errno(err, "keep no capabilities");
-	r = apply_sets(caps, err);
+	r = set_sets(caps, kept, err);
 	if (r < 0)
 		return r;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return error_errno(err, "clear the ambient capabilities");
 	for (value = 0; value < cap_max_bits(); value++)
-		if (has(caps->ambient, value) && cap_set_ambient(value, CAP_SET) < 0)
+		if (has(ambient, value) && cap_set_ambient(value, CAP_SET) < 0)
 			return error_errno(err, "set ambient capability %d", value);
 	return 0;
+}
+
+int caps_drop_kept(const struct caps *caps, struct error *err)
+{
+	return set_sets(caps, 0, err);
+}
+
+uint64_t caps_left_out(const struct caps *caps)
+{
+	return caps->ambient & ~(caps->permitted & caps->inheritable);
 }

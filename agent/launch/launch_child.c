@@ -7,8 +7,17 @@
  * touched by in_root.h only, and by paths of /proc/self/fd in the guest's own /proc. After that,
  * paths are the container's and so is what they lead to; nothing read there is believed.
  *
- * Seccomp comes early only where it must: without no_new_privs it needs CAP_SYS_ADMIN, and a
- * profile then has to allow what the later steps do, as under runc.
+ * An exec's child is two processes. The first is the agent's, in its pid namespace, where no process
+ * of the container can see it, nor trace it or send it signals, whatever its capabilities: it joins
+ * the rest of the container's namespaces and becomes all that the exec will be (root directory,
+ * cgroup, user, capabilities, no_new_privs, filter). Only then does it clone the second into the
+ * container's pid namespace, with the agent for a parent (CLONE_PARENT), and ends. What a tracer in
+ * the container gets hold of is no more than what it runs.
+ *
+ * The filter comes first where the profile allows what is still to be called behind it, and that is
+ * little: all that needs memory or files is done before. CAP_SYS_ADMIN, which a filter without
+ * no_new_privs needs, is kept for it alone. Where a profile does not allow so much, the filter comes
+ * last; an exec then gets no_new_privs, as it must not be seen with CAP_SYS_ADMIN.
  */
 #include "agent/launch/launch_child.h"
 
@@ -55,18 +64,24 @@ static const struct step {
 	{ INIT, "change the root", step_change_root },
 	{ EXEC, "open a console", step_open_console },
 	{ BOTH, "hand over the console", step_hand_over_console },
-	{ BOTH, "attach the console", step_attach_console },
+	{ BOTH, "connect the console", step_connect_console },
+	{ INIT, "take control of the console", step_control_console },
 	{ BOTH, "set resource limits", step_set_rlimits },
 	{ BOTH, "set no_new_privs", step_set_no_new_privs },
-	{ BOTH, "install the seccomp profile", step_seccomp_privileged },
 	{ BOTH, "", step_try_cwd },
 	{ BOTH, "become the user", step_become_user },
 	{ BOTH, "", step_check_cwd },
 	{ BOTH, "set capabilities", step_set_caps },
 	{ BOTH, "make the environment", step_make_environment },
 	{ BOTH, "", step_find_executable },
+	{ BOTH, "make the arguments", step_make_arguments },
+	{ BOTH, "close descriptors", step_close_descriptors },
+	{ BOTH, "install the seccomp profile", step_filter_first },
+	{ EXEC, "enter the pid namespace", step_enter_pid_namespace },
+	{ EXEC, "start a session", step_start_session },
+	{ EXEC, "take control of the console", step_control_console },
 	{ BOTH, "wait for the start", step_wait_for_go },
-	{ BOTH, "install the seccomp profile", step_seccomp_last },
+	{ BOTH, "install the seccomp profile", step_filter_last },
 	{ BOTH, "", step_execute },
 };
 /* clang-format on */
@@ -133,6 +148,7 @@ int launch_child_main(void)
 	child.spec = child.request->spec;
 	child.process = child.request->process;
 	child.user = child.process->user ? child.process->user : &root;
+	child.no_new_privs = child.process->nonewprivileges;
 	who = child.request->exec ? EXEC : INIT;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if ((steps[i].who & who) && steps[i].run(&child, &err) < 0)

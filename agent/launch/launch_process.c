@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -46,6 +50,32 @@ int step_set_oom_score(struct child *child, struct error *err)
 	return kernel_file_write(self, "oom_score_adj", value, err);
 }
 
+/* What the process still calls behind its filter when that comes first. */
+static bool can_come_first(const struct child *child)
+{
+	const struct {
+		bool needed;
+		int number;
+		uint64_t first, second;
+	} calls[] = {
+		{ !child->process->nonewprivileges, SYS_capset, 0, 0 },
+		{ child->request->exec, SYS_clone, CLONE_PARENT | SIGCHLD, 0 },
+		{ child->request->exec, SYS_setsid, 0, 0 },
+		{ child->request->exec && child->process->terminal, SYS_ioctl, STDIN_FILENO,
+		  TIOCSCTTY },
+		{ true, SYS_write, LAUNCH_FD_SOCKET, 0 },
+		{ true, SYS_read, LAUNCH_FD_SOCKET, 0 },
+		{ true, SYS_execve, 0, 0 },
+		{ true, SYS_exit_group, 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i].needed && !seccomp_allows(child->seccomp, calls[i].number,
+		                                       calls[i].first, calls[i].second))
+			return false;
+	return true;
+}
+
 /* Compiled once in a container's life: its init leaves it to the execs. */
 int step_get_seccomp(struct child *child, struct error *err)
 {
@@ -56,7 +86,19 @@ int step_get_seccomp(struct child *child, struct error *err)
 		return 0;
 	if (!child->request->exec)
 		r = seccomp_compile_apart(profile, LAUNCH_FD_SECCOMP, err);
-	return r < 0 ? r : seccomp_read(LAUNCH_FD_SECCOMP, &child->seccomp, err);
+	if (r == 0)
+		r = seccomp_read(LAUNCH_FD_SECCOMP, &child->seccomp, err);
+	if (r < 0)
+		return r;
+	child->filter_first = can_come_first(child);
+	/* An init without no_new_privs has no other way: its profile has to allow these. */
+	if (!child->request->exec && !child->no_new_privs)
+		child->filter_first = true;
+	/* An exec has: behind its filter it could not get into the pid namespace, before that it
+	 * must not have the capability to install one. */
+	if (!child->filter_first)
+		child->no_new_privs = true;
+	return 0;
 }
 
 int step_enter_namespaces(struct child *child, struct error *err)
@@ -111,13 +153,14 @@ int step_hand_over_console(struct child *child, struct error *err)
 	return 0;
 }
 
-int step_attach_console(struct child *child, struct error *err)
+int step_connect_console(struct child *child, struct error *err)
 {
-	int r = 0;
+	return child->process->terminal ? console_connect(&child->console, err) : 0;
+}
 
-	if (child->process->terminal)
-		r = console_connect(&child->console, err);
-	return r < 0 || !child->process->terminal ? r : console_control(err);
+int step_control_console(struct child *child, struct error *err)
+{
+	return child->process->terminal ? console_control(err) : 0;
 }
 
 int step_set_rlimits(struct child *child, struct error *err)
@@ -127,16 +170,9 @@ int step_set_rlimits(struct child *child, struct error *err)
 
 int step_set_no_new_privs(struct child *child, struct error *err)
 {
-	if (child->process->nonewprivileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (child->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "set no_new_privs");
 	return 0;
-}
-
-int step_seccomp_privileged(struct child *child, struct error *err)
-{
-	if (!child->seccomp || child->process->nonewprivileges)
-		return 0;
-	return seccomp_install(child->seccomp, err);
 }
 
 /* runc's text: clients show it. */
@@ -195,9 +231,15 @@ int step_check_cwd(struct child *child, struct error *err)
 	return 0;
 }
 
+/* A filter without no_new_privs takes CAP_SYS_ADMIN: kept until that is installed. */
+static bool keeps_admin(const struct child *child)
+{
+	return child->seccomp && !child->no_new_privs;
+}
+
 int step_set_caps(struct child *child, struct error *err)
 {
-	return caps_apply(&child->caps, err);
+	return caps_apply(&child->caps, keeps_admin(child) ? UINT64_C(1) << CAP_SYS_ADMIN : 0, err);
 }
 
 int step_make_environment(struct child *child, struct error *err)
@@ -220,6 +262,40 @@ int step_find_executable(struct child *child, struct error *err)
 	                       &child->executable, err);
 }
 
+int step_make_arguments(struct child *child, struct error *err)
+{
+	const Grpc__Process *process = child->process;
+
+	child->arguments = mem_alloc((process->n_args + 1) * sizeof(*child->arguments));
+	memcpy(child->arguments, process->args, process->n_args * sizeof(*child->arguments));
+	return 0;
+}
+
+/* Who gets hold of the process in the container finds nothing of the agent's but the socket. */
+int step_close_descriptors(struct child *child, struct error *err)
+{
+	return syscall(SYS_close_range, LAUNCH_FD_SOCKET + 1, ~0U, 0) < 0
+	               ? error_errno(err, "close_range")
+	               : 0;
+}
+
+int step_filter_first(struct child *child, struct error *err)
+{
+	int r;
+
+	if (!child->seccomp || !child->filter_first)
+		return 0;
+	r = seccomp_install(child->seccomp, err);
+	if (r == 0 && keeps_admin(child))
+		r = caps_drop_kept(&child->caps, err);
+	return r;
+}
+
+int step_enter_pid_namespace(struct child *child, struct error *err)
+{
+	return namespaces_enter_pid(err);
+}
+
 /* Created: all but execve is done. An agent that has gone has no use for us. */
 int step_wait_for_go(struct child *child, struct error *err)
 {
@@ -237,21 +313,16 @@ int step_wait_for_go(struct child *child, struct error *err)
 	return 0;
 }
 
-int step_seccomp_last(struct child *child, struct error *err)
+int step_filter_last(struct child *child, struct error *err)
 {
-	if (!child->seccomp || !child->process->nonewprivileges)
-		return 0;
-	return seccomp_install(child->seccomp, err);
+	return child->seccomp && !child->filter_first ? seccomp_install(child->seccomp, err) : 0;
 }
 
 int step_execute(struct child *child, struct error *err)
 {
-	const Grpc__Process *process = child->process;
-	autofree char **argv = mem_alloc((process->n_args + 1) * sizeof(*argv));
 	char why[ERRNO_TEXT_SIZE];
 
-	memcpy(argv, process->args, process->n_args * sizeof(*argv));
-	execve(child->executable, argv, child->environment);
+	execve(child->executable, child->arguments, child->environment);
 	return error_set(err, ERROR_INVALID_ARGUMENT, "exec %s: %s", child->executable,
 	                 errno_text(errno, why));
 }

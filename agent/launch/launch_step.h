@@ -22,10 +22,13 @@ struct child {
 	int root; /* until it is "/" */
 	struct console console;
 	struct seccomp *seccomp; /* NULL: no profile */
+	bool filter_first;       /* installed before the process can be seen, else before execve */
+	bool no_new_privs;
 	struct caps caps;
 	bool in_cwd;
 	char **environment;
 	char *executable;
+	char **arguments;
 };
 
 typedef int step_fn(struct child *child, struct error *err);
@@ -51,18 +54,22 @@ step_fn step_enter_namespaces;
 step_fn step_join_keyring;
 step_fn step_open_console;
 step_fn step_hand_over_console;
-step_fn step_attach_console;
+step_fn step_connect_console;
+step_fn step_control_console;
 step_fn step_set_rlimits;
 step_fn step_set_no_new_privs;
-step_fn step_seccomp_privileged;
 step_fn step_try_cwd;
 step_fn step_become_user;
 step_fn step_check_cwd;
 step_fn step_set_caps;
 step_fn step_make_environment;
 step_fn step_find_executable;
+step_fn step_make_arguments;
+step_fn step_close_descriptors;
+step_fn step_filter_first;
+step_fn step_enter_pid_namespace;
 step_fn step_wait_for_go;
-step_fn step_seccomp_last;
+step_fn step_filter_last;
 step_fn step_execute;
 
 #endif

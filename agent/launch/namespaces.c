@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
@@ -135,13 +138,29 @@ int namespaces_enter(const Grpc__Spec *spec, struct error *err)
 	return 0;
 }
 
+static int ended(struct error *err)
+{
+	return error_set(err, ERROR_FAILED_PRECONDITION, "the container's process has ended");
+}
+
 int namespaces_join(int pidfd, struct error *err)
 {
-	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET;
+	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET |
+	            CLONE_NEWPID;
 
-	if (setns(pidfd, flags) < 0)
-		return errno == ESRCH ? error_set(err, ERROR_FAILED_PRECONDITION,
-		                                  "the container's process has ended")
-		                      : error_errno(err, "join the container's namespaces");
-	return 0;
+	if (setns(pidfd, flags) == 0)
+		return 0;
+	return errno == ESRCH ? ended(err) : error_errno(err, "join the container's namespaces");
+}
+
+int namespaces_enter_pid(struct error *err)
+{
+	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid > 0)
+		_exit(0);
+	if (pid == 0)
+		return 0;
+	/* clone(2): ENOMEM when the namespace's init is gone. */
+	return errno == ENOMEM ? ended(err) : error_errno(err, "clone into the pid namespace");
 }

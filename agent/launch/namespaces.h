@@ -37,7 +37,16 @@ uint64_t namespaces_clone_flags(const Grpc__Spec *spec);
 /* The rest, in the child: joins by path, unshares the cgroup namespace. */
 int namespaces_enter(const Grpc__Spec *spec, struct error *err);
 
-/* All of a process, by its pidfd; the pid namespace counts for children only and is left out. */
+/*
+ * All of a process, by its pidfd. Its pid namespace is that of children only: the calling process
+ * cannot be seen in it.
+ */
 int namespaces_join(int pidfd, struct error *err);
+
+/*
+ * Goes on as a child in that pid namespace, whose parent is the calling process's: for who called,
+ * it does not return. With a filter it takes clone and exit_group.
+ */
+int namespaces_enter_pid(struct error *err);
 
 #endif

@@ -313,6 +313,54 @@ int seccomp_install(const struct seccomp *seccomp, struct error *err)
 	return 0;
 }
 
+static bool holds(struct sock_filter jump, uint32_t a)
+{
+	switch (BPF_OP(jump.code)) {
+	case BPF_JEQ:
+		return a == jump.k;
+	case BPF_JGT:
+		return a > jump.k;
+	case BPF_JGE:
+		return a >= jump.k;
+	default:
+		return a & jump.k;
+	}
+}
+
+/* Classic BPF as far as libseccomp and write_block() use it. */
+uint32_t seccomp_evaluate(const struct seccomp *seccomp, const struct seccomp_data *call)
+{
+	uint32_t a = 0;
+
+	for (size_t pc = 0; pc < seccomp->count; pc++) {
+		const struct sock_filter op = seccomp->filter[pc];
+
+		if (op.code == (BPF_LD | BPF_W | BPF_ABS) && op.k <= sizeof(*call) - sizeof(a))
+			memcpy(&a, (const char *)call + op.k, sizeof(a));
+		else if (op.code == (BPF_ALU | BPF_AND | BPF_K))
+			a &= op.k;
+		else if (op.code == (BPF_JMP | BPF_JA))
+			pc += op.k;
+		else if (BPF_CLASS(op.code) == BPF_JMP && BPF_SRC(op.code) == BPF_K)
+			pc += holds(op, a) ? op.jt : op.jf;
+		else if (op.code == (BPF_RET | BPF_K))
+			return op.k;
+		else
+			break;
+	}
+	return SECCOMP_RET_KILL_PROCESS;
+}
+
+bool seccomp_allows(const struct seccomp *seccomp, int number, uint64_t first, uint64_t second)
+{
+	const struct seccomp_data call = { .nr = number,
+		                           .arch = seccomp_arch_native(),
+		                           .args = { first, second } };
+	uint32_t action = seccomp_evaluate(seccomp, &call) & SECCOMP_RET_ACTION_FULL;
+
+	return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG;
+}
+
 struct sock_fprog seccomp_program(const struct seccomp *seccomp)
 {
 	return (struct sock_fprog){ .len = seccomp->count, .filter = seccomp->filter };

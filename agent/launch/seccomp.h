@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/cleanup.h"
 #include "proto/oci.pb-c.h"
@@ -37,6 +38,17 @@ int seccomp_read(int fd, struct seccomp **out, struct error *err);
  * what the profile allows can be called.
  */
 int seccomp_install(const struct seccomp *seccomp, struct error *err);
+
+struct seccomp_data;
+
+/*
+ * SECCOMP_RET_* with its data: what the program says to a call, as the kernel would run it. An
+ * instruction that libseccomp does not use: as if the call were forbidden.
+ */
+uint32_t seccomp_evaluate(const struct seccomp *seccomp, const struct seccomp_data *call);
+
+/* Whether this architecture's call with these first arguments, and others of 0, goes through. */
+bool seccomp_allows(const struct seccomp *seccomp, int number, uint64_t first, uint64_t second);
 
 /* The program, for tests; valid as long as @seccomp. */
 struct sock_fprog seccomp_program(const struct seccomp *seccomp);

@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/launch/console.h"
@@ -36,11 +38,12 @@ struct launch {
 	struct ev_loop *loop;
 	ev_io watch; /* of the socket */
 	int socket;
+	bool is_exec;
 	bool terminal; /* was asked for */
 	int console;   /* the pty's master, until launch_created_fn has it */
 	int pidfd;
 	int seccomp; /* the container's compiled profile, for execs; -1: it has none */
-	pid_t pid;
+	pid_t pid;   /* of the child that was cloned; from READY on, of the process */
 	enum launch_state state;
 	launch_created_fn *on_created;
 	done_fn *on_run;
@@ -61,6 +64,20 @@ static void set_state(struct launch *launch, enum launch_state state)
 static int ended(struct error *err)
 {
 	return error_set(err, ERROR_FAILED_PRECONDITION, "the container's process has ended");
+}
+
+static int died_early(struct error *err)
+{
+	return error_set(err, ERROR_ABORTED,
+	                 "the container's process died before it could run (killed, or out of "
+	                 "memory)");
+}
+
+static bool has_ended(const struct launch *launch)
+{
+	struct pollfd pidfd = { .fd = launch->pidfd, .events = POLLIN };
+
+	return poll(&pidfd, 1, 0) > 0;
 }
 
 static void kill_child(const struct launch *launch)
@@ -103,24 +120,52 @@ static void at_end(struct launch *launch)
 		launch->on_run(launch->run_ctx, NULL);
 		return;
 	}
-	error_set(&err, ERROR_ABORTED,
-	          "the container's process died before it could run (killed, or out of memory)");
+	died_early(&err);
 	fail(launch, &err);
 }
 
 static bool take_console(struct launch *launch, struct launch_received *received)
 {
 	if (launch->state != LAUNCH_CREATING || !launch->terminal || launch->console >= 0 ||
-	    !console_is_master(received->fd))
+	    received->pid != launch->pid || !console_is_master(received->fd))
 		return false;
 	launch->console = take_fd(&received->fd);
 	return true;
 }
 
-static bool take_ready(struct launch *launch)
+/*
+ * The process is there: whoever sent READY, as the kernel says. It may have died since, and even
+ * have been reaped by the loop: then it is no child any more, and its number somebody else's.
+ */
+static int adopt(struct launch *launch, pid_t pid, struct error *err)
 {
-	if (launch->state != LAUNCH_CREATING || launch->terminal != (launch->console >= 0))
+	siginfo_t info;
+	int pidfd;
+
+	if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return died_early(err);
+	if (pid == launch->pid)
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return error_errno(err, "open the container's process");
+	close(launch->pidfd);
+	launch->pidfd = pidfd;
+	launch->pid = pid;
+	return 0;
+}
+
+static bool take_ready(struct launch *launch, pid_t pid)
+{
+	struct error err;
+
+	if (launch->state != LAUNCH_CREATING || launch->terminal != (launch->console >= 0) ||
+	    launch->is_exec == (pid == launch->pid))
 		return false;
+	if (adopt(launch, pid, &err) < 0) {
+		fail(launch, &err);
+		return true;
+	}
 	set_state(launch, LAUNCH_CREATED);
 	launch->on_created(launch->created_ctx, take_fd(&launch->console), NULL);
 	return true;
@@ -135,7 +180,7 @@ static void take_message(struct launch *launch, struct launch_received *received
 
 	if (kind == LAUNCH_CONSOLE && take_console(launch, received))
 		return;
-	if (kind == LAUNCH_READY && take_ready(launch))
+	if (kind == LAUNCH_READY && take_ready(launch, received->pid))
 		return;
 	if (kind == LAUNCH_FAILED)
 		describe(message, &err);
@@ -207,18 +252,16 @@ static void become_child(const int fds[LAUNCH_FD_END])
 	_exit(127);
 }
 
-/* The namespace that clone3(2) puts children in; -1 and 0: the agent's own. */
+/* The namespace that clone3(2) puts children in; -1 and 0: the agent's own, where an exec's child
+ * begins. */
 static int open_pid_namespace(const struct launch_config *config, int *fd, struct error *err)
 {
-	const char *path = namespaces_pid_path(config->spec);
+	const char *path = config->init ? NULL : namespaces_pid_path(config->spec);
 
 	*fd = -1;
-	if (config->init)
-		*fd = fcntl(config->init->pidfd, F_DUPFD_CLOEXEC, 0);
-	else if (path)
-		*fd = open(path, O_RDONLY | O_CLOEXEC);
-	else
+	if (!path)
 		return 0;
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
 	return *fd < 0 ? error_errno(err, "open the pid namespace") : 0;
 }
 
@@ -284,6 +327,8 @@ static int start(struct launch *launch, const struct launch_config *config, stru
 
 	if (request < 0)
 		return request;
+	if (config->init && has_ended(config->init))
+		return ended(err);
 	if (!config->init && config->spec->linux->seccomp) {
 		launch->seccomp = memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		if (launch->seccomp < 0)
@@ -315,6 +360,7 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 
 	launch->loop = loop;
 	launch->socket = -1;
+	launch->is_exec = config->init != NULL;
 	launch->terminal = config->process->terminal;
 	launch->console = -1;
 	launch->pidfd = -1;

@@ -28,7 +28,7 @@ struct launch_config {
 };
 
 /*
- * "Created": the child waits before execve. @console is the pty's master (the callee's) when
+ * "Created": the process waits before execve. @console is the pty's master (the callee's) when
  * process->terminal, else -1. On @err the child is gone. ERROR_NOT_FOUND: `exec: "nosuch":
  * executable file not found in $PATH`.
  */
@@ -42,9 +42,13 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 /* Lets the child go on to execve; @done when it has happened, or with its error. */
 int launch_run(struct launch *launch, done_fn *done, void *ctx, struct error *err);
 
-pid_t launch_pid(const struct launch
-                         *launch); /* in the agent's pid namespace; the agent's reaper reaps it */
+/*
+ * In the agent's pid namespace: its child, which is reaped by it, not before the loop runs again.
+ * Both are of the process from launch_created_fn on only; until then of what makes it.
+ */
+pid_t launch_pid(const struct launch *launch);
 int launch_pidfd(const struct launch *launch); /* owned by the launch */
+
 /* NULL is fine. Kills the child if it has not passed execve; callbacks are dropped. */
 void launch_destroy(struct launch *launch);
 CLEANUP_DESTROY(launch)

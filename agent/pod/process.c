@@ -27,7 +27,6 @@ struct process {
 	struct stdio stdio;
 	struct oom_watch *oom;
 	ev_child child;
-	bool created;
 	bool exited;
 	int status;
 	SLIST_HEAD(, waiter) waiters;
@@ -75,8 +74,7 @@ static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
 	oom_watch_look(process->oom);
 	while (next_waiter(process, &waiter))
 		answer_wait(process, waiter.call, waiter.with_oom);
-	if (process->created) /* else on_created() is still to come, and comes back to this */
-		process->on_exited(process->ctx);
+	process->on_exited(process->ctx);
 }
 
 static void on_created(void *ctx, int console, const struct error *cause)
@@ -87,11 +85,10 @@ static void on_created(void *ctx, int console, const struct error *cause)
 	if (!cause &&
 	    stdio_connect(&process->stdio, process->loop, process->streams, console, &err) < 0)
 		cause = &err;
-	if (cause)
-		ev_child_stop(process->loop, &process->child);
-	else if (process->exited)
-		ev_feed_event(process->loop, &process->child, EV_CHILD);
-	process->created = !cause;
+	if (!cause) { /* not reaped before the loop runs again: no exit is missed */
+		ev_child_set(&process->child, launch_pid(process->launch), 0);
+		ev_child_start(process->loop, &process->child);
+	}
 	process->on_created(process->ctx, cause);
 }
 
@@ -132,9 +129,6 @@ int process_create(struct ev_loop *loop, struct streams *streams,
 	r = open_and_init(process, config, err);
 	if (r < 0)
 		return r;
-	/* Not reaped before the loop runs again: no exit is missed. */
-	ev_child_set(&process->child, launch_pid(process->launch), 0);
-	ev_child_start(loop, &process->child);
 	*out = take_ptr(&process);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/message.h"
+#include "shim/spec/spec.h"
 
 #define WAIT_MS 20000
 
@@ -228,7 +229,7 @@ void bench_command(Grpc__Process *process, const char *command)
 	for (i = 0; i < process->n_args; i++)
 		free(process->args[i]);
 	free(process->args);
-	process->args = mem_alloc(3 * sizeof(*process->args));
+	process->args = mem_alloc(BENCH_ARGS_MAX * sizeof(*process->args));
 	process->n_args = 0;
 	if (strchr(command, ' ')) {
 		process->args[process->n_args++] = mem_strdup("sh");
@@ -246,6 +247,18 @@ Grpc__Process *bench_process(const struct bench *bench)
 	             0);
 	free(data.data);
 	return (Grpc__Process *)copy;
+}
+
+void bench_seccomp(struct bench *bench, const char *json)
+{
+	autofree char *text = mem_printf(
+		"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"},\"process\":{\"args\":[\"a\"],"
+		"\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}},\"linux\":{\"seccomp\":%s}}",
+		json);
+	autodestroy(spec) Grpc__Spec *spec = NULL;
+
+	cr_assert_eq(spec_parse(text, strlen(text), &spec, &bench->err), 0, "%s", bench->err.text);
+	bench->spec->linux->seccomp = take_ptr(&spec->linux->seccomp);
 }
 
 /* One process on its way. */

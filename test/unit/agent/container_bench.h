@@ -13,7 +13,7 @@
 struct cgroup;
 
 #define BENCH_OUTPUT_MAX 65536
-#define BENCH_LIST_MAX   16
+#define BENCH_ARGS_MAX   4
 
 struct bench {
 	struct ev_loop *loop;
@@ -31,11 +31,14 @@ struct bench {
 void bench_init(struct bench *bench);
 void bench_fini(struct bench *bench);
 
-/* Sets the command of @process: a shell's if it has a space. */
+/* Sets the command of @process: a shell's if it has a space. There is room for arguments. */
 void bench_command(Grpc__Process *process, const char *command);
 
 /* A copy of the container's process, to be an exec's. */
 Grpc__Process *bench_process(const struct bench *bench);
+
+/* The container gets the seccomp profile of a config.json. */
+void bench_seccomp(struct bench *bench, const char *json);
 
 /* Runs the container's init to its end; 0, or the error's code in bench->err. */
 int bench_run(struct bench *bench);

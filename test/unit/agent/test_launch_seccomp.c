@@ -1,5 +1,4 @@
 #include <criterion/criterion.h>
-#include <errno.h>
 
 #include "common/mem.h"
 #include "container_bench.h"
@@ -33,59 +32,43 @@ static void expect_refusal(const char *command, enum error_code code, const char
 }
 
 /* mkdir fails as a full disk would make it. */
-static void add_seccomp(void)
+#define NO_MKDIR                                                                                   \
+	"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],"              \
+	"\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":28}]}"
+
+/* Two conditions for ioctl. */
+#define ENDLESS                                                                                    \
+	"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":["                                     \
+	"{\"names\":[\"ioctl\"],\"action\":\"SCMP_ACT_KILL\",\"args\":["                           \
+	"{\"index\":2,\"op\":\"SCMP_CMP_LE\",\"value\":42},"                                       \
+	"{\"index\":3,\"op\":\"SCMP_CMP_GE\",\"value\":8}]},"                                      \
+	"{\"names\":[\"ioctl\"],\"action\":\"SCMP_ACT_KILL\",\"args\":["                           \
+	"{\"index\":2,\"op\":\"SCMP_CMP_LE\",\"value\":42},"                                       \
+	"{\"index\":3,\"op\":\"SCMP_CMP_NE\",\"value\":9}]}]}"
+
+/* What runc calls behind its own filter, without its threads, and what cat needs. */
+#define MINIMUM(more)                                                                              \
+	"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[" more                    \
+	"\"capget\",\"capset\",\"chdir\",\"close\",\"execve\",\"exit_group\",\"fchown\","          \
+	"\"fcntl\","                                                                               \
+	"\"fstat\",\"futex\",\"getdents64\",\"getpid\",\"getppid\",\"mmap\",\"munmap\","           \
+	"\"newfstatat\",\"openat\",\"prctl\",\"read\",\"rt_sigaction\",\"rt_sigprocmask\","        \
+	"\"rt_sigreturn\",\"setgid\",\"setgroups\",\"setuid\",\"write\","                          \
+	"\"arch_prctl\",\"brk\",\"getuid\",\"mprotect\",\"open\",\"prlimit64\",\"readlink\","      \
+	"\"set_robust_list\",\"set_tid_address\"],\"action\":\"SCMP_ACT_ALLOW\"}]}"
+
+static void command_cat(Grpc__Process *process)
 {
-	Grpc__LinuxSeccomp *profile = mem_alloc(sizeof(*profile));
-	Grpc__LinuxSyscall *row = mem_alloc(sizeof(*row));
-
-	grpc__linux_seccomp__init(profile);
-	grpc__linux_syscall__init(row);
-	row->names = mem_alloc(sizeof(char *));
-	row->names[row->n_names++] = mem_strdup("mkdir");
-	row->action = mem_strdup("SCMP_ACT_ERRNO");
-	row->errno_ret_case = GRPC__LINUX_SYSCALL__ERRNO_RET_ERRNORET;
-	row->errnoret = ENOSPC;
-	profile->defaultaction = mem_strdup("SCMP_ACT_ALLOW");
-	profile->syscalls = mem_alloc(sizeof(void *));
-	profile->syscalls[profile->n_syscalls++] = row;
-	bench.spec->linux->seccomp = profile;
-}
-
-/* ioctl with an argument 2 of at most 42 and an argument 3 as said. */
-static Grpc__LinuxSyscall *row_of_two(char *op, uint64_t value)
-{
-	Grpc__LinuxSyscall *row = mem_alloc(sizeof(*row));
-
-	grpc__linux_syscall__init(row);
-	row->names = mem_alloc(sizeof(char *));
-	row->names[row->n_names++] = mem_strdup("ioctl");
-	row->action = mem_strdup("SCMP_ACT_KILL");
-	row->args = mem_alloc(2 * sizeof(void *));
-	for (; row->n_args < 2; row->n_args++) {
-		row->args[row->n_args] = mem_alloc(sizeof(*row->args[0]));
-		grpc__linux_seccomp_arg__init(row->args[row->n_args]);
-	}
-	row->args[0]->index = 2;
-	row->args[0]->op = mem_strdup("SCMP_CMP_LE");
-	row->args[0]->value = 42;
-	row->args[1]->index = 3;
-	row->args[1]->op = mem_strdup(op);
-	row->args[1]->value = value;
-	return row;
+	bench_command(process, "cat");
+	process->args[process->n_args++] = mem_strdup("/proc/self/status");
 }
 
 /* libseccomp 2.5 never ends with it; a later one may compile it. */
 Test(launch_seccomp, profile_without_end_is_refused)
 {
-	Grpc__LinuxSeccomp *profile = mem_alloc(sizeof(*profile));
 	int r;
 
-	grpc__linux_seccomp__init(profile);
-	profile->defaultaction = mem_strdup("SCMP_ACT_ALLOW");
-	profile->syscalls = mem_alloc(2 * sizeof(void *));
-	profile->syscalls[profile->n_syscalls++] = row_of_two("SCMP_CMP_GE", 8);
-	profile->syscalls[profile->n_syscalls++] = row_of_two("SCMP_CMP_NE", 9);
-	bench.spec->linux->seccomp = profile;
+	bench_seccomp(&bench, ENDLESS);
 	bench_command(bench.spec->process, "true");
 	r = bench_run(&bench);
 	cr_assert(r == 0 || r == ERROR_INVALID_ARGUMENT, "%d", r);
@@ -97,7 +80,7 @@ Test(launch_seccomp, profile_without_end_is_refused)
 
 Test(launch_seccomp, profile_holds_with_no_new_privs)
 {
-	add_seccomp();
+	bench_seccomp(&bench, NO_MKDIR);
 	run("mkdir /x; cat /proc/self/status");
 	bench_has(&bench, "No space left on device");
 	bench_has(&bench, "Seccomp:\t2\nSeccomp_filters:\t1\n");
@@ -105,31 +88,80 @@ Test(launch_seccomp, profile_holds_with_no_new_privs)
 
 Test(launch_seccomp, profile_holds_without_no_new_privs)
 {
-	add_seccomp();
+	bench_seccomp(&bench, NO_MKDIR);
 	bench.spec->process->nonewprivileges = 0;
 	bench.spec->process->user->uid = 1000;
 	run("mkdir /x; cat /proc/self/status");
 	bench_has(&bench, "No space left on device");
+	bench_has(&bench, "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
 	bench_has(&bench, "NoNewPrivs:\t0\nSeccomp:\t2\n");
+}
+
+static void expect_exec(Grpc__Process *process, const char *privileges)
+{
+	command_cat(process);
+	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
+	bench_has(&bench, "CapPrm:\t00000000080000a1\nCapEff:\t00000000080000a1\n");
+	bench_has(&bench, privileges);
 }
 
 Test(launch_seccomp, profile_holds_for_an_exec)
 {
 	Grpc__Process *process = bench_process(&bench);
 
-	add_seccomp();
+	bench_seccomp(&bench, NO_MKDIR);
 	bench_command(bench.spec->process, "sleep 1000");
 	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
 	bench_command(process, "mkdir /x; cat /proc/self/status");
 	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
 	bench_has(&bench, "No space left on device");
 	bench_has(&bench, "Seccomp:\t2\n");
+	process->nonewprivileges = 0;
+	expect_exec(process, "NoNewPrivs:\t0\nSeccomp:\t2\n");
+	message_free(&process->base);
+}
+
+/* A network is not among it, nor is making a process. */
+Test(launch_seccomp, profile_need_not_allow_more_than_under_runc)
+{
+	Grpc__Process *process = bench.spec->process;
+
+	process->nonewprivileges = 0;
+	bench_seccomp(&bench, MINIMUM(""));
+	command_cat(process);
+	cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
+	bench_has(&bench, "CapPrm:\t00000000080000a1\nCapEff:\t00000000080000a1\n");
+	bench_has(&bench, "NoNewPrivs:\t0\nSeccomp:\t2\n");
+}
+
+/* Sanitizers call the last three where a process ends. */
+Test(launch_seccomp, profile_that_fails_execve_is_told)
+{
+	bench.spec->process->nonewprivileges = 0;
+	bench_seccomp(
+		&bench,
+		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":["
+		"\"capset\",\"read\",\"write\",\"exit_group\",\"mmap\",\"sigaltstack\",\"gettid\"],"
+		"\"action\":\"SCMP_ACT_ALLOW\"}]}");
+	expect_refusal("true", ERROR_INVALID_ARGUMENT, "exec /bin/true: operation not permitted");
+}
+
+Test(launch_seccomp, minimum_does_for_an_exec)
+{
+	Grpc__Process *process = bench_process(&bench);
+
+	process->nonewprivileges = 0;
+	bench_seccomp(&bench, MINIMUM("\"nanosleep\",\"clock_nanosleep\","));
+	bench_command(bench.spec->process, "sleep");
+	bench.spec->process->args[bench.spec->process->n_args++] = mem_strdup("1000");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	expect_exec(process, "NoNewPrivs:\t1\nSeccomp:\t2\n");
 	message_free(&process->base);
 }
 
 Test(launch_seccomp, profile_that_cannot_be_applied_fails_the_create)
 {
-	add_seccomp();
+	bench_seccomp(&bench, NO_MKDIR);
 	bench.spec->linux->seccomp->syscalls[0]->action[0] = 'X';
 	expect_refusal("true", ERROR_INVALID_ARGUMENT,
 	               "read the seccomp profile: linux.seccomp: unknown action 'XCMP_ACT_ERRNO'");

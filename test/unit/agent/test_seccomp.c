@@ -67,50 +67,6 @@ static void draft_arg(struct draft *draft, uint64_t index, char *op, uint64_t va
 	draft->n_args++;
 }
 
-/* Classic BPF as the kernel runs it for seccomp, as far as libseccomp uses it. */
-static uint32_t interpret(struct sock_fprog program, const struct seccomp_data *data)
-{
-	uint32_t a = 0;
-	size_t pc;
-
-	for (pc = 0; pc < program.len; pc++) {
-		struct sock_filter op = program.filter[pc];
-		bool yes = false;
-
-		switch (op.code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			cr_assert_leq(op.k + 4, sizeof(*data));
-			memcpy(&a, (const char *)data + op.k, 4);
-			continue;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= op.k;
-			continue;
-		case BPF_JMP | BPF_JA:
-			pc += op.k;
-			continue;
-		case BPF_RET | BPF_K:
-			return op.k;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			yes = a == op.k;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			yes = a > op.k;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			yes = a >= op.k;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			yes = a & op.k;
-			break;
-		default:
-			cr_assert_fail("instruction %#x at %zu", op.code, pc);
-		}
-		pc += yes ? op.jt : op.jf;
-	}
-	cr_assert_fail("ran off the end");
-	return 0;
-}
-
 static struct seccomp *compile(const struct draft *draft)
 {
 	struct seccomp *seccomp = NULL;
@@ -127,7 +83,7 @@ static uint32_t verdict(const struct draft *draft, int nr, uint64_t arg0, uint64
 		                           .args = { arg0, arg1 } };
 	autodestroy(seccomp) struct seccomp *seccomp = compile(draft);
 
-	return interpret(seccomp_program(seccomp), &data);
+	return seccomp_evaluate(seccomp, &data);
 }
 
 static void expect_refusal(const struct draft *draft, enum error_code code, const char *text)
@@ -257,12 +213,12 @@ Test(seccomp, other_architectures_are_killed_unless_named)
 	draft_init(&draft, "SCMP_ACT_ALLOW");
 	draft_rule(&draft, "mkdir", "SCMP_ACT_LOG");
 	seccomp = compile(&draft);
-	cr_expect_eq(interpret(seccomp_program(seccomp), &data), SECCOMP_RET_KILL_THREAD);
+	cr_expect_eq(seccomp_evaluate(seccomp, &data), SECCOMP_RET_KILL_THREAD);
 	seccomp_destroy(seccomp);
 	draft.profile.architectures = architectures;
 	draft.profile.n_architectures = 3;
 	seccomp = compile(&draft);
-	cr_expect_eq(interpret(seccomp_program(seccomp), &data), SECCOMP_RET_LOG);
+	cr_expect_eq(seccomp_evaluate(seccomp, &data), SECCOMP_RET_LOG);
 	seccomp_destroy(seccomp);
 }
 
@@ -301,7 +257,7 @@ Test(seccomp, what_was_written_is_read_again)
 	cr_expect_lt(pwrite(fd, "", 1, 0), 0);
 	cr_assert_eq(seccomp_read(fd, &again, NULL), 0);
 	cr_expect_eq(seccomp_program(again).len, seccomp_program(seccomp).len);
-	cr_expect_eq(interpret(seccomp_program(again), &data), SECCOMP_RET_LOG);
+	cr_expect_eq(seccomp_evaluate(again, &data), SECCOMP_RET_LOG);
 	seccomp_destroy(seccomp);
 	seccomp_destroy(again);
 }
