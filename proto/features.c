@@ -6,7 +6,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 
-static const char *const words[] = { "clock", NULL }; /* by bit */
+static const char *const words[] = { "clock", "host-limits", NULL }; /* by bit */
 
 const char *const *features_words(void)
 {

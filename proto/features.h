@@ -9,7 +9,8 @@
 struct error;
 
 enum feature {
-	FEATURE_CLOCK = 1 << 0, /* GuestDetailsRequest.clock, SetGuestDateTimeRequest.Shift */
+	FEATURE_CLOCK = 1 << 0,       /* GuestDetailsRequest.clock, SetGuestDateTimeRequest.Shift */
+	FEATURE_HOST_LIMITS = 1 << 1, /* CreateSandboxRequest.host_rlimits, .host_sysctls */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

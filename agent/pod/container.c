@@ -12,6 +12,7 @@
 #include "agent/cgroup/freezer.h"
 #include "agent/cgroup/oom.h"
 #include "agent/pod/exec.h"
+#include "agent/pod/host_limits.h"
 #include "agent/pod/process.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -35,6 +36,7 @@ struct container {
 	char *id;
 	enum container_state state;
 	Grpc__Spec *spec;
+	const struct host_limits *limits;
 	struct cgroup *cgroup;
 	struct freezer *freezer;
 	struct oom_watch *oom_watch;
@@ -143,11 +145,14 @@ static void watch_memory(struct container *container, struct oom *oom)
 
 static int make_init(struct container *container, const uint32_t ports[3], struct error *err)
 {
+	Grpc__Process process = *container->spec->process;
+	autofree Grpc__POSIXRlimit **rlimits =
+		host_limits_complete(container->limits, container->spec->process, &process);
 	struct process_config config = {
 		.launch = {
 			.id = container->id,
 			.spec = container->spec,
-			.process = container->spec->process,
+			.process = &process,
 			.rootfs = container->spec->root->path,
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},
@@ -170,6 +175,7 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->streams = streams;
 	container->id = mem_strdup(config->id);
 	container->spec = config->spec;
+	container->limits = config->limits;
 	container->execs = exec_list_create();
 	ev_timer_init(&container->removal, on_removal, 0, 0);
 	container->removal.data = container;
@@ -256,11 +262,15 @@ int container_start(struct container *container, struct ttrpc_call *call, struct
 int container_exec(struct container *container, const char *exec_id, const Grpc__Process *process,
                    const uint32_t ports[3], struct ttrpc_call *call, struct error *err)
 {
+	const Grpc__Process *limited = process->n_rlimits ? process : container->spec->process;
+	Grpc__Process completed = *process;
+	autofree Grpc__POSIXRlimit **rlimits =
+		host_limits_complete(container->limits, limited, &completed);
 	struct process_config config = {
 		.launch = {
 			.id = container->id,
 			.spec = container->spec,
-			.process = process,
+			.process = &completed,
 			.rootfs = container->spec->root->path,
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},

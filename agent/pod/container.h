@@ -21,6 +21,7 @@
 struct cgroup;
 struct container;
 struct ev_loop;
+struct host_limits;
 struct oom;
 struct process;
 struct streams;
@@ -32,8 +33,9 @@ struct ttrpc_call;
 struct container_config {
 	const char *id;
 	const char *cgroup_mount;
-	struct oom *oom;  /* is told when the container runs out of memory */
-	Grpc__Spec *spec; /* taken over, also on failure */
+	struct oom *oom;                  /* is told when the container runs out of memory */
+	Grpc__Spec *spec;                 /* taken over, also on failure */
+	const struct host_limits *limits; /* outlive the container; NULL: none */
 	uint32_t ports[3];
 };
 

@@ -9,8 +9,11 @@
 #include "agent/cgroup/oom.h"
 #include "agent/guest/storage.h"
 #include "agent/pod/container.h"
+#include "agent/pod/host_limits.h"
 #include "common/log.h"
 #include "common/mem.h"
+
+#define SYSCTL_DIR "/proc/sys"
 
 struct member {
 	LIST_ENTRY(member) link;
@@ -33,6 +36,7 @@ struct sandbox {
 	struct streams *streams;
 	const char *cgroup_mount;
 	struct oom *oom;
+	struct host_limits *limits; /* NULL: none came */
 	bool set_up;
 	SLIST_HEAD(, mounted) mounted; /* newest first */
 	LIST_HEAD(, member) members;
@@ -101,6 +105,14 @@ static int refuse_unsupported(const Grpc__CreateSandboxRequest *request, struct 
 	return 0;
 }
 
+static int take_limits(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
+                       struct error *err)
+{
+	if (!request->n_host_rlimits && !request->n_host_sysctls)
+		return 0;
+	return host_limits_create(request, SYSCTL_DIR, &sandbox->limits, err);
+}
+
 int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
                   struct error *err)
 {
@@ -113,9 +125,12 @@ int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *req
 		return r;
 	if (*request->hostname && sethostname(request->hostname, strlen(request->hostname)) < 0)
 		return error_errno(err, "set the hostname '%s'", request->hostname);
-	r = mount_all(sandbox, request, err);
+	r = take_limits(sandbox, request, err);
+	if (r == 0)
+		r = mount_all(sandbox, request, err);
 	if (r < 0) {
 		unmount_all(sandbox);
+		host_limits_destroy(take_ptr(&sandbox->limits));
 		return r;
 	}
 	sandbox->set_up = true;
@@ -196,6 +211,7 @@ int sandbox_add(struct sandbox *sandbox, const char *id, Grpc__Spec *spec, const
 		.cgroup_mount = sandbox->cgroup_mount,
 		.oom = sandbox->oom,
 		.spec = spec,
+		.limits = sandbox->limits,
 		.ports = { ports[0], ports[1], ports[2] },
 	};
 	struct member *member;
@@ -280,5 +296,6 @@ void sandbox_destroy(struct sandbox *sandbox)
 	}
 	unmount_all(sandbox);
 	oom_destroy(sandbox->oom);
+	host_limits_destroy(sandbox->limits);
 	free(sandbox);
 }

@@ -49,6 +49,7 @@ struct config {
 	/* [runtime] */
 	bool debug;
 	int create_timeout_ms;
+	bool host_limits;
 	/* [timeouts] */
 	int idle_timeout_ms;
 	int shutdown_timeout_ms;

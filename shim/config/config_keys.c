@@ -78,6 +78,10 @@ const struct config_key config_keys[] = {
 	  MEANS("The shim logs every step, as it does when containerd is told to debug.") },
 	{ KEY(RUNTIME, "create_container_timeout", CONFIG_SECONDS, create_timeout_ms, "60"),
 	  RANGE(1, SECONDS_MAX), MEANS("Seconds that the guest has to make a container.") },
+	{ KEY(RUNTIME, "host_limits", CONFIG_BOOLEAN, host_limits, "true"),
+	  MEANS("Processes inherit the shim's resource limits (`ulimit`), as under runc, and the "
+	        "guest's kernel gets at least the host's values of settings that belong to no "
+	        "namespace (`vm.max_map_count` and others: see limitations.md).") },
 
 	TIMEOUT_MS("idle_ms", idle_timeout_ms, "60000",
 	           "A pod that no Create reaches ends. (containerd does not always say that it has "

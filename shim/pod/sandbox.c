@@ -11,6 +11,7 @@
 #include "hypervisor/hint.h"
 #include "hypervisor/vm.h"
 #include "hypervisor/vsock.h"
+#include "proto/features.h"
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
 #include "shim/config/install.h"
@@ -19,6 +20,7 @@
 #include "shim/pod/agent_client.h"
 #include "shim/pod/guest_clock.h"
 #include "shim/pod/hello.h"
+#include "shim/pod/host_limits.h"
 #include "shim/pod/last_words.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
@@ -334,9 +336,24 @@ static void boot_cancel_set_clock(struct seq *seq, void *ctx)
 	guest_clock_destroy(take_ptr(&sandbox->clock));
 }
 
+static struct host_limits *read_host_limits(const struct sandbox *sandbox)
+{
+	struct error err;
+
+	if (!sandbox->config->host_limits)
+		return NULL;
+	if (features_require(hello_features(sandbox->hello), FEATURE_HOST_LIMITS,
+	                     "runtime.host_limits", &err) < 0) {
+		log_warn("containers get the guest's limits cause=\"%s\"", err.text);
+		return NULL;
+	}
+	return host_limits_read();
+}
+
 static void boot_create_sandbox(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
+	autodestroy(host_limits) struct host_limits *limits = read_host_limits(sandbox);
 	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	Grpc__Storage share = GRPC__STORAGE__INIT;
 	Grpc__Storage *storages[] = { &share };
@@ -350,6 +367,8 @@ static void boot_create_sandbox(struct seq *seq, void *ctx)
 	request.storages = storages;
 	request.n_storages = 1;
 	request.hostname = sandbox->hostname;
+	if (limits)
+		host_limits_put(limits, &request);
 	if (agent_create_sandbox(sandbox->agent, &request, seq_resume, seq, &err) < 0)
 		seq_fail(seq, &err);
 }

@@ -191,6 +191,15 @@ static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, vo
 		ttrpc_call_finish(call, NULL);
 }
 
+static void on_create_sandbox(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__CreateSandboxRequest *request = (const void *)message;
+
+	fake.n_host_rlimits = request->n_host_rlimits;
+	fake.n_host_sysctls = request->n_host_sysctls;
+	on_call(call, message, ctx);
+}
+
 static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__CreateContainerRequest *request = (const void *)message;
@@ -321,7 +330,7 @@ static void on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message
 #define EMPTY &google__protobuf__empty__descriptor
 
 static const struct ttrpc_method methods[] = {
-	{ "CreateSandbox", &grpc__create_sandbox_request__descriptor, EMPTY, on_call },
+	{ "CreateSandbox", &grpc__create_sandbox_request__descriptor, EMPTY, on_create_sandbox },
 	{ "DestroySandbox", &grpc__destroy_sandbox_request__descriptor, EMPTY, on_call },
 	{ "CreateContainer", &grpc__create_container_request__descriptor, EMPTY, on_create },
 	{ "StartContainer", &grpc__start_container_request__descriptor, EMPTY, on_call },
@@ -549,7 +558,7 @@ static void say_hello(void *arg)
 {
 	int ends[2];
 
-	const char *hello = fake.upstream ? "hello 1\n" : "hello 1 clock\n";
+	const char *hello = fake.upstream ? "hello 1\n" : "hello 1 clock host-limits\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));

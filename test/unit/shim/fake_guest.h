@@ -51,10 +51,12 @@ struct fake_guest {
 	unsigned int mounts;
 	struct fake_stream streams[FAKE_STREAMS_MAX];
 	size_t n_streams;
-	uint32_t ports[3];      /* of the last CreateContainer or ExecProcess */
-	uint32_t size[2];       /* rows and columns of the last exec's terminal */
-	int64_t memory_limit;   /* of the last UpdateContainer */
-	uint32_t exit_status;   /* of the last exit event */
+	uint32_t ports[3];     /* of the last CreateContainer or ExecProcess */
+	uint32_t size[2];      /* rows and columns of the last exec's terminal */
+	int64_t memory_limit;  /* of the last UpdateContainer */
+	uint32_t exit_status;  /* of the last exit event */
+	size_t n_host_rlimits; /* of CreateSandbox */
+	size_t n_host_sysctls;
 	int64_t clock_ahead_ns; /* the guest's clock, of the host's */
 	int64_t clock_slew_ns;  /* as the last call wanted it */
 };

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -944,4 +945,25 @@ Test(service, what_is_left_of_an_ended_init_is_killed_and_resized_in_vain)
 	kill_all.all = false;
 	expect_refused(get("Kill", &kill_all, &google__protobuf__empty__descriptor),
 	               ERROR_NOT_FOUND, "process already finished");
+}
+
+Test(service, the_guest_gets_the_hosts_limits_if_it_knows_them_and_they_are_wanted)
+{
+	run_container();
+	cr_assert_eq(fake.n_host_rlimits, RLIM_NLIMITS);
+	cr_assert_gt(fake.n_host_sysctls, 10);
+}
+
+Test(service, an_agent_without_a_word_for_the_hosts_limits_gets_none)
+{
+	fake.upstream = true;
+	run_container();
+	cr_assert_eq(fake.n_host_rlimits + fake.n_host_sysctls, 0);
+}
+
+Test(service, limits_of_the_host_stay_there_by_configuration)
+{
+	settings->host_limits = false;
+	run_container();
+	cr_assert_eq(fake.n_host_rlimits + fake.n_host_sysctls, 0);
 }
