@@ -174,17 +174,43 @@ static int write_memory(int fd, const Grpc__LinuxMemory *memory, struct error *e
 	return r;
 }
 
+/* "QUOTA PERIOD" or "max PERIOD"; a file that says neither leaves the defaults. */
+static void read_cpu_max(int fd, int64_t *quota, uint64_t *period)
+{
+	char text[64];
+
+	if (kernel_file_read(fd, "cpu.max", text, sizeof(text), NULL) < 0)
+		return;
+	if (sscanf(text, "max %" SCNu64, period) != 1)
+		sscanf(text, "%" SCNd64 " %" SCNu64, quota, period);
+}
+
+/* Quota and period are one knob: the one that is unset stays as it is. */
+static int write_cpu_max(int fd, const Grpc__LinuxCPU *cpu, struct error *err)
+{
+	uint64_t period = CPU_PERIOD_DEFAULT;
+	int64_t quota = UNLIMITED;
+
+	if (!cpu->quota && !cpu->period)
+		return 0;
+	read_cpu_max(fd, &quota, &period);
+	if (cpu->quota)
+		quota = cpu->quota;
+	if (cpu->period)
+		period = cpu->period;
+	if (quota < 0)
+		return write_knob(fd, "cpu.max", err, "max %" PRIu64, period);
+	return write_knob(fd, "cpu.max", err, "%" PRId64 " %" PRIu64, quota, period);
+}
+
 static int write_cpu(int fd, const Grpc__LinuxCPU *cpu, struct error *err)
 {
-	uint64_t period = cpu->period ? cpu->period : CPU_PERIOD_DEFAULT;
 	int r = 0;
 
 	if (cpu->shares)
 		r = write_knob(fd, "cpu.weight", err, "%" PRIu64, cgroup_cpu_weight(cpu->shares));
-	if (r == 0 && cpu->quota > 0)
-		r = write_knob(fd, "cpu.max", err, "%" PRId64 " %" PRIu64, cpu->quota, period);
-	else if (r == 0 && (cpu->quota < 0 || cpu->period))
-		r = write_knob(fd, "cpu.max", err, "max %" PRIu64, period);
+	if (r == 0)
+		r = write_cpu_max(fd, cpu, err);
 	if (r == 0 && *cpu->cpus)
 		r = write_knob(fd, "cpuset.cpus", err, "%s", cpu->cpus);
 	if (r == 0 && *cpu->mems)

@@ -101,6 +101,41 @@ Test(cgroup_limits, cpu_quota_and_period_are_one_knob)
 	assert_knob("cpuset.cpus", "0");
 }
 
+/* Writes to an ordinary file do not cut it off; the kernel's knob has one line at all times. */
+static void put_knob(const char *name, const char *text)
+{
+	int fd = openat(dir_fd, name, O_WRONLY | O_TRUNC);
+
+	cr_assert_eq(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+Test(cgroup_limits, a_quota_alone_keeps_the_period)
+{
+	resources.cpu = &cpu;
+	cpu.quota = 25000;
+	put_knob("cpu.max", "max 50000");
+	cr_assert_eq(cgroup_limits_write(dir_fd, &resources, NULL), 0);
+	assert_knob("cpu.max", "25000 50000");
+	cpu.quota = -1;
+	put_knob("cpu.max", "30000 50000");
+	cr_assert_eq(cgroup_limits_write(dir_fd, &resources, NULL), 0);
+	assert_knob("cpu.max", "max 5000000"); /* "max 50000" over the longer text */
+}
+
+Test(cgroup_limits, a_period_alone_keeps_the_quota)
+{
+	resources.cpu = &cpu;
+	cpu.period = 40000;
+	put_knob("cpu.max", "20000 100000");
+	cr_assert_eq(cgroup_limits_write(dir_fd, &resources, NULL), 0);
+	assert_knob("cpu.max", "20000 400000"); /* "20000 40000" over the longer text */
+	cpu.period = 100000;
+	put_knob("cpu.max", "max 10000");
+	cr_assert_eq(cgroup_limits_write(dir_fd, &resources, NULL), 0);
+	assert_knob("cpu.max", "max 100000");
+}
+
 Test(cgroup_limits, weights_keep_the_ends_of_their_ranges)
 {
 	cr_assert_eq(cgroup_cpu_weight(2), 1);
