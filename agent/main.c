@@ -3,6 +3,7 @@
  * process (agent/pod/launch.h).
  */
 #include <ev.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,8 @@ static int agent_start(struct agent *agent, struct error *err)
 	int r;
 
 	survive_sigpipe();
+	/* A description of its own, to be non-blocking: a container may stop the terminal. */
+	log_open(open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC));
 	agent->loop = ev_default_loop(EVFLAG_AUTO); /* its child watchers reap every process */
 	r = vsock_socket_listen(VSOCK_PORT_STREAMS, &fd, err);
 	if (r < 0)
