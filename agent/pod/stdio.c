@@ -107,6 +107,8 @@ int stdio_connect(struct stdio *stdio, struct ev_loop *loop, struct streams *str
 	if (stdio->stream[0] >= 0)
 		stdio->in = pump_create(loop, take_fd(&stdio->stream[0]), take_fd(&stdio->ours[0]),
 		                        on_stdin_ended, stdio);
+	if (stdio->stdin_closed)
+		stdio_close_stdin(stdio);
 	for (int i = 1; i < 3; i++)
 		if (stdio->stream[i] >= 0)
 			streams_drain(streams, take_fd(&stdio->ours[i]),
@@ -116,6 +118,7 @@ int stdio_connect(struct stdio *stdio, struct ev_loop *loop, struct streams *str
 
 void stdio_close_stdin(struct stdio *stdio)
 {
+	stdio->stdin_closed = true;
 	if (stdio->in && stdio->console < 0)
 		pump_finish(stdio->in);
 }

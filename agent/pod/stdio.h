@@ -20,6 +20,7 @@ struct stdio {
 	int child[3];  /* what becomes 0, 1, 2; all -1 with a terminal */
 	int console;   /* the terminal's master, for its size */
 	struct pump *in;
+	bool stdin_closed; /* before it was connected */
 };
 
 void stdio_init(struct stdio *stdio);

@@ -254,6 +254,43 @@ Test(exec, close_stdin_ends_it_after_the_last_byte)
 	host_fini(&host);
 }
 
+Test(exec, close_stdin_while_it_is_made_is_remembered)
+{
+	Grpc__CloseStdinRequest closing = GRPC__CLOSE_STDIN_REQUEST__INIT;
+	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+	Grpc__Process process = GRPC__PROCESS__INIT;
+	char *args[] = { "cat" };
+	struct host_call exec, close_it;
+	struct host host;
+	char *text;
+	int in, out;
+
+	host_init(&host);
+	in = host_stream(&host, 11);
+	out = host_stream(&host, 12);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(write(in, "last", 4), 4);
+	process.args = args;
+	process.n_args = 1;
+	request.container_id = closing.container_id = "c1";
+	request.exec_id = closing.exec_id = "e1";
+	request.process = &process;
+	request.stdin_port = 11;
+	request.stdout_port = 12;
+	host_begin(&host, "ExecProcess", &request.base, &exec);
+	host_begin(&host, "CloseStdin", &closing.base, &close_it);
+	host_finish(&host, &exec);
+	host_finish(&host, &close_it);
+	cr_assert_lt(close_it.order, exec.order, "it came while the exec was made");
+	cr_assert_eq(close_it.err.code, ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", "e1"), 0);
+	text = host_read_all(&host, out);
+	cr_assert_str_eq(text, "last");
+	free(text);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
 Test(exec, a_missing_executable_fails_it_and_frees_its_id)
 {
 	struct host host;
