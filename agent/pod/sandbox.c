@@ -178,14 +178,15 @@ static void on_undone(void *ctx, const struct error *err)
 static void on_created(void *ctx, const struct error *err)
 {
 	struct member *member = ctx;
+	struct error undo; /* the cause is what is told */
 
 	if (!err) {
 		member->created(member->created_ctx, NULL);
 		return;
 	}
 	error_copy(&member->cause, err);
-	if (container_remove(member->container, on_undone, member, &member->cause) < 0)
-		on_undone(member, NULL);
+	if (container_remove(member->container, on_undone, member, &undo) < 0)
+		on_undone(member, &undo);
 }
 
 static int check_new(const struct sandbox *sandbox, const char *id, struct error *err)

@@ -68,6 +68,8 @@ int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err)
 
 int cgroup_kill(struct cgroup *cgroup, struct error *err)
 {
+	if (fake_cgroup.refuse_kill)
+		return error_set(err, ERROR_UNKNOWN, "write '1' to 'cgroup.kill'");
 	fake_cgroup.kills++;
 	for (size_t i = 0; i < fake_nchildren && i < FAKE_CHILDREN_MAX; i++)
 		if (fake_children[i].cgroup_fd == cgroup->id)

@@ -26,6 +26,7 @@ struct fake_cgroup {
 	bool frozen;
 	int looks_to_freeze; /* before all have stopped */
 	bool refuse_limits;
+	bool refuse_kill;
 	const char *directory; /* of the next ones made, for their files; NULL: none */
 	bool blind;            /* whether it is frozen cannot be read */
 };

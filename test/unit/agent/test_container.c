@@ -95,6 +95,16 @@ Test(container, a_missing_executable_fails_its_creation_and_leaves_nothing)
 	host_fini(&host);
 }
 
+Test(container, what_its_removal_meets_does_not_hide_why_its_creation_failed)
+{
+	struct host host;
+
+	host_init(&host);
+	fake_cgroup.refuse_kill = true;
+	cr_assert_eq(host_create(&host, "c1", "nosuch", 0), ERROR_NOT_FOUND);
+	host_fini(&host);
+}
+
 Test(container, limits_that_cannot_be_set_fail_its_creation_and_leave_nothing)
 {
 	struct host host;
