@@ -27,7 +27,7 @@ struct process;
 struct streams;
 struct ttrpc_call;
 
-#define CONTAINER_ID_MAX            256
+#define CONTAINER_ID_MAX            255 /* NAME_MAX: it names a directory */
 #define CONTAINER_REMOVE_TIMEOUT_MS 10000
 
 struct container_config {

@@ -1,6 +1,7 @@
 #include "agent/pod/container.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,9 +130,12 @@ Test(container, an_unknown_stream_fails_its_creation)
 Test(container, is_created_and_started_once)
 {
 	struct host host;
+	char too_long[NAME_MAX + 2] = { 0 };
 
 	host_init(&host);
 	cr_assert_eq(host_create(&host, "../c1", "exit 0", 0), ERROR_INVALID_ARGUMENT);
+	memset(too_long, 'c', sizeof(too_long) - 1); /* for a directory's name */
+	cr_assert_eq(host_create(&host, too_long, "exit 0", 0), ERROR_INVALID_ARGUMENT);
 	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
 	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_ALREADY_EXISTS);
 	cr_assert_eq(host_start(&host, "c2"), ERROR_NOT_FOUND);
