@@ -29,7 +29,7 @@ static int read_extensions(const BootstrapParams *params, struct handshake *hand
 	for (size_t i = 0; i < params->n_extensions; i++) {
 		const Google__Protobuf__Any *any = params->extensions[i]->value;
 
-		if (any && strstr(any->type_url, RUNTIME_OPTIONS_TYPE))
+		if (any && runtime_options_is_type(any->type_url))
 			return runtime_options_read(any, &handshake->runtime_options, err);
 	}
 	return 0;

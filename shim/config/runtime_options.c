@@ -8,6 +8,8 @@
 #include "proto/message.h"
 #include "proto/runtimeoptions.pb-c.h"
 
+#define OPTIONS_SUFFIX "Options"
+
 /* The type's name is what follows the last slash (google/protobuf/any.proto). */
 static const char *type_name(const char *url)
 {
@@ -23,6 +25,13 @@ static char *text_or_null(const void *data, size_t len)
 	if (text)
 		memcpy(text, data, len);
 	return text;
+}
+
+bool runtime_options_is_type(const char *url)
+{
+	size_t suffix = strlen(OPTIONS_SUFFIX), len = strlen(url);
+
+	return len >= suffix && strcmp(url + len - suffix, OPTIONS_SUFFIX) == 0;
 }
 
 int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_options *out,

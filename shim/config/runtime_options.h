@@ -5,6 +5,8 @@
 #ifndef SHIM_RUNTIME_OPTIONS_H
 #define SHIM_RUNTIME_OPTIONS_H
 
+#include <stdbool.h>
+
 #include "proto/google.pb-c.h"
 
 struct error;
@@ -15,6 +17,9 @@ struct runtime_options {
 	char *config_path; /* NULL: none */
 	char *config_body; /* TOML, used without a path; NULL: none */
 };
+
+/* Whether these are the options of a runtime, ours or another, where other things come as well. */
+bool runtime_options_is_type(const char *url);
 
 /* @any may be NULL or empty: no options. Those of another type are refused by name: we would not do
  * what they say. */

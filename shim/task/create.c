@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "shim/config/config.h"
+#include "shim/config/runtime_options.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
@@ -279,6 +280,16 @@ static void on_created(void *ctx, const struct error *err)
 	sandbox_explain(create->pod->sandbox, err, &create->waiter, on_explained, create);
 }
 
+/* The machine was configured by those that `start` has got; here are the task's own as well. */
+static int check_options(const Google__Protobuf__Any *any, struct error *err)
+{
+	struct runtime_options options;
+	int r = runtime_options_read(any, &options, err);
+
+	runtime_options_fini(&options);
+	return r;
+}
+
 static int check_request(const struct pod *pod,
                          const Containerd__Task__V2__CreateTaskRequest *request, struct error *err)
 {
@@ -292,6 +303,8 @@ static int check_request(const struct pod *pod,
 		                 "restoring a checkpoint ('%s') is not supported: a virtual "
 		                 "machine's processes cannot be checkpointed",
 		                 request->checkpoint);
+	if (check_options(request->options, err) < 0)
+		return error_code_errno(err->code);
 	if (pod_container(pod, request->id))
 		return error_set(err, ERROR_ALREADY_EXISTS,
 		                 "container with given ID already exists");

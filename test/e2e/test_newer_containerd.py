@@ -66,6 +66,14 @@ def test_a_container_lives_on_when_containerd_is_started_again(newer, runtime, n
     newer.delete(container)
 
 
+def test_settings_of_runc_are_refused_by_name(newer, runtime, name):
+    container = name()
+    result = newer.run(container, "true", runtime=runtime, flags=["--no-pivot"])
+    assert result.rc == 1 and "are runc's, as those of ctr's --no-pivot" in result.error, str(result)
+    newer.ctr("containers", "delete", container)
+    assert wait_for(lambda: newer.task_state(container) is None, SOON)
+
+
 def test_a_start_that_fails_says_why(newer, runtime, name):
     container = name()
     result = newer.run(container, "true", runtime=runtime, flags=["--runtime-config-path", "/nowhere.toml"])

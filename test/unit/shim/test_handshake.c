@@ -171,6 +171,46 @@ static void params_init(Containerd__Runtime__Bootstrap__V1__BootstrapParams *par
 	params->containerd_ttrpc_address = "/run/ttrpc";
 }
 
+/* BootstrapParams with an extension, read. */
+static struct handshake *read_extension(Google__Protobuf__Any *any)
+{
+	Containerd__Runtime__Bootstrap__V1__BootstrapParams params;
+	Containerd__Runtime__Bootstrap__V1__Extension extension =
+		CONTAINERD__RUNTIME__BOOTSTRAP__V1__EXTENSION__INIT;
+	Containerd__Runtime__Bootstrap__V1__Extension *extensions[] = { &extension };
+
+	params_init(&params);
+	extension.value = any;
+	params.extensions = extensions;
+	params.n_extensions = 1;
+	return read_message(&params.base);
+}
+
+Test(handshake, refuses_options_of_another_runtime_in_bootstrap_params)
+{
+	Google__Protobuf__Any any = options_any("/etc/kata.toml");
+
+	any.type_url = "containerd.runc.v1.Options";
+	cr_assert_null(read_extension(&any));
+	cr_assert(strstr(err.text, "'containerd.runc.v1.Options' are runc's"), "%s", err.text);
+	any.type_url = "types.example/other.v1.Options";
+	cr_assert_null(read_extension(&any));
+	cr_assert(strstr(err.text, "expected runtimeoptions.v1.Options"), "%s", err.text);
+	free(any.value.data);
+}
+
+Test(handshake, ignores_extensions_that_are_no_options)
+{
+	Google__Protobuf__Any any = options_any("/etc/kata.toml");
+	autodestroy(handshake) struct handshake *handshake = NULL;
+
+	any.type_url = "containerd.trace.v1.Context";
+	handshake = read_extension(&any);
+	cr_assert_not_null(handshake, "%s", err.text);
+	cr_assert_null(handshake->runtime_options.config_path);
+	free(any.value.data);
+}
+
 Test(handshake, takes_all_from_bootstrap_params)
 {
 	Containerd__Runtime__Bootstrap__V1__BootstrapParams params;

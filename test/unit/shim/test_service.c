@@ -78,6 +78,33 @@ Test(service, tells_that_the_pod_ends_before_the_guest_is_asked_to)
 	cr_expect(wait_until(&ended));
 }
 
+static struct answer create_with_options(const char *type)
+{
+	T(CreateTaskRequest) request = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
+	Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
+
+	options.type_url = (char *)type;
+	request.id = "c";
+	request.bundle = fake.dir;
+	request.options = &options;
+	return get("Create", &request, &containerd__task__v2__create_task_response__descriptor);
+}
+
+Test(service, create_takes_options_that_are_ours)
+{
+	serve(60000);
+	cr_expect_eq(create_with_options("runtimeoptions.v1.Options").err.code, ERROR_NONE);
+}
+
+Test(service, create_refuses_options_of_another_runtime)
+{
+	serve(60000);
+	expect_refused(create_with_options("containerd.runc.v1.Options"), ERROR_INVALID_ARGUMENT,
+	               "runtime options of type 'containerd.runc.v1.Options' are runc's, as those "
+	               "of ctr's --no-pivot and --uidmap: expected runtimeoptions.v1.Options");
+	cr_expect_eq(fake.mounts, 0);
+}
+
 Test(service, version_3_is_served_alike)
 {
 	version = "v3";
