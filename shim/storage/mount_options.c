@@ -8,60 +8,23 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/mem.h"
+#include "common/mount_words.h"
 
 #define LOWERDIR     "lowerdir="
 #define LOWERDIR_LEN (sizeof(LOWERDIR) - 1)
 #define DATA_MAX     (1 << 20) /* while it is put together */
 
-static const struct flag {
-	const char *name;
-	unsigned long set;
-	unsigned long clear;
-} flags[] = {
-	{ "async", 0, MS_SYNCHRONOUS },
-	{ "atime", 0, MS_NOATIME },
-	{ "bind", MS_BIND, 0 },
-	{ "defaults", 0, 0 },
-	{ "dev", 0, MS_NODEV },
-	{ "diratime", 0, MS_NODIRATIME },
-	{ "dirsync", MS_DIRSYNC, 0 },
-	{ "exec", 0, MS_NOEXEC },
-	{ "noatime", MS_NOATIME, MS_RELATIME | MS_STRICTATIME },
-	{ "nodev", MS_NODEV, 0 },
-	{ "nodiratime", MS_NODIRATIME, 0 },
-	{ "noexec", MS_NOEXEC, 0 },
-	{ "norelatime", 0, MS_RELATIME },
-	{ "nosuid", MS_NOSUID, 0 },
-	{ "rbind", MS_BIND | MS_REC, 0 },
-	{ "relatime", MS_RELATIME, MS_NOATIME | MS_STRICTATIME },
-	{ "ro", MS_RDONLY, 0 },
-	{ "rw", 0, MS_RDONLY },
-	{ "strictatime", MS_STRICTATIME, MS_NOATIME | MS_RELATIME },
-	{ "suid", 0, MS_NOSUID },
-	{ "sync", MS_SYNCHRONOUS, 0 },
-};
-
 /* What mount(8) would do for itself, or what says nothing about the one mount. */
-static const char *const refused[] = {
-	"loop",   "private", "rprivate", "shared",     "rshared",     "slave",
-	"rslave", "remount", "move",     "unbindable", "runbindable",
-};
+static const char *const refused[] = { "loop", "move", "remount", NULL };
 
-static const struct flag *find_flag(const char *name)
+static int check_option(const char *name, const struct mount_word *word, struct error *err)
 {
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (!strcmp(name, flags[i].name))
-			return &flags[i];
-	return NULL;
-}
+	bool no = word && word->kind != MOUNT_WORD_FLAG;
 
-static int check_option(const char *name, struct error *err)
-{
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		if (!strcmp(name, refused[i]))
-			return error_set(err, ERROR_UNIMPLEMENTED,
-			                 "mount option '%s' is not supported", name);
-	return 0;
+	for (size_t i = 0; refused[i]; i++)
+		no |= !strcmp(name, refused[i]);
+	return no ? error_set(err, ERROR_UNIMPLEMENTED, "mount option '%s' is not supported", name)
+	          : 0;
 }
 
 /* The end of the first layer of "a:b:c"; a colon in a name has a backslash before it. */
@@ -134,16 +97,14 @@ static int append_data(struct buf *data, const char *type, const char *option, c
 static int parse_option(const char *type, const char *option, struct buf *data,
                         struct mount_options *out, struct error *err)
 {
-	const struct flag *flag = find_flag(option);
-	int r;
+	const struct mount_word *word = mount_word_find(option);
 
-	if (flag) {
-		out->flags = (out->flags & ~flag->clear) | flag->set;
+	if (check_option(option, word, err) < 0)
+		return error_code_errno(err->code);
+	if (word) {
+		out->flags = (out->flags & ~word->clear) | word->set;
 		return 0;
 	}
-	r = check_option(option, err);
-	if (r < 0)
-		return r;
 	if (append_data(data, type, option, &out->dir) < 0)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "mount options are too long");
 	return 0;
