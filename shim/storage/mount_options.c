@@ -16,6 +16,8 @@
 
 /* What mount(8) would do for itself, or what says nothing about the one mount. */
 static const char *const refused[] = { "loop", "move", "remount", NULL };
+/* For a user namespace; the snapshotter's own words, which no kernel knows. */
+static const char *const refused_prefixes[] = { "uidmap=", "gidmap=", NULL };
 
 static int check_option(const char *name, const struct mount_word *word, struct error *err)
 {
@@ -23,6 +25,8 @@ static int check_option(const char *name, const struct mount_word *word, struct 
 
 	for (size_t i = 0; refused[i]; i++)
 		no |= !strcmp(name, refused[i]);
+	for (size_t i = 0; refused_prefixes[i]; i++)
+		no |= !strncmp(name, refused_prefixes[i], strlen(refused_prefixes[i]));
 	return no ? error_set(err, ERROR_UNIMPLEMENTED, "mount option '%s' is not supported", name)
 	          : 0;
 }
