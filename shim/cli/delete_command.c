@@ -15,8 +15,8 @@
 #include "common/mem.h"
 #include "proto/message.h"
 #include "proto/task_v2.pb-c.h"
-#include "shim/cli/options.h"
-#include "shim/cli/output.h"
+#include "shim/cli/command_line.h"
+#include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
@@ -27,16 +27,16 @@
 
 /* What `start` wrote into the bundle: the address of the pod that the container belongs to. What it
  * would be for a container of its own, when there is nothing to be read. */
-static int find_address(const struct options *options, struct address *out, struct error *err)
+static int find_address(const struct command_line *line, struct address *out, struct error *err)
 {
-	autofree char *bundle = options_bundle(options, NULL);
+	autofree char *bundle = command_line_bundle(line, NULL);
 	autofree char *path = mem_printf("%s/address", bundle ? bundle : "");
 	autofree char *text = NULL;
 
 	if (bundle && file_read(AT_FDCWD, path, ADDRESS_FILE_MAX, &text, NULL) >= 0 &&
 	    address_parse(text, out, NULL) == 0)
 		return 0;
-	return address_of(ADDRESS_DIR, options->address, options->namespace, options->id, out, err);
+	return address_of(ADDRESS_DIR, line->address, line->namespace, line->id, out, err);
 }
 
 static int remove_pod(const struct address *address, struct error *err)
@@ -72,18 +72,18 @@ static int answer(pid_t pid, struct error *err)
 	response.exit_status = EXIT_KILLED;
 	response.exited_at = &now;
 	bytes = message_encode(&response.base);
-	r = output_write(bytes.data, bytes.len, err);
+	r = standard_output_write(bytes.data, bytes.len, err);
 	free(bytes.data);
 	return r;
 }
 
-int cleanup(const struct options *options, char **argv, struct error *err)
+int delete_command(const struct command_line *line, char **argv, struct error *err)
 {
 	struct address address;
 	pid_t pid;
 	int r;
 
-	r = find_address(options, &address, err);
+	r = find_address(line, &address, err);
 	if (r < 0)
 		return r;
 	pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address.pod);

@@ -9,8 +9,8 @@
 #include "common/mem.h"
 #include "proto/bootstrap.pb-c.h"
 #include "proto/message.h"
-#include "shim/cli/input.h"
-#include "shim/cli/options.h"
+#include "shim/cli/command_line.h"
+#include "shim/cli/standard_input.h"
 
 #define LOG_LEVEL_INFO_MAX 0 /* what is below is more talkative */
 #define JSON_VERSION       2
@@ -37,7 +37,7 @@ static int read_extensions(const BootstrapParams *params, struct handshake *hand
 
 /* Returns 1 when @input is what a containerd of 2.3 or later writes for the container of the flags.
  */
-static int read_params(const struct buf *input, const struct options *options,
+static int read_params(const struct buf *input, const struct command_line *line,
                        struct handshake *handshake, struct error *err)
 {
 	ProtobufCMessage *message = NULL;
@@ -48,10 +48,10 @@ static int read_params(const struct buf *input, const struct options *options,
 	                   buf_data(input), input->len, &message, NULL) < 0)
 		return 0;
 	params = (const BootstrapParams *)message;
-	if (strcmp(params->instance_id, options->id) == 0 &&
-	    strcmp(params->namespace_, options->namespace) == 0) {
+	if (strcmp(params->instance_id, line->id) == 0 &&
+	    strcmp(params->namespace_, line->namespace) == 0) {
 		handshake->form = HANDSHAKE_PROTOBUF;
-		handshake->debug = options->debug || params->log_level < LOG_LEVEL_INFO_MAX;
+		handshake->debug = line->debug || params->log_level < LOG_LEVEL_INFO_MAX;
 		handshake->socket_dir = text_or_null(params->socket_dir);
 		handshake->ttrpc_address = text_or_null(params->containerd_ttrpc_address);
 		r = read_extensions(params, handshake, err);
@@ -84,17 +84,18 @@ static bool knows_json(void)
 	return version && strtol(version, NULL, 10) >= JSON_VERSION;
 }
 
-int handshake_read(const struct options *options, int fd, struct handshake **out, struct error *err)
+int handshake_read(const struct command_line *line, int fd, struct handshake **out,
+                   struct error *err)
 {
 	autodestroy(handshake) struct handshake *handshake = mem_new(struct handshake);
-	struct buf input = BUF_INIT(INPUT_MAX);
+	struct buf input = BUF_INIT(STANDARD_INPUT_MAX);
 	int r;
 
 	handshake->form = knows_json() ? HANDSHAKE_JSON : HANDSHAKE_ADDRESS;
-	handshake->debug = options->debug;
-	r = input_read(fd, &input, err);
+	handshake->debug = line->debug;
+	r = standard_input_read(fd, &input, err);
 	if (r == 0)
-		r = read_params(&input, options, handshake, err);
+		r = read_params(&input, line, handshake, err);
 	if (r == 0)
 		r = read_options(&input, handshake, err);
 	buf_fini(&input);

@@ -18,7 +18,7 @@
 #include "shim/config/runtime_options.h"
 
 struct error;
-struct options;
+struct command_line;
 
 enum handshake_form {
 	HANDSHAKE_ADDRESS,
@@ -35,11 +35,11 @@ struct handshake {
 };
 
 /*
- * From the flags, the environment and @fd, standard input (input.h): runtime options or
+ * From the flags, the environment and @fd, standard input (standard_input.h): runtime options or
  * BootstrapParams. Those are believed only when they name the id and the namespace of the flags,
  * since options can look like them.
  */
-int handshake_read(const struct options *options, int fd, struct handshake **out,
+int handshake_read(const struct command_line *line, int fd, struct handshake **out,
                    struct error *err);
 void handshake_destroy(struct handshake *handshake); /* NULL is fine */
 

@@ -7,8 +7,8 @@
 #include "common/error.h"
 #include "proto/introspection.pb-c.h"
 #include "proto/message.h"
-#include "shim/cli/input.h"
-#include "shim/cli/output.h"
+#include "shim/cli/standard_input.h"
+#include "shim/cli/standard_output.h"
 
 static int print(Google__Protobuf__Any *options, struct error *err)
 {
@@ -22,18 +22,18 @@ static int print(Google__Protobuf__Any *options, struct error *err)
 	info.version = &version;
 	info.options = *options->type_url ? options : NULL;
 	bytes = message_encode(&info.base);
-	r = output_write(bytes.data, bytes.len, err);
+	r = standard_output_write(bytes.data, bytes.len, err);
 	free(bytes.data);
 	return r;
 }
 
 int info_print(struct error *err)
 {
-	struct buf input = BUF_INIT(INPUT_MAX);
+	struct buf input = BUF_INIT(STANDARD_INPUT_MAX);
 	ProtobufCMessage *options = NULL;
 	int r;
 
-	r = input_read(STDIN_FILENO, &input, err);
+	r = standard_input_read(STDIN_FILENO, &input, err);
 	if (r == 0)
 		r = message_decode(&google__protobuf__any__descriptor, buf_data(&input), input.len,
 		                   &options, err);

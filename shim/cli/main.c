@@ -11,19 +11,19 @@
 
 #include "common/error.h"
 #include "common/text.h"
+#include "shim/cli/command_line.h"
 #include "shim/cli/delete_command.h"
 #include "shim/cli/info.h"
-#include "shim/cli/options.h"
 #include "shim/cli/start_command.h"
 #include "shim/stdio/copy.h"
 
 static const struct command {
 	const char *name;
 	bool of_container; /* needs an id and a namespace */
-	int (*run)(const struct options *options, char **argv, struct error *err);
+	int (*run)(const struct command_line *line, char **argv, struct error *err);
 } commands[] = {
-	{ "start", true, bootstrap },
-	{ "delete", true, cleanup },
+	{ "start", true, start_command },
+	{ "delete", true, delete_command },
 	{ COPY_COMMAND, false, copy_output },
 };
 
@@ -43,25 +43,25 @@ static const struct command *command_find(const char *name)
 static int run(int argc, char **argv, struct error *err)
 {
 	const struct command *command;
-	struct options options;
+	struct command_line line;
 	int r;
 
-	r = options_parse(argc, argv, &options, err);
+	r = command_line_parse(argc, argv, &line, err);
 	if (r < 0)
 		return r;
-	if (options.version) {
+	if (line.version) {
 		print_version();
 		return 0;
 	}
-	if (options.info)
+	if (line.info)
 		return info_print(err);
-	command = command_find(options.command);
+	command = command_find(line.command);
 	if (!command)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "command '%s': expected start, delete or the option -v",
-		                 options.command);
-	r = command->of_container ? options_check_names(&options, err) : 0;
-	return r < 0 ? r : command->run(&options, argv, err);
+		                 line.command);
+	r = command->of_container ? command_line_check_names(&line, err) : 0;
+	return r < 0 ? r : command->run(&line, argv, err);
 }
 
 /* So that no descriptor of ours becomes 0, 1 or 2. */

@@ -15,9 +15,9 @@
 #include "common/file.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
+#include "shim/cli/command_line.h"
 #include "shim/cli/handshake.h"
-#include "shim/cli/options.h"
-#include "shim/cli/output.h"
+#include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
 #include "shim/host/pod_dir.h"
 #include "shim/server/serve.h"
@@ -29,8 +29,8 @@
 #define PID_TEXT_MAX     20
 
 /* What a failed start undoes: each field is set once the thing is there. */
-struct start {
-	const struct options *options;
+struct pod_start {
+	const struct command_line *line;
 	struct handshake *handshake;
 	char *bundle;
 	struct address address;
@@ -41,14 +41,14 @@ struct start {
 };
 
 /* The bundle is read here to say early and clearly what is wrong with it. */
-static int find_pod(struct start *start, struct error *err)
+static int find_pod(struct pod_start *start, struct error *err)
 {
-	const struct options *options = start->options;
+	const struct command_line *line = start->line;
 	autodestroy(bundle) struct bundle *bundle = NULL;
 	const char *dir;
 	int r;
 
-	start->bundle = options_bundle(options, err);
+	start->bundle = command_line_bundle(line, err);
 	if (!start->bundle)
 		return error_code_errno(err->code);
 	r = bundle_load(start->bundle, &bundle, err);
@@ -62,19 +62,18 @@ static int find_pod(struct start *start, struct error *err)
 	if (*dir != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "socket directory '%s' is not an absolute path", dir);
-	return address_of(dir, options->address, options->namespace, options->id, &start->address,
-	                  err);
+	return address_of(dir, line->address, line->namespace, line->id, &start->address, err);
 }
 
-static int make_pod(struct start *start, struct error *err)
+static int make_pod(struct pod_start *start, struct error *err)
 {
-	const struct options *options = start->options;
+	const struct command_line *line = start->line;
 	int r;
 
 	start->listen_fd = address_listen(&start->address, err);
 	if (start->listen_fd < 0)
 		return start->listen_fd;
-	r = pod_dir_make(POD_DIR_ROOT, start->address.pod, options->namespace, options->id,
+	r = pod_dir_make(POD_DIR_ROOT, start->address.pod, line->namespace, line->id,
 	                 &start->pod_dir, err);
 	if (r < 0) {
 		unlink(start->address.path);
@@ -84,7 +83,7 @@ static int make_pod(struct start *start, struct error *err)
 }
 
 /* -EAGAIN: the shim of a pod that is ending still has them. */
-static int try_claim(struct start *start, struct error *err)
+static int try_claim(struct pod_start *start, struct error *err)
 {
 	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
 
@@ -102,7 +101,7 @@ static int try_claim(struct start *start, struct error *err)
 
 /* Takes the pod's socket and directory, or finds that a shim serves it: then there is no listen_fd.
  */
-static int claim_pod(struct start *start, struct error *err)
+static int claim_pod(struct pod_start *start, struct error *err)
 {
 	int r = try_claim(start, err);
 
@@ -112,12 +111,12 @@ static int claim_pod(struct start *start, struct error *err)
 }
 
 /* The child. Its strings are copies: the options lie in argv, which becomes the process title. */
-static void run_server(const struct start *start, char **argv, int ready_fd)
+static void run_server(const struct pod_start *start, char **argv, int ready_fd)
 {
-	const struct options *options = start->options;
-	autofree char *ns = mem_strdup(options->namespace);
-	autofree char *id = mem_strdup(options->id);
-	autofree char *containerd = mem_strdup(options->address);
+	const struct command_line *line = start->line;
+	autofree char *ns = mem_strdup(line->namespace);
+	autofree char *id = mem_strdup(line->id);
+	autofree char *containerd = mem_strdup(line->address);
 	const struct runtime_options *runtime_options = &start->handshake->runtime_options;
 	const struct config_source source = {
 		.path = runtime_options->config_path,
@@ -144,7 +143,7 @@ static void run_server(const struct start *start, char **argv, int ready_fd)
 }
 
 /* Reads what the server reports, or finds out how it died. */
-static int wait_ready(struct start *start, int fd, struct error *err)
+static int wait_ready(struct pod_start *start, int fd, struct error *err)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	struct error report;
@@ -168,7 +167,7 @@ static int wait_ready(struct start *start, int fd, struct error *err)
 	return error_set(err, ERROR_UNKNOWN, "the shim %s before it was ready", death);
 }
 
-static int start_server(struct start *start, char **argv, struct error *err)
+static int start_server(struct pod_start *start, char **argv, struct error *err)
 {
 	int fds[2], r;
 
@@ -183,7 +182,7 @@ static int start_server(struct start *start, char **argv, struct error *err)
 	return r;
 }
 
-static int write_bundle_file(struct start *start, const char *name, const char *text,
+static int write_bundle_file(struct pod_start *start, const char *name, const char *text,
                              struct error *err)
 {
 	autofree char *path = mem_printf("%s/%s", start->bundle, name);
@@ -192,7 +191,7 @@ static int write_bundle_file(struct start *start, const char *name, const char *
 }
 
 /* In the bundle, for a containerd that is started again, and on standard output. */
-static int publish(struct start *start, struct error *err)
+static int publish(struct pod_start *start, struct error *err)
 {
 	autofree char *uri = mem_printf(ADDRESS_URI "%s", start->address.path);
 	ProtobufCBinaryData answer = handshake_answer(start->handshake->form, uri);
@@ -207,12 +206,12 @@ static int publish(struct start *start, struct error *err)
 	if (r == 0)
 		r = write_bundle_file(start, "address", uri, err);
 	if (r == 0)
-		r = output_write(answer.data, answer.len, err);
+		r = standard_output_write(answer.data, answer.len, err);
 	free(answer.data);
 	return r;
 }
 
-static void release_pod(struct start *start)
+static void release_pod(struct pod_start *start)
 {
 	int lock = pod_dir_lock(POD_DIR_ROOT, NULL);
 
@@ -222,7 +221,7 @@ static void release_pod(struct start *start)
 		close(lock);
 }
 
-static void undo(struct start *start)
+static void undo(struct pod_start *start)
 {
 	if (start->listen_fd < 0) /* nothing is ours */
 		return;
@@ -240,7 +239,7 @@ static void undo(struct start *start)
 	}
 }
 
-static void start_fini(struct start *start)
+static void start_fini(struct pod_start *start)
 {
 	handshake_destroy(start->handshake);
 	free(start->bundle);
@@ -249,12 +248,12 @@ static void start_fini(struct start *start)
 		close(start->listen_fd);
 }
 
-int bootstrap(const struct options *options, char **argv, struct error *err)
+int start_command(const struct command_line *line, char **argv, struct error *err)
 {
-	struct start start = { .options = options, .listen_fd = -1 };
+	struct pod_start start = { .line = line, .listen_fd = -1 };
 	int r;
 
-	r = handshake_read(options, STDIN_FILENO, &start.handshake, err);
+	r = handshake_read(line, STDIN_FILENO, &start.handshake, err);
 	if (r == 0)
 		r = find_pod(&start, err);
 	if (r == 0)

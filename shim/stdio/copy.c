@@ -76,7 +76,7 @@ static int open_output(const char *path)
 	return open_any(path);
 }
 
-int copy_output(const struct options *options, char **argv, struct error *err)
+int copy_output(const struct command_line *line, char **argv, struct error *err)
 {
 	const char *path = argv[2];
 	autoclose int fd = -1;

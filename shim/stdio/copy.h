@@ -10,11 +10,11 @@
 #define SHIM_COPY_H
 
 struct error;
-struct options;
+struct command_line;
 
 #define COPY_COMMAND "copy-output"
 #define COPY_READY   3
 
-int copy_output(const struct options *options, char **argv, struct error *err);
+int copy_output(const struct command_line *line, char **argv, struct error *err);
 
 #endif

@@ -13,7 +13,7 @@
 #include "common/loop/errand.h"
 #include "common/mem.h"
 #include "shim/storage/bind_mount.h"
-#include "shim/storage/mount_options.h"
+#include "shim/storage/rootfs_options.h"
 #include "shim/storage/volumes.h"
 
 #define ROOTFS   "rootfs" /* in the container's directory */
@@ -85,7 +85,7 @@ static int bind_rootfs(const char *source, const struct bind_mount_options *opti
 
 /* Opened anew for each mount: it is the root of the one before. */
 static int mount_file_system(const Containerd__Types__Mount *entry,
-                             const struct mount_options *options, int dirfd, struct error *err)
+                             const struct rootfs_options *options, int dirfd, struct error *err)
 {
 	autoclose int target = -1;
 	char path[64];
@@ -104,7 +104,7 @@ static int mount_file_system(const Containerd__Types__Mount *entry,
 	return 0;
 }
 
-static int mount_bind(const Containerd__Types__Mount *entry, const struct mount_options *options,
+static int mount_bind(const Containerd__Types__Mount *entry, const struct rootfs_options *options,
                       int dirfd, struct error *err)
 {
 	struct bind_mount_options bind = {
@@ -121,20 +121,20 @@ static int mount_bind(const Containerd__Types__Mount *entry, const struct mount_
 
 static int mount_entry(const Containerd__Types__Mount *entry, int dirfd, struct error *err)
 {
-	struct mount_options options;
+	struct rootfs_options options;
 	int r;
 
 	if (*entry->target)
 		return error_set(err, ERROR_UNIMPLEMENTED, "mount target '%s' is not supported",
 		                 entry->target);
-	r = mount_options_parse(entry->type, entry->options, entry->n_options, &options, err);
+	r = rootfs_options_parse(entry->type, entry->options, entry->n_options, &options, err);
 	if (r < 0)
 		return r;
 	if (options.flags & MS_BIND)
 		r = mount_bind(entry, &options, dirfd, err);
 	else
 		r = mount_file_system(entry, &options, dirfd, err);
-	mount_options_fini(&options);
+	rootfs_options_fini(&options);
 	return r;
 }
 

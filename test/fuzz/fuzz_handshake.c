@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "shim/cli/command_line.h"
 #include "shim/cli/handshake.h"
-#include "shim/cli/options.h"
 #include "test/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct options options = { .id = "c", .namespace = "default" };
+	const struct command_line options = { .id = "c", .namespace = "default" };
 	autodestroy(handshake) struct handshake *handshake = NULL;
 	autoclose int fd = memfd_create("stdin", MFD_CLOEXEC);
 	ProtobufCBinaryData answer;

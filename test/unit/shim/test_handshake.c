@@ -11,8 +11,8 @@
 #include "proto/bootstrap.pb-c.h"
 #include "proto/message.h"
 #include "proto/runtimeoptions.pb-c.h"
-#include "shim/cli/input.h"
-#include "shim/cli/options.h"
+#include "shim/cli/command_line.h"
+#include "shim/cli/standard_input.h"
 
 #define URI "unix:///run/containerd/s/abc"
 
@@ -31,7 +31,7 @@ static int input_of(const void *data, size_t len)
 
 static struct handshake *read_bytes(const void *data, size_t len)
 {
-	struct options options = { .namespace = "default", .id = "web" };
+	struct command_line options = { .namespace = "default", .id = "web" };
 	struct handshake *handshake = NULL;
 	int fd = input_of(data, len);
 
@@ -141,7 +141,7 @@ Test(handshake, refuses_input_that_is_no_message)
 
 Test(handshake, refuses_input_without_an_end, .timeout = 20)
 {
-	struct options options = { .namespace = "default", .id = "web" };
+	struct command_line options = { .namespace = "default", .id = "web" };
 	struct handshake *handshake = NULL;
 	int fds[2];
 
@@ -152,11 +152,11 @@ Test(handshake, refuses_input_without_an_end, .timeout = 20)
 
 Test(handshake, refuses_input_that_is_too_long)
 {
-	struct options options = { .namespace = "default", .id = "web" };
+	struct command_line options = { .namespace = "default", .id = "web" };
 	struct handshake *handshake = NULL;
 	FILE *file = tmpfile();
 
-	cr_assert_eq(ftruncate(fileno(file), INPUT_MAX + 1), 0);
+	cr_assert_eq(ftruncate(fileno(file), STANDARD_INPUT_MAX + 1), 0);
 	cr_assert_lt(handshake_read(&options, fileno(file), &handshake, &err), 0);
 	cr_assert_eq(err.code, ERROR_INVALID_ARGUMENT);
 	fclose(file);

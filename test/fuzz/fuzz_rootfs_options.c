@@ -6,7 +6,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/storage/mount_options.h"
+#include "shim/storage/rootfs_options.h"
 #include "test/fuzz/fuzz.h"
 
 #define OPTIONS_MAX 64
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	autofree char *text = mem_alloc(size + 1);
 	char *words[OPTIONS_MAX + 1] = { "" };
-	struct mount_options options;
+	struct rootfs_options options;
 	struct error err = { 0 };
 	size_t n = 0;
 
@@ -24,11 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data, size);
 	for (char *rest = text; rest && n <= OPTIONS_MAX; n++)
 		words[n] = strsep(&rest, "\n");
-	if (mount_options_parse(words[0], words + 1, n - 1, &options, &err) < 0) {
+	if (rootfs_options_parse(words[0], words + 1, n - 1, &options, &err) < 0) {
 		assert(err.code != ERROR_NONE && *err.text);
 		return 0;
 	}
 	assert(strlen(options.data) < DATA_MAX && (!options.dir || *options.dir == '/'));
-	mount_options_fini(&options);
+	rootfs_options_fini(&options);
 	return 0;
 }

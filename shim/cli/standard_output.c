@@ -1,11 +1,11 @@
-#include "shim/cli/output.h"
+#include "shim/cli/standard_output.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #include "common/error.h"
 
-int output_write(const void *data, size_t len, struct error *err)
+int standard_output_write(const void *data, size_t len, struct error *err)
 {
 	const char *at = data;
 

@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
-#include "shim/cli/options.h"
+#include "shim/cli/command_line.h"
 #include "test/fuzz/fuzz.h"
 
 #define WORDS_MAX 64
@@ -18,11 +18,11 @@ static void check_name(const char *name)
 	assert(*name && *name != '.' && !strchr(name, '/') && !strstr(name, ".."));
 }
 
-static void check_options(char *const *argv, const struct options *options)
+static void check_options(char *const *argv, const struct command_line *line)
 {
 	const char *const texts[] = {
-		options->namespace,    options->address, options->publish_binary, options->socket,
-		options->debug_socket, options->id,      options->bundle,         options->command,
+		line->namespace,    line->address, line->publish_binary, line->socket,
+		line->debug_socket, line->id,      line->bundle,         line->command,
 	};
 	struct error err = { 0 };
 	size_t used = 0;
@@ -35,9 +35,9 @@ static void check_options(char *const *argv, const struct options *options)
 	for (size_t i = 1; argv[i]; i++)
 		given += strlen(argv[i]);
 	assert(used <= given); /* each is a piece of one word */
-	if (options_check_names(options, &err) == 0) {
-		check_name(options->id);
-		check_name(options->namespace);
+	if (command_line_check_names(line, &err) == 0) {
+		check_name(line->id);
+		check_name(line->namespace);
 	} else {
 		assert(err.code == ERROR_INVALID_ARGUMENT && *err.text);
 	}
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	autofree char *text = mem_alloc(size + 1);
 	char *argv[WORDS_MAX + 2] = { "shim" };
-	struct options options = { .command = "untouched" };
+	struct command_line line = { .command = "untouched" };
 	struct error err = { 0 };
 	char *rest = text;
 	int argc = 1;
@@ -56,10 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data, size);
 	while (rest && *rest && argc <= WORDS_MAX)
 		argv[argc++] = strsep(&rest, "\n");
-	if (options_parse(argc, argv, &options, &err) == 0)
-		check_options(argv, &options);
+	if (command_line_parse(argc, argv, &line, &err) == 0)
+		check_options(argv, &line);
 	else
 		assert(err.code == ERROR_INVALID_ARGUMENT && *err.text &&
-		       !strcmp(options.command, "untouched"));
+		       !strcmp(line.command, "untouched"));
 	return 0;
 }

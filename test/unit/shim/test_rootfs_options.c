@@ -1,4 +1,4 @@
-#include "shim/storage/mount_options.h"
+#include "shim/storage/rootfs_options.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,12 +11,12 @@
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-static struct mount_options parse(const char *type, char *const *options, size_t n)
+static struct rootfs_options parse(const char *type, char *const *options, size_t n)
 {
-	struct mount_options out;
+	struct rootfs_options out;
 	struct error err = { 0 };
 
-	cr_assert_eq(mount_options_parse(type, options, n, &out, &err), 0, "%s", err.text);
+	cr_assert_eq(rootfs_options_parse(type, options, n, &out, &err), 0, "%s", err.text);
 	return out;
 }
 
@@ -26,41 +26,41 @@ static void expect_layers(const char *layers, const char *dir, const char *relat
 	autofree char *option = mem_printf("lowerdir=%s", layers);
 	autofree char *expected = mem_printf("lowerdir=%s,upperdir=/u", relative);
 	char *options[] = { option, (char *)"upperdir=/u" };
-	struct mount_options out = parse("overlay", options, N(options));
+	struct rootfs_options out = parse("overlay", options, N(options));
 
 	cr_expect_str_eq(out.data, expected);
 	if (dir)
 		cr_expect_str_eq(out.dir, dir);
 	else
 		cr_expect_null(out.dir, "%s", out.dir);
-	mount_options_fini(&out);
+	rootfs_options_fini(&out);
 }
 
-Test(mount_options, divides_flags_from_data)
+Test(rootfs_options, divides_flags_from_data)
 {
 	char *options[] = { "ro", "nosuid", "size=64k", "noatime", "relatime", "suid", "mode=755" };
-	struct mount_options out = parse("tmpfs", options, N(options));
+	struct rootfs_options out = parse("tmpfs", options, N(options));
 
 	cr_expect_eq(out.flags, MS_RDONLY | MS_RELATIME);
 	cr_expect_str_eq(out.data, "size=64k,mode=755");
 	cr_expect_null(out.dir);
-	mount_options_fini(&out);
+	rootfs_options_fini(&out);
 }
 
-Test(mount_options, knows_a_bind_by_type_and_by_option)
+Test(rootfs_options, knows_a_bind_by_type_and_by_option)
 {
 	char *options[] = { "rbind", "rw" };
-	struct mount_options out = parse("bind", NULL, 0);
+	struct rootfs_options out = parse("bind", NULL, 0);
 
 	cr_expect_eq(out.flags, MS_BIND);
 	cr_expect_str_eq(out.data, "");
-	mount_options_fini(&out);
+	rootfs_options_fini(&out);
 	out = parse("none", options, N(options));
 	cr_expect_eq(out.flags, MS_BIND | MS_REC);
-	mount_options_fini(&out);
+	rootfs_options_fini(&out);
 }
 
-Test(mount_options, writes_layers_relative_to_what_they_have_in_common)
+Test(rootfs_options, writes_layers_relative_to_what_they_have_in_common)
 {
 	expect_layers("/s/12/fs:/s/1/fs:/s/3/fs", "/s/", "12/fs:1/fs:3/fs");
 	expect_layers("/s/12/fs:/s/13/fs", "/s/", "12/fs:13/fs");
@@ -70,7 +70,7 @@ Test(mount_options, writes_layers_relative_to_what_they_have_in_common)
 	expect_layers("/s/a\\:b:/s/c", "/s/", "a\\:b:c");
 }
 
-Test(mount_options, leaves_layers_that_have_nothing_in_common)
+Test(rootfs_options, leaves_layers_that_have_nothing_in_common)
 {
 	expect_layers("a:/b", NULL, "a:/b");
 	expect_layers("/s/a::/s/b", NULL, "/s/a::/s/b");
@@ -79,16 +79,16 @@ Test(mount_options, leaves_layers_that_have_nothing_in_common)
 	expect_layers("/", NULL, "/");
 }
 
-Test(mount_options, leaves_layers_that_are_relative)
+Test(rootfs_options, leaves_layers_that_are_relative)
 {
 	expect_layers("l/1:l/2", NULL, "l/1:l/2");
 }
 
-Test(mount_options, has_room_for_many_layers_and_says_when_not)
+Test(rootfs_options, has_room_for_many_layers_and_says_when_not)
 {
 	autofree char *layers = mem_alloc(1 << 20);
 	char *options[] = { layers };
-	struct mount_options out;
+	struct rootfs_options out;
 	struct error err = { 0 };
 
 	sprintf(layers, "lowerdir=/var/lib/containerd/snapshots/999/fs");
@@ -96,25 +96,25 @@ Test(mount_options, has_room_for_many_layers_and_says_when_not)
 		sprintf(layers + strlen(layers), ":/var/lib/containerd/snapshots/%d/fs", 1000 + i);
 	out = parse("overlay", options, 1);
 	cr_expect_str_eq(out.dir, "/var/lib/containerd/snapshots/");
-	mount_options_fini(&out);
+	rootfs_options_fini(&out);
 	for (int i = 0; i < 300; i++)
 		sprintf(layers + strlen(layers), ":/var/lib/containerd/snapshots/%d/fs", i);
-	cr_expect_eq(mount_options_parse("overlay", options, 1, &out, &err), -EINVAL);
+	cr_expect_eq(rootfs_options_parse("overlay", options, 1, &out, &err), -EINVAL);
 	cr_expect_str_eq(err.text, "mount options of 4397 bytes are longer than 4095");
 }
 
-Test(mount_options, refuses_what_mount_would_have_to_do_more_for)
+Test(rootfs_options, refuses_what_mount_would_have_to_do_more_for)
 {
-	static const char *const names[] = { "loop",           "remount", "rshared", "private", "rro",
-		                             "uidmap=0:1:100", "gidmap=" };
+	static const char *const names[] = { "loop", "remount",        "rshared", "private",
+		                             "rro",  "uidmap=0:1:100", "gidmap=" };
 
 	for (size_t i = 0; i < N(names); i++) {
 		autofree char *text = mem_printf("mount option '%s' is not supported", names[i]);
 		char *options[] = { "ro", (char *)names[i] };
-		struct mount_options out;
+		struct rootfs_options out;
 		struct error err = { 0 };
 
-		cr_expect_eq(mount_options_parse("overlay", options, N(options), &out, &err),
+		cr_expect_eq(rootfs_options_parse("overlay", options, N(options), &out, &err),
 		             -ENOSYS);
 		cr_expect_str_eq(err.text, text);
 	}

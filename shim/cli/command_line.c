@@ -1,4 +1,4 @@
-#include "shim/cli/options.h"
+#include "shim/cli/command_line.h"
 
 #include <ctype.h>
 #include <stddef.h>
@@ -19,17 +19,17 @@ static const struct option_row {
 	enum option_type type;
 	size_t offset;
 } rows[] = {
-	{ "namespace", OPTION_TEXT, offsetof(struct options, namespace) },
-	{ "address", OPTION_TEXT, offsetof(struct options, address) },
-	{ "publish-binary", OPTION_TEXT, offsetof(struct options, publish_binary) },
-	{ "socket", OPTION_TEXT, offsetof(struct options, socket) },
-	{ "debug-socket", OPTION_TEXT, offsetof(struct options, debug_socket) },
-	{ "id", OPTION_TEXT, offsetof(struct options, id) },
-	{ "bundle", OPTION_TEXT, offsetof(struct options, bundle) },
-	{ "debug", OPTION_SWITCH, offsetof(struct options, debug) },
-	{ "version", OPTION_SWITCH, offsetof(struct options, version) },
-	{ "v", OPTION_SWITCH, offsetof(struct options, version) },
-	{ "info", OPTION_SWITCH, offsetof(struct options, info) },
+	{ "namespace", OPTION_TEXT, offsetof(struct command_line, namespace) },
+	{ "address", OPTION_TEXT, offsetof(struct command_line, address) },
+	{ "publish-binary", OPTION_TEXT, offsetof(struct command_line, publish_binary) },
+	{ "socket", OPTION_TEXT, offsetof(struct command_line, socket) },
+	{ "debug-socket", OPTION_TEXT, offsetof(struct command_line, debug_socket) },
+	{ "id", OPTION_TEXT, offsetof(struct command_line, id) },
+	{ "bundle", OPTION_TEXT, offsetof(struct command_line, bundle) },
+	{ "debug", OPTION_SWITCH, offsetof(struct command_line, debug) },
+	{ "version", OPTION_SWITCH, offsetof(struct command_line, version) },
+	{ "v", OPTION_SWITCH, offsetof(struct command_line, version) },
+	{ "info", OPTION_SWITCH, offsetof(struct command_line, info) },
 };
 
 static const struct option_row *row_find(const char *name, size_t len)
@@ -52,7 +52,7 @@ static int switch_set(bool *out, const char *value)
 }
 
 /* Reads the option at *@argv; returns how many words it takes. */
-static int option_read(char *const *argv, struct options *out, struct error *err)
+static int option_read(char *const *argv, struct command_line *out, struct error *err)
 {
 	const char *name = argv[0] + (argv[0][1] == '-' ? 2 : 1);
 	size_t len = strcspn(name, "=");
@@ -75,16 +75,16 @@ static int option_read(char *const *argv, struct options *out, struct error *err
 	return value ? 1 : 2;
 }
 
-int options_parse(int argc, char *const *argv, struct options *out, struct error *err)
+int command_line_parse(int argc, char *const *argv, struct command_line *out, struct error *err)
 {
-	struct options options = { 0 };
+	struct command_line line = { 0 };
 	int i = 1;
 
 	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++)
 		if (rows[row].type == OPTION_TEXT)
-			*(const char **)((char *)&options + rows[row].offset) = "";
+			*(const char **)((char *)&line + rows[row].offset) = "";
 	while (i < argc && argv[i][0] == '-' && argv[i][1] && strcmp(argv[i], "--") != 0) {
-		int taken = option_read(argv + i, &options, err);
+		int taken = option_read(argv + i, &line, err);
 
 		if (taken < 0)
 			return taken;
@@ -92,8 +92,8 @@ int options_parse(int argc, char *const *argv, struct options *out, struct error
 	}
 	if (i < argc && strcmp(argv[i], "--") == 0)
 		i++;
-	options.command = i < argc ? argv[i] : "";
-	*out = options;
+	line.command = i < argc ? argv[i] : "";
+	*out = line;
 	return 0;
 }
 
@@ -128,16 +128,16 @@ static int check_name(const char *what, const char *name, struct error *err)
 	return 0;
 }
 
-int options_check_names(const struct options *options, struct error *err)
+int command_line_check_names(const struct command_line *line, struct error *err)
 {
-	int r = check_name("namespace", options->namespace, err);
+	int r = check_name("namespace", line->namespace, err);
 
-	return r < 0 ? r : check_name("id", options->id, err);
+	return r < 0 ? r : check_name("id", line->id, err);
 }
 
-char *options_bundle(const struct options *options, struct error *err)
+char *command_line_bundle(const struct command_line *line, struct error *err)
 {
-	const char *path = *options->bundle ? options->bundle : ".";
+	const char *path = *line->bundle ? line->bundle : ".";
 	char *absolute = realpath(path, NULL);
 
 	if (!absolute)

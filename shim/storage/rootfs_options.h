@@ -1,8 +1,8 @@
 /*
  * Mount options as fstab(5) and containerd write them, as mount(2) wants them.
  */
-#ifndef SHIM_MOUNT_OPTIONS_H
-#define SHIM_MOUNT_OPTIONS_H
+#ifndef SHIM_ROOTFS_OPTIONS_H
+#define SHIM_ROOTFS_OPTIONS_H
 
 #include <stddef.h>
 
@@ -10,7 +10,7 @@
 
 struct error;
 
-struct mount_options {
+struct rootfs_options {
 	unsigned long flags; /* MS_*; MS_BIND and MS_REC among them */
 	char *data;          /* what is left, for the file system; may be empty */
 	char *dir;           /* where @data's relative paths start (chdir() there); NULL: none */
@@ -23,8 +23,8 @@ struct mount_options {
  * The layers of an overlay are written relative to the directory that they have in common: a page
  * has room for some dozens of absolute paths only.
  */
-int mount_options_parse(const char *type, char *const *options, size_t n, struct mount_options *out,
-                        struct error *err);
-void mount_options_fini(struct mount_options *options);
+int rootfs_options_parse(const char *type, char *const *options, size_t n,
+                         struct rootfs_options *out, struct error *err);
+void rootfs_options_fini(struct rootfs_options *options);
 
 #endif

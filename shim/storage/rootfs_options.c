@@ -1,4 +1,4 @@
-#include "shim/storage/mount_options.h"
+#include "shim/storage/rootfs_options.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -99,7 +99,7 @@ static int append_data(struct buf *data, const char *type, const char *option, c
 }
 
 static int parse_option(const char *type, const char *option, struct buf *data,
-                        struct mount_options *out, struct error *err)
+                        struct rootfs_options *out, struct error *err)
 {
 	const struct mount_word *word = mount_word_find(option);
 
@@ -114,14 +114,14 @@ static int parse_option(const char *type, const char *option, struct buf *data,
 	return 0;
 }
 
-int mount_options_parse(const char *type, char *const *options, size_t n, struct mount_options *out,
-                        struct error *err)
+int rootfs_options_parse(const char *type, char *const *options, size_t n,
+                         struct rootfs_options *out, struct error *err)
 {
 	struct buf data = BUF_INIT(DATA_MAX);
 	long max = sysconf(_SC_PAGESIZE) - 1;
 	int r = 0;
 
-	*out = (struct mount_options){ .flags = !strcmp(type, "bind") ? MS_BIND : 0 };
+	*out = (struct rootfs_options){ .flags = !strcmp(type, "bind") ? MS_BIND : 0 };
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = parse_option(type, options[i], &data, out, err);
 	if (r == 0 && data.len > (size_t)max)
@@ -130,14 +130,14 @@ int mount_options_parse(const char *type, char *const *options, size_t n, struct
 	if (r == 0)
 		out->data = mem_printf("%.*s", (int)data.len, data.len ? buf_data(&data) : "");
 	else
-		mount_options_fini(out);
+		rootfs_options_fini(out);
 	buf_fini(&data);
 	return r;
 }
 
-void mount_options_fini(struct mount_options *options)
+void rootfs_options_fini(struct rootfs_options *options)
 {
 	free(options->data);
 	free(options->dir);
-	*options = (struct mount_options){ 0 };
+	*options = (struct rootfs_options){ 0 };
 }

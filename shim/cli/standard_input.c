@@ -1,4 +1,4 @@
-#include "shim/cli/input.h"
+#include "shim/cli/standard_input.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,15 +23,15 @@ static ssize_t read_some(int fd, void *to, size_t size, int64_t deadline, struct
 		if (left <= 0 || poll(&poll_fd, 1, (int)left) == 0)
 			return error_set(err, ERROR_DEADLINE_EXCEEDED,
 			                 "standard input does not end within %d ms",
-			                 INPUT_TIMEOUT_MS);
+			                 STANDARD_INPUT_TIMEOUT_MS);
 		n = read(fd, to, size);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? error_errno(err, "read standard input") : n;
 }
 
-int input_read(int fd, struct buf *out, struct error *err)
+int standard_input_read(int fd, struct buf *out, struct error *err)
 {
-	int64_t deadline = ttrpc_clock_ms() + INPUT_TIMEOUT_MS;
+	int64_t deadline = ttrpc_clock_ms() + STANDARD_INPUT_TIMEOUT_MS;
 	char block[READ_SIZE];
 	ssize_t n;
 
@@ -41,7 +41,8 @@ int input_read(int fd, struct buf *out, struct error *err)
 		n = read_some(fd, block, sizeof(block), deadline, err);
 		if (n > 0 && buf_append(out, block, n) < 0)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "standard input is longer than %d bytes", INPUT_MAX);
+			                 "standard input is longer than %d bytes",
+			                 STANDARD_INPUT_MAX);
 	} while (n > 0);
 	return (int)n;
 }

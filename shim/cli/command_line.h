@@ -2,15 +2,15 @@
  * The command line of a shim (containerd runtime/v2/README.md, "Commands"): options as Go's flag
  * package takes them ("-id x", "-id=x", "--id x"), then one command.
  */
-#ifndef SHIM_OPTIONS_H
-#define SHIM_OPTIONS_H
+#ifndef SHIM_COMMAND_LINE_H
+#define SHIM_COMMAND_LINE_H
 
 #include <stdbool.h>
 
 struct error;
 
 /* Strings are those of argv, never NULL where the option is absent: "". */
-struct options {
+struct command_line {
 	const char *namespace;
 	const char *address;        /* containerd's gRPC socket; may be empty */
 	const char *publish_binary; /* ignored: events go by ttrpc */
@@ -25,14 +25,14 @@ struct options {
 };
 
 /* An unknown option, a value that is missing. What follows the command is ignored. */
-int options_parse(int argc, char *const *argv, struct options *out, struct error *err);
+int command_line_parse(int argc, char *const *argv, struct command_line *out, struct error *err);
 
 /* What a command needs: an id and a namespace that are names as containerd allows them
  * (pkg/identifiers). They become parts of paths. */
-int options_check_names(const struct options *options, struct error *err);
+int command_line_check_names(const struct command_line *line, struct error *err);
 
 /* The bundle's absolute path, to be freed: the working directory where -bundle is absent. NULL and
  * @err on failure. */
-char *options_bundle(const struct options *options, struct error *err);
+char *command_line_bundle(const struct command_line *line, struct error *err);
 
 #endif
