@@ -15,16 +15,18 @@
 static ssize_t read_some(int fd, void *to, size_t size, int64_t deadline, struct error *err)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	int64_t left;
-	ssize_t n;
+	ssize_t n = -1;
 
 	do {
-		left = deadline - ttrpc_clock_ms();
-		if (left <= 0 || poll(&poll_fd, 1, (int)left) == 0)
+		int64_t left = deadline - ttrpc_clock_ms();
+		int ready = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
+
+		if (ready == 0)
 			return error_set(err, ERROR_DEADLINE_EXCEEDED,
 			                 "standard input does not end within %d ms",
 			                 STANDARD_INPUT_TIMEOUT_MS);
-		n = read(fd, to, size);
+		if (ready > 0)
+			n = read(fd, to, size);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? error_errno(err, "read standard input") : n;
 }
