@@ -34,9 +34,7 @@ struct config {
 	char *initrd;
 	char *kernel_params;
 	char *virtiofsd_path;
-	int machine_type; /* there is one */
-	int shared_fs;    /* there is one */
-	int accel;        /* enum config_accel */
+	int accel; /* enum config_accel */
 	int virtiofs_cache;
 	int vcpus;     /* < 0: all of the host's */
 	int max_vcpus; /* 0: the host's */

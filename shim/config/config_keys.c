@@ -17,6 +17,8 @@
 #define KEY(table_, name_, type_, member, initial_)                                                \
 	.table = table_, .name = name_, .type = type_, .offset = offsetof(struct config, member),  \
 	.initial = initial_
+#define FIXED(table_, name_, initial_)                                                             \
+	.table = table_, .name = name_, .type = CONFIG_FIXED, .initial = initial_
 #define RANGE(min_, max_) .min = (min_), .max = (max_)
 #define ONE_OF(...)                                                                                \
 	.choices = (const char *const[])                                                           \
@@ -41,7 +43,7 @@ const struct config_key config_keys[] = {
 	  MEANS("The guest's initramfs. Empty: the installed one.") },
 	{ KEY(QEMU, "kernel_params", CONFIG_STRING, kernel_params, "\"\""),
 	  MEANS("Added to the guest kernel's command line.") },
-	{ KEY(QEMU, "machine_type", CONFIG_CHOICE, machine_type, "\"q35\""), ONE_OF("q35"),
+	{ FIXED(QEMU, "machine_type", "\"q35\""), ONE_OF("q35"),
 	  MEANS("The machine that QEMU emulates.") },
 	{ KEY(QEMU, "accel", CONFIG_CHOICE, accel, "\"auto\""), ONE_OF("auto", "kvm", "tcg"),
 	  MEANS("What runs the guest's code. `auto`: KVM if it can really run a guest, else TCG "
@@ -58,7 +60,7 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "default_maxmemory", CONFIG_INTEGER, max_memory_mib, "0"),
 	  RANGE(0, MEMORY_MAX_MIB),
 	  MEANS("The most memory that a guest gets, in MiB. 0: as much as the host has.") },
-	{ KEY(QEMU, "shared_fs", CONFIG_CHOICE, shared_fs, "\"virtio-fs\""), ONE_OF("virtio-fs"),
+	{ FIXED(QEMU, "shared_fs", "\"virtio-fs\""), ONE_OF("virtio-fs"),
 	  MEANS("How the guest gets the host's files.") },
 	{ KEY(QEMU, "virtio_fs_daemon", CONFIG_PATH, virtiofsd_path, "\"\""),
 	  MEANS("virtiofsd's executable. Empty: where distributions put it.") },

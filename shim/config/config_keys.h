@@ -13,6 +13,7 @@ enum config_type {
 	CONFIG_INTEGER, /* int */
 	CONFIG_SECONDS, /* int, in milliseconds */
 	CONFIG_CHOICE,  /* int: the index in choices */
+	CONFIG_FIXED,   /* one choice: there is nothing to keep */
 };
 
 struct config_key {
