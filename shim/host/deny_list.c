@@ -6,6 +6,15 @@
 
 #include "common/error.h"
 
+/* A 32-bit program would find the same calls under other numbers. */
+#if defined(__x86_64__)
+#define OTHER_ARCHITECTURES SCMP_ARCH_X86, SCMP_ARCH_X32
+#elif defined(__aarch64__)
+#define OTHER_ARCHITECTURES SCMP_ARCH_ARM
+#else
+#define OTHER_ARCHITECTURES SCMP_ARCH_NATIVE
+#endif
+
 static const int denied[] = {
 	/* code in the kernel */
 	SCMP_SYS(init_module),
@@ -49,16 +58,9 @@ static const int denied[] = {
 	SCMP_SYS(userfaultfd),
 };
 
-/* A 32-bit program would find the same calls under other numbers. */
 static int add_architectures(scmp_filter_ctx filter)
 {
-#if defined(__x86_64__)
-	static const uint32_t others[] = { SCMP_ARCH_X86, SCMP_ARCH_X32 };
-#elif defined(__aarch64__)
-	static const uint32_t others[] = { SCMP_ARCH_ARM };
-#else
-	static const uint32_t others[] = { SCMP_ARCH_NATIVE };
-#endif
+	static const uint32_t others[] = { OTHER_ARCHITECTURES };
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && (r == 0 || r == -EEXIST); i++)
