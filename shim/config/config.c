@@ -103,6 +103,8 @@ static int set_value(const struct place *place, struct config *config, struct er
 		return set_integer(place, target, MS_PER_S, err);
 	case CONFIG_CHOICE:
 		return set_choice(place, target, err);
+	case CONFIG_FIXED:
+		return set_choice(place, &(int){ 0 }, err);
 	}
 	return -EINVAL;
 }
@@ -215,8 +217,8 @@ static const char *find_file(const struct config_source *source, const struct in
 		return environment;
 	if (access(SYSTEM_FILE, F_OK) == 0)
 		return SYSTEM_FILE;
-	if (access(install_config(install), F_OK) == 0)
-		return install_config(install);
+	if (access(install->config_file, F_OK) == 0)
+		return install->config_file;
 	return NULL;
 }
 
@@ -256,10 +258,10 @@ int config_load(const struct config_source *source, const struct install *instal
 		r = read_files(source, install, config, err);
 	if (r < 0)
 		return r;
-	fill_path(&config->vmm_path, install_vmm(install));
-	fill_path(&config->kernel, install_kernel(install));
-	fill_path(&config->initrd, install_initramfs(install));
-	fill_path(&config->virtiofsd_path, install_virtiofsd(install));
+	fill_path(&config->vmm_path, install->vmm);
+	fill_path(&config->kernel, install->kernel);
+	fill_path(&config->initrd, install->initramfs);
+	fill_path(&config->virtiofsd_path, install->virtiofsd);
 	*out = take_ptr(&config);
 	return 0;
 }

@@ -8,16 +8,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 
-#define EXE_PATH_MAX 4096
-
-struct install {
-	char *vsock;
-	char *kernel;
-	char *initramfs;
-	char *config;
-	const char *vmm;
-	const char *virtiofsd;
-};
+#define EXE_PATH_MAX 4096 /* the kernel writes a page at most */
 
 static const char *const vmm_places[] = {
 	"/usr/bin/qemu-system-x86_64",
@@ -26,9 +17,11 @@ static const char *const vmm_places[] = {
 	NULL,
 };
 
+/* The C daemon, which QEMU had up to 7.2. The one in Rust, at the last two places today, takes other
+ * options, and says so. */
 static const char *const virtiofsd_places[] = {
-	"/usr/lib/qemu/virtiofsd", /* the C daemon, with QEMU up to 7.2 */
-	"/usr/libexec/virtiofsd",  /* the Rust daemon */
+	"/usr/lib/qemu/virtiofsd",
+	"/usr/libexec/virtiofsd",
 	"/usr/lib/virtiofsd",
 	NULL,
 };
@@ -45,15 +38,15 @@ static const char *first_there(const char *const *places)
 /* Not by realpath(3): the file itself may have been replaced by an upgrade since it was started. */
 static char *running_executable(struct error *err)
 {
-	char path[EXE_PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	autofree char *path = mem_alloc(EXE_PATH_MAX);
+	ssize_t n = readlink("/proc/self/exe", path, EXE_PATH_MAX - 1);
 
 	if (n < 0) {
 		error_errno(err, "read link '/proc/self/exe'");
 		return NULL;
 	}
 	path[n] = '\0';
-	return mem_strdup(path);
+	return take_ptr(&path);
 }
 
 static char *given_executable(const char *exe, struct error *err)
@@ -94,7 +87,7 @@ int install_find(const char *exe, struct install **out, struct error *err)
 	install->vsock = mem_printf("%s/libexec/kata-containers/kata-vsock", prefix);
 	install->kernel = mem_printf("%s/share/kata-containers/kernel", prefix);
 	install->initramfs = mem_printf("%s/share/kata-containers/initramfs", prefix);
-	install->config =
+	install->config_file =
 		mem_printf("%s/share/defaults/kata-containers/configuration.toml", prefix);
 	install->vmm = first_there(vmm_places);
 	install->virtiofsd = first_there(virtiofsd_places);
@@ -109,36 +102,6 @@ void install_destroy(struct install *install)
 	free(install->vsock);
 	free(install->kernel);
 	free(install->initramfs);
-	free(install->config);
+	free(install->config_file);
 	free(install);
-}
-
-const char *install_vsock(const struct install *install)
-{
-	return install->vsock;
-}
-
-const char *install_kernel(const struct install *install)
-{
-	return install->kernel;
-}
-
-const char *install_initramfs(const struct install *install)
-{
-	return install->initramfs;
-}
-
-const char *install_config(const struct install *install)
-{
-	return install->config;
-}
-
-const char *install_vmm(const struct install *install)
-{
-	return install->vmm;
-}
-
-const char *install_virtiofsd(const struct install *install)
-{
-	return install->virtiofsd;
 }

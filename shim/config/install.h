@@ -9,20 +9,20 @@
 #include "common/cleanup.h"
 
 struct error;
-struct install;
+
+/* Absolute paths. */
+struct install {
+	char *vsock;       /* <prefix>/libexec/kata-containers/… */
+	char *kernel;      /* <prefix>/share/kata-containers/… */
+	char *initramfs;   /* the same */
+	char *config_file; /* <prefix>/share/defaults/kata-containers/configuration.toml */
+	const char *vmm;
+	const char *virtiofsd;
+};
 
 /* @exe: the running executable's path; NULL: by /proc/self/exe. */
 int install_find(const char *exe, struct install **out, struct error *err);
 void install_destroy(struct install *install); /* NULL is fine */
-
-/* Absolute paths, owned by the install. */
-const char *install_vsock(const struct install *install); /* <prefix>/libexec/kata-containers/… */
-const char *install_kernel(const struct install *install); /* <prefix>/share/kata-containers/… */
-const char *install_initramfs(const struct install *install);
-/* <prefix>/share/defaults/kata-containers/configuration.toml */
-const char *install_config(const struct install *install);
-const char *install_vmm(const struct install *install);
-const char *install_virtiofsd(const struct install *install);
 
 CLEANUP_DESTROY(install)
 

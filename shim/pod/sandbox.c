@@ -234,7 +234,7 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.vmm_path = sandbox->config->vmm_path,
 		.kernel = sandbox->config->kernel,
 		.initramfs = sandbox->config->initrd,
-		.vsock_path = install_vsock(sandbox->install),
+		.vsock_path = sandbox->install->vsock,
 		.virtiofsd_path = sandbox->config->virtiofsd_path,
 		.share_dir = sandbox->share_dir,
 		.run_dir = sandbox->pod_dir,

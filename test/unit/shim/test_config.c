@@ -74,10 +74,10 @@ Test(config, has_a_value_for_everything)
 {
 	autodestroy(config) struct config *config = load_text("");
 
-	cr_expect_str_eq(config->kernel, install_kernel(install));
-	cr_expect_str_eq(config->initrd, install_initramfs(install));
-	cr_expect_str_eq(config->vmm_path, install_vmm(install));
-	cr_expect_str_eq(config->virtiofsd_path, install_virtiofsd(install));
+	cr_expect_str_eq(config->kernel, install->kernel);
+	cr_expect_str_eq(config->initrd, install->initramfs);
+	cr_expect_str_eq(config->vmm_path, install->vmm);
+	cr_expect_str_eq(config->virtiofsd_path, install->virtiofsd);
 	cr_expect_str_eq(config->kernel_params, "");
 	cr_expect_eq(config->accel, CONFIG_ACCEL_AUTO);
 	cr_expect_eq(config->virtiofs_cache, CONFIG_CACHE_AUTO);

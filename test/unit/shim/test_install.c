@@ -26,9 +26,9 @@ Test(install, finds_its_parts_beside_the_bin_directory_of_the_executable)
 	cr_assert_eq(close(open(exe, O_CREAT | O_WRONLY, 0700)), 0);
 	cr_assert_eq(symlink("bin/shim", link), 0);
 	cr_assert_eq(install_find(link, &install, &err), 0, "%s", err.text);
-	cr_assert_str_eq(install_vsock(install), vsock);
-	cr_assert_str_eq(install_kernel(install), kernel);
-	cr_assert_str_eq(install_initramfs(install), initramfs);
+	cr_assert_str_eq(install->vsock, vsock);
+	cr_assert_str_eq(install->kernel, kernel);
+	cr_assert_str_eq(install->initramfs, initramfs);
 	cr_assert_eq(unlink(link) | unlink(exe) | rmdir(bin) | rmdir(dir), 0);
 }
 
@@ -38,9 +38,9 @@ Test(install, finds_itself)
 	struct error err = { 0 };
 
 	cr_assert_eq(install_find(NULL, &install, &err), 0, "%s", err.text);
-	cr_assert_eq(install_vsock(install)[0], '/');
-	cr_assert_eq(install_vmm(install)[0], '/');
-	cr_assert_eq(install_virtiofsd(install)[0], '/');
+	cr_assert_eq(install->vsock[0], '/');
+	cr_assert_eq(install->vmm[0], '/');
+	cr_assert_eq(install->virtiofsd[0], '/');
 }
 
 Test(install, names_an_executable_that_is_not_there)
