@@ -1,12 +1,15 @@
 #include "shim/cli/info.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/cleanup.h"
 #include "common/error.h"
 #include "proto/introspection.pb-c.h"
 #include "proto/message.h"
+#include "shim/cli/features.h"
 #include "shim/cli/standard_input.h"
 #include "shim/cli/standard_output.h"
 
@@ -14,13 +17,18 @@ static int print(Google__Protobuf__Any *options, struct error *err)
 {
 	Containerd__Types__RuntimeVersion version = CONTAINERD__TYPES__RUNTIME_VERSION__INIT;
 	Containerd__Types__RuntimeInfo info = CONTAINERD__TYPES__RUNTIME_INFO__INIT;
+	Google__Protobuf__Any features = GOOGLE__PROTOBUF__ANY__INIT;
+	autofree char *json = features_json();
 	ProtobufCBinaryData bytes;
 	int r;
 
+	features.type_url = FEATURES_TYPE;
+	features.value = (ProtobufCBinaryData){ .len = strlen(json), .data = (uint8_t *)json };
 	version.version = KATA_VERSION;
 	info.name = INFO_NAME;
 	info.version = &version;
 	info.options = *options->type_url ? options : NULL;
+	info.features = &features;
 	bytes = message_encode(&info.base);
 	r = standard_output_write(bytes.data, bytes.len, err);
 	free(bytes.data);

@@ -84,6 +84,13 @@ def test_what_is_mounted_below(containerd, runtime, name, data, mounted_below, o
     assert shown(containerd, runtime, name, script, bind(data, "/data", option)) == found
 
 
+def test_rro_is_read_only_all_the_way_down(containerd, runtime, name, data, mounted_below):
+    script = "(echo x >/data/new) 2>&1; (echo y >/data/below/new) 2>&1; cat /data/below/deep"
+    text = shown(containerd, runtime, name, script, bind(data, "/data", "rbind", "rro"))
+    assert text.count("Read-only file system") == 2 and text.endswith("deep"), text
+    assert not (data / "new").exists() and not (mounted_below / "new").exists()
+
+
 def test_two_files_of_two_file_systems_are_two(containerd, runtime, name, data, mounted_below):
     script = "stat -c '%d %i' /data/file /data/below/deep | sort -u | wc -l"
     assert shown(containerd, runtime, name, script, bind(data, "/data", "rbind")) == "2"

@@ -1,5 +1,6 @@
 """The ways of a container with later releases of containerd, which start a shim in other forms."""
 
+import json
 import os
 import re
 
@@ -72,6 +73,15 @@ def test_settings_of_runc_are_refused_by_name(newer, runtime, name):
     assert result.rc == 1 and "are runc's, as those of ctr's --no-pivot" in result.error, str(result)
     newer.ctr("containers", "delete", container)
     assert wait_for(lambda: newer.task_state(container) is None, SOON)
+
+
+@pytest.mark.parametrize("newer", ["forky"], indirect=True)
+def test_the_features_are_seen(newer, runtime):
+    """By containerd itself, which offers mount options to CRI by them."""
+    info = newer.ctr("plugins", "inspect-runtime", "--runtime", runtime).check().text
+    features = json.loads(info)["Features"]
+    assert "rro" in features["mountOptions"]
+    assert "user" not in features["linux"]["namespaces"]
 
 
 def test_a_start_that_fails_says_why(newer, runtime, name):
