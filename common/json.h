@@ -17,8 +17,10 @@
 
 struct error;
 
-#define JSON_TEXT_MAX  (4 << 20) /* bytes of a text */
-#define JSON_ARRAY_MAX (1 << 16) /* elements of an array, members of a map */
+#define JSON_TEXT_MAX (16 << 20) /* bytes of a text */
+/* Elements of an array, members of a map: more than execve(2) takes arguments, which have 6 MiB at
+ * most, with 8 bytes for a pointer and 2 for a string each. */
+#define JSON_ARRAY_MAX 700000
 
 /*
  * Parses @len bytes of text; "<name>: line 3, column 7: …" on failure. A key that comes twice is an

@@ -16,7 +16,7 @@ struct bundle {
 	char *rootfs;
 	Grpc__Spec *spec;
 	enum bundle_type type;
-	const char *sandbox_id; /* the spec's */
+	char *sandbox_id; /* NULL: a container of its own */
 };
 
 /* The annotations that a CRI implementation describes its containers by. */
@@ -31,10 +31,12 @@ static const struct cri {
 static int read_type(struct bundle *bundle, const struct cri *cri, const char *type,
                      struct error *err)
 {
-	bundle->sandbox_id = spec_annotation(bundle->spec, cri->sandbox_id);
-	if (!bundle->sandbox_id || !*bundle->sandbox_id)
+	const char *id = spec_annotation(bundle->spec, cri->sandbox_id);
+
+	if (!id || !*id)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "annotation '%s' is missing",
 		                 cri->sandbox_id);
+	bundle->sandbox_id = mem_strdup(id);
 	if (!strcmp(type, "sandbox"))
 		bundle->type = BUNDLE_SANDBOX;
 	else if (!strcmp(type, "container"))
@@ -100,6 +102,7 @@ void bundle_destroy(struct bundle *bundle)
 	spec_free(bundle->spec);
 	free(bundle->dir);
 	free(bundle->rootfs);
+	free(bundle->sandbox_id);
 	free(bundle);
 }
 
@@ -120,7 +123,7 @@ enum bundle_type bundle_type(const struct bundle *bundle)
 
 const char *bundle_sandbox_id(const struct bundle *bundle)
 {
-	return bundle->type == BUNDLE_SINGLE ? NULL : bundle->sandbox_id;
+	return bundle->sandbox_id;
 }
 
 const char *bundle_rootfs(const struct bundle *bundle)

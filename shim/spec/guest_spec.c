@@ -204,6 +204,16 @@ static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct 
 	return r;
 }
 
+/* They are for those on the host who read config.json, and can be longer than a call to the agent. */
+static void drop_annotations(Grpc__Spec *spec)
+{
+	for (size_t i = 0; i < spec->n_annotations; i++)
+		protobuf_c_message_free_unpacked(&spec->annotations[i]->base, NULL);
+	free(spec->annotations);
+	spec->annotations = NULL;
+	spec->n_annotations = 0;
+}
+
 int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err)
 {
 	autofree char *path = NULL;
@@ -213,6 +223,7 @@ int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct erro
 		spec->linux = mem_new(Grpc__Linux);
 		grpc__linux__init(spec->linux);
 	}
+	drop_annotations(spec);
 	set_text(&spec->root->path, mem_printf(GUEST_SHARE "/%s/rootfs", id));
 	r = apply_linux(spec->linux, id, &path, err);
 	if (r == 0)

@@ -21,6 +21,7 @@ struct error;
  *   linux.cgroupsPath  /<id>: the guest has no other cgroups
  *   linux.intelRdt     taken out when it is empty
  *   linux.devices      the mode without the bits of its type
+ *   annotations        taken out
  *
  * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host that volumes_take() has not taken
  * over before, file systems that only the host has ("mounts[3] /etc/resolv.conf: …"), the host's

@@ -108,6 +108,21 @@ REFUSED_SPECS = {
 }
 
 
+LONG_SPECS = {
+    "five_megabytes_of_annotations": (
+        lambda spec: spec.update(annotations={f"long.{i}": "x" * 50_000 for i in range(100)}), "arguments: 0",
+    ),
+    "150000_arguments": (lambda spec: spec["process"]["args"].extend(["x"] * 150_000), "arguments: 150000"),
+}
+
+
+@pytest.mark.parametrize("change, text", LONG_SPECS.values(), ids=LONG_SPECS.keys())
+def test_a_spec_may_be_long(containerd, runtime, name, spec_file, rootfs, change, text):
+    spec = spec_file(rootfs, "sh", "-c", 'echo "arguments: $#"', "name")
+    change(spec)
+    assert containerd.run_spec(name(), spec, runtime=runtime, flags=["--rm"]).check().text.strip() == text
+
+
 @pytest.mark.vm
 @pytest.mark.parametrize("change, text", REFUSED_SPECS.values(), ids=REFUSED_SPECS.keys())
 def test_what_it_cannot_do_is_refused_by_name(containerd, runtime, name, spec_file, rootfs, change, text):

@@ -300,11 +300,11 @@ Test(json, bounds_the_text_and_its_arrays)
 
 	memset(text, ' ', JSON_TEXT_MAX + 1);
 	cr_expect_eq(json_parse("file", text, JSON_TEXT_MAX + 1, &value, &err), -EINVAL);
-	cr_expect_str_eq(err.text, "file: longer than 4194304 bytes");
+	cr_expect_str_eq(err.text, "file: longer than 16777216 bytes");
 
 	len = (size_t)sprintf(text, "{\"numbers\": [0");
 	for (int i = 0; i < JSON_ARRAY_MAX; i++)
 		len += (size_t)sprintf(text + len, ",0");
 	sprintf(text + len, "]}");
-	expect_failure(text, -EINVAL, "numbers: 65537 elements are more than 65536");
+	expect_failure(text, -EINVAL, "numbers: 700001 elements are more than 700000");
 }

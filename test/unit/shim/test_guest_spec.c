@@ -66,6 +66,17 @@ Test(guest_spec, takes_what_ctr_makes_in_full)
 	cr_expect_eq(spec->linux->n_maskedpaths, 10);
 }
 
+Test(guest_spec, keeps_annotations_on_the_host)
+{
+	autodestroy(spec) Grpc__Spec *spec =
+		parse(WITH("\"annotations\":{\"a\":\"1\",\"b\":\"2\"}"));
+	struct error err = { 0 };
+
+	cr_assert_eq(spec->n_annotations, 2);
+	cr_expect_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(spec->n_annotations, 0);
+}
+
 Test(guest_spec, gives_the_path_of_the_network_namespace)
 {
 	autodestroy(spec) Grpc__Spec *spec = parse(
