@@ -70,6 +70,10 @@ static int read_config(struct bundle *bundle, struct error *err)
 	if (fd < 0)
 		return error_errno(err, "open");
 	len = file_read(fd, "config.json", JSON_TEXT_MAX, &text, err);
+	if (len == -ENOENT)
+		return error_set(err, ERROR_NOT_FOUND,
+		                 "open 'config.json': No such file or directory; a sandbox of "
+		                 "containerd's Sandbox API, which has none, is not supported");
 	if (len < 0)
 		return (int)len;
 	r = spec_parse(text, (size_t)len, &bundle->spec, err);

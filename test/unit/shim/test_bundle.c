@@ -96,8 +96,10 @@ Test(bundle, names_what_is_wrong)
 {
 	struct bundle *bundle = NULL;
 	struct error err = { 0 };
-	autofree char *missing =
-		mem_printf("bundle '%s': open 'config.json': No such file or directory", dir);
+	autofree char *missing = mem_printf(
+		"bundle '%s': open 'config.json': No such file or directory; a sandbox of "
+		"containerd's Sandbox API, which has none, is not supported",
+		dir);
 
 	cr_expect_eq(bundle_load("/nosuch", &bundle, &err), -ENOENT);
 	cr_expect_str_eq(err.text, "bundle '/nosuch': No such file or directory");

@@ -175,6 +175,9 @@ Test(spec, names_what_is_wrong)
 	expect_failure("{\n\"ociVersion\": \"1.0\",\n}", -EINVAL,
 	               "config.json: line 3, column 1: string or '}' expected near '}'");
 	expect_failure("{}", -EINVAL, "config.json: ociVersion: missing");
+	expect_failure("{\"ociVersion\":\"\"}", -ENOSYS,
+	               "config.json: ociVersion: empty: a sandbox of containerd's Sandbox API is "
+	               "not supported");
 	expect_failure("{\"ociVersion\":\"2.0.0\"}", -EINVAL,
 	               "config.json: ociVersion: version '2.0.0' is not supported, 1.0 to 1.2 are");
 	expect_failure("{\"ociVersion\":\"1.0.0-rc5\"}", -EINVAL, "config.json: process: missing");
