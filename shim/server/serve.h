@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
-#include "shim/config/config.h"
+#include "shim/config/config_load.h"
 #include "shim/host/address.h"
 
 struct serve_config {

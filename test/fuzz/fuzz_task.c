@@ -19,6 +19,7 @@
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
 #include "shim/config/config.h"
+#include "shim/config/config_load.h"
 #include "shim/config/install.h"
 #include "shim/server/service.h"
 #include "test/fuzz/fuzz.h"

@@ -20,6 +20,7 @@
 #include "proto/task_v2.pb-c.h"
 #include "proto/ttrpc/ttrpc_client.h"
 #include "shim/config/config.h"
+#include "shim/config/config_load.h"
 #include "shim/config/install.h"
 #include "shim/server/service.h"
 

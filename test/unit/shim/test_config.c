@@ -1,4 +1,5 @@
 #include "shim/config/config.h"
+#include "shim/config/config_load.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "shim/config/config.h"
+#include "shim/config/config_load.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/toml.h"
+#include "shim/config/config.h"
 #include "shim/config/config_keys.h"
 #include "shim/config/install.h"
 
