@@ -6,27 +6,15 @@
 #ifndef SHIM_STDIO_H
 #define SHIM_STDIO_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "shim/stdio/stdio_config.h"
 
-struct config;
 struct ev_loop;
 struct stdio;
 struct vsock;
-
-/* As containerd names them (shim/stdio/stdio_uri.h); "" is /dev/null. With a terminal there is no err. */
-struct stdio_config {
-	const char *in;
-	const char *out;
-	const char *err;
-	bool terminal;
-	const char *id; /* of the container, and its namespace: for loggers */
-	const char *ns;
-	const struct config *config; /* outlives the stdio */
-};
 
 /* What the agent calls the streams: the host's ports; 0: none. */
 struct stdio_ports {

@@ -7,7 +7,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "shim/stdio/logger.h"
-#include "shim/stdio/stdio.h"
+#include "shim/stdio/stdio_config.h"
 #include "shim/stdio/stdio_uri.h"
 
 struct stdio_sink {
