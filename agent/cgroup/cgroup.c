@@ -2,19 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/base/kernel_file.h"
 #include "agent/cgroup/cgroup_limits.h"
 #include "agent/cgroup/cgroup_tree.h"
 #include "agent/cgroup/device_rules.h"
 #include "common/error.h"
+#include "common/file.h"
 #include "common/mem.h"
 
-#define CONTROLLERS_MAX 512 /* bytes of a cgroup.controllers */
-#define EVENTS_MAX      256 /* bytes of a cgroup.events */
+#define CONTROLLERS_MAX 512   /* bytes of a cgroup.controllers */
+#define EVENTS_MAX      256   /* bytes of a cgroup.events */
+#define PROC_CGROUP_MAX 16384 /* bytes of a /proc/PID/cgroup */
 
 struct cgroup {
 	char *path; /* below the mount: "default/x", no slash at either end */
@@ -135,6 +140,52 @@ int cgroup_create(const char *mount, const char *path, struct cgroup **out, stru
 int cgroup_fd(const struct cgroup *cgroup)
 {
 	return cgroup->fd;
+}
+
+/* "0::/default/x/init" in the agent's own cgroup namespace, which is the root. */
+static const char *path_below(const struct cgroup *cgroup, const char *line)
+{
+	size_t len = strlen(cgroup->path);
+	const char *path = strncmp(line, "0::/", 4) == 0 ? line + 4 : NULL;
+
+	if (!path || strncmp(path, cgroup->path, len) != 0 || (path[len] && path[len] != '/'))
+		return NULL;
+	return path[len] ? path + len + 1 : ".";
+}
+
+/* The line of cgroup v2; a host has others beside it. */
+static const char *unified_line(char *text)
+{
+	char *line;
+
+	while ((line = strsep(&text, "\n")))
+		if (strncmp(line, "0::", 3) == 0)
+			break;
+	return line ? line : "";
+}
+
+int cgroup_open_of(const struct cgroup *cgroup, pid_t pid, int *out, struct error *err)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	autofree char *file = mem_printf("/proc/%d/cgroup", (int)pid);
+	autofree char *text = NULL;
+	const char *path;
+	int fd;
+
+	if (file_read(AT_FDCWD, file, PROC_CGROUP_MAX, &text, err) < 0)
+		return error_wrap(err, "find the cgroup of process %d", (int)pid);
+	path = path_below(cgroup, unified_line(text));
+	if (!path)
+		return error_set(err, ERROR_NOT_FOUND, "process %d is not in cgroup '%s'", (int)pid,
+		                 cgroup->path);
+	fd = (int)syscall(SYS_openat2, cgroup->fd, path, &how, sizeof(how));
+	if (fd < 0)
+		return error_errno(err, "open cgroup '%s' of process %d", path, (int)pid);
+	*out = fd;
+	return 0;
 }
 
 int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err)

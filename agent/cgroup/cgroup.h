@@ -11,6 +11,7 @@
 #define AGENT_CGROUP_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/cleanup.h"
 #include "proto/oci.pb-c.h"
@@ -31,6 +32,13 @@ int cgroup_create(const char *mount, const char *path, struct cgroup **out, stru
 
 /* Its directory, for clone3(2) CLONE_INTO_CGROUP; owned by the cgroup. */
 int cgroup_fd(const struct cgroup *cgroup);
+
+/*
+ * Opens the cgroup that @pid is in, at this one or below; @out is the caller's. A container that
+ * has enabled controllers for cgroups below its own has no processes in its own any more, and the
+ * kernel takes none into it (EBUSY). ERROR_NOT_FOUND: @pid has ended, or is elsewhere.
+ */
+int cgroup_open_of(const struct cgroup *cgroup, pid_t pid, int *out, struct error *err);
 
 /* Writes the limits of @resources (NULL: none); what is unset (0, empty) stays as it is. */
 int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err);

@@ -157,6 +157,7 @@ static int make_init(struct container *container, const uint32_t ports[3], struc
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},
 		.ports = { ports[0], ports[1], ports[2] },
+		.cgroup = container->cgroup,
 		.oom = container->oom_watch,
 	};
 
@@ -275,6 +276,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},
 		.ports = { ports[0], ports[1], ports[2] },
+		.cgroup = container->cgroup,
 		.oom = container->oom_watch,
 	};
 	int r;

@@ -34,7 +34,8 @@ struct launch_config {
  */
 typedef void launch_created_fn(void *ctx, int console, const struct error *err);
 
-/* Strings and messages of @config are used during this call only. Owned by the caller; see
+/* -EBUSY: no process can be in the cgroup, since it has enabled controllers for those below it.
+ * Strings and messages of @config are used during this call only. Owned by the caller; see
  * launch_destroy(). */
 int launch_create(struct ev_loop *loop, const struct launch_config *config,
                   launch_created_fn *on_created, void *ctx, struct launch **out, struct error *err);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/cgroup/cgroup.h"
 #include "agent/cgroup/oom.h"
 #include "agent/pod/stdio.h"
 #include "common/mem.h"
@@ -92,6 +93,24 @@ static void on_created(void *ctx, int console, const struct error *cause)
 	process->on_created(process->ctx, cause);
 }
 
+/* The process of an exec goes where the container's init is when it cannot be in the container's
+ * cgroup itself. */
+static int launch_in_cgroup(struct process *process, const struct process_config *config,
+                            struct launch_config *launch, struct error *err)
+{
+	autoclose int of_init = -1;
+	int r;
+
+	r = launch_create(process->loop, launch, on_created, process, &process->launch, err);
+	if (r != -EBUSY || !launch->init)
+		return r;
+	r = cgroup_open_of(config->cgroup, launch_pid(launch->init), &of_init, err);
+	if (r < 0)
+		return r;
+	launch->cgroup_fd = of_init;
+	return launch_create(process->loop, launch, on_created, process, &process->launch, err);
+}
+
 static int open_and_init(struct process *process, const struct process_config *config,
                          struct error *err)
 {
@@ -104,7 +123,7 @@ static int open_and_init(struct process *process, const struct process_config *c
 		return r;
 	for (int i = 0; i < 3; i++)
 		launch.stdio[i] = process->stdio.child[i];
-	r = launch_create(process->loop, &launch, on_created, process, &process->launch, err);
+	r = launch_in_cgroup(process, config, &launch, err);
 	stdio_close_child(&process->stdio);
 	return r;
 }

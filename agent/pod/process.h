@@ -11,6 +11,7 @@
 #include "agent/pod/launch.h"
 #include "common/cleanup.h"
 
+struct cgroup;
 struct ev_loop;
 struct oom_watch;
 struct process;
@@ -22,6 +23,7 @@ struct ttrpc_call;
 struct process_config {
 	struct launch_config launch; /* its stdio is filled in from @ports */
 	uint32_t ports[3];           /* of the host, for stdin, stdout, stderr; 0: /dev/null */
+	const struct cgroup *cgroup; /* the container's: launch.cgroup_fd is of it */
 	struct oom_watch *oom;       /* of the container, outlives the process; NULL: none */
 };
 

@@ -37,6 +37,11 @@ int cgroup_fd(const struct cgroup *cgroup)
 	return cgroup->id;
 }
 
+int cgroup_open_of(const struct cgroup *cgroup, pid_t pid, int *out, struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND, "no process is anywhere");
+}
+
 int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err)
 {
 	if (fake_cgroup.refuse_limits)

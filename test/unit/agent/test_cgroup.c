@@ -242,3 +242,30 @@ Test(cgroup, a_signal_reaches_one_that_forks_all_the_time, .timeout = 60)
 	cr_assert(strstr(text, "populated 0"), "%s", text);
 	remove_tree(&tree);
 }
+
+Test(cgroup, a_process_is_found_where_it_has_gone, .timeout = 20)
+{
+	struct tree tree;
+	struct stat found, expected;
+	struct error err;
+	pid_t pid[2];
+	int fd;
+
+	make_tree(&tree, "");
+	mkdirat(tree.fd, "init", 0755);
+	pid[0] = sleeper(&tree, ".");
+	pid[1] = sleeper(&tree, "init");
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(cgroup_open_of(tree.cgroup, pid[i], &fd, &err), 0, "%s", err.text);
+		cr_assert_eq(fstat(fd, &found), 0);
+		cr_assert_eq(fstatat(tree.fd, i ? "init" : ".", &expected, 0), 0);
+		cr_assert_eq(found.st_ino, expected.st_ino);
+		close(fd);
+	}
+	cr_assert_lt(cgroup_open_of(tree.cgroup, getpid(), &fd, &err), 0);
+	cr_assert_eq(err.code, ERROR_NOT_FOUND);
+	cgroup_kill(tree.cgroup, NULL);
+	for (int i = 0; i < 2; i++)
+		waitpid(pid[i], NULL, 0);
+	remove_tree(&tree);
+}

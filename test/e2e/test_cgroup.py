@@ -1,0 +1,27 @@
+"""Containers that may write to their cgroup, as systemd, dockerd and kind want it."""
+
+import pytest
+from harness.processes import wait_for
+
+pytestmark = pytest.mark.vm  # a host may have cgroup v1
+
+MOUNT = ["--mount", "type=cgroup,src=cgroup,dst=/cgroup,options=rw:nosuid:nodev:noexec"]
+
+
+def test_exec_works_where_controllers_are_enabled_below(containerd, runtime, name):
+    """Then no process can be in the container's cgroup itself: an exec goes to the init's."""
+    container = name()
+    script = "mkdir /cgroup/init && echo 0 >/cgroup/init/cgroup.procs && echo +pids >/cgroup/cgroup.subtree_control" \
+             " && exec sleep 1000"
+    containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=MOUNT)
+    assert wait_for(lambda: containerd.exec(container, "test", "-e", "/cgroup/init/pids.max").rc == 0, 20, 0.2)
+    assert containerd.exec(container, "cat", "/proc/self/cgroup").check().text == "0::/init\n"
+    containerd.delete(container)
+
+
+def test_what_it_makes_below_is_bounded_and_removed(containerd, runtime, name):
+    """As deep as it can, and wider than a slice of the removal."""
+    script = "mkdir -p /cgroup/$(printf 'x/%.0s' $(seq 40)) 2>/dev/null; find /cgroup -name x | wc -l;" \
+             " cd /cgroup && mkdir $(seq 200) && ls -d [0-9]* | wc -l; cat cgroup.max.descendants"
+    ran = containerd.run(name(), "sh", "-c", script, runtime=runtime, flags=MOUNT).check()
+    assert ran.text.split() == ["32", "200", "4096"]
