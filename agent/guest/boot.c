@@ -38,7 +38,8 @@ static const struct mount_row mounts[] = {
 	{ "devtmpfs", "/dev", MS_NOSUID, "mode=755" },
 	{ "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=620,gid=5,ptmxmode=666" },
 	{ "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755" },
-	{ "cgroup2", "/sys/fs/cgroup", SAFE, NULL },
+	/* As systemd mounts it. nsdelegate: a container does not lift the limits of its cgroup. */
+	{ "cgroup2", "/sys/fs/cgroup", SAFE, "nsdelegate,memory_recursiveprot" },
 };
 
 /*

@@ -6,6 +6,7 @@ from harness.processes import wait_for
 pytestmark = pytest.mark.vm  # a host may have cgroup v1
 
 MOUNT = ["--mount", "type=cgroup,src=cgroup,dst=/cgroup,options=rw:nosuid:nodev:noexec"]
+LIMIT = 64 << 20
 
 
 def test_exec_works_where_controllers_are_enabled_below(containerd, runtime, name):
@@ -16,6 +17,16 @@ def test_exec_works_where_controllers_are_enabled_below(containerd, runtime, nam
     containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=MOUNT)
     assert wait_for(lambda: containerd.exec(container, "test", "-e", "/cgroup/init/pids.max").rc == 0, 20, 0.2)
     assert containerd.exec(container, "cat", "/proc/self/cgroup").check().text == "0::/init\n"
+    containerd.delete(container)
+
+
+def test_its_own_limits_hold(containerd, runtime, name):
+    container = name()
+    flags = [*MOUNT, "--memory-limit", str(LIMIT)]
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=flags)
+    lifted = containerd.exec(container, "sh", "-c", "echo max >/cgroup/memory.max")
+    assert lifted.rc != 0 and "Operation not permitted" in lifted.error, str(lifted)
+    assert containerd.exec(container, "cat", "/cgroup/memory.max").check().text == f"{LIMIT}\n"
     containerd.delete(container)
 
 
