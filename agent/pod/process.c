@@ -45,9 +45,14 @@ static int status_of(int wait_status)
 static void answer_wait(const struct process *process, struct ttrpc_call *call, bool with_oom)
 {
 	Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
+	Grpc__Written out = GRPC__WRITTEN__INIT, err = GRPC__WRITTEN__INIT;
 
 	response.status = process->status;
 	response.oom = with_oom && !ttrpc_call_is_orphan(call) && oom_watch_take(process->oom);
+	if (stdio_written(&process->stdio, process->streams, 1, &out.bytes))
+		response.written_out = &out;
+	if (stdio_written(&process->stdio, process->streams, 2, &err.bytes))
+		response.written_err = &err;
 	ttrpc_call_reply(call, &response.base);
 }
 

@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct pump {
 	ev_io reader; /* of @from; at the end, of a socket @to: its peer's close */
 	ev_io writer; /* of @to, while it is full */
 	struct buf rest;
+	uint64_t read;  /* from @from */
 	bool finishing; /* the first EAGAIN of @from is its end */
 	pump_ended_fn *ended;
 	void *ctx;
@@ -115,6 +117,7 @@ static enum step copy_chunk(struct pump *pump)
 		pump_close(pump);
 		return STEP_ENDED;
 	}
+	pump->read += (uint64_t)n;
 	written = write_now(pump, chunk, n);
 	if (written < 0) {
 		pump_end(pump);
@@ -180,6 +183,15 @@ void pump_finish(struct pump *pump)
 	pump->finishing = true;
 	if (ev_is_active(&pump->reader))
 		ev_feed_event(pump->loop, &pump->reader, EV_READ);
+}
+
+uint64_t pump_arrived(const struct pump *pump)
+{
+	int waiting = 0;
+
+	if (pump->from >= 0)
+		ioctl(pump->from, FIONREAD, &waiting);
+	return pump->read + (uint64_t)waiting;
 }
 
 void pump_destroy(struct pump *pump)

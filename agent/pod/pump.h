@@ -8,6 +8,8 @@
 #ifndef AGENT_PUMP_H
 #define AGENT_PUMP_H
 
+#include <stdint.h>
+
 struct ev_loop;
 struct pump;
 
@@ -20,6 +22,9 @@ struct pump *pump_create(struct ev_loop *loop, int from, int to, pump_ended_fn *
 
 /* What has arrived at @from by now is the last that is copied. */
 void pump_finish(struct pump *pump);
+
+/* The bytes that have ever arrived at @from, those that wait in it included. */
+uint64_t pump_arrived(const struct pump *pump);
 
 void pump_destroy(struct pump *pump); /* NULL is fine; what is not written yet is dropped */
 

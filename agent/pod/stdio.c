@@ -1,6 +1,7 @@
 #include "agent/pod/stdio.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -51,6 +52,7 @@ int stdio_open(struct stdio *stdio, struct streams *streams, const uint32_t port
 	for (int i = 0; i < 3 && r == 0; i++) {
 		if (!ports[i])
 			continue;
+		stdio->port[i] = ports[i];
 		r = streams_claim(streams, ports[i], &stdio->stream[i], err);
 		if (r < 0)
 			error_wrap(err, "%s", names[i]);
@@ -111,7 +113,7 @@ int stdio_connect(struct stdio *stdio, struct ev_loop *loop, struct streams *str
 		stdio_close_stdin(stdio);
 	for (int i = 1; i < 3; i++)
 		if (stdio->stream[i] >= 0)
-			streams_drain(streams, take_fd(&stdio->ours[i]),
+			streams_drain(streams, stdio->port[i], take_fd(&stdio->ours[i]),
 			              take_fd(&stdio->stream[i]));
 	return 0;
 }
@@ -135,6 +137,18 @@ int stdio_resize(const struct stdio *stdio, uint32_t rows, uint32_t columns, str
 	if (ioctl(stdio->console, TIOCSWINSZ, &size) < 0)
 		return error_errno(err, "resize the terminal");
 	return 0;
+}
+
+bool stdio_written(const struct stdio *stdio, const struct streams *streams, int which,
+                   uint64_t *out)
+{
+	struct pollfd terminal = { .fd = stdio->console, .events = POLLIN };
+
+	/* Of a terminal that nobody has any more the end comes; else asking whether there is
+	 * something to read brings on what the kernel has on its way. */
+	if (terminal.fd >= 0 && poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP))
+		return false;
+	return stdio->port[which] && streams_written(streams, stdio->port[which], out);
 }
 
 void stdio_fini(struct stdio *stdio)

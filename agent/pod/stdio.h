@@ -15,10 +15,11 @@ struct pump;
 struct streams;
 
 struct stdio {
-	int stream[3]; /* the host's; -1: none, or handed on */
-	int ours[3];   /* our ends of the pipes */
-	int child[3];  /* what becomes 0, 1, 2; all -1 with a terminal */
-	int console;   /* the terminal's master, for its size */
+	uint32_t port[3]; /* of the host; 0: none */
+	int stream[3];    /* the host's; -1: none, or handed on */
+	int ours[3];      /* our ends of the pipes */
+	int child[3];     /* what becomes 0, 1, 2; all -1 with a terminal */
+	int console;      /* the terminal's master, for its size */
 	struct pump *in;
 	bool stdin_closed; /* before it was connected */
 };
@@ -42,6 +43,10 @@ int stdio_connect(struct stdio *stdio, struct ev_loop *loop, struct streams *str
 /* What has arrived by now is the end of stdin; a terminal's stays open, as under runc. */
 void stdio_close_stdin(struct stdio *stdio);
 int stdio_resize(const struct stdio *stdio, uint32_t rows, uint32_t columns, struct error *err);
+
+/* What has been written by now to output @which, 1 or 2. False: it has ended, or is about to. */
+bool stdio_written(const struct stdio *stdio, const struct streams *streams, int which,
+                   uint64_t *out);
 
 void stdio_fini(struct stdio *stdio); /* output that is being copied flows on */
 

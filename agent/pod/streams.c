@@ -26,6 +26,7 @@ struct stream {
 
 struct drain {
 	LIST_ENTRY(drain) link;
+	uint32_t port;
 	struct pump *pump;
 };
 
@@ -171,12 +172,25 @@ static void on_drained(void *ctx)
 	drain_free(ctx);
 }
 
-void streams_drain(struct streams *streams, int from, int to)
+void streams_drain(struct streams *streams, uint32_t port, int from, int to)
 {
 	struct drain *drain = mem_new(struct drain);
 
+	drain->port = port;
 	LIST_INSERT_HEAD(&streams->drains, drain, link);
 	drain->pump = pump_create(streams->loop, from, to, on_drained, drain);
+}
+
+bool streams_written(const struct streams *streams, uint32_t port, uint64_t *out)
+{
+	const struct drain *drain;
+
+	LIST_FOREACH (drain, &streams->drains, link)
+		if (drain->port == port)
+			break;
+	if (drain)
+		*out = pump_arrived(drain->pump);
+	return drain;
 }
 
 void streams_destroy(struct streams *streams)

@@ -6,6 +6,7 @@
 #ifndef AGENT_STREAMS_H
 #define AGENT_STREAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ev_loop;
@@ -27,7 +28,11 @@ void streams_destroy(struct streams *streams); /* NULL is fine; cuts off what st
  */
 int streams_claim(struct streams *streams, uint32_t port, int *out, struct error *err);
 
-/* Copies from @from to @to (both taken over) until the end, whatever becomes of the process. */
-void streams_drain(struct streams *streams, int from, int to);
+/* Copies from @from to @to, the stream of the host's @port (both taken over), until the end,
+ * whatever becomes of the process. */
+void streams_drain(struct streams *streams, uint32_t port, int from, int to);
+
+/* The bytes that have been written to the output to @port by now; false: it has ended. */
+bool streams_written(const struct streams *streams, uint32_t port, uint64_t *out);
 
 #endif

@@ -95,6 +95,13 @@ void host_fini(struct host *host)
 	ev_loop_destroy(host->loop);
 }
 
+static void take_exit(struct host_call *call, const Grpc__WaitProcessResponse *response)
+{
+	call->status = response->status;
+	call->oom = response->oom;
+	call->stdout_bytes = response->written_out ? (int64_t)response->written_out->bytes : -1;
+}
+
 static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
 {
 	struct host_call *call = ctx;
@@ -103,9 +110,7 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 	call->order = ++call->host->ndone;
 	error_copy(&call->err, err);
 	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
-		call->status = ((const Grpc__WaitProcessResponse *)response)->status;
-	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
-		call->oom = ((const Grpc__WaitProcessResponse *)response)->oom;
+		take_exit(call, (const void *)response);
 	if (response && response->descriptor == &grpc__oomevent__descriptor)
 		snprintf(call->container_id, sizeof(call->container_id), "%s",
 		         ((const Grpc__OOMEvent *)response)->container_id);

@@ -35,6 +35,7 @@ struct host_call {
 	struct error err;      /* code ERROR_NONE: it succeeded */
 	int32_t status;        /* of a WaitProcess */
 	bool oom;              /* of a WaitProcess */
+	int64_t stdout_bytes;  /* the same; -1: not told */
 	char container_id[64]; /* of a GetOOMEvent */
 };
 

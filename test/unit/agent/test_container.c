@@ -56,18 +56,23 @@ Test(container, every_waiter_gets_the_status_of_a_signal)
 
 Test(container, the_exit_is_told_before_the_output_has_ended)
 {
+	const char *script = "(sleep 0.3; echo late) & echo now; exit 3";
 	struct host host;
+	struct host_call wait;
 	char *text;
 	int out;
 
 	host_init(&host);
 	out = host_stream(&host, 1);
-	cr_assert_eq(host_create(&host, "c1", "(sleep 0.3; echo late) & exit 3", 1), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", script, 1), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
-	cr_assert_eq(host_wait(&host, "c1", ""), 3);
+	host_begin_wait(&host, "c1", "", &wait);
+	host_finish(&host, &wait);
+	cr_assert_eq(wait.status, 3);
+	cr_assert_eq(wait.stdout_bytes, 4);
 	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
 	text = host_read_all(&host, out);
-	cr_assert_str_eq(text, "late\n");
+	cr_assert_str_eq(text, "now\nlate\n");
 	host_fini(&host);
 	free(text);
 }

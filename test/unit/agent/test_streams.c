@@ -114,7 +114,7 @@ Test(streams, output_flows_on_without_its_process)
 
 	cr_assert_eq(streams_claim(streams, 9, &fd, NULL), 0);
 	cr_assert_eq(pipe(pipes), 0);
-	streams_drain(streams, pipes[0], fd);
+	streams_drain(streams, 9, pipes[0], fd);
 	cr_assert_eq(write(pipes[1], "late", 4), 4);
 	close(pipes[1]);
 	while (recv(out, text, sizeof(text), MSG_DONTWAIT | MSG_PEEK) != 4)
@@ -124,6 +124,37 @@ Test(streams, output_flows_on_without_its_process)
 	cr_assert_eq(read(out, text, sizeof(text)), 0);
 	close(out);
 	ev_run(loop, EVRUN_ONCE);
+	streams_destroy(streams);
+	ev_loop_destroy(loop);
+}
+
+Test(streams, what_was_written_is_counted_until_it_has_ended)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct streams *streams = streams_create(loop, new_listener(), peer_port);
+	int out = connect_from(9), pipes[2], fd;
+	uint64_t bytes = 0;
+	char text[16];
+
+	cr_assert_eq(streams_claim(streams, 9, &fd, NULL), 0);
+	cr_assert_eq(pipe(pipes), 0);
+	cr_assert_not(streams_written(streams, 9, &bytes));
+	streams_drain(streams, 9, pipes[0], fd);
+	cr_assert_eq(write(pipes[1], "one", 3), 3);
+	cr_assert(streams_written(streams, 9, &bytes));
+	cr_assert_eq(bytes, 3, "it waits in the pipe");
+	while (recv(out, text, sizeof(text), MSG_DONTWAIT | MSG_PEEK) != 3)
+		ev_run(loop, EVRUN_ONCE);
+	cr_assert_eq(write(pipes[1], "three", 5), 5);
+	cr_assert(streams_written(streams, 9, &bytes));
+	cr_assert_eq(bytes, 8);
+	cr_assert_not(streams_written(streams, 10, &bytes));
+	close(pipes[1]);
+	while (recv(out, text, sizeof(text), MSG_DONTWAIT | MSG_PEEK) != 8)
+		ev_run(loop, EVRUN_ONCE);
+	close(out);
+	while (streams_written(streams, 9, &bytes))
+		ev_run(loop, EVRUN_ONCE);
 	streams_destroy(streams);
 	ev_loop_destroy(loop);
 }
