@@ -69,9 +69,17 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
                       struct vsock_stream **out, struct error *err);
 int vsock_stream_attach(struct vsock_stream *stream, int fd,
                         struct error *err); /* takes @fd over */
-/* Asks the device how many bytes have gone through; @fn is called at most once. Delete asks again
- * and again to tell a slow reader from one that has stopped. */
-typedef void vsock_moved_fn(void *ctx, uint64_t bytes, const struct error *err);
+/* How far a stream has come, as far as the device has been heard. */
+struct vsock_progress {
+	uint64_t moved; /* bytes through the descriptor */
+	uint64_t
+		kept; /* VSOCK_WRITE: the guest's, for which it has no room; dropped, if it failed */
+};
+/* As last told: by the answer to vsock_stream_moved(), or before on_done. */
+const struct vsock_progress *vsock_stream_progress(const struct vsock_stream *stream);
+/* Asks the device for it; @fn is called at most once. Who waits for a reader asks again and again,
+ * to tell a slow one from one that has stopped. */
+typedef void vsock_moved_fn(void *ctx, const struct error *err);
 int vsock_stream_moved(struct vsock_stream *stream, vsock_moved_fn *fn, void *ctx,
                        struct error *err);
 void vsock_stream_destroy(

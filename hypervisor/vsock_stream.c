@@ -34,6 +34,7 @@ struct vsock_stream {
 	vsock_opened_fn *on_open;
 	done_fn *on_done;
 	void *ctx;
+	struct vsock_progress progress;
 	vsock_moved_fn *on_moved; /* NULL: not asked */
 	void *moved_ctx;
 };
@@ -82,18 +83,25 @@ static void on_line_moved(struct vsock_stream *stream, uint64_t number, const ch
 {
 	vsock_moved_fn *on_moved = stream->on_moved;
 
+	stream->progress.moved = number;
+	stream->progress.kept = rest ? strtoull(rest, NULL, 10) : 0;
 	stream->on_moved = NULL;
-	on_moved(stream->moved_ctx, number, NULL);
+	on_moved(stream->moved_ctx, NULL);
 }
 
 static void on_line_done(struct vsock_stream *stream, uint64_t number, const char *rest)
 {
+	stream->progress = (struct vsock_progress){ .moved = number };
 	stream_end(stream, NULL);
 }
 
 static void on_line_failed(struct vsock_stream *stream, uint64_t number, const char *rest)
 {
-	stream_fail(stream, rest && *rest ? rest : "it failed");
+	const char *reason = rest ? strchr(rest, ' ') : NULL;
+
+	stream->progress.moved = number;
+	stream->progress.kept = rest ? strtoull(rest, NULL, 10) : 0;
+	stream_fail(stream, reason ? reason + 1 : "it failed");
 }
 
 static const struct {
@@ -201,6 +209,11 @@ int vsock_stream_attach(struct vsock_stream *stream, int fd, struct error *err)
 	autoclose int passed = fd;
 
 	return stream_say(stream, LINE_ATTACH "\n", passed, err);
+}
+
+const struct vsock_progress *vsock_stream_progress(const struct vsock_stream *stream)
+{
+	return &stream->progress;
 }
 
 int vsock_stream_moved(struct vsock_stream *stream, vsock_moved_fn *fn, void *ctx,

@@ -83,13 +83,30 @@ static void flow_farewell(struct flow *flow, enum virtio_vsock_op op)
 		flow_table_say_farewell(flow->table, &farewell);
 }
 
-int flow_say(struct flow *flow, const char *word, uint64_t number, const char *rest)
+int flow_say(struct flow *flow, const char *word, uint64_t number)
 {
 	char line[LINE_MAX_SIZE];
 
-	snprintf(line, sizeof(line), "%s %" PRIu64 "%s%s\n", word, number, rest ? " " : "",
-	         rest ? rest : "");
+	snprintf(line, sizeof(line), "%s %" PRIu64 "\n", word, number);
 	return line_send(flow->control, line, -1);
+}
+
+int flow_say_moved(struct flow *flow)
+{
+	char line[LINE_MAX_SIZE];
+
+	snprintf(line, sizeof(line), LINE_MOVED " %" PRIu64 " %zu\n", flow->endpoint.moved,
+	         flow->endpoint.kept.len);
+	return line_send(flow->control, line, -1);
+}
+
+static void say_failed(struct flow *flow, size_t dropped)
+{
+	char line[LINE_MAX_SIZE];
+
+	snprintf(line, sizeof(line), LINE_FAILED " %" PRIu64 " %zu %s\n", flow->endpoint.moved,
+	         dropped, flow->failure);
+	line_send(flow->control, line, -1);
 }
 
 static void close_endpoint(struct flow *flow)
@@ -102,13 +119,15 @@ static void close_endpoint(struct flow *flow)
 void flow_end(struct flow *flow)
 {
 	struct flow_table *table = flow->table;
+	size_t kept = flow->endpoint.kept.len;
 
 	if (flow->state == FLOW_ENDED)
 		return;
 	close_endpoint(flow);
-	if (flow->control >= 0 && flow->kind != FLOW_SOCKET)
-		flow_say(flow, flow->failure ? LINE_FAILED : LINE_DONE, flow->endpoint.moved,
-		         flow->failure);
+	if (flow->control >= 0 && flow->kind != FLOW_SOCKET && flow->failure)
+		say_failed(flow, kept);
+	else if (flow->control >= 0 && flow->kind != FLOW_SOCKET)
+		flow_say(flow, LINE_DONE, flow->endpoint.moved);
 	source_remove(&flow->control_source, table->epoll);
 	if (flow->control >= 0)
 		close(flow->control);
@@ -218,7 +237,7 @@ static void flow_open(struct flow *flow)
 	int r;
 
 	flow_set_state(flow, FLOW_OPEN);
-	r = flow_say(flow, LINE_OK, flow->connection.host_port, NULL);
+	r = flow_say(flow, LINE_OK, flow->connection.host_port);
 	if (flow->kind == FLOW_SOCKET && r == 0) {
 		source_remove(&flow->control_source, flow->table->epoll);
 		r = flow_attach(flow, take_fd(&flow->control));

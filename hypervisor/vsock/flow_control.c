@@ -50,7 +50,7 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 	int r = 0;
 
 	if (passed < 0 && !strcmp(line, LINE_PING)) {
-		flow_say(flow, LINE_OK, 0, NULL);
+		flow_say(flow, LINE_OK, 0);
 		flow_end(flow);
 		return;
 	}
@@ -95,7 +95,7 @@ static void flow_told(struct flow *flow, const char *line, int passed)
 		close(passed);
 	if (strcmp(line, LINE_MOVED) != 0)
 		flow_fail(flow, "not a line of the device's protocol");
-	else if (flow_say(flow, LINE_MOVED, flow->endpoint.moved, NULL) < 0)
+	else if (flow_say_moved(flow) < 0)
 		flow_fail(flow, "the process does not read the answers");
 }
 

@@ -21,7 +21,9 @@ void flow_written(struct flow *flow, ssize_t n); /* as endpoint_flush() says */
 /* The host's side is lost or refuses: the guest is told, and what it has sent is dropped. */
 void flow_fail(struct flow *flow, const char *why);
 
-/* "<word> <number>[ <rest>]" to the process. */
-int flow_say(struct flow *flow, const char *word, uint64_t number, const char *rest);
+/* "<word> <number>" to the process. */
+int flow_say(struct flow *flow, const char *word, uint64_t number);
+/* "MOVED <bytes> <kept>" */
+int flow_say_moved(struct flow *flow);
 
 #endif

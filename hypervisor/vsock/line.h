@@ -19,10 +19,11 @@
  *	OK <host port>            < the guest has taken the stream. Until then: FAILED.
  *	ATTACH                    > carries the descriptor.
  *	MOVED                     > how many bytes have gone through the descriptor?
- *	MOVED <bytes>             <
+ *	MOVED <bytes> <kept>      < kept: the guest's, for which the descriptor has no room yet
  *	DONE <bytes>              < the last line: all bytes are in the descriptor (READ: with the
  *	                            guest), and the device has closed it.
- *	FAILED <bytes> <reason>   < the last line: the stream ended otherwise.
+ *	FAILED <bytes> <kept> <reason>  < the last line: the stream ended otherwise, and what
+ *	                            was kept is dropped.
  *
  * A guest that connects to the host's port N reaches who listens on <dir>/vsock.sock_N.
  */

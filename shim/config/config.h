@@ -54,6 +54,7 @@ struct config {
 	int kill_timeout_ms;
 	int clock_interval_ms;
 	int stdio_open_timeout_ms;
+	int stdio_exit_timeout_ms;
 	int stdio_stall_timeout_ms;
 	int stdio_drain_timeout_ms;
 	int logger_ready_timeout_ms;

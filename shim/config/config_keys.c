@@ -107,6 +107,9 @@ const struct config_key config_keys[] = {
 	           "Between two looks at the guest's clock, which is kept to the host's."),
 	TIMEOUT_MS("stdio_open_ms", stdio_open_timeout_ms, "10000",
 	           "Opening a stream to the guest."),
+	TIMEOUT_MS("stdio_exit_ms", stdio_exit_timeout_ms, "400",
+	           "An exit is told when the output before it has been read, or when nobody has "
+	           "read for this long."),
 	TIMEOUT_MS(
 		"stdio_stall_ms", stdio_stall_timeout_ms, "5000",
 		"Delete waits for output in flight, but not when nobody has read for this long."),

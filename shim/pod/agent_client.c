@@ -99,13 +99,23 @@ static void on_done(void *call, const ProtobufCMessage *response, const struct e
 	done.plain(ctx, err);
 }
 
+static uint64_t bytes_of(const Grpc__Written *written)
+{
+	return written ? written->bytes : AGENT_WRITTEN_ALL;
+}
+
 static void on_exit_status(void *call, const ProtobufCMessage *response, const struct error *err)
 {
 	const Grpc__WaitProcessResponse *answer = (const void *)response;
+	struct agent_exit exit;
 	void *ctx;
 	union agent_done done = call_end(call, &ctx);
 
-	done.exit(ctx, answer ? answer->status : 0, answer && answer->oom, err);
+	if (answer)
+		exit = (struct agent_exit){ answer->status, answer->oom,
+			                    bytes_of(answer->written_out),
+			                    bytes_of(answer->written_err) };
+	done.exit(ctx, answer ? &exit : NULL, err);
 }
 
 static void on_stats(void *call, const ProtobufCMessage *response, const struct error *err)

@@ -58,9 +58,19 @@ int agent_signal(struct agent *agent, const struct agent_process *process, uint3
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
                  uint32_t columns, done_fn *done, void *ctx, struct error *err);
 
-/* Waits for as long as the process runs. @status: an exit code, or 128 + signal. @oom: the container
- * has run out of memory before, and no agent_next_oom() has told it. */
-typedef void agent_exit_fn(void *ctx, int status, bool oom, const struct error *err);
+/* An end: an exit code, or 128 + signal; and how much was written, AGENT_WRITTEN_ALL where the
+ * stream has its own end. @oom: the container has run out of memory before, and no agent_next_oom()
+ * has told it. */
+#define AGENT_WRITTEN_ALL UINT64_MAX
+struct agent_exit {
+	int status;
+	bool oom;
+	uint64_t written_out;
+	uint64_t written_err;
+};
+
+/* Waits for as long as the process runs. @exit: NULL with an error. */
+typedef void agent_exit_fn(void *ctx, const struct agent_exit *exit, const struct error *err);
 int agent_wait(struct agent *agent, const struct agent_process *process, agent_exit_fn *done,
                void *ctx, struct agent_call **out, struct error *err);
 

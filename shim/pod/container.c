@@ -25,7 +25,7 @@ static void on_doom(struct ev_loop *loop, ev_timer *timer, int events)
 	struct container *container = timer->data;
 	struct error err;
 
-	if (container->init->state == PROCESS_STOPPED)
+	if (container->init->state == PROCESS_STOPPED || process_tell_exit(container->init))
 		return;
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "container '%s' was killed and has not ended within %d ms", container->id,

@@ -102,42 +102,6 @@ struct process *process_create(struct container *container, const char *containe
 	return process;
 }
 
-/* Each of those who wait is told; none is left. */
-static void tell_waiters(struct process *process, const struct error *err)
-{
-	struct process_waiter *waiter;
-
-	while ((waiter = LIST_FIRST(&process->waiters))) {
-		LIST_REMOVE(waiter, link);
-		waiter->done(waiter->ctx, process, err);
-		free(waiter);
-	}
-}
-
-void process_destroy(struct process *process, const struct error *why)
-{
-	struct error deleted;
-
-	if (!process)
-		return;
-	error_set(&deleted, ERROR_NOT_FOUND, "process does not exist %s: it was deleted",
-	          process_is_init(process) ? process->container_id : process->id);
-	if (!why)
-		why = &deleted;
-	turn_end(&process->turn, why);
-	tell_waiters(process, why);
-	agent_forget(process->wait);
-	stdio_destroy(process->stdio);
-	spec_process_free(process->spec);
-	free(process->container_id);
-	free(process->id);
-	free(process->guest_id);
-	free(process->paths.in);
-	free(process->paths.out);
-	free(process->paths.err);
-	free(process);
-}
-
 bool process_is_init(const struct process *process)
 {
 	return !*process->id;
@@ -166,38 +130,6 @@ static void set_state(struct process *process, enum process_state state)
 	process->state = state;
 }
 
-static void publish_oom(const struct process *process)
-{
-	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
-
-	event.container_id = process->container_id;
-	events_publish(process->events, "/tasks/oom", &event.base);
-}
-
-static void on_guest_exit(void *ctx, int status, bool oom, const struct error *err)
-{
-	struct process *process = ctx;
-
-	process->wait = NULL;
-	if (err && err->code == ERROR_UNAVAILABLE)
-		return; /* the guest is lost, which ends every process of it */
-	if (err) {
-		log_error("exit status unknown container=%s exec=\"%s\": %s", process->container_id,
-		          process->id, err->text);
-		status = PROCESS_STATUS_UNKNOWN;
-	}
-	if (oom)
-		publish_oom(process);
-	process_exited(process, status);
-}
-
-int process_watch(struct process *process, struct agent *agent, struct error *err)
-{
-	struct agent_process in_guest = process_in_guest(process);
-
-	return agent_wait(agent, &in_guest, on_guest_exit, process, &process->wait, err);
-}
-
 Google__Protobuf__Timestamp *process_exit_time(const struct process *process,
                                                Google__Protobuf__Timestamp *at)
 {
@@ -221,9 +153,21 @@ static void publish_exit(struct process *process)
 	events_publish(process->events, "/tasks/exit", &event.base);
 }
 
-/* The exit is known, and its time has come to be told. */
+/* Each of those who wait is told; none is left. */
+static void tell_waiters(struct process *process, const struct error *err)
+{
+	struct process_waiter *waiter;
+
+	while ((waiter = LIST_FIRST(&process->waiters))) {
+		LIST_REMOVE(waiter, link);
+		waiter->done(waiter->ctx, process, err);
+		free(waiter);
+	}
+}
+
 static void tell_exit(struct process *process)
 {
+	process->exit_status = process->end_status;
 	set_state(process, PROCESS_STOPPED);
 	log_info("process exited container=%s exec=\"%s\" status=%d", process->container_id,
 	         process->id, process->exit_status);
@@ -231,16 +175,113 @@ static void tell_exit(struct process *process)
 	tell_waiters(process, NULL);
 }
 
-void process_exited(struct process *process, int status)
+bool process_tell_exit(struct process *process)
 {
-	if (process->state == PROCESS_STOPPED || process->exit_held)
+	bool due = process->exited && process->state != PROCESS_STOPPED;
+
+	if (due)
+		tell_exit(process);
+	return due;
+}
+
+static void tell_exit_in_time(struct process *process)
+{
+	if (process->settled && process->state != PROCESS_STARTING)
+		process_tell_exit(process);
+}
+
+static void on_settled(void *ctx)
+{
+	struct process *process = ctx;
+
+	process->settled = true;
+	tell_exit_in_time(process);
+}
+
+static void end(struct process *process, const struct agent_exit *exit)
+{
+	const struct stdio_written written = { exit->written_out, exit->written_err };
+
+	if (process->exited || process->state == PROCESS_STOPPED)
 		return;
 	agent_forget(take_ptr(&process->wait));
-	process->exit_status = status;
+	process->exited = true;
+	process->end_status = exit->status;
 	clock_gettime(CLOCK_REALTIME, &process->exited_at);
-	process->exit_held = process->state == PROCESS_STARTING;
-	if (!process->exit_held)
-		tell_exit(process);
+	log_debug("process ended container=%s exec=\"%s\" status=%d", process->container_id,
+	          process->id, exit->status);
+	if (process->stdio)
+		stdio_settle(process->stdio, &written, on_settled, process);
+	else
+		on_settled(process);
+}
+
+void process_exited(struct process *process, int status)
+{
+	const struct agent_exit exit = { .status = status,
+		                         .written_out = AGENT_WRITTEN_ALL,
+		                         .written_err = AGENT_WRITTEN_ALL };
+
+	end(process, &exit);
+}
+
+static void publish_oom(const struct process *process)
+{
+	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	event.container_id = process->container_id;
+	events_publish(process->events, "/tasks/oom", &event.base);
+}
+
+static void on_guest_exit(void *ctx, const struct agent_exit *exit, const struct error *err)
+{
+	const struct agent_exit unknown = { .status = PROCESS_STATUS_UNKNOWN,
+		                            .written_out = AGENT_WRITTEN_ALL,
+		                            .written_err = AGENT_WRITTEN_ALL };
+	struct process *process = ctx;
+
+	process->wait = NULL;
+	if (err && err->code == ERROR_UNAVAILABLE)
+		return; /* the guest is lost, which ends every process of it */
+	if (err)
+		log_error("exit status unknown container=%s exec=\"%s\": %s", process->container_id,
+		          process->id, err->text);
+	if (exit && exit->oom)
+		publish_oom(process);
+	end(process, err ? &unknown : exit);
+}
+
+int process_watch(struct process *process, struct agent *agent, struct error *err)
+{
+	struct agent_process in_guest = process_in_guest(process);
+
+	return agent_wait(agent, &in_guest, on_guest_exit, process, &process->wait, err);
+}
+
+void process_destroy(struct process *process, const struct error *why)
+{
+	struct error deleted;
+
+	if (!process)
+		return;
+	if (process->state != PROCESS_STARTING)
+		process_tell_exit(process);
+	error_set(&deleted, ERROR_NOT_FOUND, "process does not exist %s: it was deleted",
+	          process_is_init(process) ? process->container_id : process->id);
+	if (!why)
+		why = &deleted;
+	turn_end(&process->turn, why);
+	tell_waiters(process, why);
+	agent_forget(process->wait);
+	stdio_destroy(process->stdio);
+	spec_process_free(process->spec);
+	free(process->container_id);
+	free(process->id);
+	free(process->guest_id);
+	free(process->paths.in);
+	free(process->paths.out);
+	free(process->paths.err);
+	free(process);
 }
 
 void process_starting(struct process *process)
@@ -251,14 +292,13 @@ void process_starting(struct process *process)
 void process_started(struct process *process)
 {
 	set_state(process, PROCESS_RUNNING);
-	if (process->exit_held)
-		tell_exit(process);
+	tell_exit_in_time(process);
 }
 
 void process_start_failed(struct process *process)
 {
-	if (process->exit_held) {
-		tell_exit(process);
+	if (process_tell_exit(process)) {
+		return;
 	} else if (process_is_init(process)) {
 		set_state(process, PROCESS_CREATED);
 	} else {

@@ -6,9 +6,9 @@
  *   CREATED    stopped before its execve, or an      Start; kill of an init
  *              exec that the guest has not seen
  *   STARTING   the guest has been asked to start it  the guest's answer
- *   RUNNING                                          Pause; exit
+ *   RUNNING    or exited, which is not told yet      Pause; exit
  *   PAUSED     frozen with its container             Resume; exit
- *   STOPPED    exited: status and time are known     -
+ *   STOPPED    exited, and that has been told        -
  *
  * What containerd may ask in each is the table in process.c.
  */
@@ -79,9 +79,13 @@ struct process {
 
 	enum process_state state;
 	uint32_t pid;
-	int exit_status;
+	int exit_status; /* once it is STOPPED */
 	struct timespec exited_at;
-	bool exit_held; /* it ended while STARTING: told when the start has been */
+	/* An exit that is known is told, in every way at once, when the start has been told and
+	 * what the process wrote has been read, or nobody reads (stdio_settle()). */
+	bool exited;
+	bool settled;
+	int end_status; /* what exit_status will be */
 
 	struct turn turn;
 	struct agent_call *wait;
@@ -104,7 +108,7 @@ int process_allows(const struct process *process, enum process_verb verb, struct
 
 /* The guest has been asked to start it: an exit is held back until its answer is here. */
 void process_starting(struct process *process);
-/* The start has been told (event and reply); an exit that was held back follows at once. */
+/* The start has been told (event and reply); an exit that was held back follows. */
 void process_started(struct process *process);
 /* An init is CREATED again, if it has not ended; an exec never was: STOPPED without an exit. */
 void process_start_failed(struct process *process);
@@ -124,8 +128,11 @@ void process_set_console_size(struct process *process, uint32_t rows, uint32_t c
 /* CloseIO, at any time. */
 void process_close_stdin(struct process *process);
 
-/* It has ended: publishes the exit and tells those who wait. Nothing if that has been told. */
+/* It has ended: the exit is published, and those who wait are told, when its time has come.
+ * Nothing if an exit is known already. */
 void process_exited(struct process *process, int status);
+/* An exit that is known is told now, though its output has not been read. False: none is. */
+bool process_tell_exit(struct process *process);
 
 /* Calls @done once: at once if it has exited, else when it does; it must not destroy the process.
  * @err: it was destroyed instead. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,11 +12,9 @@
 #include "hypervisor/vsock.h"
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
-#include "shim/stdio/fifo_hold.h"
+#include "shim/stdio/output.h"
 #include "shim/stdio/stdio_sink.h"
 #include "shim/stdio/stdio_uri.h"
-
-#define PROGRESS_LOOK_S 0.2 /* how often a drain asks whether bytes move */
 
 enum {
 	STREAM_IN,
@@ -26,13 +25,10 @@ enum {
 
 struct stream {
 	struct stdio *stdio;
-	struct vsock_stream *vsock; /* NULL: there is no such stream */
-	struct fifo_hold *hold;     /* of output into a FIFO */
+	struct output *output; /* of STREAM_OUT and STREAM_ERR */
 	uint32_t port;
+	bool wanted; /* false: there is no such stream */
 	bool open;
-	bool done;  /* of output: it is with its reader, or given up */
-	bool asked; /* an answer of vsock_stream_moved() is on its way */
-	uint64_t moved;
 };
 
 struct stdio {
@@ -45,15 +41,15 @@ struct stdio {
 	int stdin_keep; /* a write end, so that a FIFO without a writer is not at its end */
 
 	struct vsock *vsock;
-	bool has_stdin;
+	struct vsock_stream *in;
 	done_fn *on_open; /* NULL once called */
 	void *open_ctx;
 
+	unsigned int waits; /* for outputs */
+	void (*on_waited)(void *ctx);
+	void *waited_ctx;
 	void (*on_drained)(void *ctx);
 	void *drain_ctx;
-	ev_timer look;
-	ev_tstamp drain_began;
-	ev_tstamp last_progress;
 };
 
 static void end_open(struct stdio *stdio, const struct error *err)
@@ -77,7 +73,7 @@ static void on_stream_open(void *ctx, uint32_t host_port, const struct error *er
 	stream->open = true;
 	stream->port = host_port;
 	for (int i = 0; i < STREAMS; i++)
-		if (stdio->streams[i].vsock && !stdio->streams[i].open)
+		if (stdio->streams[i].wanted && !stdio->streams[i].open)
 			return;
 	stdio->ports = (struct stdio_ports){
 		.in = stdio->streams[STREAM_IN].port,
@@ -87,36 +83,6 @@ static void on_stream_open(void *ctx, uint32_t host_port, const struct error *er
 	end_open(stdio, NULL);
 }
 
-static bool output_flows(const struct stdio *stdio)
-{
-	for (int i = STREAM_OUT; i < STREAMS; i++)
-		if (stdio->streams[i].open && !stdio->streams[i].done)
-			return true;
-	return false;
-}
-
-/* Its last act is the callback, which may free the stdio. */
-static void on_sink_ended(void *ctx)
-{
-	struct stdio *stdio = ctx;
-	void (*done)(void *ctx) = stdio->on_drained;
-
-	stdio->on_drained = NULL;
-	done(stdio->drain_ctx);
-}
-
-/* Output has arrived or is given up: who takes it sees its end. May free the stdio. */
-static void end_output(struct stdio *stdio)
-{
-	ev_timer_stop(stdio->loop, &stdio->look);
-	for (int i = STREAM_OUT; i < STREAMS; i++) {
-		vsock_stream_destroy(take_ptr(&stdio->streams[i].vsock));
-		fifo_hold_destroy(take_ptr(&stdio->streams[i].hold));
-		stdio->streams[i].open = false;
-	}
-	stdio_sink_end(stdio->sink, on_sink_ended, stdio);
-}
-
 static void close_stdin(struct stdio *stdio)
 {
 	cleanup_close(&stdio->stdin_read);
@@ -124,65 +90,54 @@ static void close_stdin(struct stdio *stdio)
 	stdio->stdin_read = stdio->stdin_keep = -1;
 }
 
-static void on_output_taken(void *ctx)
+static void on_stdin_done(void *ctx, const struct error *err)
 {
 	struct stream *stream = ctx;
-	struct stdio *stdio = stream->stdio;
-
-	stream->done = true;
-	if (ev_is_active(&stdio->look) && !output_flows(stdio))
-		end_output(stdio);
-}
-
-static void on_stream_done(void *ctx, const struct error *err)
-{
-	struct stream *stream = ctx;
-	struct stdio *stdio = stream->stdio;
 
 	if (err)
-		log_debug("stream was cut off port=%u: %s", stream->port, err->text);
-	if (stream == &stdio->streams[STREAM_IN])
-		close_stdin(stdio);
-	else if (stream->hold)
-		fifo_hold_end(stream->hold, on_output_taken, stream);
-	else
-		on_output_taken(stream);
+		log_debug("stdin was cut off port=%u: %s", stream->port, err->text);
+	close_stdin(stream->stdio);
 }
 
-/* Takes @fd over; -1: it is attached later. */
-static int open_stream(struct stdio *stdio, int which, int fd, struct error *err)
+/* Its descriptor follows later. */
+static int open_input(struct stdio *stdio, struct error *err)
 {
-	struct stream *stream = &stdio->streams[which];
+	struct stream *stream = &stdio->streams[STREAM_IN];
 
-	return vsock_stream_open(stdio->vsock, VSOCK_PORT_STREAMS,
-	                         which == STREAM_IN ? VSOCK_READ : VSOCK_WRITE, fd,
+	if (!stream->wanted)
+		return 0;
+	return vsock_stream_open(stdio->vsock, VSOCK_PORT_STREAMS, VSOCK_READ, -1,
 	                         stdio->config->stdio_open_timeout_ms, on_stream_open,
-	                         on_stream_done, stream, &stream->vsock, err);
+	                         on_stdin_done, stream, &stdio->in, err);
 }
 
-static int open_output(struct stdio *stdio, int which, int fd, struct error *err)
+static int open_output(struct stdio *stdio, int which, struct sink_end end, struct error *err)
 {
+	static const char *const names[] = { [STREAM_OUT] = "stdout", [STREAM_ERR] = "stderr" };
 	struct stream *stream = &stdio->streams[which];
+	const struct output_config config = {
+		.name = names[which],
+		.write_fd = end.write_fd,
+		.read_fd = end.read_fd,
+		.timeout_ms = stdio->config->stdio_open_timeout_ms,
+		.beside = stdio_sink_is_one(stdio->sink) ? stdio->streams[STREAM_OUT].output : NULL,
+	};
 
-	if (stdio_sink_is_fifo(stdio->sink))
-		stream->hold = fifo_hold_create(stdio->loop, fcntl(fd, F_DUPFD_CLOEXEC, 0));
-	return open_stream(stdio, which, fd, err);
+	if (end.write_fd < 0)
+		return 0;
+	stream->wanted = true;
+	return output_open(stdio->loop, stdio->vsock, &config, on_stream_open, stream,
+	                   &stream->output, err);
 }
 
 static int open_streams(struct stdio *stdio, struct error *err)
 {
-	int out = stdio_sink_take_out(stdio->sink);
-	int err_fd = stdio_sink_take_err(stdio->sink);
-	int r = 0;
+	int r = open_input(stdio, err);
 
-	if (stdio->has_stdin)
-		r = open_stream(stdio, STREAM_IN, -1, err);
-	if (r == 0 && out >= 0)
-		r = open_output(stdio, STREAM_OUT, take_fd(&out), err);
-	if (r == 0 && err_fd >= 0)
-		r = open_output(stdio, STREAM_ERR, take_fd(&err_fd), err);
-	cleanup_close(&out);
-	cleanup_close(&err_fd);
+	if (r == 0)
+		r = open_output(stdio, STREAM_OUT, stdio_sink_take_out(stdio->sink), err);
+	if (r == 0)
+		r = open_output(stdio, STREAM_ERR, stdio_sink_take_err(stdio->sink), err);
 	return r;
 }
 
@@ -201,12 +156,10 @@ static void on_sink_open(void *ctx, const struct error *failure)
 		return;
 	}
 	for (int i = 0; i < STREAMS; i++)
-		any |= stdio->streams[i].vsock != NULL;
+		any |= stdio->streams[i].wanted;
 	if (!any)
 		end_open(stdio, NULL);
 }
-
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events);
 
 static struct stdio *stdio_new(struct ev_loop *loop, done_fn *done, void *ctx)
 {
@@ -218,8 +171,6 @@ static struct stdio *stdio_new(struct ev_loop *loop, done_fn *done, void *ctx)
 	stdio->open_ctx = ctx;
 	for (int i = 0; i < STREAMS; i++)
 		stdio->streams[i].stdio = stdio;
-	ev_timer_init(&stdio->look, on_look, PROGRESS_LOOK_S, PROGRESS_LOOK_S);
-	stdio->look.data = stdio;
 	return stdio;
 }
 
@@ -231,7 +182,7 @@ int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_con
 
 	stdio->config = config->config;
 	stdio->vsock = vsock;
-	stdio->has_stdin = *config->in != '\0';
+	stdio->streams[STREAM_IN].wanted = *config->in != '\0';
 	r = stdio_sink_open(loop, config, on_sink_open, stdio, &stdio->sink, err);
 	if (r == 0)
 		*out = take_ptr(&stdio);
@@ -262,7 +213,7 @@ int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err)
 	struct stdio_uri uri;
 	int r;
 
-	if (!stdio->streams[STREAM_IN].vsock)
+	if (!stdio->in)
 		return 0;
 	r = stdio_uri_parse(path, &uri, err);
 	if (r == 0 && uri.kind != STDIO_FIFO)
@@ -279,8 +230,7 @@ int stdio_start(struct stdio *stdio, struct error *err)
 {
 	if (stdio->stdin_read < 0)
 		return 0;
-	return vsock_stream_attach(stdio->streams[STREAM_IN].vsock, take_fd(&stdio->stdin_read),
-	                           err);
+	return vsock_stream_attach(stdio->in, take_fd(&stdio->stdin_read), err);
 }
 
 void stdio_close_stdin(struct stdio *stdio)
@@ -289,60 +239,98 @@ void stdio_close_stdin(struct stdio *stdio)
 	stdio->stdin_keep = -1;
 }
 
-static void on_moved(void *ctx, uint64_t bytes, const struct error *err)
+/* Its last act may be the callback, which may free the stdio. */
+static void on_output_waited(void *ctx)
 {
-	struct stream *stream = ctx;
+	struct stdio *stdio = ctx;
 
-	stream->asked = false;
-	if (!err && bytes != stream->moved)
-		stream->stdio->last_progress = ev_now(stream->stdio->loop);
-	if (!err)
-		stream->moved = bytes;
+	if (--stdio->waits == 0)
+		stdio->on_waited(stdio->waited_ctx);
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+/* Waits for both outputs, as @wait says and for so many bytes of each. */
+static void wait_for_outputs(struct stdio *stdio, struct output_wait wait,
+                             const struct stdio_written *written, void (*done)(void *ctx),
+                             void *ctx)
 {
-	struct stdio *stdio = timer->data;
-	ev_tstamp now = ev_now(loop);
+	const uint64_t bytes[] = { [STREAM_OUT] = written->out, [STREAM_ERR] = written->err };
 
-	if (now - stdio->last_progress >= stdio->config->stdio_stall_timeout_ms / 1e3 ||
-	    now - stdio->drain_began >= stdio->config->stdio_drain_timeout_ms / 1e3) {
-		log_warn("output that nobody reads is dropped");
-		end_output(stdio);
-		return;
-	}
+	stdio->waits = 1; /* until both have begun */
+	stdio->on_waited = done;
+	stdio->waited_ctx = ctx;
 	for (int i = STREAM_OUT; i < STREAMS; i++) {
-		struct stream *stream = &stdio->streams[i];
+		struct output *output = stdio->streams[i].output;
 
-		if (stream->open && !stream->done && !stream->asked)
-			stream->asked =
-				vsock_stream_moved(stream->vsock, on_moved, stream, NULL) == 0;
+		wait.written = bytes[i];
+		if (output) {
+			stdio->waits++;
+			output_wait(output, &wait, on_output_waited, stdio);
+		}
 	}
+	on_output_waited(stdio);
+}
+
+void stdio_settle(struct stdio *stdio, const struct stdio_written *written, void (*done)(void *ctx),
+                  void *ctx)
+{
+	const struct output_wait wait = {
+		.patience_ms = stdio->config->stdio_exit_timeout_ms,
+		.guest_ms = stdio->config->stdio_stall_timeout_ms,
+	};
+
+	wait_for_outputs(stdio, wait, written, done, ctx);
+}
+
+/* Its last act is the callback, which may free the stdio. */
+static void on_sink_ended(void *ctx)
+{
+	struct stdio *stdio = ctx;
+	void (*done)(void *ctx) = stdio->on_drained;
+
+	stdio->on_drained = NULL;
+	done(stdio->drain_ctx);
+}
+
+/* Output has been read or is given up: who takes it sees its end. May free the stdio. */
+static void on_drained(void *ctx)
+{
+	struct stdio *stdio = ctx;
+	uint64_t dropped = 0;
+
+	for (int i = STREAM_OUT; i < STREAMS; i++) {
+		struct output *output = take_ptr(&stdio->streams[i].output);
+
+		dropped += output ? output_unread(output) : 0;
+		output_destroy(output);
+	}
+	if (dropped)
+		log_warn("output that nobody reads is dropped bytes=%" PRIu64, dropped);
+	stdio_sink_end(stdio->sink, on_sink_ended, stdio);
 }
 
 void stdio_drain(struct stdio *stdio, void (*done)(void *ctx), void *ctx)
 {
+	static const struct stdio_written all = { STDIO_TO_THE_END, STDIO_TO_THE_END };
+	const struct output_wait wait = {
+		.patience_ms = stdio->config->stdio_stall_timeout_ms,
+		.guest_ms = stdio->config->stdio_stall_timeout_ms,
+		.limit_ms = stdio->config->stdio_drain_timeout_ms,
+		.last = true,
+	};
+
 	assert(!stdio->on_drained);
 	stdio->on_drained = done;
 	stdio->drain_ctx = ctx;
-	if (!output_flows(stdio)) {
-		end_output(stdio);
-		return;
-	}
-	ev_now_update(stdio->loop);
-	stdio->drain_began = stdio->last_progress = ev_now(stdio->loop);
-	ev_timer_again(stdio->loop, &stdio->look);
+	wait_for_outputs(stdio, wait, &all, on_drained, stdio);
 }
 
 void stdio_destroy(struct stdio *stdio)
 {
 	if (!stdio)
 		return;
-	ev_timer_stop(stdio->loop, &stdio->look);
-	for (int i = 0; i < STREAMS; i++) {
-		vsock_stream_destroy(stdio->streams[i].vsock);
-		fifo_hold_destroy(stdio->streams[i].hold);
-	}
+	vsock_stream_destroy(stdio->in);
+	output_destroy(stdio->streams[STREAM_OUT].output);
+	output_destroy(stdio->streams[STREAM_ERR].output);
 	stdio_sink_destroy(stdio->sink);
 	close_stdin(stdio);
 	free(stdio);

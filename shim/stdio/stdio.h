@@ -1,7 +1,7 @@
 /*
- * The standard streams of one process, from containerd's end to the guest's (design.md section 5,
- * "Stdio"): opens the FIFOs, hands them to the vsock device, and knows when the last byte is where
- * it belongs. No byte passes through this process.
+ * The standard streams of one process, from containerd's end to the guest's (design.md, "Stdio"):
+ * opens the FIFOs, hands them to the vsock device, and knows when the last byte has been read. No
+ * byte passes through this process.
  */
 #ifndef SHIM_STDIO_H
 #define SHIM_STDIO_H
@@ -35,9 +35,23 @@ int stdio_start(struct stdio *stdio, struct error *err);
 /* Input ends with what is in the FIFO and what others still write. */
 void stdio_close_stdin(struct stdio *stdio);
 
+/* What the process had written when it ended; STDIO_TO_THE_END: all that comes. */
+#define STDIO_TO_THE_END UINT64_MAX
+struct stdio_written {
+	uint64_t out;
+	uint64_t err;
+};
+
 /*
- * The process has ended: calls @done once (at once, if nothing is left to do) when all output is
- * where it belongs or does not move any more (the configuration says for how long).
+ * The process has ended: calls @done once (at once, if nothing is left to wait for) when what it
+ * wrote has been read, or nobody reads (the configuration says for how long). Output flows on.
+ */
+void stdio_settle(struct stdio *stdio, const struct stdio_written *written, void (*done)(void *ctx),
+                  void *ctx);
+
+/*
+ * The process is deleted: calls @done once (at once, if nothing is left to do) when all output has
+ * been read or does not move any more, and is closed. Drops a stdio_settle() that is under way.
  */
 void stdio_drain(struct stdio *stdio, void (*done)(void *ctx), void *ctx);
 

@@ -2,6 +2,7 @@
 
 #include <ev.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/error.h"
@@ -12,8 +13,9 @@
 
 struct stdio_sink {
 	struct ev_loop *loop;
-	int out;
-	int err;
+	struct sink_end out;
+	struct sink_end err;
+	bool one;              /* FIFO for both */
 	struct logger *logger; /* NULL: FIFOs, or nothing */
 	ev_timer opened;       /* there is nothing to wait for */
 	done_fn *done;
@@ -36,21 +38,24 @@ static void on_logger_ready(void *ctx, const struct error *err)
 
 /* Both ends of a FIFO are kept, so that opening needs no reader, and a reader that goes and comes
  * back (containerd's restart) loses nothing and breaks nothing. */
-static int open_fifo(const char *path, int *out, struct error *err)
+static int open_fifo(const char *path, struct sink_end *out, struct error *err)
 {
-	autoclose int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	autoclose int read_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (read_fd < 0 || fstat(read_fd, &st) < 0)
 		return error_errno(err, "open '%s' for output", path);
 	if (!S_ISFIFO(st.st_mode))
 		return error_set(err, ERROR_INVALID_ARGUMENT, "open '%s' for output: it is no FIFO",
 		                 path);
-	*out = take_fd(&fd);
+	out->write_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (out->write_fd < 0)
+		return error_errno(err, "open '%s' for output", path);
+	out->read_fd = take_fd(&read_fd);
 	return 0;
 }
 
-static int open_output(const struct stdio_uri *uri, int *out, struct error *err)
+static int open_output(const struct stdio_uri *uri, struct sink_end *out, struct error *err)
 {
 	if (uri->kind == STDIO_NONE)
 		return 0;
@@ -71,9 +76,9 @@ static int open_logger(struct stdio_sink *sink, const struct stdio_config *confi
 
 	if (r < 0)
 		return r;
-	sink->out = logger_take_out(sink->logger);
+	sink->out.write_fd = logger_take_out(sink->logger);
 	if (!config->terminal)
-		sink->err = logger_take_err(sink->logger);
+		sink->err.write_fd = logger_take_err(sink->logger);
 	return 0;
 }
 
@@ -90,6 +95,8 @@ static int open_both(struct stdio_sink *sink, const struct stdio_config *config,
 			r = stdio_uri_parse(config->err, &err_uri, err);
 		if (r == 0)
 			r = open_output(&err_uri, &sink->err, err);
+		sink->one = sink->out.read_fd >= 0 && sink->err.read_fd >= 0 &&
+		            strcmp(out.path, err_uri.path) == 0;
 		ev_timer_start(sink->loop, &sink->opened);
 	}
 	stdio_uri_fini(&out);
@@ -104,7 +111,7 @@ int stdio_sink_open(struct ev_loop *loop, const struct stdio_config *config, don
 	int r;
 
 	sink->loop = loop;
-	sink->out = sink->err = -1;
+	sink->out = sink->err = (struct sink_end){ -1, -1 };
 	sink->done = done;
 	sink->ctx = ctx;
 	ev_timer_init(&sink->opened, on_opened, 0, 0);
@@ -115,19 +122,24 @@ int stdio_sink_open(struct ev_loop *loop, const struct stdio_config *config, don
 	return r;
 }
 
-int stdio_sink_take_out(struct stdio_sink *sink)
+bool stdio_sink_is_one(const struct stdio_sink *sink)
 {
-	return take_fd(&sink->out);
+	return sink->one;
 }
 
-int stdio_sink_take_err(struct stdio_sink *sink)
+static struct sink_end take_end(struct sink_end *end)
 {
-	return take_fd(&sink->err);
+	return (struct sink_end){ take_fd(&end->write_fd), take_fd(&end->read_fd) };
 }
 
-bool stdio_sink_is_fifo(const struct stdio_sink *sink)
+struct sink_end stdio_sink_take_out(struct stdio_sink *sink)
 {
-	return !sink->logger;
+	return take_end(&sink->out);
+}
+
+struct sink_end stdio_sink_take_err(struct stdio_sink *sink)
+{
+	return take_end(&sink->err);
 }
 
 void stdio_sink_end(struct stdio_sink *sink, void (*done)(void *ctx), void *ctx)
@@ -138,13 +150,19 @@ void stdio_sink_end(struct stdio_sink *sink, void (*done)(void *ctx), void *ctx)
 		done(ctx);
 }
 
+static void close_end(const struct sink_end *end)
+{
+	cleanup_close(&end->write_fd);
+	cleanup_close(&end->read_fd);
+}
+
 void stdio_sink_destroy(struct stdio_sink *sink)
 {
 	if (!sink)
 		return;
 	ev_timer_stop(sink->loop, &sink->opened);
 	logger_destroy(sink->logger);
-	cleanup_close(&sink->out);
-	cleanup_close(&sink->err);
+	close_end(&sink->out);
+	close_end(&sink->err);
 	free(sink);
 }

@@ -17,11 +17,16 @@ struct stdio_sink;
 /* Opens both, never blocks; @done once. */
 int stdio_sink_open(struct ev_loop *loop, const struct stdio_config *config, done_fn *done,
                     void *ctx, struct stdio_sink **out, struct error *err);
-/* Hands the descriptor over; -1: that stream goes to /dev/null. */
-int stdio_sink_take_out(struct stdio_sink *sink);
-int stdio_sink_take_err(struct stdio_sink *sink);
-/* Whether they are FIFOs, whose readers come and go. */
-bool stdio_sink_is_fifo(const struct stdio_sink *sink);
+/* Where one output goes. */
+struct sink_end {
+	int write_fd; /* -1: to /dev/null */
+	int read_fd;  /* of a FIFO, whose readers come and go; else -1 */
+};
+/* Whether both outputs go into one FIFO. */
+bool stdio_sink_is_one(const struct stdio_sink *sink);
+/* Hands both over. */
+struct sink_end stdio_sink_take_out(struct stdio_sink *sink);
+struct sink_end stdio_sink_take_err(struct stdio_sink *sink);
 
 /* Both have been closed: @done, at once or when who takes the output has seen its end. */
 void stdio_sink_end(struct stdio_sink *sink, void (*done)(void *ctx), void *ctx);

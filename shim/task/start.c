@@ -61,7 +61,7 @@ static void on_too_late(void *ctx, const struct error *err)
 {
 }
 
-static void on_exit_too_late(void *ctx, int status, bool oom, const struct error *err)
+static void on_exit_too_late(void *ctx, const struct agent_exit *exit, const struct error *err)
 {
 }
 

@@ -1,12 +1,21 @@
-"""Where output goes beside ctr's own FIFOs: files, logging programs, FIFOs that nobody reads."""
+"""Where output goes beside ctr's own FIFOs: files, logging programs, FIFOs that nobody reads; and what becomes of output
+at the exit.
+
+KATA_OUTPUT_RUNS: how many containers write a megabyte and end, four at a time; a tenth of them with a slow reader.
+"""
 
 import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import RUNC
+from harness.output import difference, read_at_once, read_slowly, through_cat
 from harness.pods import exec_spec
 from harness.processes import wait_for
+
+RUNS = int(os.environ.get("KATA_OUTPUT_RUNS", 8))
 
 LOGGER = """#!/bin/sh
 sleep 0.3
@@ -107,3 +116,77 @@ def test_a_reader_that_comes_after_the_exit_gets_all(pods, tmp_path):
     with open(fifo, "rb") as late:
         assert late.read() == b"here I am\n"
     assert delete().exit_status == 0
+
+
+def lost(containerd, runtime, names, read):
+    """What went wrong: in a line for each run that lost something."""
+    def one(container):
+        data = os.urandom(1_000_000)
+        got, error = through_cat(containerd, runtime, container, data, read)
+        return error or difference(got, data)
+
+    with ThreadPoolExecutor(4) as pool:
+        return [line for line in pool.map(one, names) if line]
+
+
+@pytest.mark.vm  # runc's shim loses some
+def test_no_byte_is_lost_at_exit(containerd, runtime, name):
+    assert not lost(containerd, runtime, [name() for _ in range(RUNS)], read_at_once)
+
+
+@pytest.mark.vm  # and here nearly all
+def test_no_byte_is_lost_to_a_slow_reader(containerd, runtime, name):
+    assert not lost(containerd, runtime, [name() for _ in range(max(2, RUNS // 10))], read_slowly)
+
+
+@pytest.mark.vm  # runc's shim tells an exit whatever becomes of the output
+def test_a_reader_that_stands_still_delays_no_exit(containerd, runtime, name):
+    container = name()
+    running = containerd.run_background(container, "sh", "-c", "seq 100000; sleep 1000", runtime=runtime)
+    assert running.stdout.readline() == b"1\n"
+    running.send_signal(signal.SIGSTOP)
+    try:
+        containerd.kill(container).check()
+        begin = time.monotonic()
+        containerd.wait_state(container, "STOPPED")
+        assert time.monotonic() - begin < 1 + call_time(containerd)
+    finally:
+        running.send_signal(signal.SIGCONT)
+    assert containerd.finish(running).rc == 137
+
+
+def call_time(containerd):
+    """Seconds that asking takes, on a machine that may be busy."""
+    begin = time.monotonic()
+    containerd.task_state("none")
+    return time.monotonic() - begin
+
+
+def test_a_child_in_the_background_delays_no_exit(pods, tmp_path):
+    fifo = tmp_path / "out"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    pod = pods.start("sleep", "1000")
+    pod.create()
+    pod.task.Start(id=pod.id)
+    ids = {"id": pod.id, "exec_id": "e"}
+    # The child writes on for longer than any deadline of output.
+    spec = exec_spec("sh", "-c", "while :; do echo child; sleep 0.05; done & echo parent; exit 5")
+    pod.task.Exec(spec=spec, stdout=str(fifo), stderr=str(fifo), **ids)
+    wait = pod.task.begin("Wait", **ids)
+    pod.task.Start(**ids)
+    begin = time.monotonic()
+    got = b""
+    while b"parent" not in got:
+        got += read_some(reader)
+    assert wait().exit_status == 5
+    assert time.monotonic() - begin < 4
+    os.close(reader)
+
+
+def read_some(fd):
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        time.sleep(0.01)
+        return b""

@@ -62,7 +62,7 @@ static void on_done(void *ctx, const struct error *err)
 	end(world);
 }
 
-static void on_moved(void *ctx, uint64_t bytes, const struct error *err)
+static void on_moved(void *ctx, const struct error *err)
 {
 	struct world *world = ctx;
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "hypervisor/vsock.h"
 #include "liar.h"
 
 struct ev_loop;
@@ -23,6 +24,7 @@ struct fake_stream {
 	bool open;
 	bool done;
 	uint32_t port;
+	struct vsock_progress progress; /* what the device says of it */
 };
 
 struct fake_guest {
@@ -43,6 +45,8 @@ struct fake_guest {
 	const char *lies_at; /* the agent's method that is answered as @lie says */
 	enum liar_fault lie;
 	bool streams_refuse; /* no stream can be opened */
+	bool tells_written;  /* an exit comes with how much was written to stdout: */
+	uint64_t written;
 
 	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.
 	 */

@@ -85,6 +85,7 @@ Test(config, has_a_value_for_everything)
 	cr_expect_eq(config->vcpus, 1);
 	cr_expect_eq(config->memory_mib, 2048);
 	cr_expect_eq(config->boot_timeout_ms, 60000);
+	cr_expect_eq(config->stdio_exit_timeout_ms, 400);
 	cr_expect_eq(config->stdio_stall_timeout_ms, 5000);
 	cr_expect_not(config->debug);
 }

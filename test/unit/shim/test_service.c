@@ -709,31 +709,246 @@ Test(service, stdin_is_read_after_start_and_ends_by_close_io)
 	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), 0);
 }
 
-Test(service, delete_waits_for_the_last_output)
+/* A container with a FIFO for stdout, which is returned open for reading. */
+static int run_with_output(void)
 {
-	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
-	struct answer deleted;
+	int reader;
 
 	fifos[1] = make_fifo("out");
+	reader = open(fifos[1], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	cr_assert_geq(reader, 0);
 	run_container();
+	return reader;
+}
+
+/* As the device does, which says so when it is asked, or at the end. */
+static void write_output(size_t len)
+{
+	static const char bytes[4096];
+
+	cr_assert_eq(write(fake.streams[0].fd, bytes, len), (ssize_t)len);
+	fake.streams[0].progress.moved += len;
+}
+
+static void read_output(int reader, size_t len)
+{
+	char bytes[4096];
+
+	cr_assert_eq(read(reader, bytes, len), (ssize_t)len);
+}
+
+Test(service, an_exit_is_told_when_its_output_has_been_read)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	settings->stdio_exit_timeout_ms = 60000;
+	ask_wait(&exit, "");
+	write_output(1000);
+	fake_exit("c", 7);
+	fake_stream_done(0);
+	run_for(0.1);
+	cr_expect_not(exit.here);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(state("").status, 0);
+	cr_expect_not(fake_logged("/tasks/exit c"));
+	read_output(reader, 999);
+	run_for(0.1);
+	cr_expect_not(exit.here);
+	read_output(reader, 1);
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(exit.status, 7);
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect(fake_logged("/tasks/exit c"));
+	close(reader);
+}
+
+Test(service, an_exit_waits_for_output_that_is_on_its_way)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	ask_wait(&exit, "");
+	fake.tells_written = true;
+	fake.written = 1000;
+	fake_exit("c", 7);
+	run_for(0.1);
+	cr_expect_not(exit.here);
+	write_output(1000);
+	run_for(0.3); /* the device is asked now and then */
+	cr_expect_not(exit.here);
+	read_output(reader, 1000);
+	cr_expect(wait_until(&exit.here));
+	close(reader);
+}
+
+/* A child in the background, say. */
+Test(service, an_exit_does_not_wait_for_who_keeps_the_stream_open)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	ask_wait(&exit, "");
+	write_output(1000);
+	read_output(reader, 1000);
+	fake.tells_written = true;
+	fake.written = 1000;
+	settings->stdio_exit_timeout_ms = 60000;
+	settings->stdio_stall_timeout_ms = 60000;
+	fake_exit("c", 7);
+	cr_expect(wait_until(&exit.here));
+	cr_expect_not(fake.streams[0].done);
+	close(reader);
+}
+
+Test(service, an_exit_does_not_wait_for_a_reader_that_stands_still)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	ask_wait(&exit, "");
+	write_output(1000);
+	settings->stdio_exit_timeout_ms = 100;
+	settings->stdio_stall_timeout_ms = 60000;
+	fake_exit("c", 7);
+	fake_stream_done(0);
+	cr_expect(wait_until(&exit.here));
+	read_output(reader, 1000);
+	close(reader);
+}
+
+Test(service, an_exit_waits_for_as_long_as_somebody_reads)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	ask_wait(&exit, "");
+	write_output(1000);
+	settings->stdio_exit_timeout_ms = 200;
+	fake_exit("c", 7);
+	fake_stream_done(0);
+	for (int i = 0; i < 10; i++) {
+		run_for(0.05);
+		cr_expect_not(exit.here, "after %d reads", i);
+		read_output(reader, 100);
+	}
+	cr_expect(wait_until(&exit.here));
+	close(reader);
+}
+
+Test(service, a_reader_that_has_read_and_gone_is_not_waited_for)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	ask_wait(&exit, "");
+	write_output(1000);
+	read_output(reader, 1);
+	close(reader);
+	settings->stdio_exit_timeout_ms = 60000;
+	settings->stdio_stall_timeout_ms = 60000;
+	settings->stdio_drain_timeout_ms = 60000;
+	fake_exit("c", 7);
+	fake_stream_done(0);
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+}
+
+/* The guest says that it has ended, and goes on writing. */
+Test(service, a_kill_ends_what_an_exit_waits_for)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	settings->kill_timeout_ms = 300;
+	settings->stdio_stall_timeout_ms = 60000;
+	ask_wait(&exit, "");
+	fake.tells_written = true;
+	fake.written = 1000;
+	fake_exit("c", 7);
+	settle();
+	kill_("c", "", 9);
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(exit.status, 7);
+	cr_expect_eq(fake.vms, 1);
+	close(reader);
+}
+
+Test(service, an_exit_that_waits_is_told_when_its_pod_goes)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	settings->stdio_exit_timeout_ms = 60000;
+	ask_wait(&exit, "");
+	write_output(1000);
+	fake_exit("c", 7);
+	fake_stream_done(0);
+	settle();
+	service_stop(service);
+	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(exit.status, 7);
+	cr_expect(fake_logged("/tasks/exit c"));
+	close(reader);
+}
+
+static void ask_delete(struct answer *answer)
+{
+	static T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+
+	request.id = "c";
+	ask(answer, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+}
+
+Test(service, delete_waits_for_the_last_output)
+{
+	int reader = run_with_output();
+	struct answer deleted;
+
+	fake.tells_written = true;
 	fake_exit("c", 0);
 	settle();
-	request.id = "c";
-	ask(&deleted, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	ask_delete(&deleted);
 	settle();
 	cr_expect_not(deleted.here);
 	fake_stream_done(0);
 	cr_expect(wait_until(&deleted.here));
+	close(reader);
 }
 
 Test(service, delete_does_not_wait_for_output_that_stands_still)
 {
-	fifos[1] = make_fifo("out");
+	int reader = run_with_output();
+
 	settings->stdio_stall_timeout_ms = 500;
-	run_container();
+	fake.tells_written = true;
 	fake_exit("c", 0);
 	settle();
 	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+	close(reader);
+}
+
+/* Whose clock has gone on without it: what has been read meanwhile is seen first. */
+Test(service, a_shim_that_was_stopped_has_not_waited)
+{
+	int reader = run_with_output();
+	struct answer deleted;
+
+	settings->stdio_exit_timeout_ms = 1;
+	settings->stdio_stall_timeout_ms = 300;
+	settings->stdio_drain_timeout_ms = 500;
+	write_output(1000);
+	fake_exit("c", 0);
+	fake_stream_done(0);
+	run_for(0.1);
+	ask_delete(&deleted);
+	settle();
+	usleep(600000);
+	settle();
+	cr_expect_not(deleted.here);
+	read_output(reader, 1000);
+	cr_expect(wait_until(&deleted.here));
+	close(reader);
 }
 
 Test(service, a_stream_that_cannot_be_opened_fails_create)
