@@ -143,6 +143,7 @@ static struct errand *errand_new(struct ev_loop *loop, int timeout_ms, done_fn *
 	errand->ctx = ctx;
 	errand->ended = true; /* no child yet */
 	ev_init(&errand->on_exit, exited);
+	ev_set_priority(&errand->on_exit, 1); /* an end that is there wins over the deadline */
 	ev_timer_init(&errand->on_deadline, deadline, timeout_ms / 1000.0, 0);
 	errand->on_exit.data = errand;
 	errand->on_deadline.data = errand;

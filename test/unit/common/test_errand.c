@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 struct outcome {
 	struct errand *errand;
@@ -149,5 +150,19 @@ Test(errand, destroy_kills_the_child_and_drops_the_callback)
 	close(ends[1]);
 	cr_expect_eq(read(ends[0], &c, 1), 0); /* the child holds no end of it */
 	close(ends[0]);
+	ev_loop_destroy(loop);
+}
+
+Test(errand, that_ended_in_time_counts_though_nobody_looked)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct outcome outcome = { 0 };
+	struct error err;
+
+	cr_assert_eq(errand_start(loop, succeed, NULL, 50, keep, &outcome, &outcome.errand, &err),
+	             0);
+	usleep(300000); /* as a process that is stopped */
+	ev_run(loop, 0);
+	cr_assert_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
 	ev_loop_destroy(loop);
 }
