@@ -118,7 +118,8 @@ static bool id_is_valid(const char *id)
 	size_t len = strlen(id);
 
 	for (size_t i = 0; i < len; i++)
-		if (!isalpha(id[i]) && (i == 0 || (!isdigit(id[i]) && id[i] != '-')))
+		if (!isalpha((unsigned char)id[i]) &&
+		    (i == 0 || (!isdigit((unsigned char)id[i]) && id[i] != '-')))
 			return false;
 	return len > 0 && len <= VM_DEVICE_ID_MAX;
 }
