@@ -11,13 +11,14 @@
 
 struct vm_device;
 
+/* In the order of the choices that configuration.toml has. */
 enum vm_accel {
 	VM_ACCEL_AUTO, /* KVM if it can really run a guest, else TCG with one warning line */
 	VM_ACCEL_KVM,
 	VM_ACCEL_TCG,
 };
 
-/* What the guest may keep of the host's files. */
+/* What the guest may keep of the host's files; in that order, too. */
 enum vm_cache {
 	VM_CACHE_NEVER,
 	VM_CACHE_AUTO,   /* what the host changes is seen within a second */

@@ -8,17 +8,7 @@
 
 #include <stdbool.h>
 
-enum config_accel { /* in the order of enum vm_accel */
-	CONFIG_ACCEL_AUTO,
-	CONFIG_ACCEL_KVM,
-	CONFIG_ACCEL_TCG,
-};
-
-enum config_cache {
-	CONFIG_CACHE_NEVER,
-	CONFIG_CACHE_AUTO,
-	CONFIG_CACHE_ALWAYS,
-};
+#include "hypervisor/vm_config.h" /* the enums of choices */
 
 struct config {
 	char *file; /* what was read; NULL: there was none */
@@ -28,10 +18,10 @@ struct config {
 	char *initrd;
 	char *kernel_params;
 	char *virtiofsd_path;
-	int accel; /* enum config_accel */
-	int virtiofs_cache;
-	int vcpus;     /* < 0: all of the host's */
-	int max_vcpus; /* 0: the host's */
+	int accel;          /* enum vm_accel */
+	int virtiofs_cache; /* enum vm_cache */
+	int vcpus;          /* < 0: all of the host's */
+	int max_vcpus;      /* 0: the host's */
 	int memory_mib;
 	int max_memory_mib; /* 0: the host's */
 	bool vmm_debug;

@@ -206,18 +206,6 @@ static void boot_take_uid(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
-static const enum vm_accel accels[] = {
-	[CONFIG_ACCEL_AUTO] = VM_ACCEL_AUTO,
-	[CONFIG_ACCEL_KVM] = VM_ACCEL_KVM,
-	[CONFIG_ACCEL_TCG] = VM_ACCEL_TCG,
-};
-
-static const enum vm_cache caches[] = {
-	[CONFIG_CACHE_NEVER] = VM_CACHE_NEVER,
-	[CONFIG_CACHE_AUTO] = VM_CACHE_AUTO,
-	[CONFIG_CACHE_ALWAYS] = VM_CACHE_ALWAYS,
-};
-
 /* The user's own come last: they count. */
 static char *make_kernel_params(const struct config *config)
 {
@@ -242,8 +230,8 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.memory_max_mib = sandbox->memory_mib,
 		.vcpus = sandbox->vcpus,
 		.vcpus_max = sandbox->vcpus,
-		.accel = accels[sandbox->config->accel],
-		.cache = caches[sandbox->config->virtiofs_cache],
+		.accel = (enum vm_accel)sandbox->config->accel,
+		.cache = (enum vm_cache)sandbox->config->virtiofs_cache,
 		.uid = uid,
 		.gid = uid,
 		.own_mounts = true,

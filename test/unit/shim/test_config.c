@@ -80,8 +80,8 @@ Test(config, has_a_value_for_everything)
 	cr_expect_str_eq(config->vmm_path, install->vmm);
 	cr_expect_str_eq(config->virtiofsd_path, install->virtiofsd);
 	cr_expect_str_eq(config->kernel_params, "");
-	cr_expect_eq(config->accel, CONFIG_ACCEL_AUTO);
-	cr_expect_eq(config->virtiofs_cache, CONFIG_CACHE_AUTO);
+	cr_expect_eq(config->accel, VM_ACCEL_AUTO);
+	cr_expect_eq(config->virtiofs_cache, VM_CACHE_AUTO);
 	cr_expect_eq(config->vcpus, 1);
 	cr_expect_eq(config->memory_mib, 2048);
 	cr_expect_eq(config->boot_timeout_ms, 60000);
@@ -113,8 +113,8 @@ Test(config, reads_the_keys_of_upstream)
 	cr_expect_str_eq(config->kernel_params, "a=b c");
 	cr_expect_eq(config->vcpus, -1);
 	cr_expect_eq(config->memory_mib, 512);
-	cr_expect_eq(config->virtiofs_cache, CONFIG_CACHE_NEVER);
-	cr_expect_eq(config->accel, CONFIG_ACCEL_TCG);
+	cr_expect_eq(config->virtiofs_cache, VM_CACHE_NEVER);
+	cr_expect_eq(config->accel, VM_ACCEL_TCG);
 	cr_expect(config->vmm_debug);
 	cr_expect_eq(config->boot_timeout_ms, 45000);
 	cr_expect(config->debug);
