@@ -5,9 +5,9 @@
  *   vCPUs     the default + quota / period, rounded up; at most @max
  *   memory    the default + limit, rounded up to VM_SIZE_STEP_MIB; at most @max
  *
- * where a limit that is absent, negative ("unlimited") or at least @max counts 0. The
- * sandbox of a Kubernetes pod has the sum of its containers' limits in annotations instead
- * (io.kubernetes.cri.sandbox-cpu-quota, -cpu-period, -memory).
+ * where a limit that is absent or negative ("unlimited") counts 0, and so does one of memory that
+ * is at least @max. The sandbox of a Kubernetes pod has the sum of its containers' limits in
+ * annotations instead (io.kubernetes.cri.sandbox-cpu-quota, -cpu-period, -memory).
  */
 #ifndef SHIM_VM_SIZE_H
 #define SHIM_VM_SIZE_H
