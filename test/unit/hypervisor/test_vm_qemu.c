@@ -14,6 +14,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "hypervisor/virtiofsd.h"
 #include "hypervisor/vm.h"
 #include "hypervisor/vm_device.h"
 
@@ -338,6 +339,35 @@ static bool memory_is_more(const void *than)
 	return guest_has("memory=") && guest_memory() > *(const long *)than;
 }
 
+static void on_second_lost(void *ctx, int status, const struct error *err)
+{
+	/* Nobody's when QEMU has let go of its socket. */
+}
+
+static void expect_second_share_to_come_and_go(void)
+{
+	autofree char *path = make_dir("second");
+	autofree char *run_dir = make_dir("second-run");
+	autofree char *word = mem_printf("%s/word", path);
+	const struct virtiofsd_config config = {
+		.path = VIRTIOFSD, .share_dir = path, .run_dir = run_dir, .cache = VM_CACHE_AUTO
+	};
+	struct vm_device share = { .kind = VM_DEVICE_SHARE, .id = "second", .tag = "second" };
+	struct virtiofsd *virtiofsd;
+	struct error err;
+
+	cr_assert_eq(file_write(AT_FDCWD, word, 0644, "hello", 5, NULL), 0);
+	cr_assert_eq(
+		virtiofsd_start(loop, &config, on_second_lost, NULL, &virtiofsd, &share.fd, &err),
+		0, "%s", err.text);
+	plug(&share);
+	run_until_done(1);
+	run_until_guest_has("second=hello");
+	unplug("second");
+	run_until_done(1);
+	virtiofsd_destroy(virtiofsd);
+}
+
 Test(vm_qemu, a_machine_with_devices_from_its_start_grows_and_gives_memory_back)
 {
 	struct vm_device devices[] = { make_disk("disk0", "content0"), make_tap("card0") };
@@ -352,6 +382,7 @@ Test(vm_qemu, a_machine_with_devices_from_its_start_grows_and_gives_memory_back)
 	run_until_guest_has("cpus=3");
 	cr_assert_eq(file_write(AT_FDCWD, share_file, 0644, "later", 5, NULL), 0);
 	run_until_guest_has("share=later"); /* virtiofsd has the new memory, too */
+	expect_second_share_to_come_and_go();
 	resize(3, 512);
 	less = more - 150;
 	run_until(memory_is_less, &less);
