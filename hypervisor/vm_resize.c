@@ -130,7 +130,7 @@ int vm_resize(struct vm *vm, unsigned int vcpus, uint64_t memory_mib, int timeou
               void *ctx, struct error *err)
 {
 	struct vm_resize *resize = &vm->resize;
-	struct error failed;
+	struct error failed = { 0 };
 
 	if (check(vm, vcpus, memory_mib, err) < 0)
 		return error_wrap(err, "cannot resize the virtual machine");

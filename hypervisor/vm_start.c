@@ -208,7 +208,7 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
              void *ctx, struct vm **out, struct error *err)
 {
 	struct vm *vm = vm_create(loop, config, events, ctx);
-	struct error failed;
+	struct error failed = { 0 };
 
 	vm->start = (struct vm_start){
 		.seq = seq_create("machine", cold_start_steps, vm, on_started),

@@ -39,7 +39,7 @@ static json_t *memory_backend(const struct vm_device *device, const char *fd_nam
 {
 	return json_pack("{s:s, s:s, s:s, s:I, s:b}", "qom-type", "memory-backend-file", "id",
 	                 device->id, "mem-path", fd_name, "size",
-	                 (json_int_t)(device->size_mib << 20), "share", 1);
+	                 (json_int_t)device->size_mib << 20, "share", 1);
 }
 
 static json_t *share_frontend(const struct vm_device *device)
@@ -76,7 +76,7 @@ static json_t *memory_frontend(const struct vm_device *device)
 {
 	return json_pack("{s:s, s:s, s:s, s:I}", "driver", "virtio-mem-pci", "id", device->id,
 	                 "memdev", device->id, "requested-size",
-	                 (json_int_t)(device->requested_mib << 20));
+	                 (json_int_t)device->requested_mib << 20);
 }
 
 /* A kind with what its two halves are made by. QEMU 7.2 takes JSON for each option but -chardev. */

@@ -316,7 +316,7 @@ static int port_start(struct port *port, const char *verb, const struct seq_step
                       int timeout_ms, done_fn *on_end, struct error *err)
 {
 	autofree char *title = mem_printf("%s %s", verb, port->device.id);
-	struct error failed;
+	struct error failed = { 0 };
 
 	port->timeout_ms = timeout_ms;
 	port->deadline = ev_now(port->hotplug->loop) + timeout_ms / 1e3;
@@ -364,10 +364,10 @@ static int port_choose(struct hotplug *hotplug, const struct vm_device *device, 
 
 int hotplug_assign(struct hotplug *hotplug, const struct vm_device *device, struct error *err)
 {
-	struct port *port;
+	struct port *port = NULL;
 	int r = port_choose(hotplug, device, &port, err);
 
-	if (r < 0)
+	if (!port)
 		return r;
 	port_occupy(port, device, PORT_USED);
 	return port->number;
@@ -376,11 +376,11 @@ int hotplug_assign(struct hotplug *hotplug, const struct vm_device *device, stru
 int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int timeout_ms,
                  done_fn *done, void *ctx, struct error *err)
 {
-	struct port *port;
+	struct port *port = NULL;
 	int r = port_choose(hotplug, device, &port, err);
 	int own_fd;
 
-	if (r < 0)
+	if (!port)
 		return r;
 	if (!hotplug->qmp)
 		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");

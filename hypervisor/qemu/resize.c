@@ -131,7 +131,7 @@ int resize_memory(struct resize *resize, const char *id, uint64_t mib, int timeo
 
 	free(resize->memory_id);
 	resize->memory_id = mem_strdup(id);
-	resize->memory_wanted = (json_int_t)(mib << 20);
+	resize->memory_wanted = (json_int_t)mib << 20;
 	change_begin(resize, &resize->memory, timeout_ms, done, ctx);
 	args = memory_property(resize, "requested-size");
 	json_object_set_new(args, "value", json_integer(resize->memory_wanted));
