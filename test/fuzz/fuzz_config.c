@@ -8,8 +8,8 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "shim/config/config.h"
-#include "shim/config/config_load.h"
 #include "shim/config/config_keys.h"
+#include "shim/config/config_load.h"
 #include "shim/config/install.h"
 #include "test/fuzz/fuzz.h"
 
