@@ -1,6 +1,6 @@
 /*
  * The agent: PID 1 of the guest. `/init launch` is the child that becomes a container's
- * process (agent/pod/launch.h).
+ * process (agent/pod/launch.h), `/init -q -- ALIAS` loads a module (agent/guest/modprobe.h).
  */
 #include <ev.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include "agent/guest/announce.h"
 #include "agent/guest/boot.h"
 #include "agent/guest/guest.h"
+#include "agent/guest/modprobe.h"
 #include "agent/guest/vsock_socket.h"
 #include "agent/launch/launch_child.h"
 #include "agent/pod/sandbox.h"
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "launch"))
 		return launch_child_main();
+	if (modprobe_is_asked_for(argc, argv))
+		return modprobe_main(argv[3]);
 	if (getpid() != 1) {
 		fprintf(stderr, "%s is the guest's PID 1 and cannot run anywhere else\n", argv[0]);
 		return 1;

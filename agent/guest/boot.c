@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/guest/modprobe.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/file.h"
@@ -143,6 +144,7 @@ int boot_system(struct error *err)
 		r = raise_loopback(err);
 	if (r == 0)
 		load_modules();
+	modprobe_announce();
 	raise_limits();
 	umask(022);
 	return r;

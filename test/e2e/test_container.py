@@ -233,6 +233,20 @@ def test_the_kernel_is_not_the_hosts(containerd, runtime, name):
 
 
 @pytest.mark.vm
+def test_a_driver_that_is_not_loaded_is_loaded_when_its_device_is_opened(containerd, runtime, name, spec_file, rootfs):
+    spec = spec_file(rootfs, "sh", "-c", "ls -d /sys/module/tun; tunctl -t tun7 && cat /sys/class/net/tun7/tun_flags")
+    spec["linux"]["devices"] = [{"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200}]
+    spec["linux"]["resources"]["devices"].append(
+        {"allow": True, "type": "c", "major": 10, "minor": 200, "access": "rwm"}
+    )
+    for kind in ("bounding", "effective", "permitted"):
+        spec["process"]["capabilities"][kind].append("CAP_NET_ADMIN")
+    result = containerd.run_spec(name(), spec, runtime=runtime, flags=["--rm"]).check()
+    assert "/sys/module/tun: No such file" in result.error
+    assert result.text.splitlines()[-1].startswith("0x"), str(result)
+
+
+@pytest.mark.vm
 def test_one_cpu_and_2_gib_are_seen(containerd, runtime, name):
     cpus, online, memory = shown(
         containerd, runtime, name,

@@ -7,10 +7,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
 	if (mount("proc", "/proc", "proc", 0, NULL) == 0)
-		execl("/kata-agent", "/init", (char *)NULL);
+		execv("/kata-agent", argv);
 	perror("/kata-agent");
 	return 1;
 }

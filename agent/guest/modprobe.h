@@ -1,0 +1,27 @@
+/*
+ * Kernel modules on demand: the kernel runs `/init -q -- ALIAS`, as it runs modprobe(8) elsewhere
+ * (kernel/kmod.c), when somebody opens a device whose driver is not there.
+ */
+#ifndef AGENT_MODPROBE_H
+#define AGENT_MODPROBE_H
+
+#include <stdbool.h>
+
+struct error;
+
+bool modprobe_is_asked_for(int argc, char **argv);
+
+/* The process that the kernel has begun so: loads what @alias stands for. Returns its exit code. */
+int modprobe_main(const char *alias);
+
+/*
+ * The file names, after the alias, of the line of @table (an initramfs' /modules/on-demand) that
+ * @alias matches; NULL: there is none. free() it. A line is "<alias> <file>...", the alias a
+ * fnmatch(3) pattern, in the order to load them.
+ */
+char *modprobe_find(const char *table, const char *alias);
+
+/* Makes the kernel ask this executable, if the initramfs has such modules. */
+void modprobe_announce(void);
+
+#endif
