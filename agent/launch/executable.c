@@ -45,6 +45,7 @@ static int check_access(const char *path, struct error *err)
 	return 0;
 }
 
+/* As Go's LookPath: what this user cannot execute there, or not on that mount, is passed over. */
 static char *search(const char *name, const char *path)
 {
 	autofree char *copy = mem_strdup(path);
@@ -55,7 +56,8 @@ static char *search(const char *name, const char *path)
 	while ((dir = strsep(&rest, ":"))) {
 		autofree char *file = mem_printf("%s/%s", *dir ? dir : ".", name);
 
-		if (judge(file, &stat_failed) == 0)
+		if (judge(file, &stat_failed) == 0 &&
+		    faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0)
 			return take_ptr(&file);
 	}
 	return NULL;

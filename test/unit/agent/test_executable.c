@@ -73,6 +73,26 @@ Test(executable, path_is_searched_in_order)
 	expect("directory", path, found);
 }
 
+Test(executable, what_this_user_cannot_execute_is_passed_over)
+{
+	char path[128];
+	char found[128];
+
+	put("one/private", 0700);
+	put("two/private", 0755);
+	cr_assert_eq(chmod(dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/one:%s/two", dir, dir);
+	snprintf(found, sizeof(found), "%s/one/private", dir);
+	expect("private", path, found);
+	cr_assert_eq(seteuid(1000), 0);
+	snprintf(found, sizeof(found), "%s/two/private", dir);
+	expect("private", path, found);
+	snprintf(path, sizeof(path), "%s/one", dir);
+	expect_refusal("private", path, ERROR_NOT_FOUND,
+	               "exec: \"private\": executable file not found in $PATH");
+	cr_assert_eq(seteuid(0), 0);
+}
+
 Test(executable, name_with_a_slash_is_taken_as_it_is)
 {
 	expect("two/tool", NULL, "two/tool");
