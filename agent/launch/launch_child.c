@@ -140,6 +140,7 @@ int launch_child_main(void)
 	fcntl(LAUNCH_FD_SOCKET, F_SETFD, FD_CLOEXEC);
 	fcntl(LAUNCH_FD_INIT, F_SETFD, FD_CLOEXEC);
 	fcntl(LAUNCH_FD_SECCOMP, F_SETFD, FD_CLOEXEC);
+	fcntl(LAUNCH_FD_GUEST_CGROUP, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	reset_process();
 	child.request = read_request(&err);

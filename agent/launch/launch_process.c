@@ -85,7 +85,7 @@ int step_get_seccomp(struct child *child, struct error *err)
 	if (!profile)
 		return 0;
 	if (!child->request->exec)
-		r = seccomp_compile_apart(profile, LAUNCH_FD_SECCOMP, err);
+		r = seccomp_compile_apart(profile, LAUNCH_FD_SECCOMP, LAUNCH_FD_GUEST_CGROUP, err);
 	if (r == 0)
 		r = seccomp_read(LAUNCH_FD_SECCOMP, &child->seccomp, err);
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -252,14 +253,20 @@ compiler_main(const Grpc__LinuxSeccomp *profile, int fd, int told)
 	_exit(r < 0 && write(told, &err, sizeof(err)) == sizeof(err));
 }
 
-static pid_t start_compiler(const Grpc__LinuxSeccomp *profile, int fd, int *told, struct error *err)
+static pid_t start_compiler(const Grpc__LinuxSeccomp *profile, int fd, int cgroup, int *told,
+                            struct error *err)
 {
+	struct clone_args args = {
+		.flags = cgroup < 0 ? 0 : CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup < 0 ? 0 : cgroup,
+	};
 	int ends[2];
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe");
-	pid = fork();
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		compiler_main(profile, fd, ends[1]);
 	if (pid < 0) {
@@ -284,13 +291,13 @@ static int read_end(int status, struct error *err)
 	return error_set(err, ERROR_INTERNAL, "linux.seccomp: libseccomp did not survive it");
 }
 
-int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, struct error *err)
+int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, int cgroup, struct error *err)
 {
 	struct error error;
 	int told = -1;
 	int status;
 	ssize_t n;
-	pid_t pid = start_compiler(profile, fd, &told, err);
+	pid_t pid = start_compiler(profile, fd, cgroup, &told, err);
 
 	if (pid < 0)
 		return pid;

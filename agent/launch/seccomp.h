@@ -22,9 +22,11 @@ int seccomp_compile(const Grpc__LinuxSeccomp *profile, struct seccomp **out, str
 
 /*
  * seccomp_compile() and seccomp_write() in a child process, which has a limit of processor time:
- * libseccomp 2.5 comes to no end with some profiles; the conditions of two rules can be enough.
+ * libseccomp 2.5 comes to no end with some profiles; the conditions of two rules can be enough. The
+ * child is not the container's: @cgroup, a descriptor of a cgroup v2 directory, is where it is
+ * counted; -1: where the caller is.
  */
-int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, struct error *err);
+int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, int cgroup, struct error *err);
 
 /*
  * The compiled profile in the memfd @fd, sealed, so that the container's other processes need not

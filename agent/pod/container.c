@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -143,11 +144,13 @@ static void watch_memory(struct container *container, struct oom *oom)
 		log_warn("out-of-memory kills stay unseen cause=\"%s\"", err.text);
 }
 
-static int make_init(struct container *container, const uint32_t ports[3], struct error *err)
+static int make_init(struct container *container, const struct container_config *from,
+                     struct error *err)
 {
 	Grpc__Process process = *container->spec->process;
 	autofree Grpc__POSIXRlimit **rlimits =
 		host_limits_complete(container->limits, container->spec->process, &process);
+	autoclose int guest_cgroup = open(from->cgroup_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct process_config config = {
 		.launch = {
 			.id = container->id,
@@ -155,8 +158,9 @@ static int make_init(struct container *container, const uint32_t ports[3], struc
 			.process = &process,
 			.rootfs = container->spec->root->path,
 			.cgroup_fd = cgroup_fd(container->cgroup),
+			.guest_cgroup_fd = guest_cgroup,
 		},
-		.ports = { ports[0], ports[1], ports[2] },
+		.ports = { from->ports[0], from->ports[1], from->ports[2] },
 		.cgroup = container->cgroup,
 		.oom = container->oom_watch,
 	};
@@ -198,7 +202,7 @@ int container_create(struct ev_loop *loop, struct streams *streams,
 	if (r == 0)
 		watch_memory(container, config->oom);
 	if (r == 0)
-		r = make_init(container, config->ports, err);
+		r = make_init(container, config, err);
 	if (r < 0) {
 		if (container->cgroup)
 			cgroup_remove(container->cgroup, NULL); /* nothing has lived in it */

@@ -349,6 +349,7 @@ static int start(struct launch *launch, const struct launch_config *config, stru
 	fds[LAUNCH_FD_SOCKET] = theirs;
 	fds[LAUNCH_FD_INIT] = config->init ? config->init->pidfd : -1;
 	fds[LAUNCH_FD_SECCOMP] = config->init ? config->init->seccomp : launch->seccomp;
+	fds[LAUNCH_FD_GUEST_CGROUP] = config->init ? -1 : config->guest_cgroup_fd;
 	return clone_child(launch, config, fds, err);
 }
 
@@ -371,8 +372,9 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 	r = spec_check(config->spec, err);
 	if (r == 0)
 		r = spec_check_process(config->process, err);
-	if (r == 0)
-		r = start(launch, config, err);
+	if (r < 0)
+		return r;
+	r = start(launch, config, err);
 	if (r < 0)
 		return r;
 	ev_io_set(&launch->watch, launch->socket, EV_READ);

@@ -22,7 +22,8 @@ struct launch_config {
 	const Grpc__Spec *spec;       /* the container's */
 	const Grpc__Process *process; /* what to run: spec->process for the container's init */
 	const char *rootfs;           /* guest path of the root file system (already mounted) */
-	int cgroup_fd; /* the container's cgroup v2 directory; clone3(2) CLONE_INTO_CGROUP */
+	int cgroup_fd;       /* the container's cgroup v2 directory; clone3(2) CLONE_INTO_CGROUP */
+	int guest_cgroup_fd; /* the guest's, where a profile is compiled; -1: there is none to do */
 	const struct launch *init; /* the container's, which an exec joins; NULL: this is it */
 	int stdio[3]; /* become 0, 1, 2; -1: /dev/null. Unused with process->terminal */
 };

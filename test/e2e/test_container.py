@@ -221,6 +221,16 @@ def test_pids_limit_holds(containerd, runtime, name, spec_file, rootfs):
         assert "can't fork" in result.error, str(result)
 
 
+def test_a_pids_limit_of_one_has_room_for_a_seccomp_profile(containerd, runtime, name, spec_file, rootfs):
+    """What compiles the profile is not the container's."""
+    spec = spec_file(rootfs, "sh", "-c", "echo alone")
+    spec["linux"]["resources"]["pids"] = {"limit": 1}
+    spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"},
+    ]}
+    assert containerd.run_spec(name(), spec, runtime=runtime, flags=["--rm"]).check().text == "alone\n"
+
+
 @pytest.mark.vm
 def test_the_kernel_is_not_the_hosts(containerd, runtime, name):
     guest = shown(containerd, runtime, name, "uname -r; cat /proc/version; cat /proc/sys/kernel/random/boot_id")

@@ -199,6 +199,7 @@ void bench_init(struct bench *bench)
 	memset(bench, 0, sizeof(*bench));
 	bench->loop = ev_loop_new(0); /* the default one would reap what we wait for */
 	cgroup_mount_point(mounted, sizeof(mounted));
+	bench->guest_cgroup = open(mounted, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	make_rootfs(bench);
 	name = mem_printf("unit-test-%d", getpid());
 	cr_assert_eq(cgroup_create(mounted, name, &bench->cgroup, &bench->err), 0, "%s",
@@ -218,6 +219,7 @@ void bench_fini(struct bench *bench)
 		usleep(1000);
 	}
 	cgroup_destroy(bench->cgroup);
+	close(bench->guest_cgroup);
 	message_free(&bench->spec->base);
 	cr_expect_eq(file_remove_tree(AT_FDCWD, bench->dir, NULL), 0);
 }
@@ -298,6 +300,7 @@ static int start(struct run *run, const Grpc__Process *process, const struct lau
 		.process = process,
 		.rootfs = bench->rootfs,
 		.cgroup_fd = cgroup_fd(bench->cgroup),
+		.guest_cgroup_fd = bench->guest_cgroup,
 		.init = init,
 		.stdio = { -1, output, output },
 	};

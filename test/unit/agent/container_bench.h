@@ -20,6 +20,7 @@ struct bench {
 	char dir[64]; /* "<dir>/rootfs" is the root file system */
 	char rootfs[96];
 	struct cgroup *cgroup;
+	int guest_cgroup; /* the root of all */
 	Grpc__Spec *spec;
 	struct launch *init; /* of the container, while it runs */
 	/* What the last process did: */
