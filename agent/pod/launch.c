@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/launch/caps.h"
 #include "agent/launch/console.h"
 #include "agent/launch/launch_wire.h"
 #include "agent/launch/namespaces.h"
@@ -316,6 +317,17 @@ static int clone_child(struct launch *launch, const struct launch_config *config
 	return 0;
 }
 
+/* What a process does not get is told, as under runc, and the process runs. */
+static void warn_of_capabilities(const struct launch_config *config)
+{
+	struct caps caps = caps_read(config->process->capabilities);
+
+	if (caps_left_out(&caps))
+		log_warn("ambient capabilities are left out that are not permitted and inheritable "
+		         "container=%s mask=%#llx",
+		         config->id, (unsigned long long)caps_left_out(&caps));
+}
+
 static int start(struct launch *launch, const struct launch_config *config, struct error *err)
 {
 	autoclose int request = make_request(config, err);
@@ -374,6 +386,7 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 		r = spec_check_process(config->process, err);
 	if (r < 0)
 		return r;
+	warn_of_capabilities(config);
 	r = start(launch, config, err);
 	if (r < 0)
 		return r;

@@ -159,6 +159,18 @@ Test(launch, ambient_capabilities_outlive_the_user)
 	bench_has(&bench, "CapEff:\t0000000000000020\n");
 }
 
+/* Some spec writers leave the inheritable ones out since CVE-2022-24769. */
+Test(launch, ambient_capabilities_that_cannot_be_had_are_left_out)
+{
+	Grpc__LinuxCapabilities *caps = bench.spec->process->capabilities;
+
+	caps->ambient = mem_alloc(sizeof(char *));
+	caps->ambient[caps->n_ambient++] = mem_strdup("CAP_KILL");
+	run("cat /proc/self/status");
+	bench_has(&bench, "CapEff:\t00000000080000a1\n");
+	bench_has(&bench, "CapAmb:\t0000000000000000\n");
+}
+
 Test(launch, without_capabilities_there_are_none)
 {
 	grpc__linux_capabilities__free_unpacked(bench.spec->process->capabilities, NULL);
