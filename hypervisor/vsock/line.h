@@ -50,7 +50,8 @@
 /*
  * Takes the next line off the non-blocking socket @fd, and not a byte of what follows it. The
  * newline is replaced by a NUL. *@passed is the descriptor that came with it, or -1. Returns 1, or
- * 0 at the end of file, -EAGAIN when no whole line is there yet, -EPROTO when it is no line.
+ * 0 at the end of file, -EAGAIN when no whole line is there yet, -EPROTO when it is no line or
+ * more than one descriptor came with it.
  */
 int line_receive(int fd, char line[LINE_MAX_SIZE], int *passed);
 

@@ -2,12 +2,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/fd_message.h"
 
 #define HEADER_SIZE offsetof(struct vhost_message_wire, payload)
 
@@ -24,53 +23,25 @@ void vhost_message_clear(struct vhost_message *message)
 	message->have = 0;
 }
 
-/* Keeps the descriptors that came; false when there are more than any message has. */
-static bool keep_fds(struct vhost_message *message, struct msghdr *header)
-{
-	struct cmsghdr *part = CMSG_FIRSTHDR(header);
-	bool fits = !(header->msg_flags & MSG_CTRUNC);
-	size_t n;
-
-	if (!part || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-		return fits;
-	n = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	for (size_t i = 0; i < n; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
-		if (message->nfds < VHOST_MESSAGE_FDS_MAX) {
-			message->fds[message->nfds++] = fd;
-			continue;
-		}
-		close(fd);
-		fits = false;
-	}
-	return fits;
-}
-
 /* One read of what is missing: the header first, since it says how much follows. */
 static int receive_some(struct vhost_message *message, int fd, struct error *err)
 {
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char space[CMSG_SPACE(VHOST_MESSAGE_FDS_MAX * sizeof(int))];
-	} control;
 	size_t want = HEADER_SIZE + (message->have < HEADER_SIZE ? 0 : message->wire.size);
-	struct iovec iov = { (char *)&message->wire + message->have, want - message->have };
-	struct msghdr header = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	size_t came;
+	ssize_t n = fd_message_receive(fd, (char *)&message->wire + message->have,
+	                               want - message->have, message->fds + message->nfds,
+	                               VHOST_MESSAGE_FDS_MAX - message->nfds, &came);
 
-	if (n < 0 && errno == EAGAIN)
-		return -EAGAIN;
-	if (n < 0)
-		return errno == ECONNRESET ? 0 : error_errno(err, "receive from the VMM");
-	if (n > 0 && !keep_fds(message, &header))
+	if (n == -EPROTO)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "vhost-user: too many descriptors");
+	if (n == -EAGAIN)
+		return -EAGAIN;
+	if (n == -ECONNRESET)
+		return 0;
+	if (n < 0)
+		return error_set(err, ERROR_UNKNOWN, "receive from the VMM: %s",
+		                 strerrordesc_np((int)-n));
+	message->nfds += came;
 	message->have += n;
 	return n > 0;
 }
@@ -104,10 +75,14 @@ int vhost_message_reply(const struct vhost_message *message, int fd, const void 
 		.flags = FLAG_VERSION | FLAG_REPLY,
 		.size = size,
 	};
+	ssize_t n;
 
 	assert(size <= sizeof(reply.payload));
 	memcpy(reply.payload, payload, size);
-	if (send(fd, &reply, HEADER_SIZE + size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return error_errno(err, "answer the VMM");
-	return 0;
+	n = fd_message_send(fd, &reply, HEADER_SIZE + size, NULL, 0);
+	if (n == (ssize_t)(HEADER_SIZE + size))
+		return 0;
+	error_set(err, ERROR_UNKNOWN, "answer the VMM: %s",
+	          n < 0 ? strerrordesc_np((int)-n) : "it takes no more");
+	return -EPIPE; /* not -EAGAIN: the reply is lost */
 }

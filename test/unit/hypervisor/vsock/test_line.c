@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/fd_message.h"
+
 static int ends[2];
 static char line[LINE_MAX_SIZE];
 static int passed;
@@ -49,6 +51,17 @@ Test(line, each_line_has_its_own_descriptor)
 	cr_assert_eq(line_receive(ends[1], line, &passed), 1);
 	cr_assert_str_eq(line, "two");
 	cr_assert_eq(passed, -1);
+}
+
+Test(line, with_two_descriptors_is_refused_and_leaks_none)
+{
+	int null = open("/dev/null", O_RDONLY);
+	int fds[] = { null, null };
+
+	cr_assert_eq(fd_message_send(ends[0], "OK 1\n", 5, fds, 2), 5);
+	cr_assert_eq(line_receive(ends[1], line, &passed), -EPROTO);
+	cr_assert_eq(passed, -1);
+	cr_assert_eq(dup(null), null + 1, "a descriptor is left open");
 }
 
 Test(line, the_end_of_file_is_0)
