@@ -1,17 +1,14 @@
 #include "hypervisor/virtiofsd.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/arg_list.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
+#include "common/unix_socket.h"
 #include "hypervisor/console.h"
 #include "hypervisor/hint.h"
 
@@ -111,26 +108,21 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
  */
 static int make_sockets(const char *run_dir, int *listen_fd, int *client_fd, struct error *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t room = sizeof(address.sun_path);
-	autoclose int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	autoclose int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r = 0;
+	autofree char *path = mem_printf("%s/virtiofsd.sock", run_dir);
+	autoclose int server = -1;
+	autoclose int client = -1;
 
-	if (server < 0 || client < 0)
-		return error_errno(err, "make a socket");
-	if ((size_t)snprintf(address.sun_path, room, "%s/virtiofsd.sock", run_dir) >= room)
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "the path '%s' is too long for a socket", run_dir);
-	unlink(address.sun_path);
-	if (bind(server, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_errno(err, "bind a socket in '%s'", run_dir);
-	if (listen(server, 1) < 0 ||
-	    connect(client, (struct sockaddr *)&address, sizeof(address)) < 0)
-		r = error_errno(err, "connect '%s'", address.sun_path);
-	unlink(address.sun_path);
-	if (r < 0)
-		return r;
+	unlink(path);
+	server = unix_socket_listen(path, 1, err);
+	if (server < 0)
+		return server;
+	client = unix_socket_connect(path);
+	unlink(path);
+	if (client < 0)
+		return error_set(err, ERROR_UNKNOWN, "cannot connect \"%s\": %s", path,
+		                 strerrordesc_np(-client));
+	if (fcntl(client, F_SETFL, 0) < 0) /* the VMM waits for answers on it */
+		return error_errno(err, "cannot make a socket blocking");
 	*listen_fd = take_fd(&server);
 	*client_fd = take_fd(&client);
 	return 0;

@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/loop/listener.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
+#include "common/unix_socket.h"
 #include "hypervisor/hint.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock_internal.h"
@@ -25,20 +25,15 @@
  * <dir>/vsock.sock_<port>, which belongs to the device's uid, since connect(2) needs write access.
  */
 
-#define BACKLOG        128
-#define WORDS_MAX      512 /* of the device's last words that are kept */
-#define ACCEPT_PAUSE_S 0.2
+#define BACKLOG   128
+#define WORDS_MAX 512 /* of the device's last words that are kept */
 
-struct listener {
-	LIST_ENTRY(listener) in_list;
-	struct vsock *vsock;
-	uint32_t port;
+/* A port of the host's that the guest may connect to. */
+struct port {
+	LIST_ENTRY(port) in_list;
+	uint32_t number;
 	char *path;
-	int fd;
-	ev_io io;
-	ev_timer pause; /* out of descriptors: it would stay readable, and the loop spin */
-	vsock_accepted_fn *on_accept;
-	void *ctx;
+	struct listener *listener;
 };
 
 /* A vsock_connect() that waits for its answer. */
@@ -73,7 +68,7 @@ struct vsock {
 	void *ctx;
 	struct ping ping;
 	bool silent; /* it was killed because it answered nothing */
-	LIST_HEAD(listener_list, listener) listeners;
+	LIST_HEAD(port_list, port) ports;
 	LIST_HEAD(connect_list, connect) connects;
 };
 
@@ -92,41 +87,17 @@ void vsock_kill(struct vsock *vsock)
 	proc_kill(vsock->proc, SIGKILL);
 }
 
-static int address_of(const char *path, struct sockaddr_un *addr, struct error *err)
-{
-	size_t len = strlen(path);
-
-	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (len >= sizeof(addr->sun_path))
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "'%s' is too long for the path of a socket", path);
-	memcpy(addr->sun_path, path, len);
-	return 0;
-}
-
-static int unix_socket(struct error *err)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? error_errno(err, "make a Unix socket") : fd;
-}
-
 /* A listening socket that the device may connect to; what is at @path goes. */
 static int listen_at(const struct vsock *vsock, const char *path, struct error *err)
 {
-	struct sockaddr_un addr;
 	autoclose int fd = -1;
-	int r = address_of(path, &addr, err);
 
-	if (r < 0)
-		return r;
-	fd = unix_socket(err);
+	unlink(path);
+	fd = unix_socket_listen(path, BACKLOG, err);
 	if (fd < 0)
 		return fd;
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || chmod(path, 0600) < 0 ||
-	    (vsock->uid && lchown(path, vsock->uid, vsock->gid) < 0) || listen(fd, BACKLOG) < 0)
-		return error_errno(err, "listen on '%s'", path);
+	if (vsock->uid && lchown(path, vsock->uid, vsock->gid) < 0)
+		return error_errno(err, "cannot give \"%s\" to its user", path);
 	return take_fd(&fd);
 }
 
@@ -297,15 +268,13 @@ int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_l
 	return 0;
 }
 
-static void listener_destroy(struct listener *listener)
+static void port_close(struct port *port)
 {
-	ev_io_stop(listener->vsock->loop, &listener->io);
-	ev_timer_stop(listener->vsock->loop, &listener->pause);
-	close(listener->fd);
-	unlink(listener->path);
-	LIST_REMOVE(listener, in_list);
-	free(listener->path);
-	free(listener);
+	listener_destroy(port->listener);
+	unlink(port->path);
+	LIST_REMOVE(port, in_list);
+	free(port->path);
+	free(port);
 }
 
 /* All but the descriptor, which may be the caller's by now. */
@@ -321,9 +290,9 @@ void vsock_destroy(struct vsock *vsock)
 {
 	if (!vsock)
 		return;
-	for (struct listener *l = LIST_FIRST(&vsock->listeners), *next; l; l = next) {
-		next = LIST_NEXT(l, in_list);
-		listener_destroy(l);
+	for (struct port *p = LIST_FIRST(&vsock->ports), *next; p; p = next) {
+		next = LIST_NEXT(p, in_list);
+		port_close(p);
 	}
 	for (struct connect *c = LIST_FIRST(&vsock->connects), *next; c; c = next) {
 		next = LIST_NEXT(c, in_list);
@@ -341,18 +310,9 @@ void vsock_destroy(struct vsock *vsock)
 
 int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct error *err)
 {
-	struct sockaddr_un addr;
-	autoclose int fd = -1;
-	int r = address_of(vsock->path, &addr, err);
+	autoclose int fd = unix_socket_connect(vsock->path);
+	int r = fd < 0 ? fd : line_send(fd, line, pass);
 
-	if (r < 0)
-		return r;
-	fd = unix_socket(err);
-	if (fd < 0)
-		return fd;
-	r = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	if (r == 0)
-		r = line_send(fd, line, pass);
 	if (r < 0)
 		return error_set(err, ERROR_UNAVAILABLE, "connect to the vsock device: %s",
 		                 strerrordesc_np(-r));
@@ -430,58 +390,30 @@ int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
 	return 0;
 }
 
-static void on_connection(struct ev_loop *loop, ev_io *io, int events)
-{
-	struct listener *listener = io->data;
-	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd >= 0) {
-		listener->on_accept(listener->ctx, fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		ev_io_stop(loop, io);
-		ev_timer_set(&listener->pause, ACCEPT_PAUSE_S, 0);
-		ev_timer_start(loop, &listener->pause);
-	}
-}
-
-static void on_pause_over(struct ev_loop *loop, ev_timer *pause, int events)
-{
-	struct listener *listener = pause->data;
-
-	ev_io_start(loop, &listener->io);
-}
-
 int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_accept, void *ctx,
                  struct error *err)
 {
 	autofree char *path = mem_printf("%s_%" PRIu32, vsock->path, host_port);
-	struct listener *listener;
+	struct port *port;
 	int fd = listen_at(vsock, path, err);
 
 	if (fd < 0)
 		return fd;
-	listener = mem_new(struct listener);
-	*listener = (struct listener){
-		.vsock = vsock,
-		.port = host_port,
+	port = mem_new(struct port);
+	*port = (struct port){
+		.number = host_port,
 		.path = take_ptr(&path),
-		.fd = fd,
-		.on_accept = on_accept,
-		.ctx = ctx,
+		.listener = listener_create(vsock->loop, fd, on_accept, ctx),
 	};
-	LIST_INSERT_HEAD(&vsock->listeners, listener, in_list);
-	ev_io_init(&listener->io, on_connection, fd, EV_READ);
-	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
-	listener->io.data = listener->pause.data = listener;
-	ev_io_start(vsock->loop, &listener->io);
+	LIST_INSERT_HEAD(&vsock->ports, port, in_list);
 	return 0;
 }
 
 void vsock_unlisten(struct vsock *vsock, uint32_t host_port)
 {
-	for (struct listener *l = LIST_FIRST(&vsock->listeners), *next; l; l = next) {
-		next = LIST_NEXT(l, in_list);
-		if (l->port == host_port)
-			listener_destroy(l);
+	for (struct port *p = LIST_FIRST(&vsock->ports), *next; p; p = next) {
+		next = LIST_NEXT(p, in_list);
+		if (p->number == host_port)
+			port_close(p);
 	}
 }

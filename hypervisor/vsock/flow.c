@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "common/unix_socket.h"
 #include "hypervisor/vsock/flow_internal.h"
 #include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock/packet.h"
@@ -251,16 +251,12 @@ static void flow_open(struct flow *flow)
 /* A socket connected to who listens on @port of the host, or -errno. */
 static int connect_host(uint32_t port)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char path[sizeof(LINE_SOCKET) + 12];
+	int fd;
 
-	if (fd < 0)
-		return -errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), LINE_SOCKET "_%" PRIu32, port);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	close(fd);
-	return -ECONNREFUSED;
+	snprintf(path, sizeof(path), LINE_SOCKET "_%" PRIu32, port);
+	fd = unix_socket_connect(path);
+	return fd < 0 ? -ECONNREFUSED : fd;
 }
 
 static bool flow_begin_from_guest(struct flow_table *table, const struct virtio_vsock_hdr *header)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/loop/listener.h"
 #include "common/mem.h"
 #include "proto/message.h"
 #include "proto/status.h"
@@ -25,11 +26,7 @@
 
 /* Answers that may wait before no more requests are read. */
 #define ANSWERS_WAITING_MAX (1 << 20)
-/* How long no connection is accepted after the process has run out of descriptors: the listener
- * would stay readable, and the loop would spin. */
-#define ACCEPT_PAUSE_S 0.2
-
-#define NS_PER_S 1e9
+#define NS_PER_S            1e9
 
 struct client {
 	LIST_ENTRY(client) link;
@@ -57,9 +54,7 @@ struct ttrpc_call {
 
 struct ttrpc_server {
 	struct ev_loop *loop;
-	int fd;
-	ev_io listener;
-	ev_timer pause;
+	struct listener *listener;
 	struct ttrpc_server_config config;
 	LIST_HEAD(, client) clients;
 	unsigned int nclients;
@@ -383,27 +378,14 @@ static bool server_admits(const struct ttrpc_server *server, int fd)
 	return false;
 }
 
-static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
+static void on_connection(void *ctx, int fd)
 {
-	struct ttrpc_server *server = watcher->data;
-	int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct ttrpc_server *server = ctx;
 
-	if (fd >= 0 && server_admits(server, fd)) {
+	if (server_admits(server, fd))
 		server_accept(server, fd);
-	} else if (fd >= 0) {
+	else
 		close(fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		ev_io_stop(loop, &server->listener);
-		ev_timer_set(&server->pause, ACCEPT_PAUSE_S, 0);
-		ev_timer_start(loop, &server->pause);
-	}
-}
-
-static void on_pause_over(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-	struct ttrpc_server *server = watcher->data;
-
-	ev_io_start(loop, &server->listener);
 }
 
 int ttrpc_server_create(struct ev_loop *loop, int listen_fd,
@@ -421,13 +403,9 @@ int ttrpc_server_create(struct ev_loop *loop, int listen_fd,
 	}
 	server = mem_new(struct ttrpc_server);
 	server->loop = loop;
-	server->fd = listen_fd;
 	server->config = *config;
 	LIST_INIT(&server->clients);
-	ev_timer_init(&server->pause, on_pause_over, 0, 0);
-	ev_io_init(&server->listener, on_connection, listen_fd, EV_READ);
-	server->listener.data = server->pause.data = server;
-	ev_io_start(loop, &server->listener);
+	server->listener = listener_create(loop, listen_fd, on_connection, server);
 	*out = server;
 	return 0;
 }
@@ -441,9 +419,7 @@ void ttrpc_server_destroy(struct ttrpc_server *server)
 	while ((client = LIST_FIRST(&server->clients)))
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
 		client_free(client);
-	ev_io_stop(server->loop, &server->listener);
-	ev_timer_stop(server->loop, &server->pause);
-	close(server->fd);
+	listener_destroy(server->listener);
 	free(server);
 }
 

@@ -4,14 +4,13 @@
 #include <sha2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/unix_socket.h"
 
 #define DIR_MODE 0711 /* of /run/containerd, if we are the first there */
 #define BACKLOG  128
@@ -56,22 +55,9 @@ int address_parse(const char *uri, struct address *out, struct error *err)
 	return address_set(uri + scheme, name - uri - scheme, name + 1, out, err);
 }
 
-static struct sockaddr_un address_sockaddr(const struct address *address)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-
-	memcpy(name.sun_path, address->path, sizeof(name.sun_path));
-	return name;
-}
-
 int address_connect(const struct address *address)
 {
-	struct sockaddr_un name = address_sockaddr(address);
-	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
-		return -errno;
-	return take_fd(&fd);
+	return unix_socket_connect(address->path);
 }
 
 bool address_is_served(const struct address *address)
@@ -91,11 +77,8 @@ static int make_dir_of(const struct address *address, struct error *err)
 
 int address_listen(const struct address *address, struct error *err)
 {
-	struct sockaddr_un name = address_sockaddr(address);
-	autoclose int fd = -1;
-	int r;
+	int r = make_dir_of(address, err);
 
-	r = make_dir_of(address, err);
 	if (r < 0)
 		return r;
 	if (address_is_served(address))
@@ -103,15 +86,5 @@ int address_listen(const struct address *address, struct error *err)
 		                 address->path);
 	if (unlink(address->path) < 0 && errno != ENOENT)
 		return error_errno(err, "remove stale socket '%s'", address->path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* The socket's own mode is what bind(2) gives to its file. */
-	if (fd < 0 || fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
-		return error_errno(err, "bind socket '%s'", address->path);
-	if (listen(fd, BACKLOG) < 0) {
-		r = error_errno(err, "listen on socket '%s'", address->path);
-		unlink(address->path);
-		return r;
-	}
-	return take_fd(&fd);
+	return unix_socket_listen(address->path, BACKLOG, err);
 }

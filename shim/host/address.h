@@ -7,8 +7,8 @@
 #define SHIM_ADDRESS_H
 
 #include <stdbool.h>
-#include <sys/un.h>
 
+#include "common/unix_socket.h"
 #include "shim/host/pod_dir.h"
 
 struct error;
@@ -18,7 +18,7 @@ struct error;
 #define ADDRESS_NAME_LEN 64
 
 struct address {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char path[UNIX_SOCKET_PATH_MAX + 1];
 	char pod[POD_NAME_LEN + 1]; /* the pod's name: the first digits of the socket's */
 };
 

@@ -1,18 +1,15 @@
 #include "shim/pod/events.h"
 
-#include <errno.h>
 #include <ev.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "common/error.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/unix_socket.h"
 #include "proto/forward.pb-c.h"
 #include "proto/message.h"
 #include "proto/ttrpc/ttrpc_client.h"
@@ -43,7 +40,7 @@ struct event {
 
 struct events {
 	struct ev_loop *loop;
-	struct sockaddr_un address; /* empty path: log only */
+	char *address; /* NULL: log only */
 	char *ns;
 	int timeout_ms; /* of one attempt */
 	STAILQ_HEAD(, event) waiting;
@@ -107,16 +104,15 @@ static void on_lost(void *ctx, const struct error *err)
 
 static int events_connect(struct events *events, struct error *err)
 {
-	const struct sockaddr_un *address = &events->address;
-	autoclose int fd = -1;
+	int fd;
 
 	if (events->client)
 		return 0;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-		return error_set(err, ERROR_UNAVAILABLE, "connect to '%s': %s", address->sun_path,
-		                 strerror(errno));
-	events->client = ttrpc_client_create(events->loop, take_fd(&fd), on_lost, events);
+	fd = unix_socket_connect(events->address);
+	if (fd < 0)
+		return error_set(err, ERROR_UNAVAILABLE, "connect to '%s': %s", events->address,
+		                 strerrordesc_np(-fd));
+	events->client = ttrpc_client_create(events->loop, fd, on_lost, events);
 	return 0;
 }
 
@@ -221,7 +217,7 @@ static const char *event_id(const ProtobufCMessage *message)
 
 void events_publish(struct events *events, const char *topic, const ProtobufCMessage *message)
 {
-	bool only_logged = !events->address.sun_path[0];
+	bool only_logged = !events->address;
 	struct event *event;
 
 	log_write(only_logged ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "event topic=%s id=%s", topic,
@@ -276,19 +272,18 @@ void events_drain(struct events *events, int timeout_ms, void (*done)(void *ctx)
 static void set_address(struct events *events, const char *address)
 {
 	static const char scheme[] = "unix://";
+	struct error err;
 
-	events->address.sun_family = AF_UNIX;
 	if (!address || !*address) {
 		log_info("no TTRPC_ADDRESS: events are not sent to anybody");
 		return;
 	}
 	if (strncmp(address, scheme, strlen(scheme)) == 0)
 		address += strlen(scheme);
-	if (strlen(address) < sizeof(events->address.sun_path))
-		snprintf(events->address.sun_path, sizeof(events->address.sun_path), "%s", address);
+	if (unix_socket_check(address, &err) < 0)
+		log_error("TTRPC_ADDRESS: %s: no events are sent", err.text);
 	else
-		log_error("TTRPC_ADDRESS '%s' is too long for a socket: no events are sent",
-		          address);
+		events->address = mem_strdup(address);
 }
 
 struct events *events_create(struct ev_loop *loop, const char *address, const char *ns,
@@ -323,6 +318,7 @@ void events_destroy(struct events *events)
 		STAILQ_REMOVE_HEAD(&events->waiting, link);
 		event_free(event);
 	}
+	free(events->address);
 	free(events->ns);
 	free(events);
 }

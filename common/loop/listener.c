@@ -1,0 +1,66 @@
+#include "common/loop/listener.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <sys/socket.h>
+
+#include "common/mem.h"
+
+#define PAUSE_S 0.2
+
+struct listener {
+	struct ev_loop *loop;
+	int fd;
+	ev_io readable;
+	ev_timer pause;
+	listener_accept_fn *on_accept;
+	void *ctx;
+};
+
+/* Its last act is the callback, which may destroy the listener. */
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct listener *listener = watcher->data;
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0) {
+		listener->on_accept(listener->ctx, fd);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		ev_io_stop(loop, watcher);
+		ev_timer_set(&listener->pause, PAUSE_S, 0);
+		ev_timer_start(loop, &listener->pause);
+	}
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct listener *listener = timer->data;
+
+	ev_io_start(loop, &listener->readable);
+}
+
+struct listener *listener_create(struct ev_loop *loop, int fd, listener_accept_fn *on_accept,
+                                 void *ctx)
+{
+	struct listener *listener = mem_new(struct listener);
+
+	listener->loop = loop;
+	listener->fd = fd;
+	listener->on_accept = on_accept;
+	listener->ctx = ctx;
+	ev_io_init(&listener->readable, on_readable, fd, EV_READ);
+	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
+	listener->readable.data = listener->pause.data = listener;
+	ev_io_start(loop, &listener->readable);
+	return listener;
+}
+
+void listener_destroy(struct listener *listener)
+{
+	if (!listener)
+		return;
+	ev_io_stop(listener->loop, &listener->readable);
+	ev_timer_stop(listener->loop, &listener->pause);
+	close(listener->fd);
+	free(listener);
+}

@@ -1,0 +1,22 @@
+/*
+ * Unix sockets (SOCK_STREAM) by their path: non-blocking and close-on-exec, all of them.
+ */
+#ifndef COMMON_UNIX_SOCKET_H
+#define COMMON_UNIX_SOCKET_H
+
+struct error;
+
+#define UNIX_SOCKET_PATH_MAX 107 /* bytes of a path (unix(7)), its end not counted */
+
+/* ERROR_INVALID_ARGUMENT when @path is too long for a socket, or empty. */
+int unix_socket_check(const char *path, struct error *err);
+
+/* A connection, the caller's, or a negative errno. Never waits: a listener that is busy is -EAGAIN,
+ * -ECONNREFUSED a socket that nobody listens on, -ENOENT none. */
+int unix_socket_connect(const char *path);
+
+/* A listening socket, the caller's, or a negative errno with @err. @path is made with mode 0600,
+ * and must not be there. */
+int unix_socket_listen(const char *path, int backlog, struct error *err);
+
+#endif
