@@ -384,6 +384,7 @@ int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
 	LIST_INSERT_HEAD(&vsock->connects, connect, in_list);
 	ev_io_init(&connect->io, on_answer, fd, EV_READ);
 	ev_timer_init(&connect->timer, on_timeout, timeout_ms / 1000.0, 0);
+	ev_set_priority(&connect->io, EV_MAXPRI);
 	connect->io.data = connect->timer.data = connect;
 	ev_io_start(vsock->loop, &connect->io);
 	ev_timer_start(vsock->loop, &connect->timer);

@@ -186,6 +186,7 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
 	};
 	ev_io_init(&stream->io, on_readable, control, EV_READ);
 	ev_timer_init(&stream->timer, on_timeout, timeout_ms / 1000.0, 0);
+	ev_set_priority(&stream->io, EV_MAXPRI);
 	stream->io.data = stream->timer.data = stream;
 	ev_io_start(stream->loop, &stream->io);
 	ev_timer_start(stream->loop, &stream->timer);

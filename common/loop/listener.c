@@ -50,6 +50,7 @@ struct listener *listener_create(struct ev_loop *loop, int fd, listener_accept_f
 	listener->ctx = ctx;
 	ev_io_init(&listener->readable, on_readable, fd, EV_READ);
 	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
+	ev_set_priority(&listener->readable, EV_MAXPRI);
 	listener->readable.data = listener->pause.data = listener;
 	ev_io_start(loop, &listener->readable);
 	return listener;

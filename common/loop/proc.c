@@ -290,6 +290,7 @@ static struct proc *proc_new(struct ev_loop *loop, pid_t pid, int pidfd)
 	ev_io_init(&proc->watcher, on_readable, pidfd, EV_READ);
 	ev_set_priority(&proc->watcher, 1); /* an end that is there wins over the deadline for it */
 	ev_timer_init(&proc->grace, on_grace_over, PROC_KILL_GRACE_MS / 1e3, 0);
+	ev_set_priority(&proc->watcher, EV_MAXPRI);
 	proc->watcher.data = proc->grace.data = proc;
 	ev_io_start(loop, &proc->watcher);
 	return proc;

@@ -208,6 +208,8 @@ struct ttrpc_conn *ttrpc_conn_create(struct ev_loop *loop, int fd, const struct 
 	};
 	ev_io_init(&conn->reader, on_readable, fd, EV_READ);
 	ev_io_init(&conn->writer, on_writable, fd, EV_WRITE);
+	ev_set_priority(&conn->reader, EV_MAXPRI);
+	ev_set_priority(&conn->writer, EV_MAXPRI);
 	conn->reader.data = conn->writer.data = conn;
 	ev_io_start(loop, &conn->reader);
 	return conn;

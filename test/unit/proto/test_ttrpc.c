@@ -303,6 +303,29 @@ Test(ttrpc, a_call_without_answer_ends_at_its_deadline)
 	fixture_fini(&fixture);
 }
 
+/* As after a SIGSTOP of the client, or a slow machine: what has come counts, not the clock. */
+Test(ttrpc, an_answer_that_has_come_wins_over_a_deadline_that_has_passed)
+{
+	struct fixture fixture;
+	struct answer answer = { .fixture = &fixture };
+	struct ev_loop *stopped = ev_loop_new(0);
+	struct ttrpc_client *client;
+
+	fixture_init(&fixture);
+	client = ttrpc_client_create(stopped, fixture_connect(&fixture), NULL, NULL);
+	call(client, "Check", "", 50, &answer);
+	while (!fixture.nheld)
+		ev_run(fixture.loop, EVRUN_ONCE);
+	ttrpc_call_finish(fixture.held[0], NULL);
+	usleep(100000);
+	ev_run(stopped, EVRUN_ONCE);
+	cr_expect_eq(answer.times, 1);
+	cr_expect_eq(answer.code, ERROR_NONE, "%s", answer.text);
+	ttrpc_client_destroy(client);
+	ev_loop_destroy(stopped);
+	fixture_fini(&fixture);
+}
+
 /* ttrpc cannot cancel a call. */
 Test(ttrpc, waits_that_nobody_awaits_any_more_leave_room_for_calls)
 {
