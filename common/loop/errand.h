@@ -1,30 +1,45 @@
 /*
- * Work that may block, done by a child process: forked and not executed, so that it works on what
- * this process has in its memory. The child has no descriptors but 0, 1 and 2, default signals, and
- * dies with its parent. What it does to the mount namespace is done for both.
+ * Work that may block, done by a child process: a function, on a copy of this process's memory,
+ * with a deadline and a result. The child has no descriptor but 0, 1 and 2, which are /dev/null,
+ * and default signals, and dies with its parent. What it does to the mount namespace is done for
+ * both; a namespace that it enters (setns(2)) is its own affair.
  */
 #ifndef COMMON_ERRAND_H
 #define COMMON_ERRAND_H
 
+#include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/fd_message.h"
 
 struct errand;
 struct ev_loop;
 
-#define ERRAND_GRACE_MS 1000 /* for the child to die in when it is killed */
+#define ERRAND_BYTES_MAX (64 << 10)
+#define ERRAND_FDS_MAX   FD_MESSAGE_MAX
 
-/* In the child: returns 0, or -errno with @err filled. It may change the child as it likes (chdir),
- * and must not use the loop. */
-typedef int errand_fn(void *ctx, struct error *err);
+/* What a child hands back. The function adds bytes and puts descriptors in; they reach the parent
+ * when it returns 0. */
+struct errand_result {
+	struct buf bytes; /* its maximum is ERRAND_BYTES_MAX */
+	int fds[ERRAND_FDS_MAX];
+	size_t nfds;
+};
+
+/* In the child: returns 0, or -errno with @err filled. It may change the child as it likes (chdir,
+ * setns), and must not use the loop. */
+typedef int errand_fn(void *ctx, struct errand_result *result, struct error *err);
 
 /*
  * @done gets what @work has ended with: its error, or ERROR_DEADLINE_EXCEEDED when the child was
- * killed after @timeout_ms. A child that not even SIGKILL ends is
- * not waited for.
+ * killed after @timeout_ms. A child that not even SIGKILL ends is given up (PROC_KILL_GRACE_MS).
  */
 int errand_start(struct ev_loop *loop, errand_fn *work, void *work_ctx, int timeout_ms,
                  done_fn *done, void *ctx, struct errand **out, struct error *err);
+
+/* In @done and after it, when there was no error. The errand's: a descriptor is taken out of it by
+ * take_fd(). */
+struct errand_result *errand_result(struct errand *errand);
 
 /* Kills the child if it still runs; @done then gets ERROR_CANCELED. */
 void errand_cancel(struct errand *errand);

@@ -17,9 +17,10 @@ struct ev_loop;
 struct error;
 struct proc;
 
-#define PROC_PLACES        6 /* the numbers that a child's descriptor may be given */
-#define PROC_KILL_GRACE_MS 3000
-#define PROC_STUCK         (-1) /* as a status: it has not ended PROC_KILL_GRACE_MS after SIGKILL */
+#define PROC_PLACES           6 /* the numbers that a child's descriptor may be given */
+#define PROC_KILL_GRACE_MS    3000
+#define PROC_START_TIMEOUT_MS 5000 /* from fork to exec: all that proc_spawn() waits for */
+#define PROC_STUCK            (-1) /* a status: not ended PROC_KILL_GRACE_MS after SIGKILL */
 
 /* A descriptor the child gets: @fd of ours becomes @as of the child's (below PROC_PLACES, or the
  * same number: as < 0). */
@@ -30,6 +31,11 @@ struct proc_fd {
 
 struct proc_spec {
 	const char *const *argv; /* argv[0] is the file to execute, a path; NULL-terminated */
+	/* Or, with argv NULL: what the child calls instead, on a copy of this process's memory.
+	 * Returns the exit status; must not use the loop. No descriptor but those of @fds, whose
+	 * numbers are places, is open in it. */
+	int (*main)(void *ctx);
+	void *main_ctx;
 	const char *const *envp; /* NULL: an empty environment */
 	const struct proc_fd
 		*fds; /* what is inherited beside 0, 1, 2; all other descriptors are closed */
@@ -45,12 +51,13 @@ struct proc_spec {
 	bool no_pdeathsig; /* loggers only: they end at end of file */
 };
 
-/* @status as of waitpid(2), or PROC_STUCK. Called once, from the loop; destroying @proc in it is allowed. */
+/* @status as of waitpid(2), or PROC_STUCK. Called once, from the loop; destroying @proc in it is
+ * allowed. */
 typedef void proc_exit_fn(void *ctx, int status);
 
 /*
- * Forks and executes; returns when the exec has happened, or with the step that failed in @err. 0,
- * 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups, gid,
+ * Forks and executes, or calls; returns when that has begun, or with the step that failed in @err.
+ * 0, 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups, gid,
  * uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then whether
  * the parent still lives, then exec.
  */

@@ -149,7 +149,7 @@ static int mount_root(const struct rootfs_config *config, int dirfd, struct erro
 	return 0;
 }
 
-static int mount_all(void *ctx, struct error *err)
+static int mount_all(void *ctx, struct errand_result *result, struct error *err)
 {
 	const struct rootfs_config *config = ctx;
 	autoclose int dirfd = open_dir(config->dir, true, err);
@@ -172,7 +172,7 @@ static int unmount_below(int dirfd, const char *dir, struct error *err)
 }
 
 /* Also after half a mount, and when nothing is there, or something that the guest has made. */
-static int unmount_all(void *ctx, struct error *err)
+static int unmount_all(void *ctx, struct errand_result *result, struct error *err)
 {
 	const char *dir = ctx;
 	autoclose int parent = open_parent(dir, err);

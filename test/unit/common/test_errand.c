@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "common/mem.h"
+
 struct outcome {
 	struct errand *errand;
 	int calls;
@@ -40,23 +42,23 @@ static struct error run(errand_fn *work, void *work_ctx, int timeout_ms)
 	return outcome.err;
 }
 
-static int succeed(void *ctx, struct error *err)
+static int succeed(void *ctx, struct errand_result *result, struct error *err)
 {
 	return 0;
 }
 
-static int fail(void *ctx, struct error *err)
+static int fail(void *ctx, struct errand_result *result, struct error *err)
 {
 	return error_set(err, ERROR_NOT_FOUND, "no such '%s'", (const char *)ctx);
 }
 
-static int hang(void *ctx, struct error *err)
+static int hang(void *ctx, struct errand_result *result, struct error *err)
 {
 	pause();
 	return 0;
 }
 
-static int crash(void *ctx, struct error *err)
+static int crash(void *ctx, struct errand_result *result, struct error *err)
 {
 	kill(getpid(), SIGKILL);
 	return 0;
@@ -108,7 +110,7 @@ Test(errand, says_how_a_child_without_a_report_has_ended)
 }
 
 /* Descriptors, signals and the death signal, as seen by the child. */
-static int look_around(void *ctx, struct error *err)
+static int look_around(void *ctx, struct errand_result *result, struct error *err)
 {
 	int death_signal = 0;
 
@@ -151,6 +153,115 @@ Test(errand, destroy_kills_the_child_and_drops_the_callback)
 	cr_expect_eq(read(ends[0], &c, 1), 0); /* the child holds no end of it */
 	close(ends[0]);
 	ev_loop_destroy(loop);
+}
+
+/* What an errand has handed back, looked at in @done. */
+struct harvest {
+	struct errand *errand;
+	int calls;
+	struct error err;
+	char *bytes;
+	size_t len;
+	int fd;
+};
+
+static void harvest(void *ctx, const struct error *err)
+{
+	struct harvest *got = ctx;
+	struct errand_result *result = errand_result(got->errand);
+
+	got->calls++;
+	error_copy(&got->err, err);
+	got->len = result->bytes.len;
+	if (got->len)
+		got->bytes = mem_dup(buf_data(&result->bytes), got->len);
+	got->fd = result->nfds ? take_fd(&result->fds[0]) : -1;
+	errand_destroy(take_ptr(&got->errand));
+}
+
+static struct harvest run_for_result(errand_fn *work, void *work_ctx)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct harvest got = { 0 };
+	struct error err = { 0 };
+
+	cr_assert_eq(errand_start(loop, work, work_ctx, 10000, harvest, &got, &got.errand, &err), 0,
+	             "%s", err.text);
+	ev_run(loop, 0);
+	cr_assert_eq(got.calls, 1);
+	ev_loop_destroy(loop);
+	return got;
+}
+
+static int give_bytes(void *ctx, struct errand_result *result, struct error *err)
+{
+	void *to = buf_reserve(&result->bytes, *(size_t *)ctx);
+
+	if (!to)
+		return error_set(err, ERROR_OUT_OF_RANGE, "no room");
+	memset(to, 'x', *(size_t *)ctx);
+	buf_added(&result->bytes, *(size_t *)ctx);
+	return 0;
+}
+
+Test(errand, hands_back_as_many_bytes_as_are_allowed)
+{
+	size_t size = ERRAND_BYTES_MAX;
+	struct harvest got = run_for_result(give_bytes, &size);
+
+	cr_assert_eq(got.err.code, ERROR_NONE, "%s", got.err.text);
+	cr_assert_eq(got.len, size);
+	for (size_t i = 0; i < size; i++)
+		cr_assert_eq(got.bytes[i], 'x');
+	free(got.bytes);
+	size++;
+	cr_expect_eq(run_for_result(give_bytes, &size).err.code, ERROR_OUT_OF_RANGE);
+}
+
+static int give_descriptors(void *ctx, struct errand_result *result, struct error *err)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0 || write(ends[1], "from the child", 14) != 14)
+		return error_errno(err, "make a pipe");
+	result->fds[result->nfds++] = ends[0];
+	result->fds[result->nfds++] = ends[1];
+	return 0;
+}
+
+Test(errand, hands_back_descriptors)
+{
+	int before = dup(0);
+	struct harvest got;
+	char text[20] = "";
+
+	close(before);
+	got = run_for_result(give_descriptors, NULL);
+	cr_assert_eq(got.err.code, ERROR_NONE, "%s", got.err.text);
+	cr_assert_geq(got.fd, 0);
+	cr_expect(fcntl(got.fd, F_GETFD) & FD_CLOEXEC);
+	cr_expect_eq(read(got.fd, text, sizeof(text)), 14);
+	cr_expect_str_eq(text, "from the child");
+	cr_expect_eq(read(got.fd, text, sizeof(text)), 0,
+	             "the other end is closed with the errand");
+	close(got.fd);
+	cr_expect_eq(dup(0), before, "a descriptor is left open");
+}
+
+static int give_and_fail(void *ctx, struct errand_result *result, struct error *err)
+{
+	buf_append(&result->bytes, "half", 4);
+	result->fds[result->nfds++] = 0;
+	return error_set(err, ERROR_ABORTED, "half way");
+}
+
+Test(errand, that_fails_hands_back_its_error_alone)
+{
+	struct harvest got = run_for_result(give_and_fail, NULL);
+
+	cr_expect_eq(got.err.code, ERROR_ABORTED);
+	cr_expect_eq(got.len, 0);
+	cr_expect_eq(got.fd, -1);
 }
 
 Test(errand, that_ended_in_time_counts_though_nobody_looked)

@@ -453,6 +453,59 @@ Test(proc, that_sigkill_does_not_end_is_destroyed_without_waiting)
 	ev_loop_destroy(loop);
 }
 
+Test(proc, whose_executable_does_not_answer_is_given_up)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	char path[64];
+	struct proc_spec spec = { .argv = (const char *const[]){ path, NULL } };
+	struct proc *proc = NULL;
+	struct stuck_fs fs;
+	struct error err;
+
+	stuck_fs_start(loop, &fs);
+	snprintf(path, sizeof(path), "%s/hang", fs.dir);
+	cr_expect_lt(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), 0);
+	cr_expect_eq(err.code, ERROR_DEADLINE_EXCEEDED, "%s", err.text);
+	cr_expect_null(proc);
+	stuck_fs_stop(&fs);
+	cr_expect(run_until_no_child(loop, 10000));
+	ev_loop_destroy(loop);
+}
+
+static int say_and_end(void *ctx)
+{
+	const int *inheritable = ctx;
+
+	(void)!write(3, "hello", 5);
+	return fcntl(4, F_GETFD) < 0 && fcntl(*inheritable, F_GETFD) < 0 ? 42 : 1;
+}
+
+Test(proc, calls_a_function_with_the_descriptors_it_is_given_and_no_other)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	int inheritable = dup(0);
+	struct proc_fd out = { .as = 3 };
+	struct proc_spec spec = {
+		.main = say_and_end, .main_ctx = &inheritable, .fds = &out, .nfds = 1
+	};
+	struct proc *proc;
+	struct error err;
+	char said[10] = "";
+	int status = -1;
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_gt(inheritable, 3);
+	out.fd = ends[1];
+	cr_assert_eq(proc_spawn(loop, &spec, keep_status, &status, &proc, &err), 0, "%s", err.text);
+	ev_run(loop, 0);
+	cr_expect_eq(WEXITSTATUS(status), 42);
+	cr_expect_eq(read(ends[0], said, sizeof(said)), 5);
+	cr_expect_str_eq(said, "hello");
+	proc_destroy(proc);
+	ev_loop_destroy(loop);
+}
+
 struct suicide {
 	struct proc *proc;
 	int calls;
