@@ -8,6 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
+#define QUOTED_MAX   16   /* of one character */
 #define LOG_LINE_MAX 4096 /* PIPE_BUF: a line reaches a FIFO whole or not at all (pipe(7)) */
 
 /* The one mutable state of the library folders: where the process logs, and how much. */
@@ -40,29 +43,45 @@ bool log_enabled(enum log_level level)
 	return level <= log_max;
 }
 
-/* Writes @text as the inside of a quoted logfmt value; returns the bytes written, at most @size
- * - 1. */
+/* What stands for one character of @n bytes, 0 for a byte that begins none. Returns its length. */
+static size_t quote_one(char out[QUOTED_MAX], const char *text, size_t n)
+{
+	size_t len = 0;
+
+	if (n == 1 && (*text == '"' || *text == '\\'))
+		return (size_t)sprintf(out, "\\%c", *text);
+	if (*text == '\n')
+		return (size_t)sprintf(out, "\\n");
+	if (n > 0 && !text_is_control(text)) {
+		memcpy(out, text, n);
+		return n;
+	}
+	for (size_t i = 0; i < (n ? n : 1); i++)
+		len += (size_t)sprintf(out + len, "\\x%02x", (unsigned char)text[i]);
+	return len;
+}
+
+/*
+ * Writes @text as the inside of a quoted logfmt value, in valid UTF-8 and with no character that a
+ * terminal obeys; returns the bytes written, at most @size - 1.
+ */
 static size_t quote(char *out, size_t size, const char *text)
 {
-	size_t n = 0;
+	size_t len = 0;
 
-	for (; *text && n + 5 < size; text++) {
-		unsigned char c = *text;
+	while (*text) {
+		size_t n = text_utf8(text, TEXT_TO_NUL);
+		char one[QUOTED_MAX];
+		size_t more = quote_one(one, text, n);
 
-		if (c == '"' || c == '\\') {
-			out[n++] = '\\';
-			out[n++] = c;
-		} else if (c == '\n') {
-			out[n++] = '\\';
-			out[n++] = 'n';
-		} else if (c < 0x20 || c == 0x7f) {
-			n += snprintf(out + n, size - n, "\\x%02x", c);
-		} else {
-			out[n++] = c;
-		}
+		if (len + more >= size)
+			break;
+		memcpy(out + len, one, more);
+		len += more;
+		text += n ? n : 1;
 	}
-	out[n] = '\0';
-	return n;
+	out[len] = '\0';
+	return len;
 }
 
 /* A write to a FIFO without a reader raises SIGPIPE; the log must not depend on how the process

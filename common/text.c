@@ -1,40 +1,53 @@
 #include "common/text.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
-/* The bytes of the UTF-8 sequence at @s, or 0 when there is none (RFC 3629, section 4). */
-static size_t utf8_sequence(const unsigned char *s)
+static size_t length_of(unsigned char first)
 {
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (s[0] > 0xf4 || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
 		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80) /* the terminating NUL too: nothing is read past it */
-			return 0;
-	return n;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/* Of ASCII, or of U+0080 to U+009F, where 9B begins a terminal's escape sequence. @s is valid. */
-static bool is_control(const unsigned char *s)
+/* Whether the second byte is one after which a sequence that begins so is the shortest of a
+ * character that there is. */
+static bool second_fits(unsigned char first, unsigned char second)
 {
+	return !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second > 0x9f) &&
+	       !(first == 0xf0 && second < 0x90) && !(first == 0xf4 && second > 0x8f);
+}
+
+size_t text_utf8(const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n = len ? length_of(s[0]) : 0;
+
+	if (n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80) /* a terminating NUL, too */
+			return 0;
+	return n > 1 && !second_fits(s[0], s[1]) ? 0 : n;
+}
+
+bool text_is_control(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
 	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
 }
 
 void text_clean(char *text)
 {
-	unsigned char *s = (unsigned char *)text;
-
-	while (*s) {
-		size_t n = utf8_sequence(s);
+	while (*text) {
+		size_t n = text_utf8(text, TEXT_TO_NUL);
 
 		if (n == 0)
-			*s = '?';
-		else if (is_control(s))
-			memset(s, ' ', n);
-		s += n ? n : 1;
+			*text = '?';
+		else if (text_is_control(text))
+			memset(text, ' ', n);
+		text += n ? n : 1;
 	}
 }

@@ -1,71 +1,12 @@
 #include "common/toml.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "common/text.h"
 #include "common/toml_reader.h"
-
-int toml_fail(struct toml_reader *reader, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	error_vset(reader->err, ERROR_INVALID_ARGUMENT, fmt, args);
-	va_end(args);
-	error_wrap(reader->err, "%s:%d", reader->name, reader->line);
-	return -EINVAL;
-}
-
-int toml_fail_here(struct toml_reader *reader, const char *wanted)
-{
-	char c = toml_peek(reader);
-
-	if (reader->at == reader->end)
-		return toml_fail(reader, "expected %s, found the end of the file", wanted);
-	if (c == '\n' || toml_starts(reader, "\r\n"))
-		return toml_fail(reader, "expected %s, found the end of the line", wanted);
-	if (c > ' ' && c < 0x7f)
-		return toml_fail(reader, "expected %s, found '%c'", wanted, c);
-	return toml_fail(reader, "expected %s, found byte 0x%02x", wanted, (unsigned char)c);
-}
-
-char toml_peek(const struct toml_reader *reader)
-{
-	return reader->at < reader->end ? *reader->at : '\0';
-}
-
-bool toml_starts(const struct toml_reader *reader, const char *text)
-{
-	size_t len = strlen(text);
-
-	return (size_t)(reader->end - reader->at) >= len && !memcmp(reader->at, text, len);
-}
-
-bool toml_skip(struct toml_reader *reader, const char *text)
-{
-	if (!toml_starts(reader, text))
-		return false;
-	reader->at += strlen(text);
-	return true;
-}
-
-bool toml_newline(struct toml_reader *reader)
-{
-	if (!toml_skip(reader, "\n") && !toml_skip(reader, "\r\n"))
-		return false;
-	reader->line++;
-	return true;
-}
-
-void toml_spaces(struct toml_reader *reader)
-{
-	while (toml_peek(reader) == ' ' || toml_peek(reader) == '\t')
-		reader->at++;
-}
 
 static int skip_comment(struct toml_reader *reader)
 {
@@ -131,23 +72,6 @@ static struct toml *find(const struct toml *table, const char *key)
 		if (!strcmp(table->items[i]->key, key))
 			return table->items[i];
 	return NULL;
-}
-
-const struct toml *toml_find(const struct toml *table, const char *key)
-{
-	return find(table, key);
-}
-
-const char *toml_type_name(enum toml_type type)
-{
-	static const char *const names[] = {
-		[TOML_STRING] = "string",         [TOML_INTEGER] = "integer",
-		[TOML_FLOAT] = "float",           [TOML_BOOLEAN] = "boolean",
-		[TOML_DATETIME] = "date or time", [TOML_ARRAY] = "array",
-		[TOML_TABLE] = "table",
-	};
-
-	return names[type];
 }
 
 static int read_value(struct toml_reader *reader, struct toml **out);
@@ -414,27 +338,10 @@ static int read_line(struct toml_reader *reader, struct toml *top, struct toml *
 	return r;
 }
 
-/* The length of the UTF-8 character at @at, or 0 if it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *at, const unsigned char *end)
-{
-	size_t n = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
-
-	if (*at > 0xf4 || (size_t)(end - at) < n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) ||
-	    (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static int check_utf8(struct toml_reader reader)
 {
 	while (reader.at < reader.end) {
-		size_t n = utf8_length((const unsigned char *)reader.at,
-		                       (const unsigned char *)reader.end);
+		size_t n = text_utf8(reader.at, (size_t)(reader.end - reader.at));
 
 		if (n == 0)
 			return toml_fail(&reader, "no UTF-8: byte 0x%02x",

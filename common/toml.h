@@ -49,12 +49,6 @@ int toml_parse(const char *name, const char *text, size_t len, struct toml **out
                struct error *err);
 void toml_destroy(struct toml *toml); /* NULL is fine */
 
-/* The member of a table, or NULL. */
-const struct toml *toml_find(const struct toml *table, const char *key);
-
-/* "integer", "table", …: what error texts call it. */
-const char *toml_type_name(enum toml_type type);
-
 CLEANUP_DESTROY(toml)
 
 #endif

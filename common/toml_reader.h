@@ -1,5 +1,6 @@
 /*
- * What the parts of the TOML reader share: the place in the text.
+ * What the parts of the TOML reader share: the place in the text, and how to go on from it
+ * (toml_reader.c). Strings and numbers stand on it alone, toml.c on them.
  */
 #ifndef COMMON_TOML_READER_H
 #define COMMON_TOML_READER_H

@@ -16,6 +16,13 @@ static void check(bool good)
 		abort();
 }
 
+/* No member before it has its key. */
+static void check_first(const struct toml *table, size_t member)
+{
+	for (size_t i = 0; i < member; i++)
+		check(strcmp(table->items[i]->key, table->items[member]->key) != 0);
+}
+
 static void check_value(const struct toml *value, int last_line)
 {
 	check(value->line >= 1 && value->line <= last_line);
@@ -24,7 +31,7 @@ static void check_value(const struct toml *value, int last_line)
 		const struct toml *item = value->items[i];
 
 		if (value->type == TOML_TABLE)
-			check(toml_find(value, item->key) == item);
+			check_first(value, i);
 		else
 			check(value->type == TOML_ARRAY && !item->key);
 		check_value(item, last_line);
