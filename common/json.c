@@ -4,18 +4,25 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/error.h"
 #include "common/mem.h"
 
-#define PATH_TEXT_MAX  512 /* of a path in an error text */
-#define BIG_HEX_DIGITS 16  /* what stands for an integer that jansson cannot hold */
+#define PATH_TEXT_MAX 512 /* of a path in an error text */
 
 /*
- * Integers from 2^63 on: 19 or 20 decimal digits are overwritten by a string of the same length, so
- * that the positions in error texts stay true.
+ * Integers from 2^63 on, which jansson cannot hold: 19 or 20 decimal digits are overwritten by a
+ * string of the same length, so that the positions in error texts stay true. Its first character is
+ * one that Unicode reserves for such private use (U+FDD0, a noncharacter); a text that has it
+ * itself is refused, so no string can be taken for a number.
  */
+#define BIG_MARK   "\xef\xb7\x90"
+#define BIG_ESCAPE "\\ufdd0"
+#define BIG_BASE   32
+
 static bool starts_number(const char *text, size_t at)
 {
 	char before = at ? text[at - 1] : ' ';
@@ -25,8 +32,8 @@ static bool starts_number(const char *text, size_t at)
 
 static void replace_big(char *digits, size_t n)
 {
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuv"; /* of strtoull(3) */
 	char number[32];
-	char hex[32];
 	uint64_t value;
 
 	memcpy(number, digits, n);
@@ -35,8 +42,20 @@ static void replace_big(char *digits, size_t n)
 	value = strtoull(number, NULL, 10);
 	if (errno || value <= INT64_MAX)
 		return;
-	snprintf(hex, sizeof(hex), "\"%s%016" PRIx64 "\"", n == 20 ? "0x" : "x", value);
-	memcpy(digits, hex, n);
+	memcpy(digits, "\"" BIG_MARK, 4);
+	digits[n - 1] = '"';
+	for (size_t i = n - 2; i >= 4; i--, value /= BIG_BASE)
+		digits[i] = letters[value % BIG_BASE];
+}
+
+static bool has_mark(const char *text, size_t len)
+{
+	for (size_t i = 0; i + strlen(BIG_MARK) <= len; i++)
+		if (!memcmp(text + i, BIG_MARK, strlen(BIG_MARK)) ||
+		    (text[i] == '\\' && i + strlen(BIG_ESCAPE) <= len &&
+		     !strncasecmp(text + i, BIG_ESCAPE, strlen(BIG_ESCAPE))))
+			return true;
+	return false;
 }
 
 static char *with_big_integers_replaced(const char *text, size_t len)
@@ -71,6 +90,9 @@ int json_parse(const char *name, const char *text, size_t len, json_t **out, str
 	if (len > JSON_TEXT_MAX)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "%s: longer than %d bytes", name,
 		                 JSON_TEXT_MAX);
+	if (has_mark(text, len))
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "%s: invalid character U+FDD0: it stands for no text", name);
 	copy = with_big_integers_replaced(text, len);
 	value = json_loadb(copy, len, JSON_REJECT_DUPLICATES, &cause);
 	if (!value)
@@ -116,6 +138,17 @@ int json_refuse(const struct json_path *at, struct error *err)
 	return error_set(err, ERROR_UNIMPLEMENTED, "%s is not supported", path);
 }
 
+/* What json_parse() has made of an integer from 2^63 on. */
+static bool is_big(const json_t *value, uint64_t *out)
+{
+	const char *text = json_string_value(value);
+
+	if (!text || strncmp(text, BIG_MARK, strlen(BIG_MARK)) != 0)
+		return false;
+	*out = strtoull(text + strlen(BIG_MARK), NULL, BIG_BASE);
+	return true;
+}
+
 const char *json_type_name(const json_t *value)
 {
 	static const char *const names[] = {
@@ -123,7 +156,10 @@ const char *json_type_name(const json_t *value)
 		[JSON_INTEGER] = "integer", [JSON_REAL] = "fraction", [JSON_TRUE] = "boolean",
 		[JSON_FALSE] = "boolean",   [JSON_NULL] = "null",
 	};
+	uint64_t big;
 
+	if (is_big(value, &big))
+		return "integer";
 	return value ? names[json_typeof(value)] : "nothing";
 }
 
@@ -136,7 +172,9 @@ static int wrong_type(const json_t *value, const struct json_path *at, const cha
 static int read_string(const json_t *value, const struct json_path *at, char **target,
                        struct error *err)
 {
-	if (!json_is_string(value))
+	uint64_t big;
+
+	if (!json_is_string(value) || is_big(value, &big))
 		return wrong_type(value, at, "string", err);
 	*target = mem_strdup(json_string_value(value));
 	return 0;
@@ -155,7 +193,12 @@ static int read_int(const json_t *value, const struct json_path *at, int64_t min
                     int64_t *out, struct error *err)
 {
 	json_int_t n = json_integer_value(value);
+	uint64_t big;
 
+	if (is_big(value, &big))
+		return json_fail(at, err,
+		                 "expected integer from %" PRId64 " to %" PRId64 ", found %" PRIu64,
+		                 min, max, big);
 	if (!json_is_integer(value))
 		return wrong_type(value, at, "integer", err);
 	if (n < min || n > max)
@@ -165,21 +208,6 @@ static int read_int(const json_t *value, const struct json_path *at, int64_t min
 		                 min, max, n);
 	*out = n;
 	return 0;
-}
-
-/* What json_parse() has made of an integer from 2^63 on. */
-static bool is_big(const json_t *value, uint64_t *out)
-{
-	const char *text = json_string_value(value);
-	const char *digits = text;
-
-	if (!text || (text[0] != 'x' && strncmp(text, "0x", 2) != 0))
-		return false;
-	digits += text[0] == 'x' ? 1 : 2;
-	if (strlen(digits) != BIG_HEX_DIGITS || strspn(digits, "0123456789abcdef") < BIG_HEX_DIGITS)
-		return false;
-	*out = strtoull(digits, NULL, 16);
-	return true;
 }
 
 static int read_uint64(const json_t *value, const struct json_path *at, uint64_t *target,
@@ -204,17 +232,6 @@ static int read_uint32(const json_t *value, const struct json_path *at, uint32_t
 
 	if (r == 0)
 		*target = (uint32_t)n;
-	return r;
-}
-
-static int read_int32(const json_t *value, const struct json_path *at, int32_t *target,
-                      struct error *err)
-{
-	int64_t n = 0;
-	int r = read_int(value, at, INT32_MIN, INT32_MAX, &n, err);
-
-	if (r == 0)
-		*target = (int32_t)n;
 	return r;
 }
 
@@ -337,8 +354,6 @@ static int read_field(const struct json_field *field, const json_t *value,
 		return read_string(value, at, member, err);
 	case JSON_KIND_BOOL:
 		return read_bool(value, at, member, err);
-	case JSON_KIND_INT32:
-		return read_int32(value, at, member, err);
 	case JSON_KIND_INT64:
 		return read_int(value, at, INT64_MIN, INT64_MAX, member, err);
 	case JSON_KIND_UINT32:

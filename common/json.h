@@ -25,8 +25,8 @@ struct error;
 /*
  * Parses @len bytes of text; "<name>: line 3, column 7: …" on failure. A key that comes twice is an
  * error: readers differ in which one they take. The caller owns *out (json_decref). An integer
- * between 2^63 and 2^64, for which jansson has no type, becomes a string ("0x" or "x" and 16 hex
- * digits) that json_read() takes for JSON_UINT64.
+ * between 2^63 and 2^64, for which jansson has no type, becomes what json_read() takes for
+ * JSON_UINT64, and json_type_name() calls an integer.
  */
 int json_parse(const char *name, const char *text, size_t len, json_t **out, struct error *err);
 
@@ -49,7 +49,6 @@ const char *json_type_name(const json_t *value);
 enum json_kind {
 	JSON_KIND_STRING, /* char * */
 	JSON_KIND_BOOL,   /* int: protobuf_c_boolean */
-	JSON_KIND_INT32,
 	JSON_KIND_INT64,
 	JSON_KIND_UINT32,
 	JSON_KIND_UINT64,
@@ -93,7 +92,6 @@ struct json_table {
 /* NOLINTBEGIN(bugprone-macro-parentheses): designated initialisers, no expressions */
 #define JSON_STRING(type, name, member)  JSON_ROW(type, name, member, JSON_KIND_STRING, char *)
 #define JSON_BOOL(type, name, member)    JSON_ROW(type, name, member, JSON_KIND_BOOL, int)
-#define JSON_INT32(type, name, member)   JSON_ROW(type, name, member, JSON_KIND_INT32, int32_t)
 #define JSON_INT64(type, name, member)   JSON_ROW(type, name, member, JSON_KIND_INT64, int64_t)
 #define JSON_UINT32(type, name, member)  JSON_ROW(type, name, member, JSON_KIND_UINT32, uint32_t)
 #define JSON_UINT64(type, name, member)  JSON_ROW(type, name, member, JSON_KIND_UINT64, uint64_t)
