@@ -150,6 +150,7 @@ void vsock_unanswered(struct vsock *vsock, int timeout_ms)
 	vsock->ping.fd = fd;
 	vsock->ping.timeout_ms = timeout_ms;
 	ev_io_init(&vsock->ping.io, on_pong, fd, EV_READ);
+	ev_set_priority(&vsock->ping.io, EV_MAXPRI);
 	ev_timer_init(&vsock->ping.timer, on_silence, timeout_ms / 1000.0, 0);
 	vsock->ping.io.data = vsock->ping.timer.data = vsock;
 	ev_io_start(vsock->loop, &vsock->ping.io);
