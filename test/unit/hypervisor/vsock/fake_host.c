@@ -80,6 +80,7 @@ void fake_host_wait(struct fake_host *host, const int *count)
 	ev_timer deadline;
 
 	ev_timer_init(&deadline, on_deadline, FAKE_HOST_WAIT_MS / 1000.0, 0);
+	ev_now_update(host->loop); /* it was not run since the last wait */
 	ev_timer_start(host->loop, &deadline);
 	while (!*(volatile const int *)count)
 		ev_run(host->loop, EVRUN_ONCE);
