@@ -271,6 +271,7 @@ int agent_signal(struct agent *agent, const struct agent_process *process, uint3
 	request.container_id = (char *)process->container_id;
 	request.exec_id = (char *)process->exec_id;
 	request.signal = signal;
+	request.all = !*process->exec_id;
 	return call_plain(agent, "SignalProcess", agent->config->agent_timeout_ms, &request.base,
 	                  done, ctx, out, err);
 }

@@ -52,7 +52,7 @@ struct agent_process {
 	const char *exec_id;
 };
 
-/* With an empty exec id and SIGKILL: every process of the container. */
+/* With an empty exec id: to every process of the container. */
 int agent_signal(struct agent *agent, const struct agent_process *process, uint32_t signal,
                  done_fn *done, void *ctx, struct agent_call **out, struct error *err);
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,

@@ -69,6 +69,7 @@ void container_destroy(struct container *container, const struct error *why)
 	process_destroy(container->init, why);
 	rootfs_destroy(container->rootfs);
 	bundle_destroy(container->bundle);
+	spec_process_free(container->spec);
 	free(container->id);
 	free(container->bundle_dir);
 	free(container);
@@ -86,28 +87,27 @@ struct process *container_process(const struct container *container, const char 
 	return NULL;
 }
 
-int container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
-                       const struct process_stdio *paths, struct error *err)
+int container_check_exec(const struct container *container, const char *exec_id, struct error *err)
+{
+	if (!*exec_id)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "an exec needs an id");
+	if (container_process(container, exec_id))
+		return error_set(err, ERROR_ALREADY_EXISTS, "id %s", exec_id);
+	if (container->n_execs == CONTAINER_EXECS_MAX)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		                 "the container has %d execs already", CONTAINER_EXECS_MAX);
+	return 0;
+}
+
+void container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
+                        const struct process_stdio *paths)
 {
 	struct process *exec;
-	int r = 0;
 
-	if (!*exec_id)
-		r = error_set(err, ERROR_INVALID_ARGUMENT, "an exec needs an id");
-	else if (container_process(container, exec_id))
-		r = error_set(err, ERROR_ALREADY_EXISTS, "id %s", exec_id);
-	else if (container->n_execs == CONTAINER_EXECS_MAX)
-		r = error_set(err, ERROR_RESOURCE_EXHAUSTED, "the container has %d execs already",
-		              CONTAINER_EXECS_MAX);
-	if (r < 0) {
-		spec_process_free(spec);
-		return r;
-	}
 	exec = process_create(container, container->id, exec_id, paths, container->pod->events);
 	exec->spec = spec;
 	LIST_INSERT_HEAD(&container->execs, exec, link);
 	container->n_execs++;
-	return 0;
 }
 
 void container_remove_exec(struct container *container, struct process *exec)

@@ -24,6 +24,7 @@ struct container {
 	char *bundle_dir;      /* as Create named it */
 	struct bundle *bundle; /* until the guest has its spec */
 	struct rootfs *rootfs;
+	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
 	bool created; /* Create has succeeded: until then it is not there for any other call */
 	LIST_HEAD(, process) execs;
@@ -41,9 +42,11 @@ void container_destroy(struct container *container, const struct error *why);
 /* The init for an empty id; NULL: there is none. */
 struct process *container_process(const struct container *container, const char *exec_id);
 
-/* Takes over @spec. ERROR_ALREADY_EXISTS: the id is in use. */
-int container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
-                       const struct process_stdio *paths, struct error *err);
+/* ERROR_ALREADY_EXISTS: the id is in use. */
+int container_check_exec(const struct container *container, const char *exec_id, struct error *err);
+/* Takes over @spec; the id has been checked. */
+void container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
+                        const struct process_stdio *paths);
 void container_remove_exec(struct container *container, struct process *exec);
 
 /* SIGKILL goes to its init: what does not end in time (kill_ms) ends with the VM. */

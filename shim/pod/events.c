@@ -236,6 +236,28 @@ void events_publish(struct events *events, const char *topic, const ProtobufCMes
 	events_send(events);
 }
 
+/* The one that is on its way counts as delivered. */
+static bool waits_already(const struct events *events, const ProtobufCMessage *message)
+{
+	const struct event *event = STAILQ_FIRST(&events->waiting);
+	ProtobufCBinaryData bytes = message_encode(message);
+	bool found = false;
+
+	if (event && events->sending)
+		event = STAILQ_NEXT(event, link);
+	for (; event && !found; event = STAILQ_NEXT(event, link))
+		found = event->type == message->descriptor->name && event->bytes.len == bytes.len &&
+		        memcmp(event->bytes.data, bytes.data, bytes.len) == 0;
+	free(bytes.data);
+	return found;
+}
+
+void events_publish_once(struct events *events, const char *topic, const ProtobufCMessage *message)
+{
+	if (!waits_already(events, message))
+		events_publish(events, topic, message);
+}
+
 static void drain_end(struct events *events)
 {
 	void (*done)(void *ctx) = events->on_drained;

@@ -25,6 +25,10 @@ void events_destroy(struct events *events); /* NULL is fine; what waits is dropp
  * Never fails: what cannot be delivered is logged. */
 void events_publish(struct events *events, const char *topic, const ProtobufCMessage *event);
 
+/* The same, but nothing if such an event, of the same content, waits already: of what a guest may
+ * tell as often as it likes, so that it drives nothing else out of the queue. */
+void events_publish_once(struct events *events, const char *topic, const ProtobufCMessage *event);
+
 /* Calls @done once, from the loop: nothing waits any more, or @timeout_ms have passed. */
 void events_drain(struct events *events, int timeout_ms, void (*done)(void *ctx), void *ctx);
 

@@ -258,6 +258,11 @@ int process_watch(struct process *process, struct agent *agent, struct error *er
 	return agent_wait(agent, &in_guest, on_guest_exit, process, &process->wait, err);
 }
 
+void process_unwatch(struct process *process)
+{
+	agent_forget(take_ptr(&process->wait));
+}
+
 void process_destroy(struct process *process, const struct error *why)
 {
 	struct error deleted;

@@ -122,6 +122,8 @@ Google__Protobuf__Timestamp *process_exit_time(const struct process *process,
 
 /* Asks the guest to tell the exit: process_exited() follows. */
 int process_watch(struct process *process, struct agent *agent, struct error *err);
+/* Not any more: its end is nobody's affair. */
+void process_unwatch(struct process *process);
 
 /* Of an exec that is not started yet. */
 void process_set_console_size(struct process *process, uint32_t rows, uint32_t columns);

@@ -525,7 +525,9 @@ void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, 
 void sandbox_explain(struct sandbox *sandbox, const struct error *err,
                      struct sandbox_waiter *waiter, done_fn *done, void *ctx)
 {
-	bool lives = sandbox->state == SANDBOX_READY && !agent_is_lost(sandbox->agent);
+	/* While it boots nothing has been asked of the guest: the error is of something else. */
+	bool lives = sandbox->state == SANDBOX_BOOTING ||
+	             (sandbox->state == SANDBOX_READY && !agent_is_lost(sandbox->agent));
 	struct error cause;
 
 	if (err->code != ERROR_UNAVAILABLE || lives) {

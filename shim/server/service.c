@@ -125,7 +125,7 @@ static void on_oom(void *ctx, const char *id, const struct error *err)
 	}
 	event.container_id = (char *)id;
 	if (pod_container(&service->pod, id))
-		events_publish(service->pod.events, "/tasks/oom", &event.base);
+		events_publish_once(service->pod.events, "/tasks/oom", &event.base);
 	ev_now_update(service->loop);
 	ev_timer_set(&service->oom_pause, OOM_PAUSE_S, 0);
 	ev_timer_start(service->loop, &service->oom_pause);

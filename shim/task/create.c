@@ -154,6 +154,7 @@ static void remove_from_guest(struct seq *seq, void *ctx)
 	struct create *create = ctx;
 	struct error err;
 
+	process_unwatch(create->container->init); /* it was never announced */
 	if (agent_remove_container(sandbox_agent(create->pod->sandbox), create->container->id,
 	                           on_guest_answer, create, &create->pending, &err) < 0)
 		seq_fail(seq, &err);
@@ -228,6 +229,7 @@ static void succeed(struct create *create)
 	struct container *container = create->container;
 
 	container->created = true;
+	container->spec = take_ptr(&bundle_spec(container->bundle)->process);
 	container->init->pid = (uint32_t)sandbox_pid(create->pod->sandbox);
 	bundle_destroy(take_ptr(&container->bundle));
 	publish_create(create);

@@ -14,7 +14,7 @@ struct pod;
 struct process;
 
 /* Answers @call, now or later. @process is alive or CREATED, and the guest is ready. @all: every
- * process of the container. */
+ * process of the container, of whose init @process is. */
 void kill_run(struct pod *pod, struct process *process, uint32_t signal, bool all,
               struct ttrpc_call *call);
 

@@ -117,12 +117,15 @@ static void exec_in_guest(struct seq *seq, void *ctx)
 	struct start *start = ctx;
 	struct process *exec = start->process;
 	const struct stdio_ports *ports = stdio_ports(exec->stdio);
+	Grpc__Process process = *exec->spec;
 	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
 	struct error err;
 
 	request.container_id = exec->container_id;
 	request.exec_id = exec->guest_id;
-	request.process = exec->spec;
+	if (!process.capabilities) /* as under runc, the container's */
+		process.capabilities = exec->container->spec->capabilities;
+	request.process = &process;
 	request.stdin_port = ports->in;
 	request.stdout_port = ports->out;
 	request.stderr_port = ports->err;

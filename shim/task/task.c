@@ -177,7 +177,8 @@ static void task_kill(const struct task *task)
 	if (check_kill(task, request, &err) < 0)
 		ttrpc_call_fail(task->call, &err);
 	else
-		kill_run(task->pod, task->process, request->signal, request->all, task->call);
+		kill_run(task->pod, task->process, request->signal,
+		         request->all && process_is_init(task->process), task->call);
 }
 
 static void publish_exec_added(const struct task *task, const ExecProcessRequest *request)
@@ -189,6 +190,19 @@ static void publish_exec_added(const struct task *task, const ExecProcessRequest
 	events_publish(task->pod->events, "/tasks/exec-added", &event.base);
 }
 
+static int parse_exec(const ExecProcessRequest *request, Grpc__Process **out, struct error *err)
+{
+	int r;
+
+	if (!request->spec)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "an exec needs a process to run");
+	r = spec_parse_process((const char *)request->spec->value.data, request->spec->value.len,
+	                       out, err);
+	if (r == 0)
+		(*out)->terminal = request->terminal;
+	return r;
+}
+
 static void task_exec(const struct task *task)
 {
 	const ExecProcessRequest *request = (const void *)task->request;
@@ -198,25 +212,16 @@ static void task_exec(const struct task *task)
 		.err = request->stderr,
 		.terminal = request->terminal,
 	};
+	struct container *container = task->process->container;
 	Grpc__Process *spec = NULL;
 	struct error err;
 
-	if (!request->spec) {
-		error_set(&err, ERROR_INVALID_ARGUMENT, "an exec needs a process to run");
+	if (container_check_exec(container, request->exec_id, &err) < 0 ||
+	    parse_exec(request, &spec, &err) < 0) {
 		ttrpc_call_fail(task->call, &err);
 		return;
 	}
-	if (spec_parse_process((const char *)request->spec->value.data, request->spec->value.len,
-	                       &spec, &err) < 0) {
-		ttrpc_call_fail(task->call, &err);
-		return;
-	}
-	spec->terminal = request->terminal;
-	if (container_add_exec(task->process->container, request->exec_id, spec, &paths, &err) <
-	    0) {
-		ttrpc_call_fail(task->call, &err);
-		return;
-	}
+	container_add_exec(container, request->exec_id, spec, &paths);
 	publish_exec_added(task, request);
 	ttrpc_call_finish(task->call, NULL);
 }

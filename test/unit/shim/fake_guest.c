@@ -204,6 +204,17 @@ static void on_create_sandbox(struct ttrpc_call *call, const ProtobufCMessage *m
 	on_call(call, message, ctx);
 }
 
+/* What still lives of the container is killed. */
+static void on_remove(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__RemoveContainerRequest *request = (const void *)message;
+	struct waiting *init = find_waiting(request->container_id);
+
+	if (init)
+		end_process(init, 137);
+	on_call(call, message, ctx);
+}
+
 static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__CreateContainerRequest *request = (const void *)message;
@@ -225,6 +236,9 @@ static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 		fake.size[0] = request->process->consolesize->height;
 		fake.size[1] = request->process->consolesize->width;
 	}
+	if (request->process->capabilities && request->process->capabilities->n_effective)
+		snprintf(fake.capability, sizeof(fake.capability), "%s",
+		         request->process->capabilities->effective[0]);
 	on_call(call, message, ctx);
 }
 
@@ -272,7 +286,8 @@ bool fake_oom_is_asked_for(void)
 static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__SignalProcessRequest *request = (const void *)message;
-	autofree char *of = mem_printf("%s %u", request->exec_id, request->signal);
+	autofree char *of = mem_printf("%s %u%s", request->exec_id, request->signal,
+	                               request->all ? " all" : "");
 	struct waiting *init = find_waiting(request->container_id);
 	bool of_init = strcmp(request->exec_id, request->container_id) == 0;
 
@@ -338,7 +353,7 @@ static const struct ttrpc_method methods[] = {
 	{ "DestroySandbox", &grpc__destroy_sandbox_request__descriptor, EMPTY, on_call },
 	{ "CreateContainer", &grpc__create_container_request__descriptor, EMPTY, on_create },
 	{ "StartContainer", &grpc__start_container_request__descriptor, EMPTY, on_call },
-	{ "RemoveContainer", &grpc__remove_container_request__descriptor, EMPTY, on_call },
+	{ "RemoveContainer", &grpc__remove_container_request__descriptor, EMPTY, on_remove },
 	{ "PauseContainer", &grpc__pause_container_request__descriptor, EMPTY, on_call },
 	{ "ResumeContainer", &grpc__resume_container_request__descriptor, EMPTY, on_call },
 	{ "UpdateContainer", &grpc__update_container_request__descriptor, EMPTY, on_update },
@@ -724,6 +739,11 @@ void events_publish(struct events *events, const char *topic, const ProtobufCMes
 	} else {
 		note(topic, "");
 	}
+}
+
+void events_publish_once(struct events *events, const char *topic, const ProtobufCMessage *event)
+{
+	events_publish(events, topic, event);
 }
 
 void fake_init(struct ev_loop *loop)

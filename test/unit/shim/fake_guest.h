@@ -61,6 +61,7 @@ struct fake_guest {
 	uint32_t exit_status;  /* of the last exit event */
 	size_t n_host_rlimits; /* of CreateSandbox */
 	size_t n_host_sysctls;
+	char capability[32];    /* the first effective one of the last exec */
 	int64_t clock_ahead_ns; /* the guest's clock, of the host's */
 	int64_t clock_slew_ns;  /* as the last call wanted it */
 };

@@ -148,6 +148,7 @@ struct answer get(const char *method, const void *request,
 char *fifos[3] = { "", "", "" };
 bool terminal;
 int timeout_ms;
+const char *exec_spec = EXEC_SPEC;
 
 void ask_create(struct answer *answer)
 {
@@ -222,8 +223,8 @@ struct answer exec(const char *exec_id)
 	T(ExecProcessRequest) request = CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
 	Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
 
-	spec.value.data = (uint8_t *)EXEC_SPEC;
-	spec.value.len = strlen(EXEC_SPEC);
+	spec.value.data = (uint8_t *)exec_spec;
+	spec.value.len = strlen(exec_spec);
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
 	request.terminal = terminal;

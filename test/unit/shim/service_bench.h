@@ -34,12 +34,13 @@ extern struct service *service;
 extern struct ttrpc_client *client; /* of the service */
 extern struct install *install;
 extern struct config *settings;
-extern bool ending;         /* the service has begun to end */
-extern bool ended;          /* the service has */
-extern const char *version; /* of the Task service */
-extern char *fifos[3];      /* of the next Create or Exec */
-extern bool terminal;       /* the same */
-extern int timeout_ms;      /* of the next calls; 0: none */
+extern bool ending;           /* the service has begun to end */
+extern bool ended;            /* the service has */
+extern const char *version;   /* of the Task service */
+extern char *fifos[3];        /* of the next Create or Exec */
+extern bool terminal;         /* the same */
+extern const char *exec_spec; /* of the next Exec */
+extern int timeout_ms;        /* of the next calls; 0: none */
 
 void ask(struct answer *answer, const char *method, const void *request,
          const ProtobufCMessageDescriptor *response);

@@ -300,6 +300,26 @@ Test(events, that_are_too_many_push_the_oldest_out)
 	expect_numbers(4, EVENTS_WAITING_MAX + 3);
 }
 
+/* A guest may be out of memory ten times a second. */
+Test(events, that_are_to_wait_once_push_nothing_out)
+{
+	autodestroy(events) struct events *events =
+		events_create(fake.loop, fake.address, "n", ATTEMPT_MS);
+	Containerd__Events__TaskOOM oom = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	publish_number(events, 1);
+	for (int i = 0; i <= EVENTS_WAITING_MAX; i++) {
+		oom.container_id = i % 2 ? "a" : "b";
+		events_publish_once(events, "/tasks/oom", &oom.base);
+	}
+	publish_number(events, 2);
+	containerd_start();
+	run(4, 30);
+	cr_assert_eq(fake.n, 4);
+	cr_expect_str_eq(fake.ids[0], "1");
+	cr_expect_str_eq(fake.ids[3], "2");
+}
+
 static void on_drained(void *ctx)
 {
 	*(int *)ctx += 1;

@@ -22,6 +22,8 @@
 #include "proto/ttrpc/ttrpc_client.h"
 #include "service_bench.h"
 #include "shim/config/config.h"
+#include "shim/pod/sandbox.h"
+#include "shim/spec/vm_size.h"
 
 #define T(name) Containerd__Task__V2__##name
 
@@ -375,7 +377,8 @@ Test(service, a_container_whose_create_nobody_waits_for_goes)
 	fake_release();
 	cr_expect(wait_until(&ended));
 	cr_expect(fake_logged("RemoveContainer c"));
-	cr_expect_not(fake_logged("/tasks/create c"));
+	cr_expect_not(fake_logged("/tasks/create"));
+	cr_expect_not(fake_logged("/tasks/exit c"), "of what was never announced");
 	cr_expect_eq(fake.mounts, 0);
 }
 
@@ -471,7 +474,7 @@ Test(service, what_was_created_and_never_started_is_killed_by_delete)
 	serve(60000);
 	create();
 	cr_expect_eq(delete_("").status, 137);
-	cr_expect(fake_order("SignalProcess  9", "/tasks/exit c"));
+	cr_expect(fake_order("SignalProcess  9 all", "/tasks/exit c"));
 	cr_expect(fake_order("/tasks/exit c", "/tasks/delete"));
 	cr_expect_eq(fake.mounts, 0);
 }
@@ -509,6 +512,51 @@ Test(service, an_exec_may_have_the_id_of_its_container)
 	cr_expect(fake_logged("SignalProcess c 15"));
 	kill_("c", "c", 15);
 	cr_expect(fake_logged("SignalProcess c.c 15"));
+}
+
+static struct answer kill_all(const char *exec_id, uint32_t signal)
+{
+	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	request.signal = signal;
+	request.all = true;
+	return get("Kill", &request, &google__protobuf__empty__descriptor);
+}
+
+Test(service, a_kill_of_all_reaches_the_container_and_one_of_an_exec_the_exec)
+{
+	run_container();
+	exec("e");
+	start("e");
+	kill_all("", 15);
+	cr_expect(fake_logged("SignalProcess  15 all"), "%s", fake.log);
+	kill_all("e", 9);
+	cr_expect(fake_logged("SignalProcess c.e 9"), "%s", fake.log);
+	settle();
+	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+}
+
+Test(service, an_exec_without_capabilities_has_the_containers)
+{
+	write_config("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\","
+	             "\"capabilities\":{\"effective\":[\"CAP_CHOWN\"]}},"
+	             "\"root\":{\"path\":\"rootfs\"},"
+	             "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}");
+	run_container();
+	exec("e");
+	start("e");
+	cr_expect_str_eq(fake.capability, "CAP_CHOWN");
+}
+
+Test(service, an_exec_with_an_id_that_is_in_use_is_refused_before_its_spec_is_read)
+{
+	run_container();
+	exec("e");
+	exec_spec = "{\"args\":[]}";
+	expect_refused(exec("e"), ERROR_ALREADY_EXISTS, "id e");
+	cr_expect_eq(exec("f").err.code, ERROR_INVALID_ARGUMENT);
 }
 
 Test(service, an_exec_that_does_not_start_is_stopped_without_an_exit)
@@ -1208,4 +1256,31 @@ Test(service, limits_of_the_host_stay_there_by_configuration)
 	settings->host_limits = false;
 	run_container();
 	cr_assert_eq(fake.n_host_rlimits + fake.n_host_sysctls, 0);
+}
+
+static void on_explained(void *ctx, const struct error *err)
+{
+	error_copy(ctx, err);
+}
+
+Test(service, an_error_while_the_machine_boots_is_its_own_explanation)
+{
+	const struct vm_size size = { 1, 128 };
+	const struct sandbox_config config = {
+		.id = "c",
+		.hostname = "h",
+		.pod_dir = fake.dir,
+		.share_dir = fake.dir,
+		.install = install,
+		.config = settings,
+		.size = &size,
+	};
+	struct sandbox *sandbox = sandbox_start(loop, &config, NULL, NULL);
+	struct error told = { 0 }, err;
+	struct sandbox_waiter waiter;
+
+	error_set(&err, ERROR_UNAVAILABLE, "of something else");
+	sandbox_explain(sandbox, &err, &waiter, on_explained, &told);
+	cr_expect_str_eq(told.text, "of something else");
+	sandbox_destroy(sandbox);
 }
