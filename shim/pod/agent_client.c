@@ -1,6 +1,7 @@
 #include "shim/pod/agent_client.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <sys/queue.h>
 
 #include "common/mem.h"
@@ -301,6 +302,30 @@ int agent_wait(struct agent *agent, const struct agent_process *process, agent_e
 	request.with_oom = true;
 	return call(agent, &method, &request.base, (union agent_done){ .exit = done }, ctx, out,
 	            err);
+}
+
+static void on_ended(void *call, const ProtobufCMessage *response, const struct error *err)
+{
+	void *ctx;
+
+	call_end(call, &ctx);
+}
+
+void agent_end_exec(struct agent *agent, const struct agent_process *exec)
+{
+	const struct method end = { "SignalProcess", agent->config->agent_timeout_ms, on_ended,
+		                    NULL };
+	const struct method reap = { "WaitProcess", agent->config->agent_timeout_ms, on_ended,
+		                     &grpc__wait_process_response__descriptor };
+	Grpc__SignalProcessRequest signal = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+	Grpc__WaitProcessRequest wait = GRPC__WAIT_PROCESS_REQUEST__INIT;
+	const union agent_done nobody = { NULL };
+
+	signal.container_id = wait.container_id = (char *)exec->container_id;
+	signal.exec_id = wait.exec_id = (char *)exec->exec_id;
+	signal.signal = SIGKILL;
+	call(agent, &end, &signal.base, nobody, NULL, NULL, NULL);
+	call(agent, &reap, &wait.base, nobody, NULL, NULL, NULL);
 }
 
 int agent_stats(struct agent *agent, const char *id, agent_stats_fn *done, void *ctx,

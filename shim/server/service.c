@@ -102,12 +102,14 @@ static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
 static void on_sandbox_gone(void *ctx, const struct error *err)
 {
 	struct service *service = ctx;
-	struct container *container;
+	struct container *container, *next;
 
 	if (err)
 		log_error("%s", err->text);
-	LIST_FOREACH (container, &service->pod.containers, link)
+	for (container = LIST_FIRST(&service->pod.containers); container; container = next) {
+		next = LIST_NEXT(container, link);
 		container_killed(container);
+	}
 	look_for_end(service);
 }
 

@@ -2,12 +2,11 @@
 
 #include <string.h>
 
-#include "common/log.h"
-#include "common/loop/seq.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "shim/config/config.h"
 #include "shim/config/runtime_options.h"
+#include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
@@ -17,157 +16,112 @@
 #include "shim/stdio/stdio.h"
 #include "shim/storage/rootfs.h"
 #include "shim/storage/volumes.h"
+#include "shim/task/operation.h"
 
 #define ID_MAX 76 /* containerd's own limit of an identifier (pkg/identifiers) */
 
 struct create {
-	struct pod *pod;
-	struct ttrpc_call *call;
+	struct operation operation;                             /* of the init */
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
-	struct container *container;
-	struct volumes *volumes; /* NULL: none */
-	struct seq *seq;
-	struct agent_call *pending;
-	struct sandbox_waiter waiter;
-	bool waits; /* @waiter is listed */
+	struct volumes *volumes;                                /* NULL: none */
 };
 
-static void create_free(struct create *create)
+static void create_fini(struct operation *operation)
 {
-	if (create->waits)
-		LIST_REMOVE(&create->waiter, link);
-	agent_forget(create->pending);
-	seq_destroy(create->seq);
+	struct create *create = (struct create *)operation;
+
 	volumes_destroy(create->volumes);
-	free(create);
-}
-
-/* The container goes while it is being made. */
-static void create_abandon(void *ctx, const struct error *why)
-{
-	struct create *create = ctx;
-
-	ttrpc_call_fail(create->call, why);
-	create_free(create);
 }
 
 static void mount_rootfs(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
-	struct container *container = create->container;
-	autofree char *dir = mem_printf("%s/%s", create->pod->share_dir, container->id);
+	const struct create *create = ctx;
+	const struct pod *pod = create->operation.pod;
+	struct container *container = create->operation.process->container;
+	autofree char *dir = mem_printf("%s/%s", pod->share_dir, container->id);
 	const struct rootfs_config config = {
 		.dir = dir,
 		.mounts = create->request->rootfs,
 		.n_mounts = create->request->n_rootfs,
 		.path = bundle_rootfs(container->bundle),
 		.volumes = create->volumes,
-		.timeout_ms = create->pod->config->mount_timeout_ms,
+		.timeout_ms = pod->config->mount_timeout_ms,
 	};
 	struct error err;
 
-	if (rootfs_mount(create->pod->loop, &config, seq_resume, seq, &container->rootfs, &err) < 0)
+	if (rootfs_mount(pod->loop, &config, seq_resume, seq, &container->rootfs, &err) < 0)
 		seq_fail(seq, &err);
 }
 
 static void unmount_rootfs(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
+	const struct operation *operation = ctx;
 	struct error err;
 
-	if (rootfs_unmount(create->container->rootfs, create->pod->config->mount_timeout_ms,
-	                   seq_resume, seq, &err) < 0)
+	if (rootfs_unmount(operation->process->container->rootfs,
+	                   operation->pod->config->mount_timeout_ms, seq_resume, seq, &err) < 0)
 		seq_fail(seq, &err);
-}
-
-static void on_guest_ready(void *ctx, const struct error *err)
-{
-	struct create *create = ctx;
-
-	create->waits = false;
-	seq_resume(create->seq, err);
 }
 
 static void wait_for_guest(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
-
-	create->waits = true;
-	sandbox_when_ready(create->pod->sandbox, &create->waiter, on_guest_ready, create);
+	operation_wait_for_guest(ctx);
 }
 
-static void open_stdio(struct seq *seq, void *ctx)
+static void open_streams(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
-	struct process *init = create->container->init;
-	const struct stdio_config config = {
-		.in = init->paths.in,
-		.out = init->paths.out,
-		.err = init->paths.err,
-		.terminal = init->paths.terminal,
-		.id = create->container->id,
-		.config = create->pod->config,
-		.ns = create->pod->ns,
-	};
-	struct error err;
-
-	if (stdio_open(create->pod->loop, sandbox_vsock(create->pod->sandbox), &config, seq_resume,
-	               seq, &init->stdio, &err) < 0)
-		seq_fail(seq, &err);
-}
-
-static void on_guest_answer(void *ctx, const struct error *err)
-{
-	struct create *create = ctx;
-	struct error own;
-
-	create->pending = NULL;
-	if (err && err->code == ERROR_NOT_FOUND) { /* not of what containerd asks for */
-		error_copy(&own, err);
-		own.code = ERROR_UNKNOWN;
-		err = &own;
-	}
-	seq_resume(create->seq, err);
+	operation_open_streams(ctx);
 }
 
 static void create_in_guest(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
-	struct container *container = create->container;
-	const struct stdio_ports *ports = stdio_ports(container->init->stdio);
+	struct operation *operation = ctx;
+	struct process *init = operation->process;
+	const struct stdio_ports *ports = stdio_ports(init->stdio);
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	struct error err;
 
-	request.container_id = container->id;
-	request.exec_id = container->init->guest_id;
-	request.oci = bundle_spec(container->bundle);
+	request.container_id = init->container_id;
+	request.exec_id = init->guest_id;
+	request.oci = bundle_spec(init->container->bundle);
 	request.stdin_port = ports->in;
 	request.stdout_port = ports->out;
 	request.stderr_port = ports->err;
-	if (agent_create_container(sandbox_agent(create->pod->sandbox), &request, on_guest_answer,
-	                           create, &create->pending, &err) < 0)
+	if (agent_create_container(sandbox_agent(operation->pod->sandbox), &request,
+	                           operation_answered, operation, &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
 }
 
 static void remove_from_guest(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
+	struct operation *operation = ctx;
+	struct process *init = operation->process;
 	struct error err;
 
-	process_unwatch(create->container->init); /* it was never announced */
-	if (agent_remove_container(sandbox_agent(create->pod->sandbox), create->container->id,
-	                           on_guest_answer, create, &create->pending, &err) < 0)
+	process_unwatch(init); /* it was never announced */
+	if (agent_remove_container(sandbox_agent(operation->pod->sandbox), init->container_id,
+	                           operation_answered, operation, &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
 }
 
 static void open_stdin(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
-	struct process *init = create->container->init;
+	const struct operation *operation = ctx;
+	struct process *init = operation->process;
 	struct error err;
 
-	if (stdio_open_stdin(init->stdio, init->paths.in, &err) < 0 ||
-	    process_watch(init, sandbox_agent(create->pod->sandbox), &err) < 0)
+	if (stdio_open_stdin(init->stdio, init->paths.in, &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+static void watch(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	struct error err;
+
+	if (process_watch(operation->process, sandbox_agent(operation->pod->sandbox), &err) < 0)
 		seq_fail(seq, &err);
 	else
 		seq_next(seq);
@@ -177,10 +131,10 @@ static void open_stdin(struct seq *seq, void *ctx)
  * there is no container: nobody would ever delete it. */
 static void see_who_asks(struct seq *seq, void *ctx)
 {
-	struct create *create = ctx;
+	const struct operation *operation = ctx;
 	struct error err;
 
-	if (ttrpc_call_is_orphan(create->call)) {
+	if (ttrpc_call_is_orphan(operation->call)) {
 		error_set(&err, ERROR_CANCELED, "whoever asked for the container has gone");
 		seq_fail(seq, &err);
 	} else {
@@ -194,9 +148,10 @@ static void see_who_asks(struct seq *seq, void *ctx)
 static const struct seq_step create_steps[] = {
 	{ "mount the file systems", mount_rootfs, unmount_rootfs, NULL },
 	{ "wait for the guest", wait_for_guest, NULL, NULL },
-	{ "open the streams", open_stdio, NULL, NULL },
-	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
+	{ "open the streams", open_streams, NULL, NULL },
 	{ "open stdin", open_stdin, NULL, NULL },
+	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
+	{ "watch it", watch, NULL, NULL },
 	{ "see who asks", see_who_asks, NULL, NULL },
 	{ 0 },
 };
@@ -218,25 +173,24 @@ static void publish_create(const struct create *create)
 	event.n_rootfs = request->n_rootfs;
 	event.io = &io;
 	event.checkpoint = request->checkpoint;
-	event.pid = create->container->init->pid;
-	events_publish(create->pod->events, "/tasks/create", &event.base);
+	event.pid = create->operation.process->pid;
+	events_publish(create->operation.pod->events, "/tasks/create", &event.base);
 }
 
-static void succeed(struct create *create)
+static void create_succeed(struct operation *operation)
 {
 	Containerd__Task__V2__CreateTaskResponse response =
 		CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
-	struct container *container = create->container;
+	struct process *init = operation->process;
+	struct container *container = init->container;
 
 	container->created = true;
 	container->spec = take_ptr(&bundle_spec(container->bundle)->process);
-	container->init->pid = (uint32_t)sandbox_pid(create->pod->sandbox);
+	init->pid = (uint32_t)sandbox_pid(operation->pod->sandbox);
 	bundle_destroy(take_ptr(&container->bundle));
-	publish_create(create);
-	response.pid = container->init->pid;
-	ttrpc_call_reply(create->call, &response.base);
-	create_free(create);
-	turn_over(&container->init->turn);
+	publish_create((const struct create *)operation);
+	response.pid = init->pid;
+	ttrpc_call_reply(operation->call, &response.base);
 }
 
 /* A pod without a container ends, and says why to whoever asks for one again: a containerd that was
@@ -248,39 +202,24 @@ static void note_failure(struct pod *pod, const struct error *err)
 	pod->on_change(pod->ctx);
 }
 
-static void fail(struct create *create, const struct error *err)
+static void create_leave(struct pod *pod, struct process *init, const struct error *err)
 {
-	struct pod *pod = create->pod;
-	struct container *container = create->container;
-	struct error cause;
-
-	error_copy(&cause, err); /* @err may be of what is destroyed */
-	ttrpc_call_fail(create->call, &cause);
-	create_free(create);
-	turn_leave(&container->init->turn);
-	container_destroy(container, NULL);
-	note_failure(pod, &cause);
-}
-
-static void on_explained(void *ctx, const struct error *err)
-{
-	struct create *create = ctx;
-
-	create->waits = false;
-	fail(create, err);
-}
-
-static void on_created(void *ctx, const struct error *err)
-{
-	struct create *create = ctx;
-
 	if (!err) {
-		succeed(create);
+		turn_over(&init->turn);
 		return;
 	}
-	create->waits = true;
-	sandbox_explain(create->pod->sandbox, err, &create->waiter, on_explained, create);
+	turn_leave(&init->turn);
+	container_destroy(init->container, NULL);
+	note_failure(pod, err);
 }
+
+static const struct operation_kind create_kind = {
+	.name = "create",
+	.steps = create_steps,
+	.succeed = create_succeed,
+	.fini = create_fini,
+	.leave = create_leave,
+};
 
 /* The machine was configured by those that `start` has got; here are the task's own as well. */
 static int check_options(const Google__Protobuf__Any *any, struct error *err)
@@ -351,7 +290,6 @@ static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, s
 void create_run(struct pod *pod, struct ttrpc_call *call,
                 const Containerd__Task__V2__CreateTaskRequest *request)
 {
-	autofree char *title = mem_printf("create container=%s", request->id);
 	const struct process_stdio paths = {
 		.in = request->stdin,
 		.out = request->stdout,
@@ -360,6 +298,7 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	};
 	struct bundle *bundle = NULL;
 	struct volumes *volumes = NULL;
+	struct container *container;
 	struct create *create;
 	struct error err;
 
@@ -373,14 +312,10 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 		note_failure(pod, &err);
 		return;
 	}
+	container = container_create(pod, request->id, request->bundle, &paths);
+	container->bundle = bundle;
 	create = mem_new(struct create);
-	create->pod = pod;
-	create->call = call;
 	create->request = request;
-	create->container = container_create(pod, request->id, request->bundle, &paths);
-	create->container->bundle = bundle;
 	create->volumes = volumes;
-	turn_take(&create->container->init->turn, create_abandon, create);
-	create->seq = seq_create(title, create_steps, create, on_created);
-	seq_start(create->seq);
+	operation_run(&create->operation, &create_kind, pod, container->init, call);
 }

@@ -8,23 +8,7 @@
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
-
-struct freeze {
-	struct agent *agent;
-	struct process *init;
-	bool freeze; /* else thaw */
-	struct ttrpc_call *call;
-	struct agent_call *pending;
-};
-
-static void freeze_abandon(void *ctx, const struct error *why)
-{
-	struct freeze *freeze = ctx;
-
-	agent_forget(freeze->pending);
-	ttrpc_call_fail(freeze->call, why);
-	free(freeze);
-}
+#include "shim/task/operation.h"
 
 static void set_states(struct container *container, bool frozen)
 {
@@ -48,6 +32,12 @@ static void publish(struct process *init, bool frozen)
 		events_publish(init->events, "/tasks/resumed", &resumed.base);
 }
 
+static void frozen_is(struct process *init, bool frozen)
+{
+	set_states(init->container, frozen);
+	publish(init, frozen);
+}
+
 static void on_thawed(void *ctx, const struct error *err)
 {
 	if (err)
@@ -55,49 +45,83 @@ static void on_thawed(void *ctx, const struct error *err)
 }
 
 /* A guest that comes to it after all is to be in the state that was told. */
-static void undo_pause(struct freeze *freeze)
+static void on_paused(void *ctx, const struct error *err)
 {
-	agent_resume_container(freeze->agent, freeze->init->container_id, on_thawed, NULL, NULL,
-	                       NULL);
+	struct operation *operation = ctx;
+
+	if (err && err->code == ERROR_DEADLINE_EXCEEDED)
+		agent_resume_container(sandbox_agent(operation->pod->sandbox),
+		                       operation->process->container_id, on_thawed, NULL, NULL,
+		                       NULL);
+	operation_answered(operation, err);
 }
 
-static void on_guest_answer(void *ctx, const struct error *err)
+static void pause_in_guest(struct seq *seq, void *ctx)
 {
-	struct freeze *freeze = ctx;
-	struct process *init = freeze->init;
-	bool late = err && err->code == ERROR_DEADLINE_EXCEEDED;
-
-	if (late && freeze->freeze)
-		undo_pause(freeze);
-	if (!err || (late && !freeze->freeze)) { /* late or not, it thaws */
-		set_states(init->container, freeze->freeze);
-		publish(init, freeze->freeze);
-	}
-	ttrpc_call_finish(freeze->call, err);
-	free(freeze);
-	turn_over(&init->turn);
-}
-
-void freeze_run(struct pod *pod, struct process *init, bool freeze_, struct ttrpc_call *call)
-{
-	struct freeze *freeze = mem_new(struct freeze);
-	struct agent *agent = sandbox_agent(pod->sandbox);
+	struct operation *operation = ctx;
 	struct error err;
-	int r;
 
-	*freeze = (struct freeze){
-		.agent = agent,
-		.init = init,
-		.freeze = freeze_,
-		.call = call,
-	};
-	turn_take(&init->turn, freeze_abandon, freeze);
-	if (freeze_)
-		r = agent_pause_container(agent, init->container_id, on_guest_answer, freeze,
-		                          &freeze->pending, &err);
-	else
-		r = agent_resume_container(agent, init->container_id, on_guest_answer, freeze,
-		                           &freeze->pending, &err);
-	if (r < 0)
-		on_guest_answer(freeze, &err);
+	if (agent_pause_container(sandbox_agent(operation->pod->sandbox),
+	                          operation->process->container_id, on_paused, operation,
+	                          &operation->pending, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void pause_succeed(struct operation *operation)
+{
+	frozen_is(operation->process, true);
+	ttrpc_call_finish(operation->call, NULL);
+}
+
+static void resume_in_guest(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+	struct error err;
+
+	if (agent_resume_container(sandbox_agent(operation->pod->sandbox),
+	                           operation->process->container_id, operation_answered, operation,
+	                           &operation->pending, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void resume_succeed(struct operation *operation)
+{
+	frozen_is(operation->process, false);
+	ttrpc_call_finish(operation->call, NULL);
+}
+
+/* Late or not, it thaws. */
+static void resume_fail(struct operation *operation, const struct error *err)
+{
+	if (err->code == ERROR_DEADLINE_EXCEEDED)
+		frozen_is(operation->process, false);
+}
+
+static const struct seq_step pause_steps[] = {
+	{ "pause in the guest", pause_in_guest, NULL, NULL },
+	{ 0 },
+};
+
+static const struct seq_step resume_steps[] = {
+	{ "resume in the guest", resume_in_guest, NULL, NULL },
+	{ 0 },
+};
+
+static const struct operation_kind pause_kind = {
+	.name = "pause",
+	.steps = pause_steps,
+	.succeed = pause_succeed,
+};
+
+static const struct operation_kind resume_kind = {
+	.name = "resume",
+	.steps = resume_steps,
+	.succeed = resume_succeed,
+	.fail = resume_fail,
+};
+
+void freeze_run(struct pod *pod, struct process *init, bool freeze, struct ttrpc_call *call)
+{
+	operation_run(mem_new(struct operation), freeze ? &pause_kind : &resume_kind, pod, init,
+	              call);
 }

@@ -1,10 +1,6 @@
 #include "shim/task/start.h"
 
-#include <signal.h>
-#include <string.h>
-
 #include "common/log.h"
-#include "common/loop/seq.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "proto/task_v2.pb-c.h"
@@ -15,133 +11,32 @@
 #include "shim/pod/sandbox.h"
 #include "shim/spec/spec.h"
 #include "shim/stdio/stdio.h"
-
-struct start {
-	struct pod *pod;
-	struct process *process;
-	struct ttrpc_call *call;
-	struct seq *seq;
-	struct agent_call *pending;
-	struct sandbox_waiter waiter;
-	bool waits; /* @waiter is listed */
-};
-
-static void start_free(struct start *start)
-{
-	if (start->waits)
-		LIST_REMOVE(&start->waiter, link);
-	agent_forget(start->pending);
-	seq_destroy(start->seq);
-	free(start);
-}
-
-static void start_abandon(void *ctx, const struct error *why)
-{
-	struct start *start = ctx;
-
-	ttrpc_call_fail(start->call, why);
-	start_free(start);
-}
-
-static void on_guest_answer(void *ctx, const struct error *err)
-{
-	struct start *start = ctx;
-	struct error own;
-
-	start->pending = NULL;
-	if (err && err->code == ERROR_NOT_FOUND) { /* not of what containerd asks for */
-		error_copy(&own, err);
-		own.code = ERROR_UNKNOWN;
-		err = &own;
-	}
-	seq_resume(start->seq, err);
-}
-
-static void on_too_late(void *ctx, const struct error *err)
-{
-}
-
-static void on_exit_too_late(void *ctx, const struct agent_exit *exit, const struct error *err)
-{
-}
-
-/* A guest that comes to it after all is not to keep a process that was told to have failed. */
-static void kill_late_exec(const struct start *start)
-{
-	const struct agent_process exec = process_in_guest(start->process);
-	struct agent *agent = sandbox_agent(start->pod->sandbox);
-
-	agent_signal(agent, &exec, SIGKILL, on_too_late, NULL, NULL, NULL);
-	agent_wait(agent, &exec, on_exit_too_late, NULL, NULL, NULL);
-}
+#include "shim/task/operation.h"
 
 static void start_in_guest(struct seq *seq, void *ctx)
 {
-	struct start *start = ctx;
+	struct operation *operation = ctx;
 	struct error err;
 
-	if (agent_start_container(sandbox_agent(start->pod->sandbox), start->process->container_id,
-	                          on_guest_answer, start, &start->pending, &err) < 0)
+	if (agent_start_container(sandbox_agent(operation->pod->sandbox),
+	                          operation->process->container_id, operation_answered, operation,
+	                          &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
 }
 
-static void open_stdio(struct seq *seq, void *ctx)
+static void open_streams(struct seq *seq, void *ctx)
 {
-	struct start *start = ctx;
-	struct process *exec = start->process;
-	const struct stdio_config config = {
-		.in = exec->paths.in,
-		.out = exec->paths.out,
-		.err = exec->paths.err,
-		.terminal = exec->paths.terminal,
-		.id = exec->container_id,
-		.config = start->pod->config,
-		.ns = start->pod->ns,
-	};
-	struct error err;
-
-	if (stdio_open(start->pod->loop, sandbox_vsock(start->pod->sandbox), &config, seq_resume,
-	               seq, &exec->stdio, &err) < 0)
-		seq_fail(seq, &err);
+	operation_open_streams(ctx);
 }
 
-static void on_exec_answer(void *ctx, const struct error *err)
-{
-	if (err && err->code == ERROR_DEADLINE_EXCEEDED)
-		kill_late_exec(ctx);
-	on_guest_answer(ctx, err);
-}
-
-static void exec_in_guest(struct seq *seq, void *ctx)
-{
-	struct start *start = ctx;
-	struct process *exec = start->process;
-	const struct stdio_ports *ports = stdio_ports(exec->stdio);
-	Grpc__Process process = *exec->spec;
-	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
-	struct error err;
-
-	request.container_id = exec->container_id;
-	request.exec_id = exec->guest_id;
-	if (!process.capabilities) /* as under runc, the container's */
-		process.capabilities = exec->container->spec->capabilities;
-	request.process = &process;
-	request.stdin_port = ports->in;
-	request.stdout_port = ports->out;
-	request.stderr_port = ports->err;
-	if (agent_exec_process(sandbox_agent(start->pod->sandbox), &request, on_exec_answer, start,
-	                       &start->pending, &err) < 0)
-		seq_fail(seq, &err);
-}
-
+/* Before the exec: what fails here has started nothing. */
 static void open_stdin(struct seq *seq, void *ctx)
 {
-	struct start *start = ctx;
-	struct process *exec = start->process;
+	const struct operation *operation = ctx;
+	struct process *exec = operation->process;
 	struct error err;
 
-	if (stdio_open_stdin(exec->stdio, exec->paths.in, &err) < 0 ||
-	    process_watch(exec, sandbox_agent(start->pod->sandbox), &err) < 0) {
+	if (stdio_open_stdin(exec->stdio, exec->paths.in, &err) < 0) {
 		seq_fail(seq, &err);
 		return;
 	}
@@ -150,14 +45,70 @@ static void open_stdin(struct seq *seq, void *ctx)
 	seq_next(seq);
 }
 
-static void read_stdin(struct seq *seq, void *ctx)
+/* The guest is not to keep a process that was told to have failed. */
+static void kill_exec(const struct operation *operation)
 {
-	struct start *start = ctx;
+	const struct agent_process exec = process_in_guest(operation->process);
+
+	if (sandbox_state(operation->pod->sandbox) == SANDBOX_READY)
+		agent_end_exec(sandbox_agent(operation->pod->sandbox), &exec);
+}
+
+static void undo_exec(struct seq *seq, void *ctx)
+{
+	kill_exec(ctx);
+	seq_next(seq);
+}
+
+static void on_exec_answer(void *ctx, const struct error *err)
+{
+	if (err && err->code == ERROR_DEADLINE_EXCEEDED) /* it may come to it after all */
+		kill_exec(ctx);
+	operation_answered(ctx, err);
+}
+
+static void exec_in_guest(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+	struct process *exec = operation->process;
+	const struct stdio_ports *ports = stdio_ports(exec->stdio);
+	Grpc__Process process = *exec->spec;
+	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
 	struct error err;
 
-	if (stdio_start(start->process->stdio, &err) < 0)
-		log_warn("stdin is not read container=%s exec=\"%s\": %s",
-		         start->process->container_id, start->process->id, err.text);
+	if (!process.capabilities) /* as under runc, the container's */
+		process.capabilities = exec->container->spec->capabilities;
+	request.container_id = exec->container_id;
+	request.exec_id = exec->guest_id;
+	request.process = &process;
+	request.stdin_port = ports->in;
+	request.stdout_port = ports->out;
+	request.stderr_port = ports->err;
+	if (agent_exec_process(sandbox_agent(operation->pod->sandbox), &request, on_exec_answer,
+	                       operation, &operation->pending, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void watch(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	struct error err;
+
+	if (process_watch(operation->process, sandbox_agent(operation->pod->sandbox), &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+static void read_stdin(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	const struct process *process = operation->process;
+	struct error err;
+
+	if (stdio_start(process->stdio, &err) < 0)
+		log_warn("stdin is not read container=%s exec=\"%s\": %s", process->container_id,
+		         process->id, err.text);
 	seq_next(seq);
 }
 
@@ -171,9 +122,10 @@ static const struct seq_step init_steps[] = {
 };
 
 static const struct seq_step exec_steps[] = {
-	{ "open the streams", open_stdio, NULL, NULL },
-	{ "exec in the guest", exec_in_guest, NULL, NULL },
+	{ "open the streams", open_streams, NULL, NULL },
 	{ "open stdin", open_stdin, NULL, NULL },
+	{ "exec in the guest", exec_in_guest, undo_exec, NULL },
+	{ "watch it", watch, NULL, NULL },
 	{ "read stdin", read_stdin, NULL, NULL },
 	{ 0 },
 };
@@ -196,48 +148,39 @@ static void publish_start(const struct process *process)
 	}
 }
 
-static void start_end(struct start *start)
+static void start_succeed(struct operation *operation)
 {
-	struct process *process = start->process;
-
-	start_free(start);
-	turn_over(&process->turn);
-}
-
-static void on_explained(void *ctx, const struct error *err)
-{
-	struct start *start = ctx;
-
-	start->waits = false;
-	ttrpc_call_fail(start->call, err);
-	process_start_failed(start->process);
-	start_end(start);
-}
-
-static void on_started(void *ctx, const struct error *err)
-{
-	struct start *start = ctx;
-	struct process *process = start->process;
+	struct process *process = operation->process;
 	Containerd__Task__V2__StartResponse response = CONTAINERD__TASK__V2__START_RESPONSE__INIT;
 
-	if (err) {
-		start->waits = true;
-		sandbox_explain(start->pod->sandbox, err, &start->waiter, on_explained, start);
-		return;
-	}
 	publish_start(process);
 	response.pid = process->pid;
-	ttrpc_call_reply(start->call, &response.base);
+	ttrpc_call_reply(operation->call, &response.base);
 	process_started(process);
-	start_end(start);
 }
+
+static void start_fail(struct operation *operation, const struct error *err)
+{
+	process_start_failed(operation->process);
+}
+
+static const struct operation_kind init_kind = {
+	.name = "start",
+	.steps = init_steps,
+	.succeed = start_succeed,
+	.fail = start_fail,
+};
+
+static const struct operation_kind exec_kind = {
+	.name = "start",
+	.steps = exec_steps,
+	.succeed = start_succeed,
+	.fail = start_fail,
+};
 
 void start_run(struct pod *pod, struct process *process, struct ttrpc_call *call)
 {
-	bool init = process_is_init(process);
-	autofree char *title =
-		mem_printf("start container=%s exec=\"%s\"", process->container_id, process->id);
-	struct start *start;
+	const struct operation_kind *kind = process_is_init(process) ? &init_kind : &exec_kind;
 	struct error err;
 
 	if (sandbox_state(pod->sandbox) != SANDBOX_READY) {
@@ -245,13 +188,7 @@ void start_run(struct pod *pod, struct process *process, struct ttrpc_call *call
 		ttrpc_call_fail(call, &err);
 		return;
 	}
-	start = mem_new(struct start);
-	start->pod = pod;
-	start->process = process;
-	start->call = call;
 	process->pid = (uint32_t)sandbox_pid(pod->sandbox);
 	process_starting(process);
-	turn_take(&process->turn, start_abandon, start);
-	start->seq = seq_create(title, init ? init_steps : exec_steps, start, on_started);
-	seq_start(start->seq);
+	operation_run(mem_new(struct operation), kind, pod, process, call);
 }

@@ -19,10 +19,10 @@
 #include "shim/spec/spec.h"
 #include "shim/stdio/stdio.h"
 #include "shim/task/create.h"
+#include "shim/task/delete.h"
 #include "shim/task/freeze.h"
 #include "shim/task/kill.h"
 #include "shim/task/metrics.h"
-#include "shim/task/removal.h"
 #include "shim/task/start.h"
 
 #define SIGNAL_MAX 64 /* SIGRTMAX of the kernel */
@@ -55,7 +55,7 @@ static void task_start(const struct task *task)
 
 static void task_delete(const struct task *task)
 {
-	removal_run(task->pod, task->process, task->call);
+	delete_run(task->pod, task->process, task->call);
 }
 
 static void freeze(const struct task *task, bool frozen)

@@ -302,9 +302,11 @@ static void on_signal(struct ttrpc_call *call, const ProtobufCMessage *message, 
 static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__WaitProcessRequest *request = (const void *)message;
+	autofree char *killed = mem_printf("SignalProcess %s 9", request->exec_id);
 	struct waiting *one = mem_new(struct waiting);
 
-	must(request->with_oom);
+	/* Nobody reads the end of an exec that has failed and was killed. */
+	must(request->with_oom || fake_logged(killed));
 	one->exec_id = mem_strdup(request->exec_id);
 	one->call = call;
 	LIST_INSERT_HEAD(&waiting, one, link);
@@ -702,6 +704,8 @@ int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *c
 {
 	note("unmount", "");
 	fake.mounts--;
+	if (fake.unmount_fails)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no descriptors");
 	*rootfs = (struct rootfs){ done, ctx };
 	do_later(rootfs_done, rootfs);
 	return 0;

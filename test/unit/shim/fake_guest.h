@@ -47,6 +47,7 @@ struct fake_guest {
 	bool streams_refuse; /* no stream can be opened */
 	bool tells_written;  /* an exit comes with how much was written to stdout: */
 	uint64_t written;
+	bool unmount_fails; /* at once */
 
 	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.
 	 */

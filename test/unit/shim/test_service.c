@@ -262,6 +262,29 @@ Test(service, what_was_created_and_cannot_be_killed_is_deleted_all_the_same)
 	cr_expect(fake_order("vm_stop", "/tasks/exit c"));
 }
 
+/* Its last steps end at once, when those who wait for the exit are being told of it. */
+Test(service, a_delete_that_the_machines_end_brings_to_its_end_tells_all_who_wait)
+{
+	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+	struct answer before, deleted, after;
+
+	serve(60000);
+	create();
+	ask_wait(&before, "");
+	fake.holds = "SignalProcess";
+	request.id = "c";
+	ask(&deleted, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	settle();
+	ask_wait(&after, "");
+	settle();
+	fake.unmount_fails = true;
+	fake_kill_vm("QEMU is gone");
+	cr_assert(wait_until(&deleted.here));
+	cr_expect_eq(deleted.status, 137);
+	cr_expect(before.here && before.status == 137);
+	cr_expect(after.here && after.status == 137);
+}
+
 Test(service, a_kill_in_time_ends_no_machine)
 {
 	settings->kill_timeout_ms = 50;
@@ -570,6 +593,20 @@ Test(service, an_exec_that_does_not_start_is_stopped_without_an_exit)
 	               "exec: \"x\": executable file not found in $PATH");
 	cr_expect_eq(state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
 	cr_expect_not(fake_logged("/tasks/exit e"));
+	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
+}
+
+Test(service, an_exec_whose_stdin_cannot_be_opened_is_not_started)
+{
+	autofree char *file = mem_printf("%s/config.json", fake.dir);
+
+	run_container();
+	fifos[0] = file;
+	exec("e");
+	cr_expect_eq(start("e").err.code, ERROR_INVALID_ARGUMENT);
+	cr_expect_eq(state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	settle();
+	cr_expect_not(fake_logged("ExecProcess c"), "it runs in the guest, unwatched");
 	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
 }
 

@@ -1,0 +1,178 @@
+#include "shim/task/operation.h"
+
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "shim/pod/agent_client.h"
+#include "shim/pod/pod.h"
+#include "shim/pod/process.h"
+#include "shim/stdio/stdio.h"
+
+static void operation_free(struct operation *operation)
+{
+	if (operation->waits)
+		LIST_REMOVE(&operation->waiter, link);
+	ev_timer_stop(operation->pod->loop, &operation->go_on);
+	process_forget(operation->exit);
+	agent_forget(operation->pending);
+	seq_destroy(operation->seq);
+	if (operation->kind->fini)
+		operation->kind->fini(operation);
+	free(operation);
+}
+
+static void operation_abandon(void *ctx, const struct error *why)
+{
+	struct operation *operation = ctx;
+
+	ttrpc_call_fail(operation->call, why);
+	operation_free(operation);
+}
+
+/* Its last act may free the process. */
+static void operation_end(struct operation *operation, const struct error *err)
+{
+	const struct operation_kind *kind = operation->kind;
+	struct process *process = operation->process;
+	struct pod *pod = operation->pod;
+	struct error cause;
+
+	if (err) {
+		error_copy(&cause, err); /* @err may be of what is freed */
+		err = &cause;
+		ttrpc_call_fail(operation->call, err);
+		if (kind->fail)
+			kind->fail(operation, err);
+	} else {
+		kind->succeed(operation);
+	}
+	operation_free(operation);
+	if (kind->leave)
+		kind->leave(pod, process, err);
+	else
+		turn_over(&process->turn);
+}
+
+static void on_explained(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	operation->waits = false;
+	operation_end(operation, err);
+}
+
+static void on_done(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	if (!err) {
+		operation_end(operation, NULL);
+		return;
+	}
+	operation->waits = true;
+	sandbox_explain(operation->pod->sandbox, err, &operation->waiter, on_explained, operation);
+}
+
+static void on_go_on(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct operation *operation = timer->data;
+
+	agent_forget(take_ptr(&operation->pending)); /* what has ended the process, perhaps */
+	seq_next(operation->seq);
+}
+
+void operation_run(struct operation *operation, const struct operation_kind *kind, struct pod *pod,
+                   struct process *process, struct ttrpc_call *call)
+{
+	autofree char *title = mem_printf("%s container=%s exec=\"%s\"", kind->name,
+	                                  process->container_id, process->id);
+
+	operation->kind = kind;
+	operation->pod = pod;
+	operation->process = process;
+	operation->call = call;
+	ev_timer_init(&operation->go_on, on_go_on, 0, 0);
+	operation->go_on.data = operation;
+	turn_take(&process->turn, operation_abandon, operation);
+	operation->seq = seq_create(title, kind->steps, operation, on_done);
+	seq_start(operation->seq);
+}
+
+void operation_answered(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+	struct error own;
+
+	operation->pending = NULL;
+	if (err && err->code == ERROR_NOT_FOUND) {
+		error_copy(&own, err);
+		own.code = ERROR_UNKNOWN;
+		err = &own;
+	}
+	seq_resume(operation->seq, err);
+}
+
+void operation_try(struct operation *operation, const struct error *err)
+{
+	if (err)
+		log_warn("%s container=%s: %s", operation->kind->name,
+		         operation->process->container_id, err->text);
+	seq_next(operation->seq);
+}
+
+void operation_tried(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	operation->pending = NULL;
+	operation_try(operation, err);
+}
+
+static void on_guest_ready(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	operation->waits = false;
+	seq_resume(operation->seq, err);
+}
+
+void operation_wait_for_guest(struct operation *operation)
+{
+	operation->waits = true;
+	sandbox_when_ready(operation->pod->sandbox, &operation->waiter, on_guest_ready, operation);
+}
+
+/* Who is told of an exit must not destroy the process, and the last step may do that. */
+static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	operation->exit = NULL;
+	ev_timer_start(operation->pod->loop, &operation->go_on);
+}
+
+void operation_wait_for_exit(struct operation *operation)
+{
+	operation->exit = process_wait(operation->process, on_exit_told, operation);
+}
+
+void operation_open_streams(struct operation *operation)
+{
+	const struct pod *pod = operation->pod;
+	struct process *process = operation->process;
+	const struct stdio_config config = {
+		.in = process->paths.in,
+		.out = process->paths.out,
+		.err = process->paths.err,
+		.terminal = process->paths.terminal,
+		.id = process->container_id,
+		.config = pod->config,
+		.ns = pod->ns,
+	};
+	struct error err;
+
+	if (stdio_open(pod->loop, sandbox_vsock(pod->sandbox), &config, seq_resume, operation->seq,
+	               &process->stdio, &err) < 0)
+		seq_fail(operation->seq, &err);
+}

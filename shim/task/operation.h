@@ -1,0 +1,71 @@
+/*
+ * A call of containerd's that works on a process in steps: the turn that it holds on the process,
+ * its sequence, and what the running step may wait for: an answer of the agent, the guest, or an
+ * exit. The call is answered once: with what kind->succeed replies, or with the error of the step
+ * that failed, or, if the machine has died under it, with what it died of. When the process goes
+ * first, the operation is abandoned: its call is answered and all that it waits for is dropped.
+ */
+#ifndef SHIM_OPERATION_H
+#define SHIM_OPERATION_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "common/loop/seq.h"
+#include "proto/ttrpc/ttrpc_server.h"
+#include "shim/pod/sandbox.h"
+
+struct agent_call;
+struct operation;
+struct pod;
+struct process;
+struct process_waiter;
+
+struct operation_kind {
+	const char *name;             /* as it reads in the log: "start" */
+	const struct seq_step *steps; /* their ctx is the operation */
+	/* Every step has ended: answers operation->call. */
+	void (*succeed)(struct operation *operation);
+	/* Optional: a step has failed, what had been done is undone and the call is answered. */
+	void (*fail)(struct operation *operation, const struct error *err);
+	/* Optional: releases what the object has beyond its operation, in every case. */
+	void (*fini)(struct operation *operation);
+	/* Optional, the last act: ends the turn by turn_over(), or by turn_leave() and the end of
+	 * the process. Without it the turn is over. @err: NULL for success. */
+	void (*leave)(struct pod *pod, struct process *process, const struct error *err);
+};
+
+/* The first member of an object from mem_new() that operation_run() takes over. */
+struct operation {
+	const struct operation_kind *kind;
+	struct pod *pod;
+	struct process *process;
+	struct ttrpc_call *call;
+	struct seq *seq;
+	struct agent_call *pending;   /* the agent's call that the step waits for; NULL: none */
+	struct process_waiter *exit;  /* the step waits for the process's exit; NULL: it does not */
+	struct sandbox_waiter waiter; /* the guest is waited for, or its last words */
+	bool waits;                   /* @waiter is listed */
+	ev_timer go_on;               /* a step goes on from the loop */
+};
+
+/* Takes the turn of @process, which is free, and begins. @operation may be freed by it. */
+void operation_run(struct operation *operation, const struct operation_kind *kind, struct pod *pod,
+                   struct process *process, struct ttrpc_call *call);
+
+/* Done_fn's for the agent's calls, to be used with &operation->pending: the step has ended. An
+ * agent's NotFound is not of what containerd asks for: it becomes Unknown. */
+void operation_answered(void *operation, const struct error *err);
+/* The same where an error is logged and the next step begins. */
+void operation_tried(void *operation, const struct error *err);
+/* The running step has ended so: for what cannot wait. */
+void operation_try(struct operation *operation, const struct error *err); /* NULL: success */
+
+/* The step ends when the guest is ready, or with why it never will be. */
+void operation_wait_for_guest(struct operation *operation);
+/* The step ends, from the loop, when the process has exited. */
+void operation_wait_for_exit(struct operation *operation);
+/* The step ends when the process's streams have been opened, to the guest too. */
+void operation_open_streams(struct operation *operation);
+
+#endif
