@@ -6,6 +6,7 @@
 
 #include "agent/pod/process.h"
 #include "common/mem.h"
+#include "proto/limits.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
 struct exec {
@@ -108,10 +109,10 @@ int exec_start(struct exec_list *list, struct ev_loop *loop, struct streams *str
 
 	if (exec_find(list, id))
 		return error_set(err, ERROR_ALREADY_EXISTS, "process '%s' exists already", id);
-	if (list->n == EXECS_MAX)
+	if (list->n == LIMIT_EXECS)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
 		                 "the container has %d processes that nobody has waited for",
-		                 EXECS_MAX);
+		                 LIMIT_EXECS);
 	exec = mem_new(struct exec);
 	r = process_create(loop, streams, config, on_created, on_exited, exec, &process, err);
 	if (r < 0) {

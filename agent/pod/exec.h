@@ -16,8 +16,6 @@ struct process_config;
 struct streams;
 struct ttrpc_call;
 
-#define EXECS_MAX 1024 /* one more is refused with ERROR_RESOURCE_EXHAUSTED */
-
 struct exec_list *exec_list_create(void);
 
 /* NULL is fine. A call that waits for its exec to start is failed with @why. */
@@ -26,7 +24,8 @@ bool exec_list_ended(const struct exec_list *list); /* all have been reaped */
 
 /*
  * @call (ExecProcess) is answered when the process has reached its execve, or not, unless this
- * returns an error. ERROR_ALREADY_EXISTS: @id is in use.
+ * returns an error. ERROR_ALREADY_EXISTS: @id is in use; ERROR_RESOURCE_EXHAUSTED: there are
+ * LIMIT_EXECS.
  */
 int exec_start(struct exec_list *list, struct ev_loop *loop, struct streams *streams,
                const char *id, const struct process_config *config, struct ttrpc_call *call,

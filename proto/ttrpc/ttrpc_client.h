@@ -12,14 +12,15 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "proto/limits.h"
 
 struct ev_loop;
 struct ttrpc_client;
 
 /* Calls that have not been answered, and calls without a deadline, which are counted apart, so that
  * they do not use up the room for others. One more is refused with ERROR_RESOURCE_EXHAUSTED. */
-#define TTRPC_CLIENT_CALLS_MAX 1024
-#define TTRPC_CLIENT_WAITS_MAX 65536
+#define TTRPC_CLIENT_CALLS_MAX LIMIT_CALLS
+#define TTRPC_CLIENT_WAITS_MAX LIMIT_PARKED
 
 /* @response is NULL when @err is not; both are valid during the callback only. Never called from
  * inside a call. */

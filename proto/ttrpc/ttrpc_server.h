@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/limits.h"
+
 struct ev_loop;
 struct error;
 struct ttrpc_server;
@@ -20,8 +22,8 @@ struct ttrpc_call; /* one request that waits for its one answer */
 /* One more connection is closed at once. Of one connection: calls that have not been answered, and
  * those of them that are parked, which are counted apart; one more is answered ResourceExhausted. */
 #define TTRPC_SERVER_CONNECTIONS_MAX 256
-#define TTRPC_SERVER_CALLS_MAX       1024
-#define TTRPC_SERVER_PARKED_MAX      65536
+#define TTRPC_SERVER_CALLS_MAX       LIMIT_CALLS
+#define TTRPC_SERVER_PARKED_MAX      LIMIT_PARKED
 
 /* @request is freed when the call is answered: keep it as long as the call. @ctx is the server's.
  */

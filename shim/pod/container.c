@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "proto/limits.h"
 #include "shim/config/config.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
@@ -93,9 +94,9 @@ int container_check_exec(const struct container *container, const char *exec_id,
 		return error_set(err, ERROR_INVALID_ARGUMENT, "an exec needs an id");
 	if (container_process(container, exec_id))
 		return error_set(err, ERROR_ALREADY_EXISTS, "id %s", exec_id);
-	if (container->n_execs == CONTAINER_EXECS_MAX)
+	if (container->n_execs == LIMIT_EXECS)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
-		                 "the container has %d execs already", CONTAINER_EXECS_MAX);
+		                 "the container has %d execs already", LIMIT_EXECS);
 	return 0;
 }
 

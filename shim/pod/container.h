@@ -15,8 +15,6 @@ struct bundle;
 struct pod;
 struct rootfs;
 
-#define CONTAINER_EXECS_MAX 4096
-
 struct container {
 	LIST_ENTRY(container) link;
 	struct pod *pod;

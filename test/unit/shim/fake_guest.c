@@ -307,6 +307,7 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 
 	/* Nobody reads the end of an exec that has failed and was killed. */
 	must(request->with_oom || fake_logged(killed));
+	must(ttrpc_call_park(call, NULL, NULL, NULL) == 0);
 	one->exec_id = mem_strdup(request->exec_id);
 	one->call = call;
 	LIST_INSERT_HEAD(&waiting, one, link);

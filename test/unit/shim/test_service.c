@@ -626,6 +626,32 @@ Test(service, an_exec_that_is_answered_too_late_is_killed)
 	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
 }
 
+static struct answer stats(void)
+{
+	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
+
+	request.id = "c";
+	return get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
+}
+
+/* Each of them is waited for in the guest. */
+Test(service, a_container_with_many_execs_is_killed_and_deleted_as_ever)
+{
+	char id[20];
+
+	run_container();
+	for (int i = 0; i < 1100; i++) {
+		snprintf(id, sizeof(id), "e%d", i);
+		cr_assert_eq(exec(id).err.code, ERROR_NONE);
+		cr_assert_eq(start(id).err.code, ERROR_NONE);
+	}
+	cr_expect_eq(state("e1099").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(stats().err.code, ERROR_NONE);
+	cr_expect_eq(kill_("c", "e7", 15).err.code, ERROR_NONE);
+	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_eq(delete_("").status, 137);
+}
+
 /* Each `ctr task attach` that is killed leaves one on the one connection of containerd. */
 Test(service, abandoned_waits_leave_room_for_kill_and_delete)
 {
@@ -1234,14 +1260,6 @@ Test(service, a_guest_that_is_always_out_of_memory_tells_it_now_and_then)
 		settle();
 		cr_expect_not(fake_oom_is_asked_for(), "asked again at once");
 	}
-}
-
-static struct answer stats(void)
-{
-	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
-
-	request.id = "c";
-	return get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
 }
 
 Test(service, stats_are_the_guests)

@@ -1,0 +1,24 @@
+/*
+ * How much of each kind there may be at once in one pod, where shim and agent must agree. One number
+ * is chosen, and the others follow from it: every exec that may run can also be waited for, and
+ * signals, Stats and Delete have room of their own beside all of them.
+ *
+ *   execs of a container   LIMIT_EXECS        refused by the shim, at Exec; by the agent, at its call
+ *   waits for an end       LIMIT_PARKED       one for each process, counted apart from calls, on
+ *                                             both sides of the agent's connection
+ *   other calls            LIMIT_CALLS        of one connection, each with a deadline
+ *
+ * An exec with streams also takes up to three connections of the vsock device, which refuses one
+ * that is too many by name (FLOWS_HOST_MAX in hypervisor/vsock/flow.h); the agent's own is there
+ * before any of them.
+ */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+#define LIMIT_EXECS  4096
+#define LIMIT_PARKED (16 * LIMIT_EXECS) /* abandoned Waits of containerd's are among them */
+#define LIMIT_CALLS  1024
+
+_Static_assert(LIMIT_PARKED > LIMIT_EXECS + 2, "each exec, the init and GetOOMEvent wait at once");
+
+#endif
