@@ -20,6 +20,7 @@
 #include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
 #include "shim/host/pod_dir.h"
+#include "shim/pod/pod.h"
 #include "shim/server/serve.h"
 #include "shim/spec/bundle.h"
 
@@ -45,6 +46,7 @@ static int find_pod(struct pod_start *start, struct error *err)
 {
 	const struct command_line *line = start->line;
 	autodestroy(bundle) struct bundle *bundle = NULL;
+	const struct pod_policy *policy;
 	const char *dir;
 	int r;
 
@@ -54,10 +56,9 @@ static int find_pod(struct pod_start *start, struct error *err)
 	r = bundle_load(start->bundle, &bundle, err);
 	if (r < 0)
 		return r;
-	if (bundle_type(bundle) != BUNDLE_SINGLE)
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "bundle '%s': pods of several containers are not supported",
-		                 start->bundle);
+	r = pod_policy_for(bundle, &policy, err);
+	if (r < 0)
+		return r;
 	dir = start->handshake->socket_dir ? start->handshake->socket_dir : ADDRESS_DIR;
 	if (*dir != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,

@@ -11,16 +11,6 @@
 #include "shim/spec/spec.h"
 #include "shim/storage/rootfs.h"
 
-struct container *pod_container(const struct pod *pod, const char *id)
-{
-	struct container *container;
-
-	LIST_FOREACH (container, &pod->containers, link)
-		if (strcmp(container->id, id) == 0)
-			return container;
-	return NULL;
-}
-
 static void on_doom(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct container *container = timer->data;

@@ -4,10 +4,12 @@
 #ifndef SHIM_POD_H
 #define SHIM_POD_H
 
+#include <stdbool.h>
 #include <sys/queue.h>
 
 #include "common/error.h"
 
+struct bundle;
 struct config;
 struct container;
 struct ev_loop;
@@ -15,7 +17,18 @@ struct events;
 struct sandbox;
 struct ttrpc_call;
 
+struct pod;
+
+/* What kind of pod it is: when it ends, and which containers it takes. */
+struct pod_policy {
+	/* Asked when a Create has failed, or a container has gone. */
+	bool (*ends)(const struct pod *pod);
+	/* Whether a container with this id may come now. */
+	int (*takes)(const struct pod *pod, const char *id, struct error *err);
+};
+
 struct pod {
+	const struct pod_policy *policy;
 	struct ev_loop *loop;
 	const struct config *config;
 	struct events *events;
@@ -31,6 +44,9 @@ struct pod {
 	void (*on_shutdown)(void *ctx, struct ttrpc_call *call);
 	void *ctx;
 };
+
+/* The kind of pod that begins with this bundle. ERROR_UNIMPLEMENTED: we do not serve it. */
+int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, struct error *err);
 
 /* NULL: there is none. */
 struct container *pod_container(const struct pod *pod, const char *id);

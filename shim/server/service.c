@@ -156,7 +156,7 @@ static void on_change(void *ctx)
 {
 	struct service *service = ctx;
 
-	if (LIST_EMPTY(&service->pod.containers))
+	if (service->pod.policy->ends(&service->pod))
 		begin_end(service);
 }
 
@@ -242,15 +242,6 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	return service;
 }
 
-static int check_type(const struct bundle *bundle, struct error *err)
-{
-	if (bundle_type(bundle) == BUNDLE_SINGLE)
-		return 0;
-	return error_set(err, ERROR_UNIMPLEMENTED,
-	                 "bundle '%s': pods of several containers are not supported yet",
-	                 bundle_dir(bundle));
-}
-
 /* Without a name of its own a container shows the host's, as with runc. */
 static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *host)
 {
@@ -308,7 +299,8 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	};
 	autoclose int listen_fd = config->listen_fd;
 
-	if (bundle_load(config->bundle, &bundle, err) < 0 || check_type(bundle, err) < 0 ||
+	if (bundle_load(config->bundle, &bundle, err) < 0 ||
+	    pod_policy_for(bundle, &service->pod.policy, err) < 0 ||
 	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0)
 		return error_code_errno(err->code);
 	start_sandbox(service, config, bundle);

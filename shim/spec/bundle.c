@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "shim/spec/cri.h"
 #include "shim/spec/spec.h"
 
 struct bundle {
@@ -19,44 +20,21 @@ struct bundle {
 	char *sandbox_id; /* NULL: a container of its own */
 };
 
-/* The annotations that a CRI implementation describes its containers by. */
-static const struct cri {
-	const char *type;
-	const char *sandbox_id;
-} cris[] = {
-	{ "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id" },
-	{ "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID" },
-};
-
-static int read_type(struct bundle *bundle, const struct cri *cri, const char *type,
-                     struct error *err)
+static int read_type(struct bundle *bundle, struct error *err)
 {
-	const char *id = spec_annotation(bundle->spec, cri->sandbox_id);
+	static const enum bundle_type types[] = {
+		[CRI_NONE] = BUNDLE_SINGLE,
+		[CRI_SANDBOX] = BUNDLE_SANDBOX,
+		[CRI_CONTAINER] = BUNDLE_CONTAINER,
+	};
+	struct cri cri;
+	int r = cri_read(bundle->spec, &cri, err);
 
-	if (!id || !*id)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "annotation '%s' is missing",
-		                 cri->sandbox_id);
-	bundle->sandbox_id = mem_strdup(id);
-	if (!strcmp(type, "sandbox"))
-		bundle->type = BUNDLE_SANDBOX;
-	else if (!strcmp(type, "container"))
-		bundle->type = BUNDLE_CONTAINER;
-	else
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "annotation '%s': '%s' is neither 'sandbox' nor 'container'",
-		                 cri->type, type);
-	return 0;
-}
-
-static int read_types(struct bundle *bundle, struct error *err)
-{
-	for (size_t i = 0; i < sizeof(cris) / sizeof(cris[0]); i++) {
-		const char *type = spec_annotation(bundle->spec, cris[i].type);
-
-		if (type)
-			return read_type(bundle, &cris[i], type, err);
-	}
-	bundle->type = BUNDLE_SINGLE;
+	if (r < 0)
+		return r;
+	bundle->type = types[cri.type];
+	if (cri.sandbox_id)
+		bundle->sandbox_id = mem_strdup(cri.sandbox_id);
 	return 0;
 }
 
@@ -77,7 +55,7 @@ static int read_config(struct bundle *bundle, struct error *err)
 	if (len < 0)
 		return (int)len;
 	r = spec_parse(text, (size_t)len, &bundle->spec, err);
-	return r < 0 ? r : read_types(bundle, err);
+	return r < 0 ? r : read_type(bundle, err);
 }
 
 int bundle_load(const char *dir, struct bundle **out, struct error *err)

@@ -1,13 +1,9 @@
 #include "shim/spec/vm_size.h"
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "shim/spec/spec.h"
+#include "shim/spec/cri.h"
 
 #define MIB            (1ULL << 20)
 #define PERIOD_DEFAULT 100000 /* microseconds: kernel Documentation/scheduler/sched-bwc.rst */
@@ -28,36 +24,6 @@ struct vm_size vm_size_of_host(void)
 	return (struct vm_size){
 		.vcpus = online > 0 ? (unsigned int)online : 1,
 		.memory_mib = (uint64_t)info.totalram * info.mem_unit / MIB,
-	};
-}
-
-/* 0 when it is absent or no number. */
-static int64_t annotation_number(const Grpc__Spec *spec, const char *key)
-{
-	const char *text = spec_annotation(spec, key);
-	char *end;
-	int64_t number;
-
-	if (!text)
-		return 0;
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	return errno || *end ? 0 : number;
-}
-
-static bool is_sandbox(const Grpc__Spec *spec)
-{
-	const char *type = spec_annotation(spec, "io.kubernetes.cri.container-type");
-
-	return type && !strcmp(type, "sandbox");
-}
-
-static struct limits limits_of_pod(const Grpc__Spec *spec)
-{
-	return (struct limits){
-		.quota = annotation_number(spec, "io.kubernetes.cri.sandbox-cpu-quota"),
-		.period = annotation_number(spec, "io.kubernetes.cri.sandbox-cpu-period"),
-		.memory = annotation_number(spec, "io.kubernetes.cri.sandbox-memory"),
 	};
 }
 
@@ -103,7 +69,11 @@ static uint64_t memory_for(const struct limits *limits, uint64_t initial, uint64
 struct vm_size vm_size_for(const Grpc__Spec *spec, const struct vm_size *initial,
                            const struct vm_size *max)
 {
-	struct limits limits = is_sandbox(spec) ? limits_of_pod(spec) : limits_of_container(spec);
+	struct limits limits = limits_of_container(spec);
+	struct cri cri;
+
+	if (cri_read(spec, &cri, NULL) == 0 && cri.type == CRI_SANDBOX && cri.has_limits)
+		limits = (struct limits){ cri.cpu_quota, cri.cpu_period, cri.memory };
 
 	return (struct vm_size){
 		.vcpus = vcpus_for(&limits, initial->vcpus, max->vcpus),

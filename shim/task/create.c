@@ -197,7 +197,7 @@ static void create_succeed(struct operation *operation)
  * told version 3 takes Unimplemented for an older API, and shows what that answers to Create. */
 static void note_failure(struct pod *pod, const struct error *err)
 {
-	if (LIST_EMPTY(&pod->containers))
+	if (pod->policy->ends(pod))
 		error_copy(&pod->failure, err);
 	pod->on_change(pod->ctx);
 }
@@ -249,10 +249,7 @@ static int check_request(const struct pod *pod,
 	if (pod_container(pod, request->id))
 		return error_set(err, ERROR_ALREADY_EXISTS,
 		                 "container with given ID already exists");
-	if (!LIST_EMPTY(&pod->containers))
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "a second container in one virtual machine is not supported");
-	return 0;
+	return pod->policy->takes(pod, request->id, err);
 }
 
 static int check_netns(const char *netns, struct error *err)
@@ -302,7 +299,7 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	struct create *create;
 	struct error err;
 
-	if (LIST_EMPTY(&pod->containers) && pod->failure.code) {
+	if (pod->failure.code && pod->policy->ends(pod)) {
 		ttrpc_call_fail(call, &pod->failure);
 		return;
 	}

@@ -74,6 +74,7 @@ Test(vm_size, takes_the_limits_of_a_pod_from_its_annotations)
 {
 	struct vm_size size = size_for(
 		"\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\","
+		"\"io.kubernetes.cri.sandbox-id\":\"p\","
 		"\"io.kubernetes.cri.sandbox-cpu-quota\":\"150000\","
 		"\"io.kubernetes.cri.sandbox-cpu-period\":\"100000\","
 		"\"io.kubernetes.cri.sandbox-memory\":\"268435456\"},"
@@ -83,6 +84,7 @@ Test(vm_size, takes_the_limits_of_a_pod_from_its_annotations)
 	cr_expect_eq(size.vcpus, 3);
 	cr_expect_eq(size.memory_mib, 2048 + 256);
 	size = size_for("\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\","
+	                "\"io.kubernetes.cri.sandbox-id\":\"p\","
 	                "\"io.kubernetes.cri.sandbox-cpu-quota\":\"x\","
 	                "\"io.kubernetes.cri.sandbox-memory\":\"99999999999999999999\"},",
 	                &host);
