@@ -14,6 +14,7 @@
 #include "agent/guest/boot.h"
 #include "agent/guest/guest.h"
 #include "agent/guest/modprobe.h"
+#include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
 #include "agent/launch/launch_child.h"
 #include "agent/pod/sandbox.h"
@@ -29,6 +30,7 @@ struct agent {
 	struct streams *streams;
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
+	struct uevents *uevents;
 	struct announce *announce;
 };
 
@@ -114,7 +116,8 @@ static int agent_start(struct agent *agent, struct error *err)
 	r = agent_serve(agent, err);
 	if (r < 0)
 		return r;
-	agent->announce = announce_create(agent->loop);
+	agent->uevents = uevents_create(agent->loop);
+	agent->announce = announce_create(agent->loop, agent->uevents);
 	log_info("agent serves version=" KATA_VERSION);
 	return 0;
 }

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <linux/netlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
 #include "common/error.h"
 #include "common/log.h"
@@ -24,15 +24,11 @@
 #define RETRY_S 0.05
 #define TRIES   200
 
-#define UEVENTS_KERNEL 1 /* the multicast group of the kernel's own events */
-#define UEVENT_MAX     8192
-
 struct announce {
 	struct ev_loop *loop;
-	int uevents;
 	int fd; /* the connection to the host; -1: none */
 	unsigned int tries;
-	ev_io device;
+	struct uevent_subscriber device;
 	ev_io connected;
 	ev_timer retry;
 };
@@ -96,46 +92,28 @@ static void on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 	announce_try(watcher->data);
 }
 
-static void on_uevent(struct ev_loop *loop, ev_io *watcher, int events)
+static void on_change(void *ctx)
 {
-	struct announce *announce = watcher->data;
-	char event[UEVENT_MAX];
+	struct announce *announce = ctx;
 
-	while (recv(announce->uevents, event, sizeof(event), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		;
 	if (!ev_is_active(&announce->retry)) {
 		announce->tries = 0;
 		announce_try(announce);
 	}
 }
 
-static int uevents_open(void)
-{
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = UEVENTS_KERNEL };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		return fd;
-	log_warn("devices that are plugged later stay unseen cause=\"uevent socket: %s\"",
-	         strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-struct announce *announce_create(struct ev_loop *loop)
+struct announce *announce_create(struct ev_loop *loop, struct uevents *uevents)
 {
 	struct announce *announce = mem_new(struct announce);
 
 	announce->loop = loop;
 	announce->fd = -1;
-	announce->uevents = uevents_open(); /* before the first look, so that none is missed */
-	ev_io_init(&announce->device, on_uevent, announce->uevents, EV_READ);
+	announce->device.on_change = on_change;
+	announce->device.ctx = announce;
 	ev_io_init(&announce->connected, on_connected, -1, EV_WRITE);
 	ev_timer_init(&announce->retry, on_retry, 0, 0);
-	announce->device.data = announce->connected.data = announce->retry.data = announce;
-	if (announce->uevents >= 0)
-		ev_io_start(loop, &announce->device);
+	announce->connected.data = announce->retry.data = announce;
+	uevents_subscribe(uevents, &announce->device); /* before the first look: none is missed */
 	announce_try(announce);
 	return announce;
 }
@@ -144,11 +122,9 @@ void announce_destroy(struct announce *announce)
 {
 	if (!announce)
 		return;
-	ev_io_stop(announce->loop, &announce->device);
+	uevents_leave(&announce->device);
 	ev_io_stop(announce->loop, &announce->connected);
 	ev_timer_stop(announce->loop, &announce->retry);
-	if (announce->uevents >= 0)
-		close(announce->uevents);
 	if (announce->fd >= 0)
 		close(announce->fd);
 	free(announce);

@@ -7,8 +7,10 @@
 
 struct announce;
 struct ev_loop;
+struct uevents;
 
-struct announce *announce_create(struct ev_loop *loop);
+/* @uevents outlives it. */
+struct announce *announce_create(struct ev_loop *loop, struct uevents *uevents);
 void announce_destroy(struct announce *announce); /* NULL is fine; ends the connection */
 
 #endif
