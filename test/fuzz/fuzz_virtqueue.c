@@ -186,7 +186,7 @@ static void host_connect(struct world *world, struct script *script)
 	world->hosts[at] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (connect(world->hosts[at], (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return;
-	world->port = world->device.next_port ? world->device.next_port : 0x60000000;
+	world->port = world->device.table.next_port ? world->device.table.next_port : 0x60000000;
 	if ((which == 1 || which == 2) && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
 		abort();
 	line_send(world->hosts[at], lines[which], ends[0]);

@@ -12,6 +12,7 @@
 
 #include "common/mem.h"
 #include "hypervisor/vsock/device.h"
+#include "hypervisor/vsock/flow.h"
 #include "hypervisor/vsock/line.h"
 #include "test/fuzz/fuzz.h"
 
@@ -42,7 +43,7 @@ static void come(struct world *world, int *process)
 {
 	if (*process >= 0)
 		close(*process);
-	flow_accept(&world->device, fuzz_socket(process));
+	flow_accept(&world->device.table, fuzz_socket(process));
 }
 
 static void say_line(struct world *world, int *process)
@@ -79,13 +80,15 @@ static void go(struct world *world, int *process)
 /* What the queues would do: the flow's packets reach the guest, which sends one of its own. */
 static void guest_acts(struct world *world, int *process)
 {
-	struct flow *flow = LIST_FIRST(&world->device.flows);
+	struct flow_link *link = LIST_FIRST(&world->device.table.flows);
+	struct flow *flow;
 	uint8_t which = script_byte(&world->script);
 	struct virtio_vsock_hdr header = { .type = VIRTIO_VSOCK_TYPE_STREAM, .buf_alloc = 4096 };
 	struct iovec iov[2];
 
-	while (flow && which--)
-		flow = LIST_NEXT(flow, in_flows);
+	while (link && which--)
+		link = LIST_NEXT(link, in_flows);
+	flow = link ? flow_of_link(link) : NULL;
 	if (!flow || (flow->state != FLOW_CONNECTING && flow->state != FLOW_OPEN))
 		return;
 	while (connection_next(&flow->connection, &header))
