@@ -29,6 +29,10 @@ struct ev_loop *vsock_loop(const struct vsock *vsock)
 	return fuzz_loop();
 }
 
+void vsock_unanswered(struct vsock *vsock, int timeout_ms)
+{
+}
+
 int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct error *err)
 {
 	return fuzz_socket(&far_end);
