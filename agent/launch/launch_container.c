@@ -30,7 +30,7 @@ int step_write_sysctls(struct child *child, struct error *err)
 
 int step_open_rootfs(struct child *child, struct error *err)
 {
-	child->root = rootfs_open(child->request->rootfs, child->spec, err);
+	child->root = rootfs_open(child->request->rootfs, err);
 	return child->root < 0 ? child->root : 0;
 }
 
@@ -97,6 +97,8 @@ int step_change_root(struct child *child, struct error *err)
 	int r = rootfs_enter(child->root, err);
 
 	close(child->root);
+	if (r == 0)
+		r = rootfs_propagate(child->spec, err);
 	if (r == 0 && root && root->readonly)
 		r = rootfs_protect(err);
 	return r;

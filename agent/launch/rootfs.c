@@ -17,7 +17,7 @@ static unsigned long propagation_of(const Grpc__Spec *spec)
 {
 	const char *word = spec->linux ? spec->linux->rootfspropagation : "";
 
-	return *word ? mount_propagation(word) : MS_SLAVE | MS_REC;
+	return *word ? mount_propagation(word) : MS_PRIVATE;
 }
 
 int rootfs_check(const Grpc__Spec *spec, struct error *err)
@@ -53,13 +53,13 @@ static int make_parent_private(const char *path, struct error *err)
 	return r < 0 ? error_errno(err, "make the mount of '%s' private", path) : 0;
 }
 
-int rootfs_open(const char *path, const Grpc__Spec *spec, struct error *err)
+int rootfs_open(const char *path, struct error *err)
 {
 	int fd;
 	int r;
 
-	if (mount(NULL, "/", NULL, propagation_of(spec), NULL) < 0)
-		return error_errno(err, "set the propagation of '/'");
+	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return error_errno(err, "cut '/' off from the guest's");
 	r = make_parent_private(path, err);
 	if (r < 0)
 		return r;
@@ -81,6 +81,16 @@ int rootfs_enter(int root, struct error *err)
 	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
 	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return error_errno(err, "leave the old root");
+	return 0;
+}
+
+/* A root is private by itself; to say it of all below would undo what a mount's own options say. */
+int rootfs_propagate(const Grpc__Spec *spec, struct error *err)
+{
+	unsigned long flags = propagation_of(spec);
+
+	if (!(flags & MS_PRIVATE) && mount(NULL, "/", NULL, flags, NULL) < 0)
+		return error_errno(err, "set the propagation of '/'");
 	return 0;
 }
 

@@ -13,13 +13,16 @@ struct error;
 int rootfs_check(const Grpc__Spec *spec, struct error *err);
 
 /*
- * Cuts the namespace off from the guest's as linux.rootfsPropagation says (slave by default), and
- * makes @path a mount of its own. Returns an O_PATH descriptor of it.
+ * Cuts the namespace off from the guest's, and makes @path a mount of its own. Returns an O_PATH
+ * descriptor of it.
  */
-int rootfs_open(const char *path, const Grpc__Spec *spec, struct error *err);
+int rootfs_open(const char *path, struct error *err);
 
 /* pivot_root(2) into it; nothing of the guest's tree stays reachable. Working directory: "/". */
 int rootfs_enter(int root, struct error *err);
+
+/* The root gets linux.rootfsPropagation, private when it says none. After rootfs_enter(). */
+int rootfs_propagate(const Grpc__Spec *spec, struct error *err);
 
 /* The root becomes read-only. After rootfs_enter(). */
 int rootfs_protect(struct error *err);

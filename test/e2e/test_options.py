@@ -102,6 +102,14 @@ def test_a_root_file_system_of_ones_own_and_limits(containerd, runtime, name, ro
     made.unlink()
 
 
+@pytest.mark.vm  # runc has it since 1.4
+@pytest.mark.parametrize("word, found", [("slave", []), ("shared", ["/"]), ("rshared", ["/", "/proc"])])
+def test_the_propagation_of_the_root(containerd, runtime, name, word, found):
+    script = "while read a b c d at e tag rest; do echo $at $tag; done </proc/self/mountinfo"
+    lines = run(containerd, runtime, name, script, "--rootfs-propagation", word).check().text.splitlines()
+    assert [line.split()[0] for line in lines if re.match("(/|/proc) shared:", line)] == found, lines
+
+
 def test_a_propagation_that_is_none_is_named(containerd, runtime, name):
     result = run(containerd, runtime, name, "true", "--rootfs-propagation", "nosuch")
     assert result.rc == 1 and "nosuch" in result.error and len(result.error.splitlines()) == 1, str(result)

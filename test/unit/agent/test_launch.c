@@ -115,6 +115,40 @@ Test(launch, root_can_be_read_only)
 	bench_has(&bench, "written\n");
 }
 
+/* As newer versions of runc (1.4) have it: of '/' itself, and with an "r" of all below it too. */
+Test(launch, propagation_of_the_root_is_the_spec_s)
+{
+	static const struct {
+		const char *word, *root, *proc;
+	} rows[] = {
+		{ "", "-", "-" },
+		{ "private", "-", "-" },
+		{ "rprivate", "-", "-" },
+		{ "slave", "-", "-" }, /* of nobody: a private mount stays one */
+		{ "rslave", "-", "-" },
+		{ "shared", "shared", "-" },
+		{ "rshared", "shared", "shared" },
+		{ "unbindable", "unbindable", "-" },
+		{ "runbindable", "unbindable", "unbindable" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		autofree char *root = mem_printf("/ %s\n", rows[i].root);
+		autofree char *proc = mem_printf("/proc %s\n", rows[i].proc);
+		autofree char *word = mem_strdup(rows[i].word);
+		char *unset = bench.spec->linux->rootfspropagation;
+
+		bench.spec->linux->rootfspropagation = word;
+		run("while read id parent device in at options tag rest; do echo $at ${tag%:*}; "
+		    "done "
+		    "</proc/self/mountinfo");
+		cr_expect_eq(strncmp(bench.output, root, strlen(root)), 0, "'%s': %s", rows[i].word,
+		             bench.output);
+		bench_has(&bench, proc);
+		bench.spec->linux->rootfspropagation = unset;
+	}
+}
+
 Test(launch, dev_can_be_read_only)
 {
 	Grpc__Mount *dev = bench.spec->mounts[1];
