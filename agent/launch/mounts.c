@@ -173,6 +173,12 @@ static int make_bind(int root, const Grpc__Mount *mount, const struct mount_opti
 	return remount(root, mount->destination, MS_BIND | (options->flags & ~MS_REC), NULL, err);
 }
 
+/* The file system is told the mode of its top. */
+static bool has_mode(const struct mount_options *options)
+{
+	return !strncmp(options->data, "mode=", 5) || strstr(options->data, ",mode=");
+}
+
 /* The directory to mount on; *@mode is the one it has had, or -1 when it is new. */
 static int make_target(int root, const Grpc__Mount *mount, int *mode, struct error *err)
 {
@@ -193,8 +199,8 @@ static int make_target(int root, const Grpc__Mount *mount, int *mode, struct err
 }
 
 /*
- * A tmpfs takes the mode of the directory that it covers, and must not be read-only before it has;
- * devices are still to be made in /dev.
+ * A tmpfs that is told no mode takes that of the directory that it covers, and must not be
+ * read-only before it has; devices are still to be made in /dev.
  */
 static int make_file_system(int root, const Grpc__Mount *mount, const struct mount_options *options,
                             struct error *err)
@@ -222,7 +228,8 @@ static int make_file_system(int root, const Grpc__Mount *mount, const struct mou
 	if (!tmpfs)
 		return 0;
 	top = in_root_open(root, mount->destination, O_PATH);
-	if (mode >= 0 && (top < 0 || chmod(in_root_path(top, path), mode) < 0))
+	if (mode >= 0 && !has_mode(options) &&
+	    (top < 0 || chmod(in_root_path(top, path), mode) < 0))
 		return error_errno(err, "chmod '%s'", mount->destination);
 	if (!(options->flags & MS_RDONLY) || is_dev(mount))
 		return 0;

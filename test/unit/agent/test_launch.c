@@ -337,6 +337,27 @@ Test(launch, files_and_directories_are_bound)
 	bench_has(&bench, "of the host\ny\n");
 }
 
+/* mounts[6] is a tmpfs on /run. */
+Test(launch, a_tmpfs_has_its_own_mode_or_that_of_what_it_covers)
+{
+	Grpc__Mount *mount = bench.spec->mounts[6];
+	autofree char *covered = mem_printf("%s/run", bench.rootfs);
+
+	cr_assert_eq(chmod(covered, 0711), 0);
+	cr_assert_str_eq(mount->options[2], "mode=755");
+	free(mount->options[2]);
+	mount->options[2] = mem_strdup("mode=1770");
+	run("stat -c '%a' /run");
+	cr_expect_str_eq(bench.output, "1770\n");
+	free(mount->options[2]);
+	mount->options[2] = mem_strdup("ro");
+	run("stat -c '%a' /run; touch /run/x");
+	cr_expect_str_eq(bench.output, "711\ntouch: /run/x: Read-only file system\n");
+	cr_assert_eq(rmdir(covered), 0);
+	run("stat -c '%a' /run");
+	cr_expect_str_eq(bench.output, "1777\n");
+}
+
 Test(launch, nothing_is_bound_over_parts_of_proc)
 {
 	bind_mount(bench.dir, "/proc/self/attr", "ro");
