@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "agent/launch/in_root.h"
+#include "agent/launch/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 
@@ -60,13 +60,12 @@ bool console_is_master(int fd)
 int console_mount(int root, const struct console *console, struct error *err)
 {
 	autoclose int target = in_root_make(root, "/dev/console", S_IFREG, 0666, err);
-	char from[IN_ROOT_PATH_SIZE];
-	char to[IN_ROOT_PATH_SIZE];
+	autoclose int tree = -1;
 
 	if (target < 0)
 		return target;
-	if (mount(in_root_path(console->slave, from), in_root_path(target, to), NULL, MS_BIND,
-	          NULL) < 0)
+	tree = mount_tree_clone(console->slave, "", false);
+	if (tree < 0 || mount_tree_attach(tree, target) < 0)
 		return error_errno(err, "bind the terminal to '/dev/console'");
 	return 0;
 }

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <stdbool.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
 #include "agent/launch/in_root.h"
+#include "agent/launch/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 
@@ -19,73 +19,56 @@ static bool is_null_device(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
+/*
+ * The container's own null device is whatever its image has, where /dev comes from there. The
+ * guest's is for others, too: nobody may change its mode through this one.
+ */
+static int null_tree(int root)
+{
+	autoclose int own = in_root_open(root, "/dev/null", O_PATH | O_NOFOLLOW);
+	autoclose int tree = -1;
+
+	if (is_null_device(own))
+		return mount_tree_clone(own, "", false);
+	tree = mount_tree_clone(AT_FDCWD, "/dev/null", false);
+	if (tree < 0 || mount_tree_set(tree, MOUNT_ATTR_RDONLY, 0, false) < 0)
+		return -1;
+	return take_fd(&tree);
+}
+
 int masked_paths_hide(int root, const char *path, struct error *err)
 {
-	autoclose int fd = in_root_open(root, path, O_PATH);
-	autoclose int null = -1;
-	char source[IN_ROOT_PATH_SIZE];
-	char target[IN_ROOT_PATH_SIZE];
+	autoclose int target = in_root_open(root, path, O_PATH);
+	autoclose int tree = -1;
 	struct stat st;
-	int r;
 
-	if (fd == -ENOENT)
+	if (target == -ENOENT)
 		return 0;
-	errno = -fd;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	errno = -target;
+	if (target < 0 || fstat(target, &st) < 0)
 		return error_errno(err, "open '%s'", path);
-	in_root_path(fd, target);
-	if (S_ISDIR(st.st_mode)) {
-		r = mount("tmpfs", target, "tmpfs", MS_RDONLY, "");
-	} else {
-		null = in_root_open(root, "/dev/null", O_PATH | O_NOFOLLOW);
-		/* The container's own is whatever its image has, where /dev comes from there. */
-		r = mount(is_null_device(null) ? in_root_path(null, source) : "/dev/null", target,
-		          NULL, MS_BIND, NULL);
-	}
-	if (r < 0)
+	if (S_ISDIR(st.st_mode))
+		tree = mount_tree_new("tmpfs", "tmpfs", "ro", MOUNT_ATTR_RDONLY);
+	else
+		tree = null_tree(root);
+	if (tree < 0 || mount_tree_attach(tree, target) < 0)
 		return error_errno(err, "mask '%s'", path);
 	return 0;
 }
 
-/* What the flags of a mount were: a remount that leaves one out takes it away. */
-static unsigned long mount_flags(int fd)
-{
-	static const struct {
-		unsigned long statvfs;
-		unsigned long mount;
-	} rows[] = {
-		{ ST_NOSUID, MS_NOSUID },
-		{ ST_NODEV, MS_NODEV },
-		{ ST_NOEXEC, MS_NOEXEC },
-	};
-	unsigned long flags = 0;
-	struct statvfs fs;
-	size_t i;
-
-	if (fstatvfs(fd, &fs) < 0)
-		return 0;
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (fs.f_flag & rows[i].statvfs)
-			flags |= rows[i].mount;
-	return flags;
-}
-
 int masked_paths_protect(int root, const char *path, struct error *err)
 {
-	autoclose int fd = in_root_open(root, path, O_PATH);
-	autoclose int top = -1;
-	char name[IN_ROOT_PATH_SIZE];
+	autoclose int target = in_root_open(root, path, O_PATH);
+	autoclose int tree = -1;
 
-	if (fd == -ENOENT)
+	if (target == -ENOENT)
 		return 0;
-	errno = -fd;
-	if (fd < 0 ||
-	    mount(in_root_path(fd, name), in_root_path(fd, name), NULL, MS_BIND | MS_REC, NULL) < 0)
-		return error_errno(err, "bind '%s' to itself", path);
-	top = in_root_open(root, path, O_PATH);
-	errno = -top;
-	if (top < 0 || mount(NULL, in_root_path(top, name), NULL,
-	                     MS_BIND | MS_REMOUNT | MS_RDONLY | mount_flags(top), NULL) < 0)
+	errno = -target;
+	if (target < 0)
+		return error_errno(err, "open '%s'", path);
+	tree = mount_tree_clone(target, "", true);
+	if (tree < 0 || mount_tree_set(tree, MOUNT_ATTR_RDONLY, 0, false) < 0 ||
+	    mount_tree_attach(tree, target) < 0)
 		return error_errno(err, "make '%s' read-only", path);
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 struct error;
 
-/* A directory becomes an empty one, anything else the container's null device. */
+/* A directory becomes an empty one, anything else the null device. */
 int masked_paths_hide(int root, const char *path, struct error *err);
 
 /* Read-only; what is mounted below it stays as it is, as under runc. */

@@ -358,6 +358,27 @@ Test(launch, a_tmpfs_has_its_own_mode_or_that_of_what_it_covers)
 	cr_expect_str_eq(bench.output, "1777\n");
 }
 
+/* To set the mode that it has does no harm where it can be done: the device is the machine's. */
+Test(launch, the_guest_s_null_device_cannot_be_changed_through_a_mask)
+{
+	autofree char *dev = mem_printf("%s/dev", bench.rootfs);
+	autofree char *null = mem_printf("%s/dev/null", bench.rootfs);
+	Grpc__Mount *mount = bench.spec->mounts[1];
+
+	cr_assert_eq(mkdir(dev, 0755), 0);
+	cr_assert_eq(file_write(AT_FDCWD, null, 0644, "no device\n", 10, NULL), 0);
+	free(mount->type);
+	free(mount->source);
+	mount->type = mem_strdup("bind");
+	mount->source = mem_strdup(dev);
+	while (mount->n_options > 0)
+		free(mount->options[--mount->n_options]);
+	run("stat -c '%t:%T' /proc/keys; busybox chmod 666 /proc/keys; echo x >/proc/keys; "
+	    "cat /proc/keys /dev/null");
+	cr_expect_str_eq(bench.output,
+	                 "1:3\nchmod: /proc/keys: Read-only file system\nno device\n");
+}
+
 Test(launch, nothing_is_bound_over_parts_of_proc)
 {
 	bind_mount(bench.dir, "/proc/self/attr", "ro");
