@@ -19,7 +19,7 @@ struct uevents {
 	struct ev_loop *loop;
 	int fd; /* -1: there is none */
 	ev_io readable;
-	LIST_HEAD(, uevent_subscriber) subscribers;
+	LIST_HEAD(uevent_subscriber_list, uevent_subscriber) subscribers;
 };
 
 static int open_socket(void)

@@ -186,11 +186,11 @@ bool streams_written(const struct streams *streams, uint32_t port, uint64_t *out
 	const struct drain *drain;
 
 	LIST_FOREACH (drain, &streams->drains, link)
-		if (drain->port == port)
-			break;
-	if (drain)
-		*out = pump_arrived(drain->pump);
-	return drain;
+		if (drain->port == port) {
+			*out = pump_arrived(drain->pump);
+			return true;
+		}
+	return false;
 }
 
 void streams_destroy(struct streams *streams)

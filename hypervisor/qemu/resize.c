@@ -206,8 +206,6 @@ static void on_places(void *ctx, const json_t *result, const struct error *err)
 {
 	struct resize *resize = ctx;
 	struct error refused;
-	const json_t *place;
-	size_t i;
 
 	if (err) {
 		vcpus_end(resize, err);
@@ -215,8 +213,9 @@ static void on_places(void *ctx, const json_t *result, const struct error *err)
 	}
 	resize->places = json_deep_copy(result);
 	resize->vcpus_there = 0;
-	json_array_foreach (result, i, place)
-		resize->vcpus_there += json_object_get(place, "qom-path") != NULL;
+	for (size_t i = 0; i < json_array_size(result); i++)
+		resize->vcpus_there +=
+			json_object_get(json_array_get(result, i), "qom-path") != NULL;
 	if (resize->vcpus_there > resize->vcpus_wanted) {
 		error_set(&refused, ERROR_UNIMPLEMENTED, "taking vCPUs away: not supported");
 		vcpus_end(resize, &refused);

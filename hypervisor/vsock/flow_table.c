@@ -25,11 +25,10 @@ struct flow_link *flow_table_find(struct flow_table *table, uint32_t host_port, 
 {
 	struct flow_link *link;
 
-	LIST_FOREACH (link, bucket(table, host_port, guest_port), in_table) {
+	LIST_FOREACH (link, bucket(table, host_port, guest_port), in_table)
 		if (link->connection->host_port == host_port &&
 		    link->connection->guest_port == guest_port)
 			return link;
-	}
 	return NULL;
 }
 

@@ -66,6 +66,16 @@ void container_destroy(struct container *container, const struct error *why)
 	free(container);
 }
 
+struct container *container_lookup(const struct pod *pod, const char *id)
+{
+	struct container *container;
+
+	LIST_FOREACH (container, &pod->containers, link)
+		if (strcmp(container->id, id) == 0)
+			return container;
+	return NULL;
+}
+
 struct process *container_process(const struct container *container, const char *exec_id)
 {
 	struct process *exec;

@@ -1,6 +1,6 @@
 /*
  * A container: its bundle, its root file system on the host, its init and its execs. Its state is
- * its init's. Made by create.h, ended by delete.h.
+ * its init's. task/create.c makes it, task/delete.c ends it.
  */
 #ifndef SHIM_CONTAINER_H
 #define SHIM_CONTAINER_H
@@ -36,6 +36,9 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 /* NULL is fine. Nothing is asked of the guest, nothing unmounted. @why: as for process_destroy().
  */
 void container_destroy(struct container *container, const struct error *why);
+
+/* The container of @pod with this id; NULL: there is none. */
+struct container *container_lookup(const struct pod *pod, const char *id);
 
 /* The init for an empty id; NULL: there is none. */
 struct process *container_process(const struct container *container, const char *exec_id);

@@ -1,8 +1,5 @@
 #include "shim/pod/pod.h"
 
-#include <string.h>
-
-#include "shim/pod/container.h"
 #include "shim/spec/bundle.h"
 
 static int refuse_several(const char *kind, const char *name, struct error *err)
@@ -29,14 +26,4 @@ int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, s
 		return refuse_several("bundle", bundle_dir(bundle), err);
 	*out = &single;
 	return 0;
-}
-
-struct container *pod_container(const struct pod *pod, const char *id)
-{
-	struct container *container;
-
-	LIST_FOREACH (container, &pod->containers, link)
-		if (strcmp(container->id, id) == 0)
-			return container;
-	return NULL;
 }

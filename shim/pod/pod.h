@@ -48,7 +48,4 @@ struct pod {
 /* The kind of pod that begins with this bundle. ERROR_UNIMPLEMENTED: we do not serve it. */
 int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, struct error *err);
 
-/* NULL: there is none. */
-struct container *pod_container(const struct pod *pod, const char *id);
-
 #endif

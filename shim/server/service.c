@@ -126,7 +126,7 @@ static void on_oom(void *ctx, const char *id, const struct error *err)
 		return;
 	}
 	event.container_id = (char *)id;
-	if (pod_container(&service->pod, id))
+	if (container_lookup(&service->pod, id))
 		events_publish_once(service->pod.events, "/tasks/oom", &event.base);
 	ev_now_update(service->loop);
 	ev_timer_set(&service->oom_pause, OOM_PAUSE_S, 0);

@@ -246,7 +246,7 @@ static int check_request(const struct pod *pod,
 		                 request->checkpoint);
 	if (check_options(request->options, err) < 0)
 		return error_code_errno(err->code);
-	if (pod_container(pod, request->id))
+	if (container_lookup(pod, request->id))
 		return error_set(err, ERROR_ALREADY_EXISTS,
 		                 "container with given ID already exists");
 	return pod->policy->takes(pod, request->id, err);

@@ -392,7 +392,7 @@ static const struct process_call process_calls[] = {
 static struct process *find_process(const struct pod *pod, const char *id, const char *exec_id,
                                     struct error *err)
 {
-	const struct container *container = pod_container(pod, id);
+	const struct container *container = container_lookup(pod, id);
 	struct process *process;
 
 	if (!container || !container->created) {
@@ -472,7 +472,7 @@ static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message,
 	const Containerd__Task__V2__ConnectRequest *request = (const void *)message;
 	Containerd__Task__V2__ConnectResponse response =
 		CONTAINERD__TASK__V2__CONNECT_RESPONSE__INIT;
-	const struct container *container = pod_container(ctx, request->id);
+	const struct container *container = container_lookup(ctx, request->id);
 
 	response.shim_pid = (uint32_t)getpid();
 	response.task_pid = container ? container->init->pid : 0;
