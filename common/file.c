@@ -72,15 +72,17 @@ ssize_t file_read(int dirfd, const char *name, size_t max, char **out, struct er
 	return len;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int file_write_all(int fd, const void *data, size_t len)
 {
+	const char *at = data;
+
 	while (len > 0) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = write(fd, at, len);
 
 		if (n < 0 && errno != EINTR)
-			return -1;
+			return -errno;
 		if (n > 0) {
-			data += n;
+			at += n;
 			len -= (size_t)n;
 		}
 	}
@@ -98,7 +100,7 @@ int file_write(int dirfd, const char *name, mode_t mode, const void *data, size_
 	fd = openat(dirfd, new_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return error_errno(err, "create '%s'", new_name);
-	if (fchmod(fd, mode) < 0 || write_all(fd, data, len) < 0 ||
+	if (fchmod(fd, mode) < 0 || file_write_all(fd, data, len) < 0 ||
 	    renameat(dirfd, new_name, dirfd, name) < 0) {
 		r = error_errno(err, "write '%s'", name);
 		unlinkat(dirfd, new_name, 0);
@@ -257,8 +259,7 @@ static bool remove_children(struct removal *removal)
 	return empty;
 }
 
-/* The directory that @path's last name is in, as a descriptor of the caller's. */
-static int open_parent(int dirfd, const char *path, const char **name)
+int file_open_parent(int dirfd, const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
 	autofree char *parent = NULL;
@@ -275,7 +276,7 @@ int file_remove_tree(int dirfd, const char *path, struct error *err)
 {
 	struct removal removal = { .err = err };
 	const char *name;
-	autoclose int parent = open_parent(dirfd, path, &name);
+	autoclose int parent = file_open_parent(dirfd, path, &name);
 	bool empty;
 
 	if ((parent < 0 && errno == ENOENT) || unlinkat(parent, name, 0) == 0 || errno == ENOENT)

@@ -16,9 +16,16 @@ struct error;
  */
 ssize_t file_read(int dirfd, const char *name, size_t max, char **out, struct error *err);
 
+/* Writes all of @data, waiting where it has to: 0 or a negative errno, which errno is, too. */
+int file_write_all(int fd, const void *data, size_t len);
+
 /* Replaces the file by a rename, so that a reader sees the old bytes or the new ones. */
 int file_write(int dirfd, const char *name, mode_t mode, const void *data, size_t len,
                struct error *err);
+
+/* The directory that the last name of @path is in (O_PATH, the caller's), and that name; -1 with
+ * errno. */
+int file_open_parent(int dirfd, const char *path, const char **name);
 
 /* Makes the directory @path and its parents where missing; one that is there keeps its mode. */
 int file_make_dirs(const char *path, mode_t mode, struct error *err);

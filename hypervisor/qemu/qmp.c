@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/fd_message.h"
 #include "common/json.h"
 #include "common/mem.h"
 
@@ -259,34 +260,19 @@ static size_t sendable(const struct qmp *qmp, struct command **with)
 	return qmp->out.len;
 }
 
-static ssize_t send_bytes(struct qmp *qmp, size_t len, int passed)
-{
-	struct iovec bytes = { .iov_base = (void *)buf_data(&qmp->out), .iov_len = len };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
-		                  .cmsg_level = SOL_SOCKET,
-		                  .cmsg_type = SCM_RIGHTS } };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
-
-	if (passed >= 0) {
-		memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
-	return sendmsg(qmp->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct qmp *qmp = watcher->data;
 	struct command *with;
 	size_t len = sendable(qmp, &with);
-	ssize_t n = len ? send_bytes(qmp, len, with ? with->fd : -1) : 0;
+	ssize_t n = 0;
+
+	if (len)
+		n = fd_message_send(qmp->fd, buf_data(&qmp->out), len, with ? &with->fd : NULL,
+		                    with ? 1 : 0);
 
 	/* An error is the reader's to see: what QEMU has said before its end comes first. */
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
+	if (n < 0 && n != -EAGAIN && n != -EINTR)
 		ev_io_stop(loop, watcher);
 	if (n > 0) {
 		buf_consume(&qmp->out, (size_t)n);

@@ -13,21 +13,6 @@
 #define CHUNK     (64 << 10)
 #define FILE_MODE 0640
 
-static int write_all(int fd, const char *data, size_t len, struct error *err)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_errno(err, "write output to its file");
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int copy(int to, struct error *err)
 {
 	static char chunk[CHUNK];
@@ -41,8 +26,8 @@ static int copy(int to, struct error *err)
 			return error_errno(err, "read output");
 		if (n == 0)
 			return 0;
-		if (write_all(to, chunk, (size_t)n, err) < 0)
-			return error_code_errno(err->code);
+		if (file_write_all(to, chunk, (size_t)n) < 0)
+			return error_errno(err, "write output to its file");
 	}
 }
 

@@ -45,16 +45,13 @@ struct rootfs {
  */
 static int open_parent(const char *dir, struct error *err)
 {
-	autofree char *path = mem_strdup(dir);
-	char *slash = strrchr(path, '/');
-	int fd;
+	const char *name;
+	autoclose int fd = file_open_parent(AT_FDCWD, dir, &name);
 
-	if (!slash || !slash[1])
+	if (name == dir || !*name)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no directory of a share",
 		                 dir);
-	*slash = '\0';
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? error_errno(err, "open '%s'", path) : fd;
+	return fd < 0 ? error_errno(err, "open the directory of '%s'", dir) : take_fd(&fd);
 }
 
 static const char *last_name(const char *dir)
