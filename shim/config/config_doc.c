@@ -9,14 +9,14 @@
 static const char introduction[] =
 	"# Configuration\n"
 	"\n"
-	"<!-- Made of shim/config/config_keys.c: cmake --build build/debug -t configuration-doc "
-	"-->\n"
+	"<!-- Generated from shim/config/config_keys.c: cmake --build build/debug -t "
+	"configuration-doc -->\n"
 	"\n"
-	"No file is needed: what is not set has the value below. The keys are those of\n"
-	"upstream's `configuration.toml`, as far as they exist here, so that such a file can be\n"
-	"used as it is; the table `[timeouts]` and `accel` are our own.\n"
+	"The runtime needs no configuration file: a key that is not set has the default below.\n"
+	"The keys are a subset of those of upstream's `configuration.toml`, so such a file can\n"
+	"be used unchanged; the table `[timeouts]` and the key `accel` are our own.\n"
 	"\n"
-	"The first of these is read:\n"
+	"The runtime reads the first of:\n"
 	"\n"
 	"1. the file (`ConfigPath`) or the text in the runtime options of containerd's\n"
 	"   configuration,\n"
@@ -24,14 +24,15 @@ static const char introduction[] =
 	"3. `/etc/kata-containers/configuration.toml`,\n"
 	"4. `share/defaults/kata-containers/configuration.toml` below the installation's prefix.\n"
 	"\n"
-	"The first two must be there if they are named. Then, in the order of their names, all\n"
-	"files in `config.d` beside the file: what they set replaces what was set before.\n"
+	"The first two must exist if they are named. Then the runtime reads all files in\n"
+	"`config.d` beside the file, in the order of their names; later values replace earlier\n"
+	"ones.\n"
 	"\n"
-	"A wrong value, or a file that is not TOML 1.0, stops the start of a container with one\n"
-	"line that names file and line. An unknown key is ignored, with a warning in the log.\n"
+	"An invalid value, or a file that is not TOML 1.0, fails the start of a container with\n"
+	"one line that names file and line. An unknown key is ignored, with a warning in the log.\n"
 	"\n"
-	"Debugging, of whatever part, also makes the shim log at debug level: what the guest\n"
-	"prints is in its log then.\n";
+	"Each `enable_debug` also sets the shim's own log to debug level, with the guest's\n"
+	"console output.\n";
 
 static const char *const types[] = {
 	[CONFIG_STRING] = "string",   [CONFIG_PATH] = "path",       [CONFIG_BOOLEAN] = "boolean",
