@@ -375,3 +375,11 @@ void bench_has_not(const struct bench *bench, const char *text)
 {
 	cr_expect_null(strstr(bench->output, text), "'%s' in:\n%s", text, bench->output);
 }
+
+void bench_has_lines(const struct bench *bench, const char *lines)
+{
+	autofree char *output = mem_printf("\n%s", bench->output);
+	autofree char *wanted = mem_printf("\n%s\n", lines);
+
+	cr_expect_not_null(strstr(output, wanted), "no line '%s' in:\n%s", lines, bench->output);
+}

@@ -54,6 +54,9 @@ int bench_exec(struct bench *bench, const Grpc__Process *process);
 void bench_has(const struct bench *bench, const char *text);
 void bench_has_not(const struct bench *bench, const char *text);
 
+/* It has @lines as whole lines, one after the other; without the last line's end. */
+void bench_has_lines(const struct bench *bench, const char *lines);
+
 /* A file in the root file system. */
 void bench_write(const struct bench *bench, const char *name, const char *text, unsigned int mode);
 

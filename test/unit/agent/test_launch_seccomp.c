@@ -83,7 +83,7 @@ Test(launch_seccomp, profile_holds_with_no_new_privs)
 	bench_seccomp(&bench, NO_MKDIR);
 	run("mkdir /x; cat /proc/self/status");
 	bench_has(&bench, "No space left on device");
-	bench_has(&bench, "Seccomp:\t2\nSeccomp_filters:\t1\n");
+	bench_has_lines(&bench, "Seccomp:\t2\nSeccomp_filters:\t1");
 }
 
 Test(launch_seccomp, profile_holds_without_no_new_privs)
@@ -93,16 +93,16 @@ Test(launch_seccomp, profile_holds_without_no_new_privs)
 	bench.spec->process->user->uid = 1000;
 	run("mkdir /x; cat /proc/self/status");
 	bench_has(&bench, "No space left on device");
-	bench_has(&bench, "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
-	bench_has(&bench, "NoNewPrivs:\t0\nSeccomp:\t2\n");
+	bench_has_lines(&bench, "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000");
+	bench_has_lines(&bench, "NoNewPrivs:\t0\nSeccomp:\t2");
 }
 
 static void expect_exec(Grpc__Process *process, const char *privileges)
 {
 	command_cat(process);
 	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
-	bench_has(&bench, "CapPrm:\t00000000080000a1\nCapEff:\t00000000080000a1\n");
-	bench_has(&bench, privileges);
+	bench_has_lines(&bench, "CapPrm:\t00000000080000a1\nCapEff:\t00000000080000a1");
+	bench_has_lines(&bench, privileges);
 }
 
 Test(launch_seccomp, profile_holds_for_an_exec)
@@ -115,9 +115,9 @@ Test(launch_seccomp, profile_holds_for_an_exec)
 	bench_command(process, "mkdir /x; cat /proc/self/status");
 	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
 	bench_has(&bench, "No space left on device");
-	bench_has(&bench, "Seccomp:\t2\n");
+	bench_has_lines(&bench, "Seccomp:\t2");
 	process->nonewprivileges = 0;
-	expect_exec(process, "NoNewPrivs:\t0\nSeccomp:\t2\n");
+	expect_exec(process, "NoNewPrivs:\t0\nSeccomp:\t2");
 	message_free(&process->base);
 }
 
@@ -130,8 +130,8 @@ Test(launch_seccomp, profile_need_not_allow_more_than_under_runc)
 	bench_seccomp(&bench, MINIMUM(""));
 	command_cat(process);
 	cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
-	bench_has(&bench, "CapPrm:\t00000000080000a1\nCapEff:\t00000000080000a1\n");
-	bench_has(&bench, "NoNewPrivs:\t0\nSeccomp:\t2\n");
+	bench_has_lines(&bench, "CapPrm:\t00000000080000a1\nCapEff:\t00000000080000a1");
+	bench_has_lines(&bench, "NoNewPrivs:\t0\nSeccomp:\t2");
 }
 
 /* Sanitizers call the last three where a process ends. */
@@ -155,7 +155,7 @@ Test(launch_seccomp, minimum_does_for_an_exec)
 	bench_command(bench.spec->process, "sleep");
 	bench.spec->process->args[bench.spec->process->n_args++] = mem_strdup("1000");
 	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
-	expect_exec(process, "NoNewPrivs:\t1\nSeccomp:\t2\n");
+	expect_exec(process, "NoNewPrivs:\t1\nSeccomp:\t2");
 	message_free(&process->base);
 }
 
