@@ -73,7 +73,9 @@ static const struct allowed allowed[] = {
 	{ .number = SCMP_SYS(readlink) },
 	{ .number = SCMP_SYS(getrlimit) },
 	{ .number = SCMP_SYS(prlimit64) },
+	{ .number = SCMP_SYS(open) },
 	{ .number = SCMP_SYS(openat) },
+	{ .number = SCMP_SYS(ioctl) }, /* isatty() */
 	{ .number = SCMP_SYS(rt_sigprocmask) },
 	{ .number = SCMP_SYS(rt_sigaction) },
 #endif

@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
-from harness import KATA, REPO, RUNC, leftovers  # noqa: E402
+from harness import KATA, REPO, RUNC, SANITIZER, leftovers  # noqa: E402
 from harness.containerd import Containerd  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
 from harness.pods import Pods  # noqa: E402
@@ -25,7 +25,6 @@ from harness.shim_command import ShimCommand  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
 STAGE = os.environ.get("KATA_STAGE", "e2e")
-SANITIZER = re.compile(r"AddressSanitizer|: runtime error: ")  # of an agent, on the console that the shim logs
 
 
 @pytest.hookimpl(trylast=True)
