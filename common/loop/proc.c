@@ -17,6 +17,8 @@
 #include "common/loop/reaper.h"
 #include "common/mem.h"
 
+_Static_assert(PROC_UNKNOWN == REAPER_UNKNOWN, "a status is handed on as it is");
+
 struct proc {
 	struct ev_loop *loop;
 	pid_t pid;
@@ -82,7 +84,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	struct proc *proc = watcher->data;
 	int status;
 
-	if (!reaper_try(proc->pid, &status))
+	if (!reaper_try(proc->pidfd, &status))
 		return;
 	proc->reaped = true;
 	tell_exit(proc, status);
@@ -179,7 +181,7 @@ void proc_release(struct proc *proc)
 	if (proc->reaped)
 		close(proc->pidfd);
 	else
-		reaper_take(proc->loop, proc->pid, proc->pidfd, proc->killed);
+		reaper_take(proc->loop, proc->pidfd, proc->killed);
 	free(proc);
 }
 
@@ -194,6 +196,8 @@ void proc_describe(int status, char *text, size_t size)
 {
 	if (status == PROC_STUCK)
 		snprintf(text, size, "did not end within %d ms of SIGKILL", PROC_KILL_GRACE_MS);
+	else if (status == PROC_UNKNOWN)
+		snprintf(text, size, "ended, and another reaped it");
 	else if (WIFSIGNALED(status))
 		snprintf(text, size, "was killed by signal %d (%s)", WTERMSIG(status),
 		         strsignal(WTERMSIG(status)));

@@ -3,7 +3,8 @@
  * watched by a pidfd, killed with its parent. A struct proc that is destroyed kills its process.
  * Nothing here waits for an end: what is destroyed or released is reaped by the loop when it ends,
  * and a process that SIGKILL does not end (uninterruptible sleep) is given up after
- * PROC_KILL_GRACE_MS. The loop is never ev_default_loop(), which would reap every child itself.
+ * PROC_KILL_GRACE_MS. In ev_default_loop(), which reaps every child itself on SIGCHLD, an end is told
+ * all the same, its status mostly as PROC_UNKNOWN.
  */
 #ifndef COMMON_PROC_H
 #define COMMON_PROC_H
@@ -21,6 +22,7 @@ struct proc;
 #define PROC_KILL_GRACE_MS    3000
 #define PROC_START_TIMEOUT_MS 5000 /* from fork to exec: all that proc_spawn() waits for */
 #define PROC_STUCK            (-1) /* a status: not ended PROC_KILL_GRACE_MS after SIGKILL */
+#define PROC_UNKNOWN          (-2) /* a status: ended, but the loop's SIGCHLD handling reaped it */
 
 /* A descriptor the child gets: @fd of ours becomes @as of the child's (below PROC_PLACES, or the
  * same number: as < 0). */
@@ -51,7 +53,7 @@ struct proc_spec {
 	bool no_pdeathsig; /* loggers only: they end at end of file */
 };
 
-/* @status as of waitpid(2), or PROC_STUCK. Called once, from the loop; destroying @proc in it is
+/* @status as of waitpid(2), PROC_STUCK or PROC_UNKNOWN. Called once, from the loop; destroying @proc in it is
  * allowed. */
 typedef void proc_exit_fn(void *ctx, int status);
 

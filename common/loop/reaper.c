@@ -12,21 +12,31 @@
 /* A child without an owner. */
 struct orphan {
 	struct ev_loop *loop;
-	pid_t pid;
 	int pidfd;
 	bool killed;
 	ev_io exited;
 	ev_cleanup loop_ends;
 };
 
-bool reaper_try(pid_t pid, int *status)
+static int status_of(const siginfo_t *info)
 {
-	pid_t r;
+	if (info->si_code == CLD_EXITED)
+		return W_EXITCODE(info->si_status, 0);
+	return W_EXITCODE(0, info->si_status) | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+bool reaper_try(int pidfd, int *status)
+{
+	siginfo_t info = { 0 }; /* si_pid stays 0 while it lives */
+	int r;
 
 	do
-		r = waitpid(pid, status, WNOHANG);
+		r = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 	while (r < 0 && errno == EINTR);
-	return r == pid;
+	if (r == 0 && info.si_pid == 0)
+		return false;
+	*status = r == 0 ? status_of(&info) : REAPER_UNKNOWN;
+	return r == 0 || errno == ECHILD;
 }
 
 static void orphan_free(struct orphan *orphan)
@@ -43,7 +53,7 @@ static void on_exited(struct ev_loop *loop, ev_io *watcher, int events)
 	struct orphan *orphan = watcher->data;
 	int status;
 
-	if (reaper_try(orphan->pid, &status))
+	if (reaper_try(orphan->pidfd, &status))
 		orphan_free(orphan);
 }
 
@@ -55,16 +65,15 @@ static void on_loop_ends(struct ev_loop *loop, ev_cleanup *watcher, int events)
 
 	if (orphan->killed)
 		poll(&end, 1, REAPER_LAST_WAIT_MS);
-	reaper_try(orphan->pid, &status);
+	reaper_try(orphan->pidfd, &status);
 	orphan_free(orphan);
 }
 
-void reaper_take(struct ev_loop *loop, pid_t pid, int pidfd, bool killed)
+void reaper_take(struct ev_loop *loop, int pidfd, bool killed)
 {
 	struct orphan *orphan = mem_new(struct orphan);
 
 	orphan->loop = loop;
-	orphan->pid = pid;
 	orphan->pidfd = pidfd;
 	orphan->killed = killed;
 	ev_io_init(&orphan->exited, on_exited, pidfd, EV_READ);

@@ -6,20 +6,25 @@
 #define COMMON_REAPER_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 struct ev_loop;
 
 #define REAPER_LAST_WAIT_MS 1000
 
-/* Reaps the child @pid if it has ended: true, with its status (waitpid(2)). Never waits. */
-bool reaper_try(pid_t pid, int *status);
+#define REAPER_UNKNOWN (-2) /* a status: somebody else has reaped it */
 
 /*
- * Takes the child @pid and its @pidfd over. A child alone does not keep ev_run() going. When the
+ * Reaps the child of @pidfd if it has ended: true, with its status (waitpid(2)). Never waits. Where
+ * the loop is the default one, libev reaps every child on SIGCHLD: who comes second gets
+ * REAPER_UNKNOWN. By the pidfd it is never another child that has got the number since.
+ */
+bool reaper_try(int pidfd, int *status);
+
+/*
+ * Takes the child of @pidfd, and that, over. A child alone does not keep ev_run() going. When the
  * loop is destroyed, a child that has been @killed is waited for once more, REAPER_LAST_WAIT_MS at
  * most: a process that ends in good order leaves no child behind.
  */
-void reaper_take(struct ev_loop *loop, pid_t pid, int pidfd, bool killed);
+void reaper_take(struct ev_loop *loop, int pidfd, bool killed);
 
 #endif

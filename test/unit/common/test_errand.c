@@ -277,3 +277,36 @@ Test(errand, that_ended_in_time_counts_though_nobody_looked)
 	cr_assert_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
 	ev_loop_destroy(loop);
 }
+
+/* The default loop reaps every child itself, as in the agent. */
+Test(errand, ends_in_a_loop_that_reaps_children_itself)
+{
+	struct ev_loop *loop = ev_default_loop(0);
+	struct error err;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		struct outcome outcome = { 0 };
+		bool fails = i % 2;
+
+		cr_assert_eq(errand_start(loop, fails ? fail : succeed, "x", 10000, keep, &outcome,
+		                          &outcome.errand, &err),
+		             0, "%s", err.text);
+		ev_run(loop, 0);
+		cr_assert_eq(outcome.calls, 1);
+		cr_assert_eq(outcome.err.code, fails ? ERROR_NOT_FOUND : ERROR_NONE, "%s",
+		             outcome.err.text);
+	}
+}
+
+Test(errand, that_is_killed_in_such_a_loop_is_over)
+{
+	struct ev_loop *loop = ev_default_loop(0);
+	struct outcome outcome = { 0 };
+	struct error err;
+
+	cr_assert_eq(errand_start(loop, hang, NULL, 20, keep, &outcome, &outcome.errand, &err), 0);
+	ev_run(loop, 0);
+	cr_assert_eq(outcome.err.code, ERROR_DEADLINE_EXCEEDED, "%s", outcome.err.text);
+	cr_assert_str_eq(outcome.err.text, "not done within 20 ms");
+}
