@@ -1,6 +1,7 @@
 /*
  * The agent: PID 1 of the guest. `/init launch` is the child that becomes a container's
- * process (agent/pod/launch.h), `/init -q -- ALIAS` loads a module (agent/guest/modprobe.h).
+ * process (agent/pod/launch.h), `/init pause` holds the pod's pid namespace (agent/launch/pause.h),
+ * `/init -q -- ALIAS` loads a module (agent/guest/modprobe.h).
  */
 #include <ev.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
 #include "agent/launch/launch_child.h"
+#include "agent/launch/pause.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
@@ -43,6 +45,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "launch"))
 		return launch_child_main();
+	if (argc == 2 && !strcmp(argv[1], PAUSE_ARGUMENT))
+		return pause_main();
 	if (modprobe_is_asked_for(argc, argv))
 		return modprobe_main(argv[3]);
 	if (getpid() != 1) {

@@ -10,6 +10,7 @@
 #include "agent/guest/storage.h"
 #include "agent/pod/container.h"
 #include "agent/pod/host_limits.h"
+#include "agent/pod/namespaces.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -36,6 +37,7 @@ struct sandbox {
 	struct streams *streams;
 	const char *cgroup_mount;
 	struct oom *oom;
+	struct pod_namespaces *namespaces;
 	struct host_limits *limits; /* NULL: none came */
 	bool set_up;
 	SLIST_HEAD(, mounted) mounted; /* newest first */
@@ -52,6 +54,7 @@ struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
 	sandbox->streams = streams;
 	sandbox->cgroup_mount = cgroup_mount;
 	sandbox->oom = oom_create(loop);
+	sandbox->namespaces = pod_namespaces_create(loop);
 	SLIST_INIT(&sandbox->mounted);
 	LIST_INIT(&sandbox->members);
 	return sandbox;
@@ -219,6 +222,8 @@ int sandbox_add(struct sandbox *sandbox, const char *id, Grpc__Spec *spec, const
 	int r;
 
 	r = check_new(sandbox, id, err);
+	if (r == 0)
+		r = pod_namespaces_complete(sandbox->namespaces, spec, err);
 	if (r < 0) {
 		grpc__spec__free_unpacked(spec, NULL);
 		return r;
@@ -296,6 +301,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 		member_free(member);
 	}
 	unmount_all(sandbox);
+	pod_namespaces_destroy(sandbox->namespaces);
 	oom_destroy(sandbox->oom);
 	host_limits_destroy(sandbox->limits);
 	free(sandbox);

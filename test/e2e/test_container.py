@@ -207,6 +207,19 @@ def test_limits_hostname_and_sysctl_of_the_spec(containerd, runtime, name, spec_
     assert ours == theirs == "a-name\n100\n200\n300\n1\n4444\n500\n"
 
 
+def test_without_a_pid_namespace_it_is_in_the_pods_and_not_the_agents(containerd, runtime, name, rootfs):
+    spec = containerd.spec(rootfs, "sh", "-c", "sleep 2000 & exec sleep 1000")
+    spec["linux"]["namespaces"] = [one for one in spec["linux"]["namespaces"] if one["type"] != "pid"]
+    container = name()
+    containerd.run_spec(container, spec, runtime=runtime, flags=["-d"]).check()
+    shown = containerd.exec(container, "sh", "-c", "cat /proc/[0-9]*/comm; kill -9 1; cat /proc/1/comm").check()
+    assert set(shown.text.split()) - {"sh", "cat"} == {"pause", "sleep"}, str(shown)
+    assert shown.text.endswith("\npause\n"), str(shown)
+    changed = containerd.exec(container, "renice", "-n", "19", "-p", "1")
+    assert containerd.exec(container, "true").rc == 0, str(changed)
+    containerd.delete(container)
+
+
 def test_too_much_memory_kills_the_process(containerd, runtime, name):
     script = "dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; echo $?"
     theirs, ours = both(containerd, runtime, name, script, ["--memory-limit", str(64 * MIB)])

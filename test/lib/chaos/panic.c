@@ -1,7 +1,7 @@
 /*
  * panic [MILLISECONDS]: makes the guest's kernel panic after that time; without it, when a line or
  * the end of its input comes. It outlives its container: it leaves the container's cgroup for the
- * guest's root, and the container has the guest's pid namespace. So it needs CAP_SYS_ADMIN and a
+ * guest's root, and the container has the pod's pid namespace. So it needs CAP_SYS_ADMIN and a
  * writable /proc/sysrq-trigger.
  */
 #include <fcntl.h>

@@ -13,6 +13,7 @@
 
 #include "agent/cgroup/cgroup.h"
 #include "agent/launch/launch_child.h"
+#include "agent/launch/pause.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/message.h"
@@ -22,7 +23,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The agent runs itself again as the container's process; here that is the test's executable. */
+/* The agent runs itself again as the container's process, or as pause; here that is the test's executable. */
 int main(int argc, char *argv[])
 {
 	struct criterion_test_set *tests;
@@ -30,6 +31,8 @@ int main(int argc, char *argv[])
 
 	if (argc > 1 && !strcmp(argv[1], "launch"))
 		return launch_child_main();
+	if (argc > 1 && !strcmp(argv[1], PAUSE_ARGUMENT))
+		return pause_main();
 	tests = criterion_initialize();
 	if (criterion_handle_args(argc, argv, true))
 		ok = criterion_run_all_tests(tests);
