@@ -2,6 +2,13 @@
  * One error type, last argument of every function that can fail. The caller owns it; nothing is
  * allocated. Functions return 0 or a negative errno and fill it; branch on the code, show the text,
  * never parse it. A NULL err is allowed everywhere: the caller wants the return value only.
+ *
+ * Texts are for users. A text is one line in lower case without a full stop. The value at fault is
+ * quoted and the cause comes last; a hint follows a semicolon:
+ *
+ *   invalid uid "abc": not a number      a value that is wrong, with what is wrong or expected
+ *   hooks.prestart: not supported        a setting that is known and cannot be done
+ *   cannot open "/x": No such file ...   an operation that failed
  */
 #ifndef COMMON_ERROR_H
 #define COMMON_ERROR_H

@@ -279,7 +279,7 @@ static int define_element(struct toml_reader *reader, struct toml *parent, char 
 	struct toml *array = find(parent, *key);
 
 	if (array && (array->type != TOML_ARRAY || array->closed))
-		return toml_fail(reader, "key '%s' is no array of tables", *key);
+		return toml_fail(reader, "key '%s' is not an array of tables", *key);
 	if (!array) {
 		array = new_value(reader, TOML_ARRAY);
 		if (add_member(reader, parent, array, key) < 0)

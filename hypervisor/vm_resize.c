@@ -106,7 +106,7 @@ static int check(const struct vm *vm, unsigned int vcpus, uint64_t memory_mib, s
 	if (r < 0)
 		return r;
 	if (vm->resize.seq)
-		return error_set(err, ERROR_FAILED_PRECONDITION, "it is being resized");
+		return error_set(err, ERROR_FAILED_PRECONDITION, "another resize is in progress");
 	if (vcpus != config->vcpus && !caps->vcpus)
 		return error_set(err, ERROR_UNIMPLEMENTED, "vCPUs: not supported by %s",
 		                 vm->ops->name);

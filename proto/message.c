@@ -36,8 +36,8 @@ int message_decode(const ProtobufCMessageDescriptor *type, const void *data, siz
 	ProtobufCMessage *message = protobuf_c_message_unpack(type, &bounded, len, data);
 
 	if (!message)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "%zu bytes are no message %s", len,
-		                 type->name);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid message %s: cannot decode %zu bytes", type->name, len);
 	*out = message;
 	return 0;
 }

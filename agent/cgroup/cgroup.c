@@ -49,21 +49,21 @@ static int path_clean(const char *text, char **out, struct error *err)
 	char *part;
 
 	if (strlen(path) > CGROUP_PATH_MAX)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "cgroupsPath: longer than %d bytes",
-		                 CGROUP_PATH_MAX);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid cgroupsPath: longer than %d bytes", CGROUP_PATH_MAX);
 	while ((part = strsep(&rest, "/"))) {
 		if (!*part || !strcmp(part, "."))
 			continue;
 		if (!strcmp(part, ".."))
-			return error_set(err, ERROR_INVALID_ARGUMENT, "cgroupsPath '%s' has a '..'",
-			                 text);
+			return error_set(err, ERROR_INVALID_ARGUMENT,
+			                 "invalid cgroupsPath \"%s\": contains '..'", text);
 		if (end > clean)
 			*end++ = '/';
 		end = stpcpy(end, part);
 	}
 	if (!*clean)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "cgroupsPath '%s' names no cgroup",
-		                 text);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid cgroupsPath \"%s\": names the root", text);
 	*out = take_ptr(&clean);
 	return 0;
 }
@@ -103,7 +103,7 @@ static int make_directories(struct cgroup *cgroup, struct error *err)
 		if (mkdirat(at, name, 0755) < 0 && (errno != EEXIST || last))
 			return errno == EEXIST
 			               ? error_set(err, ERROR_ALREADY_EXISTS,
-			                           "cgroup '%s' exists already", cgroup->path)
+			                           "cgroup \"%s\" already exists", cgroup->path)
 			               : error_errno(err, "make cgroup '%s'", cgroup->path);
 		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)

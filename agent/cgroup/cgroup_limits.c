@@ -42,8 +42,8 @@ uint64_t cgroup_io_weight(uint32_t weight)
 
 static int no_knob(struct error *err, const char *field)
 {
-	return error_set(err, ERROR_UNIMPLEMENTED,
-	                 "linux.resources.%s: cgroup v2 has no such limit", field);
+	return error_set(err, ERROR_UNIMPLEMENTED, "linux.resources.%s: not supported by cgroup v2",
+	                 field);
 }
 
 static int check_memory(const Grpc__LinuxMemory *memory, struct error *err)
@@ -55,10 +55,10 @@ static int check_memory(const Grpc__LinuxMemory *memory, struct error *err)
 	if (memory->limit < UNLIMITED || memory->swap < UNLIMITED ||
 	    memory->reservation < UNLIMITED)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.resources.memory: a limit is negative");
+		                 "invalid linux.resources.memory: negative limit");
 	if (memory->swap > 0 && memory->limit == 0)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.resources.memory.swap: needs a memory limit too");
+		                 "invalid linux.resources.memory.swap: needs a memory limit too");
 	if (memory->swap > 0 && memory->swap < memory->limit)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "linux.resources.memory.swap: memory+swap limit should be >= "
@@ -92,7 +92,9 @@ static int check_page_size(const Grpc__LinuxHugepageLimit *limit, struct error *
 	    (!strcmp(unit, "KB") || !strcmp(unit, "MB") || !strcmp(unit, "GB")))
 		return 0;
 	return error_set(err, ERROR_INVALID_ARGUMENT,
-	                 "linux.resources.hugepageLimits: '%s' is no page size", limit->pagesize);
+	                 "invalid page size \"%s\" in linux.resources.hugepageLimits: not a number "
+	                 "with KB, MB or GB",
+	                 limit->pagesize);
 }
 
 int cgroup_limits_check(const Grpc__LinuxResources *resources, struct error *err)

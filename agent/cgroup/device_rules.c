@@ -82,17 +82,20 @@ static int parse_rule(const Grpc__LinuxDeviceCgroup *device, size_t i, struct ru
 {
 	rule->allow = device->allow;
 	if (parse_type(device->type, &rule->type) < 0)
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.resources.devices[%zu].type: '%s' is none of a, b, c", i,
-		                 device->type);
+		return error_set(
+			err, ERROR_INVALID_ARGUMENT,
+			"invalid linux.resources.devices[%zu].type \"%s\": expected a, b or c", i,
+			device->type);
 	if (parse_access(device->access, &rule->access) < 0)
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.resources.devices[%zu].access: '%s' is not made of r, w, m",
-		                 i, device->access);
+		return error_set(
+			err, ERROR_INVALID_ARGUMENT,
+			"invalid linux.resources.devices[%zu].access \"%s\": expected r, w or m", i,
+			device->access);
 	if (parse_number(device->major, MAJOR_MAX, rule->allow, &rule->major) < 0 ||
 	    parse_number(device->minor, MINOR_MAX, rule->allow, &rule->minor) < 0)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.resources.devices[%zu]: no device has this number", i);
+		                 "invalid linux.resources.devices[%zu]: device number out of range",
+		                 i);
 	if (rule->type == ANY) {
 		rule->major = ANY;
 		rule->minor = ANY;

@@ -93,8 +93,9 @@ int guest_online_cpus(uint32_t cpus, struct error *err)
 
 	r = each_numbered(CPUS, "cpu", online_cpu, &count, err);
 	if (r == 0 && count.online < cpus)
-		return error_set(err, ERROR_UNAVAILABLE, "%u of %u CPUs are there", count.online,
-		                 cpus);
+		return error_set(err, ERROR_UNAVAILABLE,
+		                 "cannot bring %u CPUs online: the guest has %u", cpus,
+		                 count.online);
 	return r;
 }
 

@@ -32,7 +32,8 @@ int console_open(int root, const Grpc__Box *size, struct console *out, struct er
 	if (master < 0 || fstat(master, &st) < 0)
 		return error_errno(err, "open '/dev/ptmx'");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
-		return error_set(err, ERROR_FAILED_PRECONDITION, "'/dev/ptmx' is no terminal");
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "\"/dev/ptmx\" is not a pseudo-terminal multiplexer");
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return error_errno(err, "unlock the terminal");
 	if (size && (size->height || size->width)) {

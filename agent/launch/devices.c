@@ -56,13 +56,16 @@ int devices_check(const Grpc__Spec *spec, struct error *err)
 		const Grpc__LinuxDevice *device = spec->linux->devices[i];
 
 		if (!type_mode(device->type))
-			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "linux.devices[%zu] %s: '%s' is no type of device", i,
-			                 device->path, device->type);
+			return error_set(
+				err, ERROR_INVALID_ARGUMENT,
+				"invalid linux.devices[%zu].type \"%s\": expected b, c, p or u", i,
+				device->type);
 		if (device->major < 0 || device->minor < 0 || device->major > UINT32_MAX ||
 		    device->minor > UINT32_MAX)
-			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "linux.devices[%zu] %s: no such number", i, device->path);
+			return error_set(
+				err, ERROR_INVALID_ARGUMENT,
+				"invalid linux.devices[%zu] \"%s\": device number out of range", i,
+				device->path);
 	}
 	return 0;
 }
@@ -83,7 +86,8 @@ static int make_node(int root, const struct device *device, struct error *err)
 	if (node < 0 || fstat(node, &st) < 0)
 		return error_errno(err, "open '%s'", device->path);
 	if ((st.st_mode & S_IFMT) != (device->mode & S_IFMT))
-		return error_set(err, ERROR_ABORTED, "'%s' was replaced", device->path);
+		return error_set(err, ERROR_ABORTED,
+		                 "cannot make device \"%s\": replaced meanwhile", device->path);
 	if (fchownat(node, "", device->uid, device->gid, AT_EMPTY_PATH) < 0 ||
 	    chmod(in_root_path(node, path), device->mode & 07777) < 0)
 		return error_errno(err, "set the owner and mode of '%s'", device->path);

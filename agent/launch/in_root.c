@@ -150,7 +150,8 @@ int in_root_make_parent(int root, const char *path, const char **name, struct er
 	autofree char *parent = mem_printf("%.*s", (int)(last - path), path);
 
 	if (!*last || !strcmp(last, ".") || !strcmp(last, ".."))
-		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' names no file", path);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid path \"%s\": does not name a file", path);
 	*name = last;
 	return in_root_make(root, parent, S_IFDIR, 0755, err);
 }

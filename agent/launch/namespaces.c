@@ -52,10 +52,10 @@ static int check_one(const Grpc__LinuxNamespace *row, bool *seen, struct error *
 		                 "linux.namespaces: a %s namespace is not supported", row->type);
 	if (kind == NAMESPACE_COUNT)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.namespaces: '%s' is no type of namespace", row->type);
+		                 "invalid linux.namespaces type \"%s\": unknown", row->type);
 	if (seen[kind])
-		return error_set(err, ERROR_INVALID_ARGUMENT, "linux.namespaces: '%s' comes twice",
-		                 row->type);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid linux.namespaces type \"%s\": duplicate", row->type);
 	seen[kind] = true;
 	if (kind == NAMESPACE_MOUNT && *row->path)
 		return error_set(err, ERROR_UNIMPLEMENTED,

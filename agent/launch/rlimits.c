@@ -47,11 +47,14 @@ int rlimits_check(const Grpc__Process *process, struct error *err)
 
 		if (find(type) < 0)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "process.rlimits[%zu]: unknown limit '%s'", i, type);
+			                 "invalid process.rlimits[%zu].type \"%s\": unknown", i,
+			                 type);
 		for (j = 0; j < i; j++)
 			if (!strcmp(process->rlimits[j]->type, type))
-				return error_set(err, ERROR_INVALID_ARGUMENT,
-				                 "process.rlimits[%zu]: '%s' comes twice", i, type);
+				return error_set(
+					err, ERROR_INVALID_ARGUMENT,
+					"invalid process.rlimits[%zu].type \"%s\": duplicate", i,
+					type);
 	}
 	return 0;
 }

@@ -24,7 +24,7 @@ int rootfs_check(const Grpc__Spec *spec, struct error *err)
 {
 	if (!propagation_of(spec))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.rootfsPropagation: '%s' is no propagation",
+		                 "invalid linux.rootfsPropagation \"%s\": unknown",
 		                 spec->linux->rootfspropagation);
 	return 0;
 }

@@ -285,10 +285,9 @@ static int read_end(int status, struct error *err)
 		return 0;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "linux.seccomp: libseccomp has not compiled the profile in %d s "
-		                 "of processor time",
+		                 "cannot compile linux.seccomp: not done within %d s of CPU time",
 		                 COMPILE_CPU_S);
-	return error_set(err, ERROR_INTERNAL, "linux.seccomp: libseccomp did not survive it");
+	return error_set(err, ERROR_INTERNAL, "cannot compile linux.seccomp: the compiler crashed");
 }
 
 int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, int cgroup, struct error *err)

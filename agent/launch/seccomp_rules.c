@@ -121,9 +121,10 @@ static int read_args(const Grpc__LinuxSyscall *row, struct scmp_arg_cmp *out, bo
 		if (r < 0)
 			return r;
 		if (arg->index >= ARGS_MAX)
-			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "linux.seccomp: there is no argument %llu",
-			                 (unsigned long long)arg->index);
+			return error_set(
+				err, ERROR_INVALID_ARGUMENT,
+				"invalid linux.seccomp argument index \"%llu\": greater than %d",
+				(unsigned long long)arg->index, ARGS_MAX - 1);
 		*again = *again || seen[arg->index];
 		seen[arg->index] = true;
 		out[i] = (struct scmp_arg_cmp){ .arg = (unsigned int)arg->index,
@@ -265,7 +266,8 @@ int seccomp_rules_make(const Grpc__LinuxSeccomp *profile, uint32_t architecture,
 		return r;
 	ctx = seccomp_init(default_action);
 	if (!ctx)
-		return error_set(err, ERROR_INTERNAL, "linux.seccomp: no filter to be had");
+		return error_set(err, ERROR_INTERNAL,
+		                 "cannot compile linux.seccomp: libseccomp cannot make a filter");
 	r = set_architecture(ctx, architecture, err);
 	if (r == 0)
 		r = add_all(ctx, default_action, profile, err);

@@ -79,7 +79,7 @@ static int check_one(const Grpc__Spec *spec, const char *key, struct error *err)
 		break;
 	}
 	return error_set(err, ERROR_INVALID_ARGUMENT,
-	                 "linux.sysctl: '%s' does not belong to a namespace of the container", key);
+	                 "invalid linux.sysctl \"%s\": not in a namespace of the container", key);
 }
 
 int sysctl_check(const Grpc__Spec *spec, struct error *err)

@@ -102,11 +102,13 @@ static int check(const Grpc__User *user, struct error *err)
 	size_t i = 0;
 
 	if (user->uid == (uid_t)-1)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "uid %u is nobody's", user->uid);
+		return error_set(err, ERROR_INVALID_ARGUMENT, "invalid uid \"%u\": reserved",
+		                 user->uid);
 	while (i < user->n_additionalgids && user->additionalgids[i] != (gid_t)-1)
 		i++;
 	if (user->gid == (gid_t)-1 || i < user->n_additionalgids)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "gid %u is nobody's", (gid_t)-1);
+		return error_set(err, ERROR_INVALID_ARGUMENT, "invalid gid \"%u\": reserved",
+		                 (gid_t)-1);
 	return 0;
 }
 

@@ -79,8 +79,9 @@ int container_check_id(const char *id, struct error *err)
 		good = isalnum((unsigned char)*c) || strchr("_.-", *c);
 	if (!good)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "'%s' is no id: letters, digits and _.-, at most %d", id,
-		                 CONTAINER_ID_MAX);
+		                 "invalid id \"%s\": expected at most %d letters, digits, '_', '.' "
+		                 "or '-', the first a letter or digit",
+		                 id, CONTAINER_ID_MAX);
 	return 0;
 }
 

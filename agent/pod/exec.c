@@ -108,10 +108,10 @@ int exec_start(struct exec_list *list, struct ev_loop *loop, struct streams *str
 	int r;
 
 	if (exec_find(list, id))
-		return error_set(err, ERROR_ALREADY_EXISTS, "process '%s' exists already", id);
+		return error_set(err, ERROR_ALREADY_EXISTS, "process \"%s\" already exists", id);
 	if (list->n == LIMIT_EXECS)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
-		                 "the container has %d processes that nobody has waited for",
+		                 "too many execs: the container has %d that were not waited for",
 		                 LIMIT_EXECS);
 	exec = mem_new(struct exec);
 	r = process_create(loop, streams, config, on_created, on_exited, exec, &process, err);

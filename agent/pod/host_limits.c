@@ -38,7 +38,8 @@ static int read_number(int dir, const char *path, unsigned long long *out, struc
 
 	r = kernel_file_read(dir, path, text, sizeof(text), err);
 	if (r == 0 && !parse(text, out))
-		r = error_set(err, ERROR_INTERNAL, "'%s' is more than a number", path);
+		r = error_set(err, ERROR_INTERNAL, "invalid kernel setting \"%s\": not a number",
+		              path);
 	return r;
 }
 

@@ -182,7 +182,8 @@ int process_signal(struct process *process, int sig, struct error *err)
 	if (process->exited || errno == ESRCH)
 		return error_set(err, ERROR_NOT_FOUND, "process already finished");
 	if (errno == EINVAL)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "there is no signal %d", sig);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid signal \"%d\": not known to the kernel", sig);
 	return error_errno(err, "send signal %d", sig);
 }
 

@@ -122,7 +122,7 @@ int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *req
 	int r;
 
 	if (sandbox->set_up)
-		return error_set(err, ERROR_ALREADY_EXISTS, "the sandbox exists already");
+		return error_set(err, ERROR_ALREADY_EXISTS, "the sandbox already exists");
 	r = refuse_unsupported(request, err);
 	if (r < 0)
 		return r;
@@ -200,7 +200,7 @@ static int check_new(const struct sandbox *sandbox, const char *id, struct error
 	if (r < 0)
 		return r;
 	if (find(sandbox, id))
-		return error_set(err, ERROR_ALREADY_EXISTS, "container '%s' exists already", id);
+		return error_set(err, ERROR_ALREADY_EXISTS, "container \"%s\" already exists", id);
 	if (sandbox->nmembers == SANDBOX_CONTAINERS_MAX)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "the sandbox has %d containers",
 		                 SANDBOX_CONTAINERS_MAX);

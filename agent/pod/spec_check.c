@@ -89,7 +89,7 @@ int spec_check_process(const Grpc__Process *process, struct error *err)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "process.args: empty");
 	if (process->cwd[0] != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "process.cwd: '%s' is no absolute path", process->cwd);
+		                 "invalid process.cwd \"%s\": not an absolute path", process->cwd);
 	if (*process->apparmorprofile)
 		return refuse("process.apparmorProfile", err);
 	if (*process->selinuxlabel)

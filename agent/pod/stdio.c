@@ -132,8 +132,9 @@ int stdio_resize(const struct stdio *stdio, uint32_t rows, uint32_t columns, str
 	if (stdio->console < 0)
 		return error_set(err, ERROR_UNAVAILABLE, "the process has no terminal");
 	if (rows > WINSIZE_MAX || columns > WINSIZE_MAX)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "no terminal has %u rows, %u columns",
-		                 rows, columns);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid terminal size \"%ux%u\": more than %d rows or columns",
+		                 rows, columns, WINSIZE_MAX);
 	if (ioctl(stdio->console, TIOCSWINSZ, &size) < 0)
 		return error_errno(err, "resize the terminal");
 	return 0;

@@ -173,7 +173,7 @@ static void on_message(struct qmp *qmp, const json_t *message)
 	} else if (json_object_get(message, "return") || json_object_get(message, "error")) {
 		on_reply(qmp, message);
 	} else if (!json_object_get(message, "QMP")) {
-		error_set(&err, ERROR_INTERNAL, "QEMU sent what is no QMP message");
+		error_set(&err, ERROR_INTERNAL, "QEMU sent an invalid QMP message");
 		lose(qmp, &err);
 	}
 }
@@ -295,7 +295,8 @@ static int send_command(struct qmp *qmp, json_int_t id, const char *name, json_t
 
 	json_decref(message);
 	if (!text)
-		return error_set(err, ERROR_INTERNAL, "QMP '%s': its arguments are no JSON", name);
+		return error_set(err, ERROR_INTERNAL,
+		                 "cannot encode QMP command \"%s\": invalid arguments", name);
 	if (buf_printf(&qmp->out, "%s\n", text) < 0)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "QEMU does not read its commands");
 	ev_io_start(qmp->loop, &qmp->writer);

@@ -133,7 +133,7 @@ static struct vhost_user_ring *ring_of(struct vhost_user *vhost, uint64_t index,
 {
 	if (index < VHOST_USER_QUEUES)
 		return &vhost->rings[index];
-	refuse(err, "a message for a queue that there is not");
+	refuse(err, "invalid queue index");
 	return NULL;
 }
 

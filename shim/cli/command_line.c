@@ -118,11 +118,11 @@ static int check_name(const char *what, const char *name, struct error *err)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "option -%s is missing", what);
 	if (strlen(name) > NAME_MAX_LEN)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "option -%s: '%s' is longer than %d characters", what, name,
+		                 "invalid option -%s \"%s\": longer than %d characters", what, name,
 		                 NAME_MAX_LEN);
 	if (!name_is_valid(name))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "option -%s: '%s' is no name: expected letters and digits, "
+		                 "invalid option -%s \"%s\": expected letters and digits, "
 		                 "separated by single '.', '_' or '-'",
 		                 what, name);
 	return 0;

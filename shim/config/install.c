@@ -66,7 +66,7 @@ static int cut_prefix(char *path, struct error *err)
 
 		if (!slash)
 			return error_set(err, ERROR_FAILED_PRECONDITION,
-			                 "the executable is in no bin directory");
+			                 "the executable is not in a bin directory");
 		*slash = '\0';
 	}
 	return 0;

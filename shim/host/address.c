@@ -51,7 +51,9 @@ int address_parse(const char *uri, struct address *out, struct error *err)
 	if (strncmp(uri, ADDRESS_URI "/", scheme + 1) != 0 || name < uri + scheme ||
 	    strlen(name + 1) != ADDRESS_NAME_LEN ||
 	    strspn(name + 1, hex_digits) != ADDRESS_NAME_LEN)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no address of a shim", uri);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid shim address \"%s\": not " ADDRESS_URI "DIRECTORY/SHA256",
+		                 uri);
 	return address_set(uri + scheme, name - uri - scheme, name + 1, out, err);
 }
 

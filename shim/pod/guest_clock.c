@@ -80,7 +80,7 @@ static void end_round(struct guest_clock *clock, const struct error *err)
 	done_fn *on_set = clock->on_set;
 
 	if (err && !clock->failing && !on_set)
-		log_warn("the guest's clock is not looked after: %s", err->text);
+		log_warn("cannot adjust the guest's clock: %s", err->text);
 	clock->failing = err;
 	clock->looks = 0;
 	clock->on_set = NULL;

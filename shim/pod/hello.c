@@ -55,11 +55,11 @@ static void on_nonsense(struct hello *hello)
 
 	drop_connection(hello);
 	if (hello->nonsense++ == 0)
-		log_warn("a guest's announcement is no hello: it is waited for another");
+		log_warn("invalid announcement from the guest, waiting for another");
 	if (hello->nonsense < NONSENSE_MAX)
 		return;
-	error_set(&err, ERROR_INTERNAL,
-	          "the guest has announced itself %d times, and never as an agent", NONSENSE_MAX);
+	error_set(&err, ERROR_INTERNAL, "the guest has sent %d invalid announcements",
+	          NONSENSE_MAX);
 	finish(hello, &err);
 }
 

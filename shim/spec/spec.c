@@ -34,7 +34,7 @@ static int check_process(Grpc__Process *process, const struct json_path *at, str
 		                 "names no command");
 	if (process->cwd[0] != '/')
 		return json_fail(&(struct json_path){ .up = at, .key = "cwd" }, err,
-		                 "'%s' is no absolute path", process->cwd);
+		                 "\"%s\" is not an absolute path", process->cwd);
 	if (!process->user) {
 		process->user = mem_new(Grpc__User);
 		grpc__user__init(process->user);

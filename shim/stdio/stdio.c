@@ -200,10 +200,10 @@ static int open_fifo(const char *path, int flags, int *out, struct error *err)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, "open '%s' for input", path);
+		return error_errno(err, "cannot open \"%s\" for input", path);
 	if (!S_ISFIFO(st.st_mode))
-		return error_set(err, ERROR_INVALID_ARGUMENT, "open '%s' for input: it is no FIFO",
-		                 path);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "cannot open \"%s\" for input: not a FIFO", path);
 	*out = take_fd(&fd);
 	return 0;
 }
@@ -217,7 +217,8 @@ int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err)
 		return 0;
 	r = stdio_uri_parse(path, &uri, err);
 	if (r == 0 && uri.kind != STDIO_FIFO)
-		r = error_set(err, ERROR_INVALID_ARGUMENT, "stdin '%s' is no FIFO", path);
+		r = error_set(err, ERROR_INVALID_ARGUMENT, "invalid stdin \"%s\": not a FIFO",
+		              path);
 	if (r == 0)
 		r = open_fifo(uri.path, O_RDONLY, &stdio->stdin_read, err);
 	if (r == 0)

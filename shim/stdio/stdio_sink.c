@@ -44,13 +44,13 @@ static int open_fifo(const char *path, struct sink_end *out, struct error *err)
 	struct stat st;
 
 	if (read_fd < 0 || fstat(read_fd, &st) < 0)
-		return error_errno(err, "open '%s' for output", path);
+		return error_errno(err, "cannot open \"%s\" for output", path);
 	if (!S_ISFIFO(st.st_mode))
-		return error_set(err, ERROR_INVALID_ARGUMENT, "open '%s' for output: it is no FIFO",
-		                 path);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "cannot open \"%s\" for output: not a FIFO", path);
 	out->write_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (out->write_fd < 0)
-		return error_errno(err, "open '%s' for output", path);
+		return error_errno(err, "cannot open \"%s\" for output", path);
 	out->read_fd = take_fd(&read_fd);
 	return 0;
 }
@@ -62,7 +62,7 @@ static int open_output(const struct stdio_uri *uri, struct sink_end *out, struct
 	if (uri->kind == STDIO_FIFO)
 		return open_fifo(uri->path, out, err);
 	return error_set(err, ERROR_INVALID_ARGUMENT,
-	                 "output to '%s': what is no FIFO takes stdout and stderr, not one of them",
+	                 "invalid output \"%s\": only a FIFO can take stdout or stderr alone",
 	                 uri->path);
 }
 

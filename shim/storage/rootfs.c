@@ -49,8 +49,8 @@ static int open_parent(const char *dir, struct error *err)
 	autoclose int fd = file_open_parent(AT_FDCWD, dir, &name);
 
 	if (name == dir || !*name)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no directory of a share",
-		                 dir);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid share directory \"%s\": not a path with a name", dir);
 	return fd < 0 ? error_errno(err, "open the directory of '%s'", dir) : take_fd(&fd);
 }
 

@@ -136,8 +136,7 @@ static int check_type(int mount, const char *source, struct error *err)
 		return error_errno(err, "look at '%s'", source);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "'%s' is neither a file nor a directory, which is not supported: "
-		                 "it would lead to nothing in the guest",
+		                 "bind of \"%s\", neither a file nor a directory: not supported",
 		                 source);
 	return 0;
 }

@@ -135,7 +135,8 @@ static void see_who_asks(struct seq *seq, void *ctx)
 	struct error err;
 
 	if (ttrpc_call_is_orphan(operation->call)) {
-		error_set(&err, ERROR_CANCELED, "whoever asked for the container has gone");
+		error_set(&err, ERROR_CANCELED,
+		          "the client that requested the container has disconnected");
 		seq_fail(seq, &err);
 	} else {
 		seq_next(seq);
@@ -237,8 +238,10 @@ static int check_request(const struct pod *pod,
 	size_t len = strlen(request->id);
 
 	if (!len || len > ID_MAX || strchr(request->id, '/') || *request->id == '.')
-		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no id of a container",
-		                 request->id);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid container id \"%s\": expected 1 to %d characters without "
+		                 "'/' and without a leading '.'",
+		                 request->id, ID_MAX);
 	if (*request->checkpoint)
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "restoring a checkpoint ('%s') is not supported: a virtual "

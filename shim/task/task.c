@@ -163,7 +163,9 @@ static int check_kill(const struct task *task, const KillRequest *request, struc
 	const struct process *process = task->process;
 
 	if (request->signal > SIGNAL_MAX)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "%u is no signal", request->signal);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid signal \"%u\": greater than %d", request->signal,
+		                 SIGNAL_MAX);
 	if (!process_is_init(process) && process->state == PROCESS_CREATED)
 		return error_set(err, ERROR_FAILED_PRECONDITION, "process not created");
 	return guest_is_ready(task, err);

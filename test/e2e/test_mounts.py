@@ -130,4 +130,4 @@ def test_a_socket_is_refused(containerd, runtime, name, tmp_path):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         text = refused(containerd, runtime, name, bind(path, "/socket", "bind"))
-    assert f"'{path}' is neither a file nor a directory" in text
+    assert f'bind of "{path}", neither a file nor a directory: not supported' in text

@@ -272,7 +272,7 @@ def test_a_server_that_fails_after_its_start_was_killed_leaves_nothing(bundle):
 @pytest.mark.parametrize(
     "args, text",
     [
-        (["-id", "a/b", "-namespace", "n", "start"], "option -id: 'a/b' is no name"),
+        (["-id", "a/b", "-namespace", "n", "start"], 'invalid option -id "a/b"'),
         (["-id", "a", "start"], "option -namespace is missing"),
         (["-namespace", "n", "start"], "option -id is missing"),
         (["-id", "a", "-namespace", "n", "stop"], "command 'stop': expected start, delete"),

@@ -67,7 +67,8 @@ Test(launch_exec, cannot_be_fooled_by_a_false_terminal)
 	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
 	process->terminal = 1;
 	cr_expect_eq(bench_exec(&bench, process), ERROR_FAILED_PRECONDITION);
-	cr_expect_str_eq(bench.err.text, "open a console: '/dev/ptmx' is no terminal");
+	cr_expect_str_eq(bench.err.text,
+	                 "open a console: \"/dev/ptmx\" is not a pseudo-terminal multiplexer");
 	message_free(&process->base);
 }
 

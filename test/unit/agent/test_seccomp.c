@@ -290,7 +290,8 @@ Test(seccomp, what_cannot_be_had_is_named)
 	               "linux.seccomp: unknown operator 'SCMP_CMP_MAYBE'");
 	draft.args[0].op = "SCMP_CMP_EQ";
 	draft.args[0].index = 6;
-	expect_refusal(&draft, ERROR_INVALID_ARGUMENT, "linux.seccomp: there is no argument 6");
+	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
+	               "invalid linux.seccomp argument index \"6\": greater than 5");
 	draft_init(&draft, "SCMP_ACT_ALLOW");
 	draft.profile.architectures = words;
 	draft.profile.n_architectures = 1;

@@ -113,10 +113,11 @@ Test(spec_check, container_needs_a_mount_namespace_of_its_own)
 	               "supported");
 	draft_init(&draft);
 	draft.namespaces[1].type = "mount";
-	expect_refusal(&draft, ERROR_INVALID_ARGUMENT, "linux.namespaces: 'mount' comes twice");
+	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
+	               "invalid linux.namespaces type \"mount\": duplicate");
 	draft.namespaces[1].type = "moon";
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.namespaces: 'moon' is no type of namespace");
+	               "invalid linux.namespaces type \"moon\": unknown");
 }
 
 Test(spec_check, hostname_needs_a_namespace)
@@ -152,7 +153,7 @@ Test(spec_check, unknown_propagation_is_refused)
 	draft_init(&draft);
 	draft.config.rootfspropagation = "far";
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.rootfsPropagation: 'far' is no propagation");
+	               "invalid linux.rootfsPropagation \"far\": unknown");
 }
 
 static void expect_sysctl(const char *key, bool allowed)
@@ -208,10 +209,11 @@ Test(spec_check, device_types_are_known)
 	device.path = "/dev/x";
 	device.type = "z";
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.devices[0] /dev/x: 'z' is no type of device");
+	               "invalid linux.devices[0].type \"z\": expected b, c, p or u");
 	device.type = "c";
 	device.major = -1;
-	expect_refusal(&draft, ERROR_INVALID_ARGUMENT, "linux.devices[0] /dev/x: no such number");
+	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
+	               "invalid linux.devices[0] \"/dev/x\": device number out of range");
 }
 
 Test(spec_check, process_must_make_sense)
@@ -226,13 +228,13 @@ Test(spec_check, process_must_make_sense)
 	draft.process.rlimits = pointers;
 	draft.process.n_rlimits = 2;
 	expect_process_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	                       "process.rlimits[1]: 'RLIMIT_NOFILE' comes twice");
+	                       "invalid process.rlimits[1].type \"RLIMIT_NOFILE\": duplicate");
 	limits[1].type = "RLIMIT_LUCK";
 	expect_process_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	                       "process.rlimits[1]: unknown limit 'RLIMIT_LUCK'");
+	                       "invalid process.rlimits[1].type \"RLIMIT_LUCK\": unknown");
 	draft.process.cwd = "tmp";
 	expect_process_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	                       "process.cwd: 'tmp' is no absolute path");
+	                       "invalid process.cwd \"tmp\": not an absolute path");
 	draft.process.n_args = 0;
 	expect_process_refusal(&draft, ERROR_INVALID_ARGUMENT, "process.args: empty");
 }

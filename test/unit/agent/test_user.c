@@ -59,7 +59,7 @@ Test(user, the_number_that_changes_nothing_is_refused)
 
 	user.uid = (uint32_t)-1;
 	cr_expect_lt(user_become(&user, &err), 0);
-	cr_expect_str_eq(err.text, "uid 4294967295 is nobody's");
+	cr_expect_str_eq(err.text, "invalid uid \"4294967295\": reserved");
 	user.uid = 0;
 	user.additionalgids = groups;
 	user.n_additionalgids = 2;

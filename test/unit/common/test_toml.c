@@ -144,7 +144,7 @@ Test(toml, names_the_line_of_what_is_wrong)
 		{ "[a]\nb.c = 1\n[a.b]", "f:3: table 'b' is defined already" },
 		{ "[a.b.c]\nz = 9\n[a]\nb.c.t = 1", "f:4: table 'c' is defined already" },
 		{ "a = {}\n[a.b]", "f:2: key 'a' has a value already" },
-		{ "a = [{}]\n[[a]]", "f:2: key 'a' is no array of tables" },
+		{ "a = [{}]\n[[a]]", "f:2: key 'a' is not an array of tables" },
 		{ "a = { b = 1, }", "f:1: expected a key, found '}'" },
 		{ "a = { b = 1\n}", "f:1: expected ',' or '}', found the end of the line" },
 		{ "a = 01", "f:1: a number that begins with 0" },

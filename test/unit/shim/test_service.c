@@ -1076,7 +1076,7 @@ Test(service, a_fifo_that_is_not_there_fails_create)
 	fifos[1] = "/nosuch/out";
 	serve(60000);
 	expect_refused(create(), ERROR_UNKNOWN,
-	               "open '/nosuch/out' for output: No such file or directory");
+	               "cannot open \"/nosuch/out\" for output: No such file or directory");
 }
 
 Test(service, a_size_that_comes_before_an_exec_is_its_first)

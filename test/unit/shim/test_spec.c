@@ -188,7 +188,7 @@ Test(spec, names_what_is_wrong)
 	               -EINVAL, "config.json: process.args: names no command");
 	expect_failure("{\"ociVersion\":\"1.2.0\",\"process\":{\"args\":[\"a\"],\"cwd\":\"tmp\"},"
 	               "\"root\":{\"path\":\"r\"}}",
-	               -EINVAL, "config.json: process.cwd: 'tmp' is no absolute path");
+	               -EINVAL, "config.json: process.cwd: \"tmp\" is not an absolute path");
 	expect_failure("{\"ociVersion\":\"1.2.0\",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\"},"
 	               "\"root\":{\"path\":\"\"}}",
 	               -EINVAL, "config.json: root.path: empty");

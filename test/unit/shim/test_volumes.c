@@ -250,12 +250,11 @@ Test(volumes, name_what_cannot_be_shared_and_leave_nothing)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", top);
 	cr_assert_eq(bind(sock, (struct sockaddr *)&address, sizeof(address)), 0);
-	cause = mem_printf("'%s' is neither a file nor a directory, which is not supported: it "
-	                   "would lead to nothing in the guest",
+	cause = mem_printf("bind of \"%s\", neither a file nor a directory: not supported",
 	                   address.sun_path);
 	expect_failure(address.sun_path, cause);
-	expect_failure("/dev/null", "'/dev/null' is neither a file nor a directory, which is not "
-	                            "supported: it would lead to nothing in the guest");
+	expect_failure("/dev/null",
+	               "bind of \"/dev/null\", neither a file nor a directory: not supported");
 	expect_failure("/nosuch", "bind '/nosuch': No such file or directory");
 	close(sock);
 }
