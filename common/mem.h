@@ -1,5 +1,5 @@
 /*
- * Small allocations: they abort when memory is out (design.md section 7). A size that comes from
+ * Small allocations: they abort when memory is out. A size that comes from
  * outside is checked against a named limit before it gets here.
  */
 #ifndef COMMON_MEM_H

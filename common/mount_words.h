@@ -24,7 +24,7 @@ struct mount_word {
 
 extern const struct mount_word mount_words[]; /* in the order of the names; NULL ends them */
 
-/* NULL: it is a file system's own, or nobody's. */
+/* NULL: an option of a file system, or unknown. */
 const struct mount_word *mount_word_find(const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * TOML 1.0 (toml.io/en/v1.0.0), read strictly into a tree. Every value knows its line, so that
- * whoever reads it can say where it is wrong. (A NUL byte in a key is refused: nobody means it.)
+ * its reader can report the place of an error. (A NUL byte in a key is refused.)
  */
 #ifndef COMMON_TOML_H
 #define COMMON_TOML_H

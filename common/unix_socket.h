@@ -12,7 +12,7 @@ struct error;
 int unix_socket_check(const char *path, struct error *err);
 
 /* A connection, the caller's, or a negative errno. Never waits: a listener that is busy is -EAGAIN,
- * -ECONNREFUSED a socket that nobody listens on, -ENOENT none. */
+ * -ECONNREFUSED a socket without a listener, -ENOENT no socket. */
 int unix_socket_connect(const char *path);
 
 /* A listening socket, the caller's, or a negative errno with @err. @path is made with mode 0600,

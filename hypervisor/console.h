@@ -1,6 +1,6 @@
 /*
  * The last bytes of what a child writes: a guest's console with its VMM's stderr, a daemon's
- * stderr. Kept for error texts, bounded, whoever floods it.
+ * stderr. Kept for error texts, bounded.
  */
 #ifndef HYPERVISOR_CONSOLE_H
 #define HYPERVISOR_CONSOLE_H

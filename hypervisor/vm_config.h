@@ -22,7 +22,7 @@ enum vm_accel {
 enum vm_cache {
 	VM_CACHE_NEVER,
 	VM_CACHE_AUTO,   /* what the host changes is seen within a second */
-	VM_CACHE_ALWAYS, /* for ever: nobody else changes them */
+	VM_CACHE_ALWAYS, /* forever: no other process changes them */
 };
 
 struct vm_config {

@@ -1,6 +1,6 @@
 /*
- * Protobuf messages from bytes that nobody vouches for: what decoding them may cost is bounded, so
- * that a few megabytes of tiny fields do not become hundreds of megabytes of structures.
+ * Protobuf messages from untrusted bytes: the memory that decoding takes is bounded, so that a few
+ * megabytes of tiny fields do not become hundreds of megabytes of structures.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H

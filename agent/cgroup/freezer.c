@@ -124,7 +124,7 @@ int freezer_thaw(struct freezer *freezer, struct error *err)
 	return 0;
 }
 
-/* Frees it; whoever asked is answered. */
+/* Frees it and finishes its call with @err. */
 static void signal_end(struct signal *signal, const struct error *err)
 {
 	struct ttrpc_call *call = signal->call;

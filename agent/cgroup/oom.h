@@ -1,10 +1,9 @@
 /*
- * Out-of-memory kills in containers, told to those who asked (GetOOMEvent). Kills that are seen at
- * once, or before anybody asks, are one event of their container. Events that nobody has asked for
- * yet are kept, OOM_EVENTS_MAX at most.
+ * Out-of-memory kills in containers, reported by GetOOMEvent. Kills seen together, or before
+ * a call asks for them, are one event of their container. At most OOM_EVENTS_MAX events are queued.
  *
- * The kernel tells of a kill late, and not at all when the cgroup goes before it does; but it counts
- * the kill before it sends the signal. So the count is read whenever a process has been reaped.
+ * The kernel notifies of a kill late, and not at all if the cgroup is removed first; but it counts
+ * the kill before it sends the signal. So the agent reads the count whenever it reaps a process.
  */
 #ifndef AGENT_OOM_H
 #define AGENT_OOM_H
@@ -28,10 +27,10 @@ int oom_watch_create(struct oom *oom, const char *container_id, int cgroup_fd,
                      struct oom_watch **out, struct error *err);
 void oom_watch_destroy(struct oom_watch *watch); /* NULL is fine */
 
-/* Reads the count of kills; a new one is told to who waits, before this returns. NULL is fine. */
+/* Reads the count of kills; a new one is first reported to waiting calls. NULL is fine. */
 void oom_watch_look(struct oom_watch *watch);
 
-/* Takes the container's event out of those that nobody has asked for yet; false: there is none.
+/* Takes the container's event from the queue; false: it has none.
  * NULL is fine. */
 bool oom_watch_take(struct oom_watch *watch);
 

@@ -11,14 +11,14 @@
 struct ev_loop;
 struct uevents;
 
-/* Embedded by whoever waits; listed between uevents_subscribe() and uevents_leave(). */
+/* Embedded in the waiting object; listed between uevents_subscribe() and uevents_leave(). */
 struct uevent_subscriber {
 	LIST_ENTRY(uevent_subscriber) link;
 	void (*on_change)(void *ctx); /* from the loop; may leave */
 	void *ctx;
 };
 
-/* Never fails: without a socket nobody is ever told, which is logged. */
+/* Never fails: without a socket it logs a warning and reports no change. */
 struct uevents *uevents_create(struct ev_loop *loop);
 void uevents_destroy(struct uevents *uevents); /* NULL is fine; all have left */
 

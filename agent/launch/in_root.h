@@ -1,6 +1,6 @@
 /*
- * Paths inside a container's root file system, whose contents nobody vouches for: no symbolic link
- * in there leads outside (openat2(2), RESOLVE_IN_ROOT). What comes back is a descriptor, which
+ * Paths inside a container's root file system, whose contents are untrusted: no symbolic link in
+ * it leads outside (openat2(2), RESOLVE_IN_ROOT). What comes back is a descriptor, which
  * keeps meaning the file that was checked; mount(2) takes it as a path by IN_ROOT_PATH().
  */
 #ifndef AGENT_IN_ROOT_H

@@ -112,7 +112,7 @@ int step_enter_namespaces(struct child *child, struct error *err)
 	return r;
 }
 
-/* Of the container's own: what the agent's holds is not for it. A kernel without keys is fine. */
+/* Gives the container a session keyring of its own. A kernel without keys is no error. */
 int step_join_keyring(struct child *child, struct error *err)
 {
 	autofree char *name = mem_printf("_ses.%s", child->request->id);

@@ -33,7 +33,7 @@ struct ttrpc_call;
 struct container_config {
 	const char *id;
 	const char *cgroup_mount;
-	struct oom *oom;                  /* is told when the container runs out of memory */
+	struct oom *oom;                  /* notified of out-of-memory kills in the container */
 	Grpc__Spec *spec;                 /* taken over, also on failure */
 	const struct host_limits *limits; /* outlive the container; NULL: none */
 	uint32_t ports[3];

@@ -49,9 +49,9 @@ const struct launch *process_launch(const struct process *process); /* owned by 
 int process_signal(struct process *process, int sig, struct error *err);
 
 /*
- * Answers @call (WaitProcess) when the process has been reaped: now, or later. Who waits for an
- * out-of-memory event has been told of it by then; @with_oom: one that nobody waits for is in this
- * answer.
+ * Answers @call (WaitProcess) when the process has been reaped: now, or later. Calls for an
+ * out-of-memory event are answered first; @with_oom: the answer includes an event that no call
+ * waits for.
  */
 void process_wait(struct process *process, struct ttrpc_call *call, bool with_oom);
 

@@ -9,7 +9,7 @@
 
 struct error;
 
-/* ERROR_UNIMPLEMENTED: we do not do that; ERROR_INVALID_ARGUMENT: nobody could. */
+/* ERROR_UNIMPLEMENTED: not supported; ERROR_INVALID_ARGUMENT: invalid. */
 int spec_check(const Grpc__Spec *spec, struct error *err);
 
 /* A process of it: its init's or an exec's. */

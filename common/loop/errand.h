@@ -1,9 +1,9 @@
 /*
  * Work that may block, done by a child process: a function, on a copy of this process's memory,
  * with a deadline and a result. The child has no descriptor but 0, 1 and 2, which are /dev/null,
- * and default signals, and dies with its parent. What it does to the mount namespace is done for
- * both; a namespace that it enters (setns(2)) is its own affair. It works in ev_default_loop() too: the
- * report counts, not the status.
+ * and default signals, and dies with its parent. It shares the parent's mount namespace until it
+ * enters another by setns(2), which does not affect the parent. It works in ev_default_loop() too:
+ * the report counts, not the status.
  */
 #ifndef COMMON_ERRAND_H
 #define COMMON_ERRAND_H

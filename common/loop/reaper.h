@@ -1,6 +1,6 @@
 /*
- * Reaps children that nobody owns any more: each when it ends, by its pidfd, without waiting for
- * it. What is kept of a child frees itself, at the latest with the loop.
+ * Reaps children without an owner: each when it ends, by its pidfd, without blocking. The record of
+ * a child frees itself, at the latest with the loop.
  */
 #ifndef COMMON_REAPER_H
 #define COMMON_REAPER_H

@@ -1,6 +1,6 @@
 /*
- * Work of several steps, each of which ends now or later, with undo (design.md section 5; style.md
- * rule 8).
+ * Work of several named steps, each of which ends now or later. If a step fails, the finished ones
+ * are undone.
  *
  * A step's run function ends in seq_next() or seq_fail(), at once or from a later callback. A
  * failure, or seq_cancel(), undoes the finished steps, newest first; undos end in seq_next() or

@@ -20,7 +20,7 @@ struct endpoint {
 	int fd; /* -1: none yet; everything waits for it */
 	bool readable;
 	bool writable;
-	bool hung_up; /* nobody is at the other side any more */
+	bool hung_up; /* the peer has gone */
 	struct buf kept;
 	uint64_t moved; /* bytes through the descriptor */
 };

@@ -30,7 +30,7 @@ struct vhost_message {
 /* Reads on: 1 when the message is whole, 0 at the end of file, -EAGAIN, or another negative errno
  * when it is no message. */
 int vhost_message_receive(struct vhost_message *message, int fd, struct error *err);
-/* Closes the descriptors that nobody has taken (which are -1); ready for the next one. */
+/* Closes the descriptors that were not taken (taken ones are -1); ready for the next message. */
 void vhost_message_clear(struct vhost_message *message);
 
 int vhost_message_reply(const struct vhost_message *message, int fd, const void *payload,

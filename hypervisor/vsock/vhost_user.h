@@ -55,7 +55,7 @@ struct vhost_user {
 	struct vhost_message message; /* what has come of the next one */
 };
 
-/* Takes @fd over. Kicks need no callback: whoever runs the loop looks at the rings afterwards. */
+/* Takes @fd over. Kicks need no callback: the owner of the loop checks the rings afterwards. */
 int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, uint64_t guest_cid,
                     const struct vhost_user_ops *ops, void *ctx);
 void vhost_user_fini(struct vhost_user *vhost); /* unmaps the guest's memory, closes all */

@@ -1,5 +1,5 @@
 /*
- * What a command of the shim is told on its standard input.
+ * Reads the standard input of a command of the shim.
  */
 #ifndef SHIM_STANDARD_INPUT_H
 #define SHIM_STANDARD_INPUT_H

@@ -1,7 +1,7 @@
 /*
  * The configuration: upstream's configuration.toml with its drop-ins, and time-outs of our own. The
- * keys are in config_keys.c; docs/configuration.md is made of the same table. Whoever needs a value
- * reads it from the struct, which does not change once it is loaded.
+ * keys are in config_keys.c; docs/configuration.md is generated from the same table.
+ * The struct does not change once it is loaded.
  */
 #ifndef SHIM_CONFIG_H
 #define SHIM_CONFIG_H

@@ -29,16 +29,16 @@ int address_of(const char *dir, const char *containerd, const char *ns, const ch
 int address_parse(const char *uri, struct address *out, struct error *err);
 
 /*
- * Returns a listening socket, mode 0600, its directory made if missing. A socket that nobody
- * listens on any more is replaced; ERROR_ALREADY_EXISTS: somebody does. Under pod_dir_lock(), when
+ * Returns a listening socket, mode 0600, its directory made if missing. A stale
+ * socket is replaced; ERROR_ALREADY_EXISTS: a shim listens on it. Under pod_dir_lock(), when
  * no shim holds the pod's directory.
  */
 int address_listen(const struct address *address, struct error *err);
 
-/* A connection, -ECONNREFUSED: nobody listens, or -ENOENT: no socket. Never waits; -EAGAIN is a
+/* A connection, -ECONNREFUSED: no listener, or -ENOENT: no socket. Never waits; -EAGAIN is a
  * listener that is busy. */
 int address_connect(const struct address *address);
-/* Whether there is a shim, as far as one can know without asking it anything. */
+/* Whether a shim listens; it is sent no request. */
 bool address_is_served(const struct address *address);
 
 #endif

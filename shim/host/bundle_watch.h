@@ -1,7 +1,7 @@
 /*
- * Notices that a bundle is taken away: containerd does so when it has given up a container, and
- * from then on nobody asks its shim to end. By looking now and then: inotify would take one of the
- * few instances that root has on a host (inotify(7), max_user_instances).
+ * Detects the removal of a bundle: containerd removes it when it gives up a container, and does not
+ * ask the shim to end. Polls: inotify would use one of the few instances that root has on a host
+ * (inotify(7), max_user_instances).
  */
 #ifndef SHIM_BUNDLE_WATCH_H
 #define SHIM_BUNDLE_WATCH_H

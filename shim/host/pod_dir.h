@@ -30,12 +30,12 @@ struct error;
 int pod_dir_make(const char *root, const char *pod, const char *ns, const char *id, char **path,
                  struct error *err);
 
-/* Nothing there is fine, and it is not looked into what is mounted there (file_remove_tree()). */
+/* A missing directory is no error. Does not descend into mounts (file_remove_tree()). */
 int pod_dir_remove(const char *root, const char *pod, struct error *err);
 
 /* Written by the service as soon as there is a VMM. */
 int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err);
-/* 0 where none was written, or nonsense. */
+/* 0 if the file is missing or invalid. */
 pid_t pod_dir_read_vmm_pid(const char *root, const char *pod);
 
 /* By the shim, for as long as the descriptor that is returned is open; no child inherits it. */
@@ -46,10 +46,10 @@ bool pod_dir_is_held(const char *root, const char *pod);
 bool pod_dir_wait(const char *root, const char *pod, int timeout_ms);
 
 /*
- * The one lock of @root, which is made if missing, for commands: whoever makes a pod, or removes one
- * that no shim holds, has it, so that a `delete` cannot remove what a `start` is just making. Waits;
- * it is held for milliseconds. Returns a descriptor: closing it, in every process that has it,
- * unlocks.
+ * The one lock of @root, which is made if missing, for commands: a command holds it while it
+ * makes a pod, or removes one that no shim holds, so that `delete` cannot remove what `start` is
+ * making. Blocks; it is held for milliseconds. Returns a descriptor: closing it, in every process
+ * that has it, unlocks.
  */
 int pod_dir_lock(const char *root, struct error *err);
 

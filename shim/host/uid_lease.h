@@ -17,7 +17,7 @@ struct uid_lease;
 #define UID_LEASE_FIRST 2000000000
 #define UID_LEASE_COUNT 65536
 
-/* Some id of @first … @first + @count - 1 that nobody holds in @dir, which is made if missing, and
+/* Some id of @first … @first + @count - 1 that is free in @dir, which is made if missing, and
  * that no process has. ERROR_RESOURCE_EXHAUSTED: there is none. The gid of the same number is the holder's too. */
 int uid_lease_take(const char *dir, uid_t first, unsigned int count, struct uid_lease **out,
                    struct error *err);

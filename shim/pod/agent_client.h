@@ -55,7 +55,7 @@ struct agent_process {
 /* With an empty exec id: to every process of the container. */
 int agent_signal(struct agent *agent, const struct agent_process *process, uint32_t signal,
                  done_fn *done, void *ctx, struct agent_call **out, struct error *err);
-/* Kills an exec that is not to be there, and takes it out of the agent's list; nobody is told. */
+/* Kills an unwanted exec and removes it from the agent's list; no callback. */
 void agent_end_exec(struct agent *agent, const struct agent_process *exec);
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
                  uint32_t columns, done_fn *done, void *ctx, struct error *err);

@@ -1,6 +1,6 @@
 /*
  * The agent's announcement (proto/vsock_ports.h): its first connection to the host, which says
- * that its listeners are up, so that nobody has to poll for them.
+ * that its listeners are up, so that the host need not poll for them.
  */
 #ifndef SHIM_HELLO_H
 #define SHIM_HELLO_H
@@ -15,7 +15,7 @@ struct vsock;
 
 /*
  * Listens, and calls @done once: an agent has said hello, none has within @timeout_ms, or the guest
- * has said too much else. From then on nobody of the host listens to the guest. The connection is
+ * has said too much else. After that no process listens to the guest. The connection is
  * kept until hello_destroy(), which comes before the vsock's end.
  */
 int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, int timeout_ms,

@@ -81,8 +81,8 @@ struct process {
 	uint32_t pid;
 	int exit_status; /* once it is STOPPED */
 	struct timespec exited_at;
-	/* An exit that is known is told, in every way at once, when the start has been told and
-	 * what the process wrote has been read, or nobody reads (stdio_settle()). */
+	/* A known exit is reported, to all callers at once, after the start has been reported and
+	 * the output has been read, or has no reader (stdio_settle()). */
 	bool exited;
 	bool settled;
 	int end_status; /* what exit_status will be */
@@ -120,9 +120,9 @@ void process_resumed(struct process *process);
 Google__Protobuf__Timestamp *process_exit_time(const struct process *process,
                                                Google__Protobuf__Timestamp *at);
 
-/* Asks the guest to tell the exit: process_exited() follows. */
+/* Asks the guest to report the exit: process_exited() follows. */
 int process_watch(struct process *process, struct agent *agent, struct error *err);
-/* Not any more: its end is nobody's affair. */
+/* Stops watching: the exit is not reported. */
 void process_unwatch(struct process *process);
 
 /* Of an exec that is not started yet. */
@@ -133,7 +133,7 @@ void process_close_stdin(struct process *process);
 /* It has ended: the exit is published, and those who wait are told, when its time has come.
  * Nothing if an exit is known already. */
 void process_exited(struct process *process, int status);
-/* An exit that is known is told now, though its output has not been read. False: none is. */
+/* Reports a known exit now, without waiting for its output. False: no exit is known. */
 bool process_tell_exit(struct process *process);
 
 /* Calls @done once: at once if it has exited, else when it does; it must not destroy the process.

@@ -62,7 +62,7 @@ void sandbox_give_up(struct sandbox *sandbox, const struct error *why);
 void sandbox_destroy(struct sandbox *sandbox);
 
 enum sandbox_state sandbox_state(const struct sandbox *sandbox);
-/* Why it is not READY, for who asks for something that needs it. */
+/* Fails with the reason why it is not READY. */
 int sandbox_refuse(const struct sandbox *sandbox, struct error *err);
 /* Why it is GONE, if by itself, with a hint and the guest's last words; else NULL. */
 const struct error *sandbox_cause(const struct sandbox *sandbox);

@@ -26,7 +26,7 @@ struct service_config {
 	struct events *events;
 	int listen_fd; /* taken over */
 	/* The pod has begun to end: no container will come any more. Called once, before on_end;
-	 * nothing of the service may be called in it. NULL: nobody wants to know. */
+	 * nothing of the service may be called in it. NULL: no callback. */
 	void (*on_ending)(void *ctx);
 };
 

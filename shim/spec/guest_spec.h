@@ -16,7 +16,7 @@ struct error;
  *
  *   root.path          <GUEST_SHARE>/<id>/rootfs
  *   linux.namespaces   the network namespace is taken out: it is the VM. Its path, or NULL when it
- *                      has none, goes to *netns (free() it; may be NULL if nobody asks). A cgroup
+ *                      has none, goes to *netns (free() it; netns may be NULL). A cgroup
  *                      namespace is added
  *   linux.cgroupsPath  /<id>: the guest has no other cgroups
  *   linux.intelRdt     taken out when it is empty

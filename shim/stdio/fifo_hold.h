@@ -1,8 +1,7 @@
 /*
  * The FIFO or pipe that an output goes into, held open by us beside the vsock device, which writes.
- * What is in a FIFO is lost when nobody has it open any more, and a client may be on its way to
- * opening it, or gone to come back, while the process has ended. And it tells how much nobody has
- * read yet.
+ * A FIFO loses its data when no process has it open, and after the end of the process a client
+ * may still be about to open it, or to open it again. It also reports the number of unread bytes.
  */
 #ifndef SHIM_FIFO_HOLD_H
 #define SHIM_FIFO_HOLD_H
@@ -17,8 +16,8 @@ struct fifo_hold;
 
 /*
  * Takes over both: @write_fd is a duplicate of the device's end, @read_fd is of the same FIFO, so
- * that the device can write while nobody reads. -1: a pipe, whose writer is to see that its reader
- * has gone.
+ * that the device can write without a reader. -1: a pipe, whose writer must notice the end of its
+ * reader.
  */
 struct fifo_hold *fifo_hold_create(struct ev_loop *loop, int write_fd, int read_fd);
 
@@ -26,18 +25,18 @@ struct fifo_hold *fifo_hold_create(struct ev_loop *loop, int write_fd, int read_
 struct fifo_hold *fifo_hold_share(struct fifo_hold *hold);
 
 /*
- * The last byte has been written, and the device has closed its end: who reads sees the end of file
- * behind what there is. A FIFO with something in it that nobody has open for reading is held until
- * somebody has.
+ * The last byte has been written, and the device has closed its end: a reader sees the end of file
+ * after the last byte. A FIFO with unread data and without a reader is held open until a reader
+ * comes.
  */
 void fifo_hold_end(struct fifo_hold *hold);
 
-/* The bytes in it that nobody has read. */
+/* The number of unread bytes in it. */
 size_t fifo_hold_unread(const struct fifo_hold *hold);
 
 /*
- * Nobody but us has it open for reading. Before fifo_hold_end() a device that writes in this moment
- * finds a broken pipe if so: only for who gives the output up then.
+ * Whether no other process has it open for reading. Before fifo_hold_end(), a write of the device
+ * during this call may fail with EPIPE: only for a caller that gives up the output.
  */
 bool fifo_hold_is_deserted(struct fifo_hold *hold);
 

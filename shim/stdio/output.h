@@ -37,7 +37,7 @@ struct output_wait {
 	int patience_ms;
 	int guest_ms;
 	int limit_ms; /* nor than that; 0: no limit */
-	bool last;    /* then it is destroyed: who has closed it is known not to come back */
+	bool last;    /* then it is destroyed: its reader does not come back */
 };
 
 /*
@@ -48,7 +48,7 @@ struct output_wait {
 void output_wait(struct output *output, const struct output_wait *wait, void (*done)(void *ctx),
                  void *ctx);
 
-/* The bytes that were written, as far as is known, and that nobody has read. */
+/* The number of unread bytes, as far as is known. */
 uint64_t output_unread(const struct output *output);
 
 void output_destroy(struct output *output); /* NULL is fine; what still flows is cut off */

@@ -28,7 +28,7 @@ int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_con
                done_fn *done, void *ctx, struct stdio **out, struct error *err);
 const struct stdio_ports *stdio_ports(const struct stdio *stdio);
 
-/* Opens stdin's FIFO for reading, so that who opens it for writing can go on; nothing is read. */
+/* Opens stdin's FIFO for reading, so that a writer's open(2) returns; nothing is read. */
 int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err);
 /* The process runs: stdin is read from now on. */
 int stdio_start(struct stdio *stdio, struct error *err);
@@ -44,7 +44,7 @@ struct stdio_written {
 
 /*
  * The process has ended: calls @done once (at once, if nothing is left to wait for) when what it
- * wrote has been read, or nobody reads (the configuration says for how long). Output flows on.
+ * wrote has been read, or after a time without a read (stdio_exit_ms). Output flows on.
  */
 void stdio_settle(struct stdio *stdio, const struct stdio_written *written, void (*done)(void *ctx),
                   void *ctx);

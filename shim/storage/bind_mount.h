@@ -1,9 +1,9 @@
 /*
  * Bind mounts of the host's files and directories, for a child process (they may block): a mount of
- * its own is made of the source first, private and with its attributes, and then attached; what is
- * mounted or unmounted below the source later stays the host's affair. Who serves it to a guest has
- * no use for devices and executables in it: of these none can be opened or run by way of the mount,
- * whatever a guest has made. Needs Linux 5.12.
+ * its own is made of the source first, private and with its attributes, and then attached. Later
+ * mounts and unmounts below the source do not propagate to it, unless bind_mount_options.follow is
+ * set. The mount is nodev, nosuid and noexec: no process of the host can use it to open a device or
+ * to run a file that a guest has made. Needs Linux 5.12.
  */
 #ifndef SHIM_BIND_MOUNT_H
 #define SHIM_BIND_MOUNT_H
@@ -12,7 +12,7 @@
 
 struct error;
 
-/* As mount(2) has it, for what is served to a guest otherwise. */
+/* Flags of mount(2) for other mounts that are served to a guest. */
 #define SERVED_MOUNT_FLAGS (MS_NODEV | MS_NOSUID | MS_NOEXEC)
 
 struct bind_mount_options {

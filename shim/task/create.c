@@ -127,8 +127,8 @@ static void watch(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
-/* Whoever asked, a containerd that was killed perhaps, has no answer and comes back believing that
- * there is no container: nobody would ever delete it. */
+/* A containerd that was killed before the answer does not know the container after its restart, and
+ * would never delete it. */
 static void see_who_asks(struct seq *seq, void *ctx)
 {
 	const struct operation *operation = ctx;
