@@ -4,6 +4,7 @@ at the exit.
 KATA_OUTPUT_RUNS: how many containers write a megabyte and end, four at a time; a tenth of them with a slow reader.
 """
 
+import glob
 import os
 import signal
 import time
@@ -11,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import RUNC
-from harness.output import difference, read_at_once, read_slowly, through_cat
+from harness.output import difference, is_full, read_at_once, read_slowly, through_cat
 from harness.pods import exec_spec
 from harness.processes import wait_for
 
+FULL_SECONDS = 20
 RUNS = int(os.environ.get("KATA_OUTPUT_RUNS", 8))
 
 LOGGER = """#!/bin/sh
@@ -70,7 +72,10 @@ def test_output_that_nobody_reads_holds_up_nothing_else(containerd, runtime, nam
     container = name()
     running = containerd.run_background(container, "sh", "-c", "while :; do echo " + "x" * 1000 + "; done",
                                         runtime=runtime)
-    time.sleep(1)  # ctr's output is a pipe that is full by now
+    fifos = glob.glob(f"/run/containerd/fifo/*/{container}-stdout")
+    assert fifos
+    for path in (f"/proc/self/fd/{running.stdout.fileno()}", *fifos):
+        assert wait_for(lambda: is_full(path), FULL_SECONDS)
     assert containerd.exec(container, "echo", "still here").out == b"still here\n"
     containerd.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
     assert wait_for(lambda: containerd.task_state(container) == "STOPPED", 10, 0.1)
@@ -86,7 +91,7 @@ def test_fifos_that_nobody_opens_hold_up_nothing(containerd, runtime, pods, name
     pod.create(stdout=str(unread), stderr=str(unread))
     pod.task.Start(id=pod.id)
     reader = os.open(other, os.O_RDONLY | os.O_NONBLOCK)
-    time.sleep(0.5)  # all that the way holds is full by now
+    assert wait_for(lambda: is_full(unread), FULL_SECONDS)
     assert pod.task.State(id=pod.id).status == 2
     assert pod.run_exec("unread", "sh", "-c", "head -c 10000 /dev/zero; exit 4", stdout=str(unread), stderr=str(unread)) == 4
     assert pod.run_exec("read", "echo", "still here", stdout=str(other), stderr=str(other)) == 0

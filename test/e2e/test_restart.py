@@ -5,20 +5,33 @@ import glob
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from harness.events import Events
 from harness.processes import alive, descendants, kill, wait_for, wait_gone
 from harness.stand_in import StandIn
+from harness.ttrpc import Task
 
 SOON = 10  # seconds
 BOOT = 40
+STOPPED = 3  # of the Task service
 
 
 @pytest.fixture
 def own(make_containerd, prefix):
     """A containerd that may be killed."""
     return make_containerd(os.path.join(prefix, "bin"))
+
+
+def task_of(own, container):
+    """The shim's own service, which is there without containerd."""
+    return Task(Path(own.bundle(container), "address").read_text(encoding="ascii"))
+
+
+def wait_stopped(task, container):
+    assert wait_for(lambda: task.State(id=container).status == STOPPED, SOON)
+    task.close()
 
 
 def test_a_container_lives_on(own, runtime, name):
@@ -42,8 +55,9 @@ def test_a_container_lives_on(own, runtime, name):
 def test_an_exit_meanwhile_is_not_lost(own, runtime, name):
     container = name()
     own.run_detached(container, "sh", "-c", "sleep 1; exit 5", runtime=runtime)
+    task = task_of(own, container)
     own.die()
-    time.sleep(3)
+    wait_stopped(task, container)
     own.start()
     own.wait_state(container, "STOPPED", timeout=SOON)
     deleted = own.ctr("tasks", "delete", container).check()
@@ -86,13 +100,14 @@ def test_a_pod_whose_create_is_cut_off_ends(own, runtime, name):
 
 @pytest.mark.vm
 def test_events_meanwhile_come_in_order_and_once(own, runtime, name):
-    """They are kept for longer than the pauses between two tries, and told to who listens there next."""
+    """They are kept while nobody listens, and told to who listens there next."""
     container = name()
     own.run_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5", runtime=runtime)
-    own.exec_detached(container, "sh", "-c", "sleep 6; touch /tmp/end; exit 4", exec_id="x")
+    own.exec_detached(container, "sh", "-c", "sleep 4; touch /tmp/end; exit 4", exec_id="x")
     shim = own.shim(container)
+    task = task_of(own, container)
     own.die()
-    time.sleep(8)
+    wait_stopped(task, container)
     with StandIn(own) as stand_in:
         assert wait_for(lambda: len(stand_in.events) >= 2, 2 * SOON), stand_in.events
         time.sleep(1)

@@ -1,7 +1,9 @@
 """Output that is compared byte by byte, and readers that take their time."""
 
+import errno
 import hashlib
 import os
+import select
 import tempfile
 import threading
 import time
@@ -15,6 +17,20 @@ def difference(got, expected):
     digests = [hashlib.sha256(data).hexdigest()[:16] for data in (got, expected)]
     return (f"{len(got)} bytes ({digests[0]}) instead of {len(expected)} ({digests[1]}), "
             f"different from byte {first} on")
+
+
+def is_full(path):
+    """Whether a FIFO takes no more. It has a reader; of a pipe's end here: /proc/self/fd/N."""
+    try:
+        end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # nobody has opened it yet
+            return False
+        raise
+    try:
+        return not select.select([], [end], [], 0)[1]
+    finally:
+        os.close(end)
 
 
 def read_slowly(fd, late=1.5, pause=0.002, size=4096):
