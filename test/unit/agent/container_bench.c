@@ -355,6 +355,19 @@ int bench_run(struct bench *bench)
 	return run_to_end(bench, bench->spec->process, NULL);
 }
 
+void bench_runs(struct bench *bench, const char *command)
+{
+	bench_command(bench->spec->process, command);
+	cr_assert_eq(bench_run(bench), 0, "%s", bench->err.text);
+}
+
+void bench_refuses(struct bench *bench, const char *command, enum error_code code, const char *text)
+{
+	bench_command(bench->spec->process, command);
+	cr_expect_eq(bench_run(bench), (int)code);
+	cr_expect_str_eq(bench->err.text, text);
+}
+
 int bench_start(struct bench *bench)
 {
 	struct run run = { .bench = bench };

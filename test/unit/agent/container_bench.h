@@ -44,6 +44,11 @@ void bench_seccomp(struct bench *bench, const char *json);
 /* Runs the container's init to its end; 0, or the error's code in bench->err. */
 int bench_run(struct bench *bench);
 
+/* Asserts that the container's init, with this command, starts; or that it does not, and why. */
+void bench_runs(struct bench *bench, const char *command);
+void bench_refuses(struct bench *bench, const char *command, enum error_code code,
+                   const char *text);
+
 /* Starts it and leaves it running as bench->init. */
 int bench_start(struct bench *bench);
 

@@ -30,15 +30,9 @@ static void teardown(void)
 
 TestSuite(launch, .init = setup, .fini = teardown);
 
-static void run(const char *command)
-{
-	bench_command(bench.spec->process, command);
-	cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
-}
-
 Test(launch, process_has_what_the_spec_says)
 {
-	run("cat /proc/self/status; hostname; env; umask; pwd; ulimit -n");
+	bench_runs(&bench, "cat /proc/self/status; hostname; env; umask; pwd; ulimit -n");
 	bench_has_lines(&bench, "CapInh:\t0000000000000000");
 	bench_has_lines(&bench, "CapPrm:\t00000000080000a1");
 	bench_has_lines(&bench, "CapEff:\t00000000080000a1");
@@ -58,7 +52,7 @@ Test(launch, process_has_what_the_spec_says)
 
 Test(launch, exit_code_is_the_process_s_own)
 {
-	run("exit 7");
+	bench_runs(&bench, "exit 7");
 	cr_expect_eq(WEXITSTATUS(bench.status), 7);
 }
 
@@ -67,7 +61,7 @@ Test(launch, namespaces_are_the_container_s_own)
 	static const char *const links[] = { "cgroup", "ipc", "mnt", "pid", "uts" };
 	size_t i;
 
-	run("echo process $$; cat /proc/self/cgroup; ls -l /proc/self/ns; ps");
+	bench_runs(&bench, "echo process $$; cat /proc/self/cgroup; ls -l /proc/self/ns; ps");
 	bench_has_lines(&bench, "process 1");
 	bench_has_lines(&bench, "0::/");
 	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
@@ -84,7 +78,7 @@ Test(launch, namespaces_are_the_container_s_own)
 
 Test(launch, mounts_are_the_spec_s)
 {
-	run("mount");
+	bench_runs(&bench, "mount");
 	bench_has_lines(&bench, "proc on /proc type proc (rw,nosuid,nodev,noexec,relatime)");
 	bench_has_lines(&bench, "tmpfs on /dev type tmpfs (rw,nosuid,size=65536k,mode=755)");
 	bench_has_lines(&bench, "devpts on /dev/pts type devpts "
@@ -101,8 +95,9 @@ Test(launch, mounts_are_the_spec_s)
 
 Test(launch, devices_are_the_default_ones)
 {
-	run("stat -c '%n %a %t:%T' /dev/null /dev/zero /dev/full /dev/random /dev/urandom "
-	    "/dev/tty; ls -l /dev; ls /dev/console");
+	bench_runs(&bench,
+	           "stat -c '%n %a %t:%T' /dev/null /dev/zero /dev/full /dev/random /dev/urandom "
+	           "/dev/tty; ls -l /dev; ls /dev/console");
 	bench_has_lines(
 		&bench,
 		"/dev/null 666 1:3\n/dev/zero 666 1:5\n/dev/full 666 1:7\n/dev/random 666 1:8\n"
@@ -115,7 +110,9 @@ Test(launch, devices_are_the_default_ones)
 
 Test(launch, masked_and_read_only_paths_hold)
 {
-	run("cat /proc/keys; ls /sys/firmware; echo x >/proc/sys/kernel/domainname; echo end");
+	bench_runs(
+		&bench,
+		"cat /proc/keys; ls /sys/firmware; echo x >/proc/sys/kernel/domainname; echo end");
 	bench_has(&bench, "Read-only file system");
 	bench_has_lines(&bench, "end");
 	cr_expect_eq(strncmp(bench.output, "sh: ", 4), 0, "%s", bench.output);
@@ -124,43 +121,9 @@ Test(launch, masked_and_read_only_paths_hold)
 Test(launch, root_can_be_read_only)
 {
 	bench.spec->root->readonly = 1;
-	run("touch /x; touch /run/y && echo written");
+	bench_runs(&bench, "touch /x; touch /run/y && echo written");
 	bench_has_lines(&bench, "touch: /x: Read-only file system");
 	bench_has_lines(&bench, "written");
-}
-
-/* As newer versions of runc (1.4) have it: of '/' itself, and with an "r" of all below it too. */
-Test(launch, propagation_of_the_root_is_the_spec_s)
-{
-	static const struct {
-		const char *word, *root, *proc;
-	} rows[] = {
-		{ "", "-", "-" },
-		{ "private", "-", "-" },
-		{ "rprivate", "-", "-" },
-		{ "slave", "-", "-" }, /* of nobody: a private mount stays one */
-		{ "rslave", "-", "-" },
-		{ "shared", "shared", "-" },
-		{ "rshared", "shared", "shared" },
-		{ "unbindable", "unbindable", "-" },
-		{ "runbindable", "unbindable", "unbindable" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		autofree char *root = mem_printf("/ %s\n", rows[i].root);
-		autofree char *proc = mem_printf("/proc %s\n", rows[i].proc);
-		autofree char *word = mem_strdup(rows[i].word);
-		char *unset = bench.spec->linux->rootfspropagation;
-
-		bench.spec->linux->rootfspropagation = word;
-		run("while read id parent device in at options tag rest; do echo $at ${tag%:*}; "
-		    "done "
-		    "</proc/self/mountinfo");
-		cr_expect_eq(strncmp(bench.output, root, strlen(root)), 0, "'%s': %s", rows[i].word,
-		             bench.output);
-		bench_has(&bench, proc);
-		bench.spec->linux->rootfspropagation = unset;
-	}
 }
 
 Test(launch, dev_can_be_read_only)
@@ -169,7 +132,7 @@ Test(launch, dev_can_be_read_only)
 
 	free(dev->options[1]);
 	dev->options[1] = mem_strdup("ro");
-	run("touch /dev/x; mount; ls /dev/null");
+	bench_runs(&bench, "touch /dev/x; mount; ls /dev/null");
 	bench_has_lines(&bench, "touch: /dev/x: Read-only file system");
 	bench_has(&bench, "tmpfs on /dev type tmpfs (ro,nosuid");
 	bench_has_lines(&bench, "/dev/null");
@@ -184,7 +147,7 @@ Test(launch, user_is_changed_and_keeps_no_capabilities)
 	user->gid = 100;
 	user->additionalgids = mem_dup(groups, sizeof(groups));
 	user->n_additionalgids = 2;
-	run("id; cat /proc/self/status; env; echo again >/proc/self/fd/1");
+	bench_runs(&bench, "id; cat /proc/self/status; env; echo again >/proc/self/fd/1");
 	bench_has(&bench, "uid=1000(me) gid=100 groups=5,7");
 	bench_has_lines(&bench, "CapPrm:\t0000000000000000");
 	bench_has_lines(&bench, "CapBnd:\t00000000080000a1");
@@ -202,7 +165,7 @@ Test(launch, ambient_capabilities_outlive_the_user)
 	caps->ambient = mem_alloc(sizeof(char *));
 	caps->inheritable[caps->n_inheritable++] = mem_strdup(name);
 	caps->ambient[caps->n_ambient++] = mem_strdup(name);
-	run("cat /proc/self/status");
+	bench_runs(&bench, "cat /proc/self/status");
 	bench_has_lines(&bench, "CapAmb:\t0000000000000020");
 	bench_has_lines(&bench, "CapEff:\t0000000000000020");
 }
@@ -214,7 +177,7 @@ Test(launch, ambient_capabilities_that_cannot_be_had_are_left_out)
 
 	caps->ambient = mem_alloc(sizeof(char *));
 	caps->ambient[caps->n_ambient++] = mem_strdup("CAP_KILL");
-	run("cat /proc/self/status");
+	bench_runs(&bench, "cat /proc/self/status");
 	bench_has_lines(&bench, "CapEff:\t00000000080000a1");
 	bench_has_lines(&bench, "CapAmb:\t0000000000000000");
 }
@@ -223,7 +186,7 @@ Test(launch, without_capabilities_there_are_none)
 {
 	grpc__linux_capabilities__free_unpacked(bench.spec->process->capabilities, NULL);
 	bench.spec->process->capabilities = NULL;
-	run("cat /proc/self/status");
+	bench_runs(&bench, "cat /proc/self/status");
 	bench_has_lines(&bench, "CapEff:\t0000000000000000");
 	bench_has_lines(&bench, "CapBnd:\t0000000000000000");
 }
@@ -243,7 +206,7 @@ static void limit(const char *type, uint64_t soft, uint64_t hard)
 Test(launch, resource_limits_are_set)
 {
 	limit("RLIMIT_NOFILE", 12, 24);
-	run("ulimit -n; ulimit -Hn");
+	bench_runs(&bench, "ulimit -n; ulimit -Hn");
 	cr_expect_str_eq(bench.output, "12\n24\n");
 }
 
@@ -251,40 +214,34 @@ Test(launch, working_directory_is_made)
 {
 	free(bench.spec->process->cwd);
 	bench.spec->process->cwd = mem_strdup("/new/deep");
-	run("pwd ;");
+	bench_runs(&bench, "pwd ;");
 	cr_expect_str_eq(bench.output, "/new/deep\n");
-}
-
-static void expect_refusal(const char *command, enum error_code code, const char *text)
-{
-	bench_command(bench.spec->process, command);
-	cr_expect_eq(bench_run(&bench), (int)code);
-	cr_expect_str_eq(bench.err.text, text);
 }
 
 Test(launch, missing_executable_is_told_as_runc_does)
 {
-	expect_refusal("nosuch", ERROR_NOT_FOUND,
-	               "exec: \"nosuch\": executable file not found in $PATH");
-	expect_refusal("/nosuch", ERROR_NOT_FOUND,
-	               "exec: \"/nosuch\": stat /nosuch: no such file or directory");
-	expect_refusal("/etc/passwd", ERROR_PERMISSION_DENIED,
-	               "exec: \"/etc/passwd\": permission denied");
-	expect_refusal("/bin", ERROR_PERMISSION_DENIED, "exec: \"/bin\": permission denied");
+	bench_refuses(&bench, "nosuch", ERROR_NOT_FOUND,
+	              "exec: \"nosuch\": executable file not found in $PATH");
+	bench_refuses(&bench, "/nosuch", ERROR_NOT_FOUND,
+	              "exec: \"/nosuch\": stat /nosuch: no such file or directory");
+	bench_refuses(&bench, "/etc/passwd", ERROR_PERMISSION_DENIED,
+	              "exec: \"/etc/passwd\": permission denied");
+	bench_refuses(&bench, "/bin", ERROR_PERMISSION_DENIED, "exec: \"/bin\": permission denied");
 }
 
 Test(launch, what_cannot_be_executed_fails_the_start)
 {
 	bench_write(&bench, "bin/text", "no program\n", 0755);
-	expect_refusal("/bin/text", ERROR_INVALID_ARGUMENT, "exec /bin/text: exec format error");
+	bench_refuses(&bench, "/bin/text", ERROR_INVALID_ARGUMENT,
+	              "exec /bin/text: exec format error");
 }
 
 Test(launch, failing_step_is_named)
 {
 	bench.spec->mounts[2]->type[0] = 'x';
-	expect_refusal("true", ERROR_UNKNOWN,
-	               "make the mounts: mount 'devpts' (xevpts) on '/dev/pts' with "
-	               "'newinstance,ptmxmode=0666,mode=0620,gid=5': No such device");
+	bench_refuses(&bench, "true", ERROR_UNKNOWN,
+	              "make the mounts: mount 'devpts' (xevpts) on '/dev/pts' with "
+	              "'newinstance,ptmxmode=0666,mode=0620,gid=5': No such device");
 }
 
 Test(launch, terminal_is_the_container_s_own)
@@ -296,7 +253,8 @@ Test(launch, terminal_is_the_container_s_own)
 	size->width = 111;
 	bench.spec->process->terminal = 1;
 	bench.spec->process->consolesize = size;
-	run("tty; stty size; stat -c '%n %t:%T' /dev/console; ls -1 /dev/pts; echo x >/dev/tty");
+	bench_runs(&bench, "tty; stty size; stat -c '%n %t:%T' /dev/console; ls -1 /dev/pts; echo "
+	                   "x >/dev/tty");
 	cr_expect_str_eq(bench.output,
 	                 "/dev/pts/0\r\n33 111\r\n/dev/console 88:0\r\n0\r\nptmx\r\nx\r\n");
 }
@@ -314,91 +272,10 @@ Test(launch, links_in_the_root_file_system_lead_nowhere_else)
 	cr_assert_eq(symlink(upwards, dev_dir), 0);
 	free(bench.spec->process->cwd);
 	bench.spec->process->cwd = mem_strdup("/run/made");
-	run("pwd; ls -l /dev/");
+	bench_runs(&bench, "pwd; ls -l /dev/");
 	bench_has(&bench, "/outside/made\n");
 	bench_has(&bench, "null");
 	cr_expect_eq(rmdir(outside), 0, "something was made outside");
-}
-
-/* mounts[6] binds @source to @destination. */
-static void bind_mount(const char *source, const char *destination, const char *option)
-{
-	Grpc__Mount *mount = bench.spec->mounts[6];
-
-	free(mount->source);
-	free(mount->type);
-	free(mount->destination);
-	mount->source = mem_strdup(source);
-	mount->type = mem_strdup("bind");
-	mount->destination = mem_strdup(destination);
-	while (mount->n_options > 0)
-		free(mount->options[--mount->n_options]);
-	mount->options[mount->n_options++] = mem_strdup("rbind");
-	mount->options[mount->n_options++] = mem_strdup(option);
-}
-
-Test(launch, files_and_directories_are_bound)
-{
-	autofree char *file = mem_printf("%s/file", bench.dir);
-
-	cr_assert_eq(file_write(AT_FDCWD, file, 0644, "of the host\n", 12, NULL), 0);
-	bind_mount(file, "/etc/deep/bound", "ro");
-	run("cat /etc/deep/bound; echo x >/etc/deep/bound");
-	bench_has_lines(&bench, "of the host");
-	bench_has(&bench, "Read-only file system");
-	bind_mount(bench.dir, "/mnt", "rw");
-	run("cat /mnt/file; echo y >/mnt/file; cat /mnt/file");
-	bench_has_lines(&bench, "of the host\ny");
-}
-
-/* mounts[6] is a tmpfs on /run. */
-Test(launch, a_tmpfs_has_its_own_mode_or_that_of_what_it_covers)
-{
-	Grpc__Mount *mount = bench.spec->mounts[6];
-	autofree char *covered = mem_printf("%s/run", bench.rootfs);
-
-	cr_assert_eq(chmod(covered, 0711), 0);
-	cr_assert_str_eq(mount->options[2], "mode=755");
-	free(mount->options[2]);
-	mount->options[2] = mem_strdup("mode=1770");
-	run("stat -c '%a' /run");
-	cr_expect_str_eq(bench.output, "1770\n");
-	free(mount->options[2]);
-	mount->options[2] = mem_strdup("ro");
-	run("stat -c '%a' /run; touch /run/x");
-	cr_expect_str_eq(bench.output, "711\ntouch: /run/x: Read-only file system\n");
-	cr_assert_eq(rmdir(covered), 0);
-	run("stat -c '%a' /run");
-	cr_expect_str_eq(bench.output, "1777\n");
-}
-
-/* To set the mode that it has does no harm where it can be done: the device is the machine's. */
-Test(launch, the_guest_s_null_device_cannot_be_changed_through_a_mask)
-{
-	autofree char *dev = mem_printf("%s/dev", bench.rootfs);
-	autofree char *null = mem_printf("%s/dev/null", bench.rootfs);
-	Grpc__Mount *mount = bench.spec->mounts[1];
-
-	cr_assert_eq(mkdir(dev, 0755), 0);
-	cr_assert_eq(file_write(AT_FDCWD, null, 0644, "no device\n", 10, NULL), 0);
-	free(mount->type);
-	free(mount->source);
-	mount->type = mem_strdup("bind");
-	mount->source = mem_strdup(dev);
-	while (mount->n_options > 0)
-		free(mount->options[--mount->n_options]);
-	run("stat -c '%t:%T' /proc/keys; busybox chmod 666 /proc/keys; echo x >/proc/keys; "
-	    "cat /proc/keys /dev/null");
-	cr_expect_str_eq(bench.output,
-	                 "1:3\nchmod: /proc/keys: Read-only file system\nno device\n");
-}
-
-Test(launch, nothing_is_bound_over_parts_of_proc)
-{
-	bind_mount(bench.dir, "/proc/self/attr", "ro");
-	expect_refusal("true", ERROR_INVALID_ARGUMENT,
-	               "make the mounts: '/proc/self/attr' cannot be mounted because it is inside "
-	               "/proc");
 }
 
 static void set_sysctl(const char *key, const char *value)
@@ -416,7 +293,7 @@ static void set_sysctl(const char *key, const char *value)
 Test(launch, kernel_settings_are_the_container_s)
 {
 	set_sysctl("kernel.msgmax", "4242");
-	run("cat /proc/sys/kernel/msgmax /proc/sys/kernel/domainname");
+	bench_runs(&bench, "cat /proc/sys/kernel/msgmax /proc/sys/kernel/domainname");
 	cr_expect_eq(strncmp(bench.output, "4242\n", 5), 0, "%s", bench.output);
 }
 

@@ -18,19 +18,6 @@ static void teardown(void)
 
 TestSuite(launch_seccomp, .init = setup, .fini = teardown);
 
-static void run(const char *command)
-{
-	bench_command(bench.spec->process, command);
-	cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
-}
-
-static void expect_refusal(const char *command, enum error_code code, const char *text)
-{
-	bench_command(bench.spec->process, command);
-	cr_expect_eq(bench_run(&bench), (int)code);
-	cr_expect_str_eq(bench.err.text, text);
-}
-
 /* mkdir fails as a full disk would make it. */
 #define NO_MKDIR                                                                                   \
 	"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],"              \
@@ -81,7 +68,7 @@ Test(launch_seccomp, profile_without_end_is_refused)
 Test(launch_seccomp, profile_holds_with_no_new_privs)
 {
 	bench_seccomp(&bench, NO_MKDIR);
-	run("mkdir /x; cat /proc/self/status");
+	bench_runs(&bench, "mkdir /x; cat /proc/self/status");
 	bench_has(&bench, "No space left on device");
 	bench_has_lines(&bench, "Seccomp:\t2\nSeccomp_filters:\t1");
 }
@@ -91,7 +78,7 @@ Test(launch_seccomp, profile_holds_without_no_new_privs)
 	bench_seccomp(&bench, NO_MKDIR);
 	bench.spec->process->nonewprivileges = 0;
 	bench.spec->process->user->uid = 1000;
-	run("mkdir /x; cat /proc/self/status");
+	bench_runs(&bench, "mkdir /x; cat /proc/self/status");
 	bench_has(&bench, "No space left on device");
 	bench_has_lines(&bench, "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000");
 	bench_has_lines(&bench, "NoNewPrivs:\t0\nSeccomp:\t2");
@@ -143,7 +130,8 @@ Test(launch_seccomp, profile_that_fails_execve_is_told)
 		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":["
 		"\"capset\",\"read\",\"write\",\"exit_group\",\"mmap\",\"sigaltstack\",\"gettid\"],"
 		"\"action\":\"SCMP_ACT_ALLOW\"}]}");
-	expect_refusal("true", ERROR_INVALID_ARGUMENT, "exec /bin/true: operation not permitted");
+	bench_refuses(&bench, "true", ERROR_INVALID_ARGUMENT,
+	              "exec /bin/true: operation not permitted");
 }
 
 Test(launch_seccomp, minimum_does_for_an_exec)
@@ -163,6 +151,6 @@ Test(launch_seccomp, profile_that_cannot_be_applied_fails_the_create)
 {
 	bench_seccomp(&bench, NO_MKDIR);
 	bench.spec->linux->seccomp->syscalls[0]->action[0] = 'X';
-	expect_refusal("true", ERROR_INVALID_ARGUMENT,
-	               "read the seccomp profile: linux.seccomp: unknown action 'XCMP_ACT_ERRNO'");
+	bench_refuses(&bench, "true", ERROR_INVALID_ARGUMENT,
+	              "read the seccomp profile: linux.seccomp: unknown action 'XCMP_ACT_ERRNO'");
 }
