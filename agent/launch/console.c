@@ -65,7 +65,7 @@ int console_mount(int root, const struct console *console, struct error *err)
 
 	if (target < 0)
 		return target;
-	tree = mount_tree_clone(console->slave, "", false);
+	tree = mount_tree_clone(console->slave, NULL, false);
 	if (tree < 0 || mount_tree_attach(tree, target) < 0)
 		return error_errno(err, "bind the terminal to '/dev/console'");
 	return 0;

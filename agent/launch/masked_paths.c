@@ -29,7 +29,7 @@ static int null_tree(int root)
 	autoclose int tree = -1;
 
 	if (is_null_device(own))
-		return mount_tree_clone(own, "", false);
+		return mount_tree_clone(own, NULL, false);
 	tree = mount_tree_clone(AT_FDCWD, "/dev/null", false);
 	if (tree < 0 || mount_tree_set(tree, MOUNT_ATTR_RDONLY, 0, false) < 0)
 		return -1;
@@ -66,7 +66,7 @@ int masked_paths_protect(int root, const char *path, struct error *err)
 	errno = -target;
 	if (target < 0)
 		return error_errno(err, "open '%s'", path);
-	tree = mount_tree_clone(target, "", true);
+	tree = mount_tree_clone(target, NULL, true);
 	if (tree < 0 || mount_tree_set(tree, MOUNT_ATTR_RDONLY, 0, false) < 0 ||
 	    mount_tree_attach(tree, target) < 0)
 		return error_errno(err, "make '%s' read-only", path);

@@ -11,8 +11,8 @@
 
 int mount_tree_clone(int dir, const char *path, bool below)
 {
-	return open_tree(dir, path,
-	                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (*path ? 0 : AT_EMPTY_PATH) |
+	return open_tree(dir, path ? path : "",
+	                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (path ? 0 : AT_EMPTY_PATH) |
 	                         (below ? AT_RECURSIVE : 0));
 }
 
@@ -27,23 +27,37 @@ static int tell(int context, char *option)
 	return fsconfig(context, FSCONFIG_SET_STRING, option, value, 0);
 }
 
-int mount_tree_new(const char *type, const char *source, const char *data, uint64_t attrs)
+static int tell_all(int context, const char *data)
 {
-	autoclose int context = fsopen(type, FSOPEN_CLOEXEC);
 	autofree char *options = mem_strdup(data);
 	char *rest = options;
 	char *option;
 
-	if (context < 0)
-		return -1;
-	if (*source && fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0)
-		return -1;
 	while ((option = strsep(&rest, ",")))
 		if (*option && tell(context, option) < 0)
 			return -1;
-	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	return 0;
+}
+
+int mount_tree_new(const char *type, const char *source, const char *data, uint64_t attrs)
+{
+	autoclose int context = fsopen(type, FSOPEN_CLOEXEC);
+
+	if (context < 0 ||
+	    (*source && fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0) ||
+	    tell_all(context, data) < 0 ||
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
 	return fsmount(context, FSMOUNT_CLOEXEC, attrs);
+}
+
+int mount_tree_change(int fd, const char *data)
+{
+	autoclose int context = fspick(fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+
+	if (context < 0 || tell_all(context, data) < 0)
+		return -1;
+	return fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
 }
 
 static int set_attr(int tree, struct mount_attr *attr, bool below)

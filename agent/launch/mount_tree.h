@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /*
- * Another mount of what @path is, as for open_tree(2): below @dir, or of @dir itself when it is "".
+ * Another mount of what @path is, as for open_tree(2): below @dir, or of @dir itself when it is NULL.
  * @below: with what is mounted below it.
  */
 int mount_tree_clone(int dir, const char *path, bool below);
@@ -23,6 +23,9 @@ int mount_tree_clone(int dir, const char *path, bool below);
  * of the mount. ENODEV: there is no such @type.
  */
 int mount_tree_new(const char *type, const char *source, const char *data, uint64_t attrs);
+
+/* The file system of the mount @fd gets other options, as for MS_REMOUNT of mount(2). */
+int mount_tree_change(int fd, const char *data);
 
 /* mount_setattr(2) of a tree, or of what is attached: of its top, or with @below of all of it. */
 int mount_tree_set(int tree, uint64_t set, uint64_t clear, bool below);

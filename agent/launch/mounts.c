@@ -8,14 +8,22 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 
 #include "agent/base/mount_options.h"
 #include "agent/launch/in_root.h"
+#include "agent/launch/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/mem.h"
 
-#define BIND_FLAGS (MS_BIND | MS_REC | MS_REMOUNT)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256 /* linux/mount.h has it, without sys/mount.h's others */
+#endif
+
+#define PLAIN_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW)
+#define TIME_FLAGS  (MS_RELATIME | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME)
 
 /* What may be mounted below /proc: files that show a container its own limits, as LXCFS does. */
 static const char *const proc_files[] = {
@@ -83,15 +91,6 @@ bool mounts_bind_dev(const Grpc__Spec *spec)
 	return bind;
 }
 
-/* mount(2) on what @fd is. */
-static int mount_on(int fd, const char *source, const char *type, unsigned long flags,
-                    const char *data)
-{
-	char path[IN_ROOT_PATH_SIZE];
-
-	return mount(source, in_root_path(fd, path), type, flags, data);
-}
-
 /*
  * A container that could put files of its own over parts of /proc could make whoever enters it
  * believe or do what it wants. An empty tmpfs only hides.
@@ -113,64 +112,73 @@ static int check_target(int fd, const Grpc__Mount *mount, struct error *err)
 	                 "'%s' cannot be mounted because it is inside /proc", mount->destination);
 }
 
-/* Propagation, and attributes of the whole tree: of what is mounted there by now. */
-static int finish_mount(int root, const Grpc__Mount *mount, const struct mount_options *options,
-                        struct error *err)
+/* The container's own /dev: writable until mounts_finish(), for devices to be made in it. */
+static bool is_own_dev(const Grpc__Mount *mount, const struct mount_options *options)
 {
-	struct mount_attr attr = { .attr_set = options->attr_set, .attr_clr = options->attr_clear };
-	autoclose int fd = in_root_open(root, mount->destination, O_PATH);
+	return is_dev(mount) && !is_bind(mount, options);
+}
+
+/* Attributes that a mount always has or has not, and those of its access times: one of three. */
+#define PLAIN_ATTRS                                                                                \
+	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |            \
+	 MOUNT_ATTR_NOSYMFOLLOW)
+#define TIME_ATTRS (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME)
+
+/* Of the mount, not of the file system. Relatime is no bit: the kernel's default. */
+static uint64_t attrs_of(const Grpc__Mount *mount, const struct mount_options *options)
+{
+	static const struct {
+		unsigned long flag;
+		uint64_t attr;
+	} rows[] = {
+		{ MS_RDONLY, MOUNT_ATTR_RDONLY },
+		{ MS_NOSUID, MOUNT_ATTR_NOSUID },
+		{ MS_NODEV, MOUNT_ATTR_NODEV },
+		{ MS_NOEXEC, MOUNT_ATTR_NOEXEC },
+		{ MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
+		{ MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
+		{ MS_NOATIME, MOUNT_ATTR_NOATIME },
+		{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
+	};
+	uint64_t attrs = 0;
 	size_t i;
 
-	if (fd < 0) {
-		errno = -fd;
-		return error_errno(err, "open '%s'", mount->destination);
-	}
-	for (i = 0; i < options->n_propagation; i++)
-		if (mount_on(fd, NULL, NULL, options->propagation[i], NULL) < 0)
-			return error_errno(err, "set the propagation of '%s'", mount->destination);
-	if ((attr.attr_set || attr.attr_clr) &&
-	    syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) <
-	            0)
-		return error_errno(err, "set the attributes of '%s'", mount->destination);
-	return 0;
+	for (i = 0; i < COUNT(rows); i++)
+		if (options->flags & rows[i].flag)
+			attrs |= rows[i].attr;
+	if (is_own_dev(mount, options))
+		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	return attrs;
 }
 
-/* The flags of the mount at @path, given anew: for a bind that is no more than MS_BIND says. */
-static int remount(int root, const char *path, unsigned long flags, const char *data,
-                   struct error *err)
+/*
+ * As mount(2) with MS_REMOUNT has it, and so runc: attributes that are not named are off, access
+ * times that are not named stay.
+ */
+static uint64_t attrs_cleared(const struct mount_options *options)
 {
-	autoclose int fd = in_root_open(root, path, O_PATH);
+	bool times = options->flags & TIME_FLAGS;
 
-	if (fd < 0) {
-		errno = -fd;
-		return error_errno(err, "open '%s'", path);
-	}
-	if (mount_on(fd, NULL, NULL, flags | MS_REMOUNT, data) < 0)
-		return error_errno(err, "remount '%s'", path);
-	return 0;
+	return PLAIN_ATTRS | (times ? TIME_ATTRS : 0);
 }
 
-static int make_bind(int root, const Grpc__Mount *mount, const struct mount_options *options,
-                     struct error *err)
+/* A bind of which nothing is said is what its source is. */
+static int bind_tree(int root, const Grpc__Mount *mount, const struct mount_options *options,
+                     int *target, struct error *err)
 {
-	autoclose int target = -1;
+	autoclose int tree = mount_tree_clone(AT_FDCWD, mount->source, options->flags & MS_REC);
 	struct stat st;
-	int r;
 
-	if (stat(mount->source, &st) < 0)
-		return error_errno(err, "mount %s: stat '%s'", mount->destination, mount->source);
-	target = in_root_make(root, mount->destination, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG,
-	                      0755, err);
-	if (target < 0)
-		return target;
-	r = check_target(target, mount, err);
-	if (r < 0)
-		return r;
-	if (mount_on(target, mount->source, NULL, MS_BIND | (options->flags & MS_REC), NULL) < 0)
+	if (tree < 0 || fstat(tree, &st) < 0)
 		return error_errno(err, "bind '%s' to '%s'", mount->source, mount->destination);
-	if (!(options->flags & ~(unsigned long)BIND_FLAGS))
-		return 0;
-	return remount(root, mount->destination, MS_BIND | (options->flags & ~MS_REC), NULL, err);
+	*target = in_root_make(root, mount->destination, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG,
+	                       0755, err);
+	if (*target < 0)
+		return *target;
+	if ((options->flags & (TIME_FLAGS | PLAIN_FLAGS)) &&
+	    mount_tree_set(tree, attrs_of(mount, options), attrs_cleared(options), false) < 0)
+		return error_errno(err, "set the attributes of '%s'", mount->destination);
+	return take_fd(&tree);
 }
 
 /* The file system is told the mode of its top. */
@@ -198,42 +206,120 @@ static int make_target(int root, const Grpc__Mount *mount, int *mode, struct err
 	return in_root_make(root, mount->destination, S_IFDIR, 0755, err);
 }
 
+/* What the file system is told, mount(2)'s flags of it included. */
+static char *file_system_data(const Grpc__Mount *mount, const struct mount_options *options)
+{
+	static const struct {
+		unsigned long flag;
+		const char *word;
+	} rows[] = {
+		{ MS_RDONLY, "ro" },         { MS_SYNCHRONOUS, "sync" }, { MS_DIRSYNC, "dirsync" },
+		{ MS_LAZYTIME, "lazytime" }, { MS_MANDLOCK, "mand" },
+	};
+	unsigned long flags = options->flags;
+	char *data = mem_strdup(options->data);
+	size_t i;
+
+	/* Something is still to be changed in these: their mounts become read-only, not they. */
+	if (!strcmp(mount->type, "tmpfs") || is_dev(mount))
+		flags &= ~MS_RDONLY;
+	for (i = 0; i < COUNT(rows); i++) {
+		char *more;
+
+		if (!(flags & rows[i].flag))
+			continue;
+		more = mem_printf("%s,%s", data, rows[i].word);
+		free(data);
+		data = more;
+	}
+	return data;
+}
+
+static int error_file_system(struct error *err, const Grpc__Mount *mount, const char *type,
+                             const struct mount_options *options)
+{
+	return error_errno(err, "mount '%s' (%s) on '%s' with '%s'", mount->source, type,
+	                   mount->destination, options->data);
+}
+
 /*
  * A tmpfs that is told no mode takes that of the directory that it covers, and must not be
- * read-only before it has; devices are still to be made in /dev.
+ * read-only before it has.
  */
-static int make_file_system(int root, const Grpc__Mount *mount, const struct mount_options *options,
-                            struct error *err)
+static int file_system_tree(int root, const Grpc__Mount *mount, const struct mount_options *options,
+                            int *target, struct error *err)
 {
-	bool tmpfs = !strcmp(mount->type, "tmpfs");
 	const char *type = !strcmp(mount->type, "cgroup") ? "cgroup2" : mount->type;
-	unsigned long flags = options->flags;
+	autofree char *data = file_system_data(mount, options);
+	uint64_t attrs = attrs_of(mount, options);
 	char path[IN_ROOT_PATH_SIZE];
-	autoclose int target = -1;
-	autoclose int top = -1;
+	autoclose int tree = -1;
 	int mode;
+
+	*target = make_target(root, mount, &mode, err);
+	if (*target < 0)
+		return *target;
+	tree = mount_tree_new(type, mount->source, data, attrs & ~MOUNT_ATTR_RDONLY);
+	if (tree < 0)
+		return error_file_system(err, mount, type, options);
+	if (!strcmp(type, "tmpfs") && mode >= 0 && !has_mode(options) &&
+	    chmod(in_root_path(tree, path), mode) < 0)
+		return error_errno(err, "chmod '%s'", mount->destination);
+	if (mount_tree_set(tree, attrs & MOUNT_ATTR_RDONLY, 0, false) < 0)
+		return error_errno(err, "set the attributes of '%s'", mount->destination);
+	return take_fd(&tree);
+}
+
+/* "remount": what is mounted there by now gets other options. */
+static int change_file_system(int root, const Grpc__Mount *mount,
+                              const struct mount_options *options, struct error *err)
+{
+	autofree char *told = file_system_data(mount, options);
+	autofree char *data = mem_printf("rw,%s", told); /* unless it says otherwise after it */
+	autoclose int fd = in_root_open(root, mount->destination, O_PATH);
+
+	errno = fd < 0 ? -fd : 0;
+	if (fd < 0 || mount_tree_change(fd, data) < 0 ||
+	    mount_tree_set(fd, attrs_of(mount, options), attrs_cleared(options), false) < 0)
+		return error_errno(err, "remount '%s' with '%s'", mount->destination,
+		                   options->data);
+	return 0;
+}
+
+/* The propagation comes last: what is attached to a shared mount becomes shared. */
+static int attach(int tree, int target, const Grpc__Mount *mount,
+                  const struct mount_options *options, struct error *err)
+{
+	uint64_t set = options->attr_set;
+	size_t i;
 	int r;
 
-	if (tmpfs || is_dev(mount))
-		flags &= ~MS_RDONLY;
-	target = make_target(root, mount, &mode, err);
-	if (target < 0)
-		return target;
 	r = check_target(target, mount, err);
 	if (r < 0)
 		return r;
-	if (mount_on(target, mount->source, type, flags, options->data) < 0)
-		return error_errno(err, "mount '%s' (%s) on '%s' with '%s'", mount->source, type,
-		                   mount->destination, options->data);
-	if (!tmpfs)
-		return 0;
-	top = in_root_open(root, mount->destination, O_PATH);
-	if (mode >= 0 && !has_mode(options) &&
-	    (top < 0 || chmod(in_root_path(top, path), mode) < 0))
-		return error_errno(err, "chmod '%s'", mount->destination);
-	if (!(options->flags & MS_RDONLY) || is_dev(mount))
-		return 0;
-	return remount(root, mount->destination, options->flags, options->data, err);
+	if (is_own_dev(mount, options))
+		set &= ~MOUNT_ATTR_RDONLY;
+	if (mount_tree_set(tree, set, options->attr_clear, true) < 0)
+		return error_errno(err, "set the attributes of '%s'", mount->destination);
+	if (mount_tree_attach(tree, target) < 0)
+		return error_errno(err, "mount '%s' on '%s'", mount->source, mount->destination);
+	for (i = 0; i < options->n_propagation; i++)
+		if (mount_tree_propagate(tree, options->propagation[i]) < 0)
+			return error_errno(err, "set the propagation of '%s'", mount->destination);
+	return 0;
+}
+
+static int add_mount(int root, const Grpc__Mount *mount, const struct mount_options *options,
+                     struct error *err)
+{
+	autoclose int target = -1;
+	autoclose int tree = -1;
+
+	if (is_bind(mount, options))
+		tree = bind_tree(root, mount, options, &target, err);
+	else
+		tree = file_system_tree(root, mount, options, &target, err);
+	return tree < 0 ? tree : attach(tree, target, mount, options, err);
 }
 
 static int make_mount(int root, const Grpc__Mount *mount, struct error *err)
@@ -243,12 +329,10 @@ static int make_mount(int root, const Grpc__Mount *mount, struct error *err)
 
 	if (r < 0)
 		return r;
-	if (is_bind(mount, &options))
-		r = make_bind(root, mount, &options, err);
+	if ((options.flags & MS_REMOUNT) && !is_bind(mount, &options))
+		r = change_file_system(root, mount, &options, err);
 	else
-		r = make_file_system(root, mount, &options, err);
-	if (r == 0)
-		r = finish_mount(root, mount, &options, err);
+		r = add_mount(root, mount, &options, err);
 	mount_options_fini(&options);
 	return r;
 }
@@ -266,25 +350,34 @@ int mounts_make(int root, const Grpc__Spec *spec, struct error *err)
 	return 0;
 }
 
+static int finish_dev(int root, const Grpc__Mount *mount, struct error *err)
+{
+	struct mount_options options;
+	autoclose int fd = -1;
+	bool read_only;
+	int r = parse(mount, &options, err);
+
+	if (r < 0)
+		return r;
+	read_only = is_own_dev(mount, &options) &&
+	            ((options.flags & MS_RDONLY) || (options.attr_set & MOUNT_ATTR_RDONLY));
+	mount_options_fini(&options);
+	if (!read_only)
+		return 0;
+	fd = in_root_open(root, mount->destination, O_PATH);
+	errno = fd < 0 ? -fd : 0;
+	if (fd < 0 || mount_tree_set(fd, MOUNT_ATTR_RDONLY, 0, false) < 0)
+		return error_errno(err, "make '%s' read-only", mount->destination);
+	return 0;
+}
+
 int mounts_finish(int root, const Grpc__Spec *spec, struct error *err)
 {
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < spec->n_mounts; i++) {
-		const Grpc__Mount *mount = spec->mounts[i];
-		struct mount_options options;
-		int r;
-
-		if (!is_dev(mount))
-			continue;
-		r = parse(mount, &options, err);
-		if (r < 0)
-			return r;
-		if ((options.flags & MS_RDONLY) && !is_bind(mount, &options))
-			r = remount(root, mount->destination, MS_BIND | options.flags, NULL, err);
-		mount_options_fini(&options);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (i = 0; r == 0 && i < spec->n_mounts; i++)
+		if (is_dev(spec->mounts[i]))
+			r = finish_dev(root, spec->mounts[i], err);
+	return r;
 }

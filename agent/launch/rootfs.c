@@ -2,14 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/base/mount_options.h"
+#include "agent/launch/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 
@@ -55,20 +56,21 @@ static int make_parent_private(const char *path, struct error *err)
 
 int rootfs_open(const char *path, struct error *err)
 {
-	int fd;
+	autoclose int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int tree = -1;
 	int r;
 
+	if (target < 0)
+		return error_errno(err, "open '%s'", path);
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return error_errno(err, "cut '/' off from the guest's");
 	r = make_parent_private(path, err);
 	if (r < 0)
 		return r;
-	if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+	tree = mount_tree_clone(target, NULL, true);
+	if (tree < 0 || mount_tree_attach(tree, target) < 0)
 		return error_errno(err, "bind '%s' to itself", path);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(err, "open '%s'", path);
-	return fd;
+	return take_fd(&tree);
 }
 
 /* The old root is stacked under the new one, so no directory for it is needed: pivot_root(2). */
@@ -96,15 +98,9 @@ int rootfs_propagate(const Grpc__Spec *spec, struct error *err)
 
 int rootfs_protect(struct error *err)
 {
-	unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY;
-	struct statvfs fs;
+	autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (statvfs("/", &fs) < 0)
-		return error_errno(err, "statvfs '/'");
-	flags |= fs.f_flag & ST_NOSUID ? MS_NOSUID : 0;
-	flags |= fs.f_flag & ST_NODEV ? MS_NODEV : 0;
-	flags |= fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0;
-	if (mount(NULL, "/", NULL, flags, NULL) < 0)
-		return error_errno(err, "remount '/' read-only");
+	if (root < 0 || mount_tree_set(root, MOUNT_ATTR_RDONLY, 0, false) < 0)
+		return error_errno(err, "make '/' read-only");
 	return 0;
 }
