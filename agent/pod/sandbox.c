@@ -12,6 +12,7 @@
 #include "agent/pod/host_limits.h"
 #include "agent/pod/namespaces.h"
 #include "common/log.h"
+#include "common/loop/errand.h"
 #include "common/mem.h"
 
 #define SYSCTL_DIR "/proc/sys"
@@ -43,6 +44,10 @@ struct sandbox {
 	SLIST_HEAD(, mounted) mounted; /* newest first */
 	LIST_HEAD(, member) members;
 	unsigned int nmembers;
+	bool torn_down;          /* or on its way */
+	struct errand *teardown; /* NULL: not under way */
+	done_fn *on_torn_down;
+	void *teardown_ctx;
 };
 
 struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
@@ -60,18 +65,36 @@ struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
 	return sandbox;
 }
 
-static void unmount_all(struct sandbox *sandbox)
+/* The last failure is told. */
+static int unmount_each(const struct sandbox *sandbox, struct error *err)
 {
 	struct mounted *mounted;
-	struct error err;
+	int r = 0;
+
+	SLIST_FOREACH (mounted, &sandbox->mounted, link)
+		if (storage_unmount(mounted->point, err) < 0)
+			r = -1;
+	return r;
+}
+
+static void forget_mounted(struct sandbox *sandbox)
+{
+	struct mounted *mounted;
 
 	while ((mounted = SLIST_FIRST(&sandbox->mounted))) {
-		if (storage_unmount(mounted->point, &err) < 0)
-			log_warn("storage stays mounted cause=\"%s\"", err.text);
 		SLIST_REMOVE_HEAD(&sandbox->mounted, link);
 		free(mounted->point);
 		free(mounted);
 	}
+}
+
+static void unmount_all(struct sandbox *sandbox)
+{
+	struct error err;
+
+	if (unmount_each(sandbox, &err) < 0)
+		log_warn("storage stays mounted cause=\"%s\"", err.text);
+	forget_mounted(sandbox);
 }
 
 static int mount_all(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
@@ -140,14 +163,45 @@ int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *req
 	return 0;
 }
 
-void sandbox_teardown(struct sandbox *sandbox)
+/* In a child process: both may wait for the host. */
+static int write_back_and_unmount(void *ctx, struct errand_result *result, struct error *err)
+{
+	sync();
+	return unmount_each(ctx, err);
+}
+
+static void on_torn_down(void *ctx, const struct error *err)
+{
+	struct sandbox *sandbox = ctx;
+
+	if (err)
+		log_warn("storage stays mounted cause=\"%s\"", err->text);
+	errand_destroy(take_ptr(&sandbox->teardown));
+	forget_mounted(sandbox);
+	sandbox->on_torn_down(sandbox->teardown_ctx, NULL);
+}
+
+static int being_destroyed(struct error *err)
+{
+	return error_set(err, ERROR_FAILED_PRECONDITION, "the sandbox is being destroyed");
+}
+
+int sandbox_teardown(struct sandbox *sandbox, done_fn *done, void *ctx, struct error *err)
 {
 	struct member *member;
+	int r;
 
+	if (sandbox->torn_down)
+		return being_destroyed(err);
 	LIST_FOREACH (member, &sandbox->members, link)
 		container_kill(member->container, NULL);
-	sync();
-	unmount_all(sandbox);
+	sandbox->on_torn_down = done;
+	sandbox->teardown_ctx = ctx;
+	r = errand_start(sandbox->loop, write_back_and_unmount, sandbox,
+	                 SANDBOX_TEARDOWN_TIMEOUT_MS, on_torn_down, sandbox, &sandbox->teardown,
+	                 err);
+	sandbox->torn_down = r == 0;
+	return r;
 }
 
 static struct member *find(const struct sandbox *sandbox, const char *id)
@@ -196,6 +250,8 @@ static int check_new(const struct sandbox *sandbox, const char *id, struct error
 {
 	int r;
 
+	if (sandbox->torn_down)
+		return being_destroyed(err);
 	r = container_check_id(id, err);
 	if (r < 0)
 		return r;
@@ -296,6 +352,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 
 	if (!sandbox)
 		return;
+	errand_destroy(sandbox->teardown);
 	for (struct member *member = LIST_FIRST(&sandbox->members); member; member = next) {
 		next = LIST_NEXT(member, link);
 		member_free(member);

@@ -13,7 +13,8 @@ struct oom;
 struct sandbox;
 struct streams;
 
-#define SANDBOX_CONTAINERS_MAX 1024
+#define SANDBOX_CONTAINERS_MAX      1024
+#define SANDBOX_TEARDOWN_TIMEOUT_MS 4000 /* the host waits for 5 s */
 
 /* @loop is the default loop. @cgroup_mount: where cgroup v2 is mounted (CGROUP_MOUNT). */
 struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
@@ -24,8 +25,12 @@ void sandbox_destroy(struct sandbox *sandbox); /* NULL is fine */
 int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
                   struct error *err);
 
-/* Kills every process of every container and unmounts the storages. */
-void sandbox_teardown(struct sandbox *sandbox);
+/*
+ * Kills every process of every container; then a child process writes back what is dirty and unmounts
+ * the storages. @done comes once unless an error is returned, without an error: what could not be
+ * done within SANDBOX_TEARDOWN_TIMEOUT_MS is logged. No container is added any more.
+ */
+int sandbox_teardown(struct sandbox *sandbox, done_fn *done, void *ctx, struct error *err);
 
 /* Takes over @spec. @done comes once unless an error is returned; after an error nothing of the
  * container is left. */

@@ -23,14 +23,21 @@ static void on_power_off(struct ev_loop *loop, ev_timer *watcher, int events)
 	guest_power_off();
 }
 
-void sandbox_on_destroy(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+static void on_torn_down(void *ctx, const struct error *err)
 {
 	ev_timer *end = mem_new(ev_timer); /* never freed: the end of all */
 
-	sandbox_teardown(ctx);
-	ttrpc_call_finish(call, NULL);
+	ttrpc_call_finish(ctx, err);
 	ev_timer_init(end, on_power_off, POWER_OFF_DELAY_S, 0);
 	ev_timer_start(ev_default_loop(0), end);
+}
+
+void sandbox_on_destroy(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	struct error err;
+
+	if (sandbox_teardown(ctx, on_torn_down, call, &err) < 0)
+		ttrpc_call_fail(call, &err);
 }
 
 void sandbox_on_oom_event(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)

@@ -86,3 +86,33 @@ Test(sandbox, ends_with_containers_and_calls_under_way)
 	cr_assert_eq(wait.err.code, ERROR_NOT_FOUND);
 	host_fini(&host);
 }
+
+static void count(void *ctx, const struct error *err)
+{
+	++*(int *)ctx;
+}
+
+/* sync(2) waits as long as a disk wants: a child does, and the loop turns meanwhile. */
+Test(sandbox, teardown_is_a_child_s_work_and_lets_nothing_in)
+{
+	struct host_call wait;
+	struct error err;
+	struct host host;
+	int done = 0;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "sleep 1000", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	host_begin_wait(&host, "c1", "", &wait);
+	cr_assert_eq(sandbox_teardown(host.sandbox, count, &done, &err), 0, "%s", err.text);
+	cr_expect_eq(done, 0);
+	cr_expect_eq(host_create(&host, "c2", "true", 0), ERROR_FAILED_PRECONDITION);
+	cr_expect_lt(sandbox_teardown(host.sandbox, count, &done, &err), 0);
+	cr_expect_str_eq(err.text, "the sandbox is being destroyed");
+	host_finish(&host, &wait);
+	cr_expect_eq(wait.status, 137);
+	while (!done)
+		host_turn(&host);
+	cr_expect_eq(done, 1);
+	host_fini(&host);
+}
