@@ -1,14 +1,19 @@
+#include <ev.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "agent/guest/guest.h"
 #include "agent/guest/storage.h"
 #include "agent/pod/calls.h"
 #include "common/error.h"
+#include "common/loop/errand.h"
+#include "common/mem.h"
 #include "proto/agent.pb-c.h"
 #include "proto/features.h"
 #include "proto/health.pb-c.h"
 
-#define PROTOCOL_VERSION "0.0.1" /* as upstream's agent answers */
+#define PROTOCOL_VERSION  "0.0.1" /* as upstream's agent answers */
+#define ONLINE_TIMEOUT_MS 30000
 
 void guest_on_check(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
 {
@@ -57,16 +62,46 @@ void guest_on_details(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	ttrpc_call_reply(call, &response.base);
 }
 
+/* An OnlineCPUMem under way. */
+struct online {
+	struct ttrpc_call *call;
+	struct errand *errand;
+	bool cpu_only;
+	uint32_t cpus;
+};
+
+/* In a child process: the kernel needs its time for each of them. */
+static int online_all(void *ctx, struct errand_result *result, struct error *err)
+{
+	const struct online *online = ctx;
+	int r = online->cpu_only ? 0 : guest_online_memory(err);
+
+	return r < 0 ? r : guest_online_cpus(online->cpus, err);
+}
+
+static void on_online(void *ctx, const struct error *err)
+{
+	struct online *online = ctx;
+
+	ttrpc_call_finish(online->call, err);
+	errand_destroy(online->errand);
+	free(online);
+}
+
 void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__OnlineCPUMemRequest *request = (const Grpc__OnlineCPUMemRequest *)message;
+	struct online *online = mem_new(struct online);
 	struct error err;
-	int r;
 
-	r = request->cpu_only ? 0 : guest_online_memory(&err);
-	if (r == 0)
-		r = guest_online_cpus(request->nb_cpus, &err);
-	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+	online->call = call;
+	online->cpu_only = request->cpu_only;
+	online->cpus = request->nb_cpus;
+	if (errand_start(ev_default_loop(0), online_all, online, ONLINE_TIMEOUT_MS, on_online,
+	                 online, &online->errand, &err) == 0)
+		return;
+	ttrpc_call_fail(call, &err);
+	free(online);
 }
 
 void guest_on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)

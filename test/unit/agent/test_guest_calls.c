@@ -221,3 +221,16 @@ Test(guest_calls, entropy_of_no_or_too_many_bytes_is_refused)
 	cr_assert_eq(host_call(&host, "ReseedRandomDev", &request.base, NULL),
 	             ERROR_INVALID_ARGUMENT);
 }
+
+/* In a child process, whose error it is. */
+Test(guest_calls, more_cpus_than_there_are_cannot_be_brought_online)
+{
+	Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
+	struct host_call call;
+
+	request.cpu_only = 1;
+	request.nb_cpus = 1000000;
+	cr_assert_eq(host_call(&host, "OnlineCPUMem", &request.base, &call), ERROR_UNAVAILABLE);
+	cr_expect_not_null(strstr(call.err.text, "cannot bring 1000000 CPUs online: "), "%s",
+	                   call.err.text);
+}
