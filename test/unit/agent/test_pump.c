@@ -14,6 +14,7 @@
 #include "common/mem.h"
 
 #define WAIT_S 5.0
+#define TURNS  100 /* of the loop, where all that it waits for is there already */
 
 static void on_ended(void *ctx)
 {
@@ -35,6 +36,24 @@ static void run_until(struct ev_loop *loop, const bool *flag)
 	for (int i = 0; i < WAIT_S / 0.005 && !*flag; i++)
 		ev_run(loop, 0);
 	ev_timer_stop(loop, &alarm);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	*(bool *)watcher->data = true;
+}
+
+static void run_until_readable(struct ev_loop *loop, int fd)
+{
+	bool readable = false;
+	ev_io io;
+
+	ev_io_init(&io, on_readable, fd, EV_READ);
+	io.data = &readable;
+	ev_io_start(loop, &io);
+	run_until(loop, &readable);
+	ev_io_stop(loop, &io);
+	cr_assert(readable);
 }
 
 /* A pipe to a socket: @in is written to, @out read from. */
@@ -80,10 +99,13 @@ Test(pump, copies_and_shuts_the_socket_down_after_the_last_byte)
 	start_output(&bench);
 	cr_assert_eq(write(bench.in, "hello", 5), 5);
 	close(bench.in);
-	run_until(bench.loop, &bench.ended);
-	cr_assert_not(bench.ended, "it waits for its peer to close, so that nothing is cut off");
+	run_until_readable(bench.loop, bench.out);
 	cr_assert_eq(read(bench.out, text, sizeof(text)), 5);
+	run_until_readable(bench.loop, bench.out);
 	cr_assert_eq(read(bench.out, text, sizeof(text)), 0, "the end follows the bytes");
+	for (int i = 0; i < TURNS; i++)
+		ev_run(bench.loop, EVRUN_NOWAIT);
+	cr_assert_not(bench.ended, "it waits for its peer to close, so that nothing is cut off");
 	close(bench.out);
 	run_until(bench.loop, &bench.ended);
 	cr_assert(bench.ended);
