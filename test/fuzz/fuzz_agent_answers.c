@@ -48,8 +48,9 @@ static void call_over(void *ctx, const struct error *err)
 	asked->call = NULL;
 }
 
-static void on_exit_status(void *ctx, int status, bool oom, const struct error *err)
+static void on_exit_status(void *ctx, const struct agent_exit *exit, const struct error *err)
 {
+	assert(!exit == !!err);
 	call_over(ctx, err);
 }
 
