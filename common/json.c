@@ -36,8 +36,7 @@ static void replace_big(char *digits, size_t n)
 	char number[32];
 	uint64_t value;
 
-	memcpy(number, digits, n);
-	number[n] = '\0';
+	snprintf(number, sizeof(number), "%.*s", (int)n, digits);
 	errno = 0;
 	value = strtoull(number, NULL, 10);
 	if (errno || value <= INT64_MAX)

@@ -191,7 +191,9 @@ void freezer_destroy(struct freezer *freezer)
 		return;
 	error_set(&err, ERROR_ABORTED, "the container was removed");
 	freezer_end(freezer, &err);
-	while (!LIST_EMPTY(&freezer->signals))
-		signal_end(LIST_FIRST(&freezer->signals), &err);
+	for (struct signal *signal = LIST_FIRST(&freezer->signals), *next; signal; signal = next) {
+		next = LIST_NEXT(signal, link);
+		signal_end(signal, &err);
+	}
 	free(freezer);
 }

@@ -82,7 +82,7 @@ static int check(const Grpc__CreateSandboxRequest *request, struct error *err)
 /* setrlimit(2) refuses more open files than fs.nr_open. */
 static void lower_open_files(struct host_limits *limits, int dir)
 {
-	unsigned long long most;
+	unsigned long long most = 0;
 
 	if (read_number(dir, NR_OPEN, &most, NULL) < 0)
 		return;

@@ -140,14 +140,17 @@ static void on_time(void *call, const ProtobufCMessage *response, const struct e
 {
 	const Grpc__GuestDetailsResponse *answer = (const void *)response;
 	struct error own;
+	int64_t ns = 0;
 	void *ctx;
 	union agent_done done = call_end(call, &ctx);
 
-	if (answer && answer->clock_case != GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS) {
+	if (answer && answer->clock_case == GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS) {
+		ns = answer->clock_ns;
+	} else if (!err) {
 		error_set(&own, ERROR_INTERNAL, "the agent does not tell the guest's time");
 		err = &own;
 	}
-	done.time(ctx, err ? 0 : answer->clock_ns, err);
+	done.time(ctx, ns, err);
 }
 
 struct method {

@@ -248,7 +248,7 @@ static void on_guest_exit(void *ctx, const struct agent_exit *exit, const struct
 		          process->id, err->text);
 	if (exit && exit->oom)
 		publish_oom(process);
-	end(process, err ? &unknown : exit);
+	end(process, exit ? exit : &unknown);
 }
 
 int process_watch(struct process *process, struct agent *agent, struct error *err)

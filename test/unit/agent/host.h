@@ -30,12 +30,12 @@ void host_reconnect(struct host *host); /* the answers to what was asked before 
 /* A call that is under way; its answer is here when @done. */
 struct host_call {
 	struct host *host;
+	int64_t stdout_bytes; /* of a WaitProcess; -1: not told */
+	int32_t status;       /* the same */
+	unsigned int order;   /* among those that are done */
 	bool done;
-	unsigned int order;    /* among those that are done */
-	struct error err;      /* code ERROR_NONE: it succeeded */
-	int32_t status;        /* of a WaitProcess */
 	bool oom;              /* of a WaitProcess */
-	int64_t stdout_bytes;  /* the same; -1: not told */
+	struct error err;      /* code ERROR_NONE: it succeeded */
 	char container_id[64]; /* of a GetOOMEvent */
 };
 

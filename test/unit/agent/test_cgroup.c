@@ -116,13 +116,13 @@ Test(cgroup, one_that_exists_is_another_containers)
 Test(cgroup, a_container_makes_no_tree_without_end)
 {
 	struct tree tree;
-	char path[CGROUP_TREE_DEPTH_MAX * 2 + 4] = "d";
+	char path[CGROUP_TREE_DEPTH_MAX * 2 + 4] = "d"; /* then d/d, d/d/d and so on */
 	char text[32];
 
 	make_tree(&tree, "");
 	for (int i = 0; i < CGROUP_TREE_DEPTH_MAX; i++) {
 		cr_assert_eq(mkdirat(tree.fd, path, 0755), 0, "%d: %s", i, strerror(errno));
-		strcat(path, "/d");
+		memcpy(path + 1 + 2 * (size_t)i, "/d", 3);
 	}
 	cr_assert_lt(mkdirat(tree.fd, path, 0755), 0);
 	cr_assert_eq(errno, EAGAIN);

@@ -57,7 +57,7 @@ static const char *field(const char *status, const char *name, char out[32])
 	const char *found = strstr(status, name);
 
 	if (!found || sscanf(found + strlen(name), "%31s", out) != 1)
-		strcpy(out, "none");
+		snprintf(out, 32, "none");
 	return out;
 }
 
@@ -98,7 +98,9 @@ static pid_t newest(void)
 	struct dirent *entry;
 	pid_t last = 1;
 
-	while (proc && (entry = readdir(proc)))
+	if (!proc)
+		return last;
+	while ((entry = readdir(proc)))
 		if (atoi(entry->d_name) > last)
 			last = atoi(entry->d_name);
 	closedir(proc);
