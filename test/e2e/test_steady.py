@@ -15,6 +15,7 @@ SANITIZED = os.environ.get("KATA_STAGE", "e2e") != "e2e"  # what sanitizers and 
 WORKERS = 2
 # By how much memory may grow. In a few rows the pods of a look are WORKERS + 1: half of one more.
 GROWTH = 1.05 if MINUTES else 1 + 1 / (WORKERS + 1) / 2
+COUNTED_LATE = 64  # kB: a guest's kernel adds a processor's pages to its sum when they are a dozen
 EXECS = 3
 MEETING_SECONDS = 300
 SETTLED_SECONDS = 30
@@ -149,4 +150,5 @@ def test_containers_in_parallel_leave_the_host_as_it_was(containerd, runtime, ro
         assert not set(grown(rows[0], row)) - {"containers", "execs", *MEMORY}, f"grew: {row}"
     if not SANITIZED:
         for key in MEMORY if MINUTES else MEMORY[1:]:  # containerd's heap takes minutes to settle
-            assert sum(row[key] for row in last) <= sum(row[key] for row in first) * GROWTH, f"{key} grew"
+            limit = sum(row[key] for row in first) * GROWTH + COUNTED_LATE * third
+            assert sum(row[key] for row in last) <= limit, f"{key} grew"
