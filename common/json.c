@@ -33,6 +33,7 @@ static bool starts_number(const char *text, size_t at)
 static void replace_big(char *digits, size_t n)
 {
 	static const char letters[] = "0123456789abcdefghijklmnopqrstuv"; /* of strtoull(3) */
+	const char opening[] = { '"', BIG_MARK[0], BIG_MARK[1], BIG_MARK[2] };
 	char number[32];
 	uint64_t value;
 
@@ -41,7 +42,7 @@ static void replace_big(char *digits, size_t n)
 	value = strtoull(number, NULL, 10);
 	if (errno || value <= INT64_MAX)
 		return;
-	memcpy(digits, "\"" BIG_MARK, 4);
+	memcpy(digits, opening, sizeof(opening));
 	digits[n - 1] = '"';
 	for (size_t i = n - 2; i >= 4; i--, value /= BIG_BASE)
 		digits[i] = letters[value % BIG_BASE];

@@ -175,7 +175,8 @@ static int add_member(struct toml_reader *reader, struct toml *table, struct tom
 {
 	if (table->n_items == TOML_MEMBERS_MAX) {
 		toml_destroy(member);
-		return toml_fail(reader, "a table of more than %d keys", TOML_MEMBERS_MAX);
+		toml_fail(reader, "a table of more than %d keys", TOML_MEMBERS_MAX);
+		return -EINVAL;
 	}
 	add_item(table, member)->key = take_ptr(key);
 	return 0;

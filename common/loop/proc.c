@@ -17,8 +17,6 @@
 #include "common/loop/reaper.h"
 #include "common/mem.h"
 
-_Static_assert(PROC_UNKNOWN == REAPER_UNKNOWN, "a status is handed on as it is");
-
 struct proc {
 	struct ev_loop *loop;
 	pid_t pid;

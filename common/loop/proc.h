@@ -22,7 +22,7 @@ struct proc;
 #define PROC_KILL_GRACE_MS    3000
 #define PROC_START_TIMEOUT_MS 5000 /* from fork to exec: all that proc_spawn() waits for */
 #define PROC_STUCK            (-1) /* a status: not ended PROC_KILL_GRACE_MS after SIGKILL */
-#define PROC_UNKNOWN          (-2) /* a status: ended, but the loop's SIGCHLD handling reaped it */
+#define PROC_UNKNOWN          (-2) /* a status, that of reaper.h: the loop's SIGCHLD handling reaped it */
 
 /* A descriptor the child gets: @fd of ours becomes @as of the child's (below PROC_PLACES, or the
  * same number: as < 0). */

@@ -11,7 +11,7 @@ struct ev_loop;
 
 #define REAPER_LAST_WAIT_MS 1000
 
-#define REAPER_UNKNOWN (-2) /* a status: somebody else has reaped it */
+#define REAPER_UNKNOWN (-2) /* a status: somebody else has reaped it; proc.h hands it on */
 
 /*
  * Reaps the child of @pidfd if it has ended: true, with its status (waitpid(2)). Never waits. Where

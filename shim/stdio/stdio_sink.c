@@ -95,8 +95,8 @@ static int open_both(struct stdio_sink *sink, const struct stdio_config *config,
 			r = stdio_uri_parse(config->err, &err_uri, err);
 		if (r == 0)
 			r = open_output(&err_uri, &sink->err, err);
-		sink->one = sink->out.read_fd >= 0 && sink->err.read_fd >= 0 &&
-		            strcmp(out.path, err_uri.path) == 0;
+		sink->one = sink->out.read_fd >= 0 && sink->err.read_fd >= 0 && out.path &&
+		            err_uri.path && strcmp(out.path, err_uri.path) == 0;
 		ev_timer_start(sink->loop, &sink->opened);
 	}
 	stdio_uri_fini(&out);

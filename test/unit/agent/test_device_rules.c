@@ -119,9 +119,9 @@ Test(device_rules, what_cannot_be_understood_is_named)
 	struct error err;
 
 	cr_assert_lt(device_rules_check(spec(&type, 1), &err), 0);
-	cr_assert_not_null(strstr(err.text, "devices[0].type: 'x'"));
+	cr_assert_not_null(strstr(err.text, "devices[0].type \"x\": expected"));
 	cr_assert_lt(device_rules_check(spec(&access, 1), &err), 0);
-	cr_assert_not_null(strstr(err.text, "devices[0].access: 'rx'"));
+	cr_assert_not_null(strstr(err.text, "devices[0].access \"rx\": expected"));
 	cr_assert_lt(device_rules_check(spec(&number, 1), &err), 0);
 	cr_assert_eq(err.code, ERROR_INVALID_ARGUMENT);
 }

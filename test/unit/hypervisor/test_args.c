@@ -9,6 +9,10 @@
 	"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock "             \
 	"pcie_ports=compat 8250.nr_uarts=1"
 
+static const char share_device[] =
+	"{\"driver\":\"vhost-user-fs-pci\",\"id\":\"share\",\"chardev\":\"share\","
+	"\"tag\":\"kataShared\"}";
+
 static const struct vm_device share = {
 	.kind = VM_DEVICE_SHARE, .id = "share", .fd = 14, .tag = "kataShared"
 };
@@ -94,8 +98,7 @@ Test(args, are_exactly_these_under_tcg)
 		"-chardev",
 		"socket,id=share,fd=14",
 		"-device",
-		"{\"driver\":\"vhost-user-fs-pci\",\"id\":\"share\",\"chardev\":\"share\","
-		"\"tag\":\"kataShared\"}",
+		share_device,
 		"-chardev",
 		"socket,id=vsock,fd=15",
 		"-device",
