@@ -5,6 +5,7 @@ fails with the cause, what runs goes on, and all works again when there is enoug
 import contextlib
 import os
 import resource
+import secrets
 import shutil
 import subprocess
 
@@ -157,7 +158,7 @@ def memory_cgroup(pid, limit):
         own = {row[1]: row[2] for row in (line.strip().split(":", 2) for line in file)}
     version1 = "memory" in own
     top = f"/sys/fs/cgroup/memory{own['memory']}" if version1 else "/sys/fs/cgroup"
-    folder = os.path.join(top, f"host-oom-{os.getpid()}")
+    folder = os.path.join(top, f"host-oom-{secrets.token_hex(4)}")
     os.mkdir(folder)
     try:
         for file, value in (("memory.limit_in_bytes" if version1 else "memory.max", limit), ("cgroup.procs", pid)):
