@@ -250,7 +250,7 @@ def test_a_guest_that_dies_while_booting_is_noticed_at_once(run_guest):
     "source, configuration, said",
     [(NEVER_SPEAKS, SHORT, "no agent has announced itself within 15000 ms; hint: .*agent.kata.dial_timeout.*enable_debug"),
      (SAYS_HELLO_ONLY, SHORT_AFTER_HELLO,
-      r"grpc\.AgentService\.CreateSandbox: no answer within 3000 ms; hint: .*table timeouts.*enable_debug.*; "
+      r"grpc\.AgentService\.SetGuestDateTime: no answer within 3000 ms; hint: .*table timeouts.*enable_debug.*; "
       r"the console's last lines: .*said hello")],
     ids=["before_hello", "after_hello"],
 )
