@@ -70,12 +70,19 @@ static bool is_read(const struct output *output)
 	return bytes_read(output) >= output->wait.written;
 }
 
-/* Changes whenever a byte moves: from the guest, into the FIFO, out of it. */
+/* Of @bytes those that are waited for: what follows them is another process's. */
+static uint64_t wanted(const struct output *output, uint64_t bytes)
+{
+	return bytes < output->wait.written ? bytes : output->wait.written;
+}
+
+/* Changes whenever a byte that is waited for moves: from the guest, into the FIFO, out of it. */
 static uint64_t progress(const struct output *output)
 {
 	const struct vsock_progress *progress = vsock_stream_progress(output->stream);
 
-	return progress->moved + progress->kept + bytes_read(output);
+	return wanted(output, progress->moved) + wanted(output, progress->moved + progress->kept) +
+	       wanted(output, bytes_read(output));
 }
 
 /* Its last act is the callback, which may destroy the output. */

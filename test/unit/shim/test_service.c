@@ -928,6 +928,27 @@ Test(service, an_exit_does_not_wait_for_a_reader_that_stands_still)
 	close(reader);
 }
 
+/* What comes after the exit is a child's, and no sign that what came before it will be read. */
+Test(service, an_exit_does_not_wait_for_a_reader_that_stands_still_while_a_child_writes)
+{
+	int reader = run_with_output();
+	struct answer exit;
+
+	ask_wait(&exit, "");
+	write_output(1000);
+	fake.tells_written = true;
+	fake.written = 1000;
+	settings->stdio_exit_timeout_ms = 200;
+	settings->stdio_stall_timeout_ms = 60000;
+	fake_exit("c", 7);
+	for (int i = 0; i < 40 && !exit.here; i++) {
+		write_output(1);
+		run_for(0.05);
+	}
+	cr_expect(exit.here);
+	close(reader);
+}
+
 Test(service, an_exit_waits_for_as_long_as_somebody_reads)
 {
 	int reader = run_with_output();
