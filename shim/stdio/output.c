@@ -36,6 +36,7 @@ struct output {
 	int pause_ms; /* before the look that is to come */
 	int quiet_ms; /* since something has moved */
 	int waited_ms;
+	uint64_t read; /* bytes_read() at its most */
 	uint64_t seen; /* progress() at the last look */
 };
 
@@ -76,13 +77,19 @@ static uint64_t wanted(const struct output *output, uint64_t bytes)
 	return bytes < output->wait.written ? bytes : output->wait.written;
 }
 
-/* Changes whenever a byte that is waited for moves: from the guest, into the FIFO, out of it. */
-static uint64_t progress(const struct output *output)
+/*
+ * Changes whenever a byte that is waited for moves: from the guest, into the FIFO, out of it. What
+ * the device has said lags behind the FIFO: bytes_read() may be less than the last time.
+ */
+static uint64_t progress(struct output *output)
 {
 	const struct vsock_progress *progress = vsock_stream_progress(output->stream);
+	uint64_t now = bytes_read(output);
 
+	if (now > output->read)
+		output->read = now;
 	return wanted(output, progress->moved) + wanted(output, progress->moved + progress->kept) +
-	       wanted(output, bytes_read(output));
+	       wanted(output, output->read);
 }
 
 /* Its last act is the callback, which may destroy the output. */
