@@ -63,16 +63,6 @@ static void unmount_rootfs(struct seq *seq, void *ctx)
 		seq_fail(seq, &err);
 }
 
-static void wait_for_guest(struct seq *seq, void *ctx)
-{
-	operation_wait_for_guest(ctx);
-}
-
-static void open_streams(struct seq *seq, void *ctx)
-{
-	operation_open_streams(ctx);
-}
-
 static void create_in_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
@@ -95,36 +85,9 @@ static void create_in_guest(struct seq *seq, void *ctx)
 static void remove_from_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
-	struct process *init = operation->process;
-	struct error err;
 
-	process_unwatch(init); /* it was never announced */
-	if (agent_remove_container(sandbox_agent(operation->pod->sandbox), init->container_id,
-	                           operation_answered, operation, &operation->pending, &err) < 0)
-		seq_fail(seq, &err);
-}
-
-static void open_stdin(struct seq *seq, void *ctx)
-{
-	const struct operation *operation = ctx;
-	struct process *init = operation->process;
-	struct error err;
-
-	if (stdio_open_stdin(init->stdio, init->paths.in, &err) < 0)
-		seq_fail(seq, &err);
-	else
-		seq_next(seq);
-}
-
-static void watch(struct seq *seq, void *ctx)
-{
-	const struct operation *operation = ctx;
-	struct error err;
-
-	if (process_watch(operation->process, sandbox_agent(operation->pod->sandbox), &err) < 0)
-		seq_fail(seq, &err);
-	else
-		seq_next(seq);
+	process_unwatch(operation->process); /* it was never announced */
+	operation_ask(operation, agent_remove_container, operation_answered);
 }
 
 /* A containerd that was killed before the answer does not know the container after its restart, and
@@ -148,11 +111,11 @@ static void see_who_asks(struct seq *seq, void *ctx)
 /* clang-format off */
 static const struct seq_step create_steps[] = {
 	{ "mount the file systems", mount_rootfs, unmount_rootfs, NULL },
-	{ "wait for the guest", wait_for_guest, NULL, NULL },
-	{ "open the streams", open_streams, NULL, NULL },
-	{ "open stdin", open_stdin, NULL, NULL },
+	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
+	{ "open the streams", operation_open_streams, NULL, NULL },
+	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
-	{ "watch it", watch, NULL, NULL },
+	{ "watch it", operation_watch, NULL, NULL },
 	{ "see who asks", see_who_asks, NULL, NULL },
 	{ 0 },
 };

@@ -65,14 +65,11 @@ static void drain(struct seq *seq, void *ctx)
 static void remove_from_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
-	struct sandbox *sandbox = operation->pod->sandbox;
-	struct error err;
 
-	if (sandbox_state(sandbox) != SANDBOX_READY)
+	if (sandbox_state(operation->pod->sandbox) != SANDBOX_READY)
 		seq_next(seq); /* it went with the guest */
-	else if (agent_remove_container(sandbox_agent(sandbox), operation->process->container_id,
-	                                operation_tried, operation, &operation->pending, &err) < 0)
-		operation_try(operation, &err);
+	else
+		operation_ask(operation, agent_remove_container, operation_tried);
 }
 
 static void unmount_rootfs(struct seq *seq, void *ctx)

@@ -58,13 +58,7 @@ static void on_paused(void *ctx, const struct error *err)
 
 static void pause_in_guest(struct seq *seq, void *ctx)
 {
-	struct operation *operation = ctx;
-	struct error err;
-
-	if (agent_pause_container(sandbox_agent(operation->pod->sandbox),
-	                          operation->process->container_id, on_paused, operation,
-	                          &operation->pending, &err) < 0)
-		seq_fail(seq, &err);
+	operation_ask(ctx, agent_pause_container, on_paused);
 }
 
 static void pause_succeed(struct operation *operation)
@@ -75,13 +69,7 @@ static void pause_succeed(struct operation *operation)
 
 static void resume_in_guest(struct seq *seq, void *ctx)
 {
-	struct operation *operation = ctx;
-	struct error err;
-
-	if (agent_resume_container(sandbox_agent(operation->pod->sandbox),
-	                           operation->process->container_id, operation_answered, operation,
-	                           &operation->pending, &err) < 0)
-		seq_fail(seq, &err);
+	operation_ask(ctx, agent_resume_container, operation_answered);
 }
 
 static void resume_succeed(struct operation *operation)

@@ -137,8 +137,19 @@ static void on_guest_ready(void *ctx, const struct error *err)
 	seq_resume(operation->seq, err);
 }
 
-void operation_wait_for_guest(struct operation *operation)
+void operation_ask(struct operation *operation, operation_ask_fn *ask, done_fn *done)
 {
+	struct error err;
+
+	if (ask(sandbox_agent(operation->pod->sandbox), operation->process->container_id, done,
+	        operation, &operation->pending, &err) < 0)
+		done(operation, &err);
+}
+
+void operation_wait_for_guest(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+
 	operation->waits = true;
 	sandbox_when_ready(operation->pod->sandbox, &operation->waiter, on_guest_ready, operation);
 }
@@ -157,8 +168,9 @@ void operation_wait_for_exit(struct operation *operation)
 	operation->exit = process_wait(operation->process, on_exit_told, operation);
 }
 
-void operation_open_streams(struct operation *operation)
+void operation_open_streams(struct seq *seq, void *ctx)
 {
+	const struct operation *operation = ctx;
 	const struct pod *pod = operation->pod;
 	struct process *process = operation->process;
 	const struct stdio_config config = {
@@ -172,7 +184,33 @@ void operation_open_streams(struct operation *operation)
 	};
 	struct error err;
 
-	if (stdio_open(pod->loop, sandbox_vsock(pod->sandbox), &config, seq_resume, operation->seq,
+	if (stdio_open(pod->loop, sandbox_vsock(pod->sandbox), &config, seq_resume, seq,
 	               &process->stdio, &err) < 0)
-		seq_fail(operation->seq, &err);
+		seq_fail(seq, &err);
+}
+
+void operation_open_stdin(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	const struct process *process = operation->process;
+	struct error err;
+
+	if (stdio_open_stdin(process->stdio, process->paths.in, &err) < 0) {
+		seq_fail(seq, &err);
+		return;
+	}
+	if (process->stdin_closed)
+		stdio_close_stdin(process->stdio);
+	seq_next(seq);
+}
+
+void operation_watch(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	struct error err;
+
+	if (process_watch(operation->process, sandbox_agent(operation->pod->sandbox), &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
 }

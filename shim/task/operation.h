@@ -15,6 +15,7 @@
 #include "proto/ttrpc/ttrpc_server.h"
 #include "shim/pod/sandbox.h"
 
+struct agent;
 struct agent_call;
 struct operation;
 struct pod;
@@ -61,11 +62,20 @@ void operation_tried(void *operation, const struct error *err);
 /* The running step has ended so: for what cannot wait. */
 void operation_try(struct operation *operation, const struct error *err); /* NULL: success */
 
-/* The step ends when the guest is ready, or with why it never will be. */
-void operation_wait_for_guest(struct operation *operation);
+/* A call of the agent's that needs only the container's id. */
+typedef int operation_ask_fn(struct agent *agent, const char *id, done_fn *done, void *ctx,
+                             struct agent_call **out, struct error *err);
+/* Asks the agent; the answer, or that it cannot be asked, goes to @done: operation_answered(),
+ * operation_tried() or what ends in one of them. */
+void operation_ask(struct operation *operation, operation_ask_fn *ask, done_fn *done);
+
 /* The step ends, from the loop, when the process has exited. */
 void operation_wait_for_exit(struct operation *operation);
-/* The step ends when the process's streams have been opened, to the guest too. */
-void operation_open_streams(struct operation *operation);
+
+/* Steps that several operations have; @operation is their ctx. */
+void operation_wait_for_guest(struct seq *seq, void *operation); /* fails with why it never comes */
+void operation_open_streams(struct seq *seq, void *operation);   /* here and to the guest */
+void operation_open_stdin(struct seq *seq, void *operation);
+void operation_watch(struct seq *seq, void *operation); /* asks the guest to report the exit */
 
 #endif

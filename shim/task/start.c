@@ -15,34 +15,7 @@
 
 static void start_in_guest(struct seq *seq, void *ctx)
 {
-	struct operation *operation = ctx;
-	struct error err;
-
-	if (agent_start_container(sandbox_agent(operation->pod->sandbox),
-	                          operation->process->container_id, operation_answered, operation,
-	                          &operation->pending, &err) < 0)
-		seq_fail(seq, &err);
-}
-
-static void open_streams(struct seq *seq, void *ctx)
-{
-	operation_open_streams(ctx);
-}
-
-/* Before the exec: what fails here has started nothing. */
-static void open_stdin(struct seq *seq, void *ctx)
-{
-	const struct operation *operation = ctx;
-	struct process *exec = operation->process;
-	struct error err;
-
-	if (stdio_open_stdin(exec->stdio, exec->paths.in, &err) < 0) {
-		seq_fail(seq, &err);
-		return;
-	}
-	if (exec->stdin_closed)
-		stdio_close_stdin(exec->stdio);
-	seq_next(seq);
+	operation_ask(ctx, agent_start_container, operation_answered);
 }
 
 /* The guest is not to keep a process that was told to have failed. */
@@ -89,17 +62,6 @@ static void exec_in_guest(struct seq *seq, void *ctx)
 		seq_fail(seq, &err);
 }
 
-static void watch(struct seq *seq, void *ctx)
-{
-	const struct operation *operation = ctx;
-	struct error err;
-
-	if (process_watch(operation->process, sandbox_agent(operation->pod->sandbox), &err) < 0)
-		seq_fail(seq, &err);
-	else
-		seq_next(seq);
-}
-
 static void read_stdin(struct seq *seq, void *ctx)
 {
 	const struct operation *operation = ctx;
@@ -122,10 +84,10 @@ static const struct seq_step init_steps[] = {
 };
 
 static const struct seq_step exec_steps[] = {
-	{ "open the streams", open_streams, NULL, NULL },
-	{ "open stdin", open_stdin, NULL, NULL },
+	{ "open the streams", operation_open_streams, NULL, NULL },
+	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "exec in the guest", exec_in_guest, undo_exec, NULL },
-	{ "watch it", watch, NULL, NULL },
+	{ "watch it", operation_watch, NULL, NULL },
 	{ "read stdin", read_stdin, NULL, NULL },
 	{ 0 },
 };
