@@ -213,10 +213,10 @@ int agent_exec_process(struct agent *agent, const Grpc__ExecProcessRequest *requ
 }
 
 int agent_update_container(struct agent *agent, const Grpc__UpdateContainerRequest *request,
-                           done_fn *done, void *ctx, struct error *err)
+                           done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
 	return call_plain(agent, "UpdateContainer", agent->config->agent_timeout_ms, &request->base,
-	                  done, ctx, NULL, err);
+	                  done, ctx, out, err);
 }
 
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)

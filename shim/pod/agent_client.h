@@ -34,7 +34,7 @@ int agent_create_container(struct agent *agent, const Grpc__CreateContainerReque
 int agent_exec_process(struct agent *agent, const Grpc__ExecProcessRequest *request, done_fn *done,
                        void *ctx, struct agent_call **out, struct error *err);
 int agent_update_container(struct agent *agent, const Grpc__UpdateContainerRequest *request,
-                           done_fn *done, void *ctx, struct error *err);
+                           done_fn *done, void *ctx, struct agent_call **out, struct error *err);
 
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err);
 int agent_start_container(struct agent *agent, const char *id, done_fn *done, void *ctx,

@@ -17,6 +17,7 @@ void turn_init(struct turn *turn)
 {
 	turn->abandon = NULL;
 	STAILQ_INIT(&turn->waiters);
+	LIST_INIT(&turn->sides);
 }
 
 bool turn_taken(const struct turn *turn)
@@ -45,6 +46,18 @@ void turn_wait(struct turn *turn, ttrpc_handler_fn *handler, struct ttrpc_call *
 	STAILQ_INSERT_TAIL(&turn->waiters, waiter, link);
 }
 
+void turn_side_add(struct turn *turn, struct turn_side *side, turn_abandon_fn *abandon, void *ctx)
+{
+	side->abandon = abandon;
+	side->ctx = ctx;
+	LIST_INSERT_HEAD(&turn->sides, side, link);
+}
+
+void turn_side_remove(struct turn_side *side)
+{
+	LIST_REMOVE(side, link);
+}
+
 void turn_over(struct turn *turn)
 {
 	struct turn_waiters ready = STAILQ_HEAD_INITIALIZER(ready);
@@ -66,7 +79,11 @@ void turn_leave(struct turn *turn)
 
 void turn_end(struct turn *turn, const struct error *why)
 {
+	struct turn_side *side;
+
 	if (turn->abandon)
 		turn->abandon(turn->ctx, why);
+	while ((side = LIST_FIRST(&turn->sides)))
+		side->abandon(side->ctx, why);
 	turn_over(turn);
 }

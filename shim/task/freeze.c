@@ -64,7 +64,7 @@ static void pause_in_guest(struct seq *seq, void *ctx)
 static void pause_succeed(struct operation *operation)
 {
 	frozen_is(operation->process, true);
-	ttrpc_call_finish(operation->call, NULL);
+	operation_finish(operation);
 }
 
 static void resume_in_guest(struct seq *seq, void *ctx)
@@ -75,7 +75,7 @@ static void resume_in_guest(struct seq *seq, void *ctx)
 static void resume_succeed(struct operation *operation)
 {
 	frozen_is(operation->process, false);
-	ttrpc_call_finish(operation->call, NULL);
+	operation_finish(operation);
 }
 
 /* Late or not, it thaws. */

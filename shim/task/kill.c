@@ -7,58 +7,63 @@
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
+#include "shim/task/operation.h"
 
-/* SIGKILL of an init. The waiter is its owner: it is called in every case, the answer is not. */
 struct kill {
-	struct ttrpc_call *call; /* NULL once answered */
-	struct agent_call *pending;
+	struct operation operation;
+	uint32_t signal;
+	bool all;
 };
 
-static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
+/* A guest that does not answer a SIGKILL of an init is ended: the exit is the answer. */
+static void on_signalled(void *ctx, const struct error *err)
 {
-	struct kill *kill = ctx;
+	struct operation *operation = ctx;
 
-	agent_forget(kill->pending);
-	if (kill->call)
-		ttrpc_call_finish(kill->call, err);
-	free(kill);
+	operation->pending = NULL;
+	if (operation->exit && err &&
+	    (err->code == ERROR_DEADLINE_EXCEEDED || err->code == ERROR_UNAVAILABLE))
+		return;
+	seq_resume(operation->seq, err);
 }
 
-/* From a guest that does not answer nothing more is to be heard; the end of its machine is. */
-static void on_guest_answer(void *ctx, const struct error *err)
+static void signal_in_guest(struct seq *seq, void *ctx)
 {
-	struct kill *kill = ctx;
-
-	kill->pending = NULL;
-	if (!err || (err->code != ERROR_DEADLINE_EXCEEDED && err->code != ERROR_UNAVAILABLE))
-		ttrpc_call_finish(take_ptr(&kill->call), err);
-}
-
-static void kill_init(struct pod *pod, struct process *init, const struct agent_process *target,
-                      struct ttrpc_call *call)
-{
-	struct kill *kill = mem_new(struct kill);
+	const struct kill *kill = ctx;
+	struct operation *operation = ctx;
+	struct process *process = operation->process;
+	struct agent_process target = process_in_guest(process);
 	struct error err;
 
-	kill->call = call;
-	container_doom(init->container);
-	process_wait(init, on_exit_told, kill);
-	if (agent_signal(sandbox_agent(pod->sandbox), target, SIGKILL, on_guest_answer, kill,
-	                 &kill->pending, &err) < 0)
-		on_guest_answer(kill, &err);
+	if (kill->all)
+		target.exec_id = "";
+	if (kill->signal == SIGKILL && process_is_init(process)) {
+		container_doom(process->container);
+		operation_wait_for_exit(operation);
+	}
+	if (agent_signal(sandbox_agent(operation->pod->sandbox), &target, kill->signal,
+	                 on_signalled, operation, &operation->pending, &err) < 0)
+		on_signalled(operation, &err);
 }
+
+static const struct seq_step kill_steps[] = {
+	{ "signal in the guest", signal_in_guest, NULL, NULL },
+	{ 0 },
+};
+
+static const struct operation_kind kill_kind = {
+	.name = "kill",
+	.beside = true,
+	.steps = kill_steps,
+	.succeed = operation_finish,
+};
 
 void kill_run(struct pod *pod, struct process *process, uint32_t signal, bool all,
               struct ttrpc_call *call)
 {
-	struct agent_process target = process_in_guest(process);
-	struct error err;
+	struct kill *kill = mem_new(struct kill);
 
-	if (all)
-		target.exec_id = "";
-	if (signal == SIGKILL && process_is_init(process))
-		kill_init(pod, process, &target, call);
-	else if (agent_signal(sandbox_agent(pod->sandbox), &target, signal, ttrpc_call_finish, call,
-	                      NULL, &err) < 0)
-		ttrpc_call_fail(call, &err);
+	kill->signal = signal;
+	kill->all = all;
+	operation_run(&kill->operation, &kill_kind, pod, process, call);
 }

@@ -11,6 +11,8 @@
 
 static void operation_free(struct operation *operation)
 {
+	if (operation->kind->beside)
+		turn_side_remove(&operation->side);
 	if (operation->waits)
 		LIST_REMOVE(&operation->waiter, link);
 	ev_timer_stop(operation->pod->loop, &operation->go_on);
@@ -50,7 +52,7 @@ static void operation_end(struct operation *operation, const struct error *err)
 	operation_free(operation);
 	if (kind->leave)
 		kind->leave(pod, process, err);
-	else
+	else if (!kind->beside)
 		turn_over(&process->turn);
 }
 
@@ -74,12 +76,15 @@ static void on_done(void *ctx, const struct error *err)
 	sandbox_explain(operation->pod->sandbox, err, &operation->waiter, on_explained, operation);
 }
 
-static void on_go_on(struct ev_loop *loop, ev_timer *timer, int events)
+static void go_on(struct operation *operation)
 {
-	struct operation *operation = timer->data;
-
 	agent_forget(take_ptr(&operation->pending)); /* what has ended the process, perhaps */
 	seq_next(operation->seq);
+}
+
+static void on_go_on(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	go_on(timer->data);
 }
 
 void operation_run(struct operation *operation, const struct operation_kind *kind, struct pod *pod,
@@ -94,9 +99,17 @@ void operation_run(struct operation *operation, const struct operation_kind *kin
 	operation->call = call;
 	ev_timer_init(&operation->go_on, on_go_on, 0, 0);
 	operation->go_on.data = operation;
-	turn_take(&process->turn, operation_abandon, operation);
+	if (kind->beside)
+		turn_side_add(&process->turn, &operation->side, operation_abandon, operation);
+	else
+		turn_take(&process->turn, operation_abandon, operation);
 	operation->seq = seq_create(title, kind->steps, operation, on_done);
 	seq_start(operation->seq);
+}
+
+void operation_finish(struct operation *operation)
+{
+	ttrpc_call_finish(operation->call, NULL);
 }
 
 void operation_answered(void *ctx, const struct error *err)
@@ -154,13 +167,16 @@ void operation_wait_for_guest(struct seq *seq, void *ctx)
 	sandbox_when_ready(operation->pod->sandbox, &operation->waiter, on_guest_ready, operation);
 }
 
-/* Who is told of an exit must not destroy the process, and the last step may do that. */
+/* Who is told of an exit must not destroy the process, and kind->leave may do that. */
 static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
 {
 	struct operation *operation = ctx;
 
 	operation->exit = NULL;
-	ev_timer_start(operation->pod->loop, &operation->go_on);
+	if (operation->kind->leave)
+		ev_timer_start(operation->pod->loop, &operation->go_on);
+	else
+		go_on(operation);
 }
 
 void operation_wait_for_exit(struct operation *operation)

@@ -1,6 +1,6 @@
 /*
- * A call of containerd's that works on a process in steps: the turn that it holds on the process,
- * its sequence, and what the running step may wait for: an answer of the agent, the guest, or an
+ * A call of containerd's that works on a process in steps: the turn that it holds on the process, or
+ * its place beside the turn, its sequence, and what the running step may wait for: an answer of the agent, the guest, or an
  * exit. The call is answered once: with what kind->succeed replies, or with the error of the step
  * that failed, or, if the machine has died under it, with what it died of. When the process goes
  * first, the operation is abandoned: its call is answered and all that it waits for is dropped.
@@ -14,6 +14,7 @@
 #include "common/loop/seq.h"
 #include "proto/ttrpc/ttrpc_server.h"
 #include "shim/pod/sandbox.h"
+#include "shim/pod/turn.h"
 
 struct agent;
 struct agent_call;
@@ -24,6 +25,7 @@ struct process_waiter;
 
 struct operation_kind {
 	const char *name;             /* as it reads in the log: "start" */
+	bool beside;                  /* takes no turn: no other call waits for its end */
 	const struct seq_step *steps; /* their ctx is the operation */
 	/* Every step has ended: answers operation->call. */
 	void (*succeed)(struct operation *operation);
@@ -47,12 +49,17 @@ struct operation {
 	struct process_waiter *exit;  /* the step waits for the process's exit; NULL: it does not */
 	struct sandbox_waiter waiter; /* the guest is waited for, or its last words */
 	bool waits;                   /* @waiter is listed */
+	struct turn_side side;        /* of a kind that takes no turn */
 	ev_timer go_on;               /* a step goes on from the loop */
 };
 
-/* Takes the turn of @process, which is free, and begins. @operation may be freed by it. */
+/* Takes the turn of @process, which is free (kind->beside: it takes none), and begins. @operation
+ * may be freed by it. */
 void operation_run(struct operation *operation, const struct operation_kind *kind, struct pod *pod,
                    struct process *process, struct ttrpc_call *call);
+
+/* For succeed: the answer is empty. */
+void operation_finish(struct operation *operation);
 
 /* Done_fn's for the agent's calls, to be used with &operation->pending: the step has ended. An
  * agent's NotFound is not of what containerd asks for: it becomes Unknown. */
@@ -69,7 +76,7 @@ typedef int operation_ask_fn(struct agent *agent, const char *id, done_fn *done,
  * operation_tried() or what ends in one of them. */
 void operation_ask(struct operation *operation, operation_ask_fn *ask, done_fn *done);
 
-/* The step ends, from the loop, when the process has exited. */
+/* The step ends when the process has exited. */
 void operation_wait_for_exit(struct operation *operation);
 
 /* Steps that several operations have; @operation is their ctx. */

@@ -24,6 +24,7 @@
 #include "shim/task/kill.h"
 #include "shim/task/metrics.h"
 #include "shim/task/start.h"
+#include "shim/task/update.h"
 
 #define SIGNAL_MAX 64 /* SIGRTMAX of the kernel */
 
@@ -296,30 +297,26 @@ static void task_pids(const struct task *task)
 		free(details[i].value.data);
 }
 
-static int update_in_guest(const struct task *task, struct error *err)
+static int parse_update(const UpdateTaskRequest *request, Grpc__LinuxResources **out,
+                        struct error *err)
 {
-	const Google__Protobuf__Any *json = ((const UpdateTaskRequest *)task->request)->resources;
-	Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
-	autodestroy(spec_resources) Grpc__LinuxResources *resources = NULL;
+	const Google__Protobuf__Any *json = request->resources;
 
 	if (!json)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "an update needs resources");
-	if (spec_parse_resources((const char *)json->value.data, json->value.len, &resources, err) <
-	            0 ||
-	    guest_is_ready(task, err) < 0)
-		return error_code_errno(err->code);
-	request.container_id = task->process->container_id;
-	request.resources = resources;
-	return agent_update_container(sandbox_agent(task->pod->sandbox), &request,
-	                              ttrpc_call_finish, task->call, err);
+	return spec_parse_resources((const char *)json->value.data, json->value.len, out, err);
 }
 
 static void task_update(const struct task *task)
 {
+	autodestroy(spec_resources) Grpc__LinuxResources *resources = NULL;
 	struct error err;
 
-	if (update_in_guest(task, &err) < 0)
+	if (parse_update((const void *)task->request, &resources, &err) < 0 ||
+	    guest_is_ready(task, &err) < 0)
 		ttrpc_call_fail(task->call, &err);
+	else
+		update_run(task->pod, task->process, take_ptr(&resources), task->call);
 }
 
 static void on_stats(void *call, const Grpc__StatsContainerResponse *stats, const struct error *err)

@@ -374,6 +374,49 @@ Test(service, start_of_an_exec_tells_what_the_guest_died_of)
 	cr_expect_eq(delete_("").status, 137);
 }
 
+static void ask_update(struct answer *answer, const char *json)
+{
+	T(UpdateTaskRequest) request = CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
+	Google__Protobuf__Any resources = GOOGLE__PROTOBUF__ANY__INIT;
+
+	resources.value.data = (uint8_t *)json;
+	resources.value.len = strlen(json);
+	request.id = "c";
+	request.resources = &resources;
+	ask(answer, "Update", &request, &google__protobuf__empty__descriptor);
+}
+
+Test(service, update_tells_what_the_guest_died_of)
+{
+	struct answer answer;
+
+	run_container();
+	fake.holds = "UpdateContainer";
+	ask_update(&answer, "{}");
+	expect_cause(&answer);
+	cr_expect_eq(delete_("").status, 137);
+}
+
+static void ask_kill(struct answer *answer, uint32_t signal)
+{
+	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+
+	request.id = "c";
+	request.signal = signal;
+	ask(answer, "Kill", &request, &google__protobuf__empty__descriptor);
+}
+
+Test(service, kill_tells_what_the_guest_died_of)
+{
+	struct answer answer;
+
+	run_container();
+	fake.holds = "SignalProcess";
+	ask_kill(&answer, 15);
+	expect_cause(&answer);
+	cr_expect_eq(delete_("").status, 137);
+}
+
 Test(service, what_the_agent_cannot_do_now_is_its_own_answer)
 {
 	struct answer answer;
@@ -1216,14 +1259,11 @@ Test(service, a_resume_that_is_answered_too_late_has_resumed)
 
 static struct answer update(const char *json)
 {
-	T(UpdateTaskRequest) request = CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
-	Google__Protobuf__Any resources = GOOGLE__PROTOBUF__ANY__INIT;
+	struct answer answer;
 
-	resources.value.data = (uint8_t *)json;
-	resources.value.len = strlen(json);
-	request.id = "c";
-	request.resources = &resources;
-	return get("Update", &request, &google__protobuf__empty__descriptor);
+	ask_update(&answer, json);
+	cr_assert(wait_until(&answer.here), "Update is not answered");
+	return answer;
 }
 
 Test(service, an_update_goes_to_the_guest)
@@ -1237,6 +1277,33 @@ Test(service, an_update_goes_to_the_guest)
 	settle();
 	expect_refused(update("{}"), ERROR_FAILED_PRECONDITION,
 	               "cannot update a stopped container");
+}
+
+Test(service, a_kill_works_beside_an_update_that_hangs)
+{
+	struct answer updated;
+
+	run_container();
+	fake.holds = "UpdateContainer";
+	ask_update(&updated, "{}");
+	settle();
+	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_not(updated.here);
+}
+
+Test(service, an_update_under_way_is_answered_when_its_container_goes)
+{
+	struct answer updated;
+
+	run_container();
+	fake.holds = "UpdateContainer";
+	ask_update(&updated, "{}");
+	settle();
+	fake_exit("c", 0);
+	settle();
+	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+	cr_assert(wait_until(&updated.here));
+	expect_refused(updated, ERROR_NOT_FOUND, "process does not exist c: it was deleted");
 }
 
 static void settle_until_oom_is_asked_for(void)

@@ -1,0 +1,55 @@
+#include "shim/task/update.h"
+
+#include "common/mem.h"
+#include "shim/pod/agent_client.h"
+#include "shim/pod/pod.h"
+#include "shim/pod/process.h"
+#include "shim/pod/sandbox.h"
+#include "shim/spec/spec.h"
+#include "shim/task/operation.h"
+
+struct update {
+	struct operation operation;
+	Grpc__LinuxResources *resources;
+};
+
+static void update_fini(struct operation *operation)
+{
+	spec_resources_free(((struct update *)operation)->resources);
+}
+
+static void update_in_guest(struct seq *seq, void *ctx)
+{
+	const struct update *update = ctx;
+	struct operation *operation = ctx;
+	Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+	struct error err;
+
+	request.container_id = operation->process->container_id;
+	request.resources = update->resources;
+	if (agent_update_container(sandbox_agent(operation->pod->sandbox), &request,
+	                           operation_answered, operation, &operation->pending, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static const struct seq_step update_steps[] = {
+	{ "update in the guest", update_in_guest, NULL, NULL },
+	{ 0 },
+};
+
+static const struct operation_kind update_kind = {
+	.name = "update",
+	.beside = true,
+	.steps = update_steps,
+	.succeed = operation_finish,
+	.fini = update_fini,
+};
+
+void update_run(struct pod *pod, struct process *init, Grpc__LinuxResources *resources,
+                struct ttrpc_call *call)
+{
+	struct update *update = mem_new(struct update);
+
+	update->resources = resources;
+	operation_run(&update->operation, &update_kind, pod, init, call);
+}
