@@ -4,10 +4,6 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#ifndef MS_NOSYMFOLLOW
-#define MS_NOSYMFOLLOW 256 /* linux/mount.h has it, without sys/mount.h's others */
-#endif
-
 /* An access time mode replaces the one there was. That of a tree is a field and no bits: 0 is
  * relatime (mount_setattr(2)). */
 /* clang-format off: one row a line */

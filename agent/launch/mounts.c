@@ -18,10 +18,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#ifndef MS_NOSYMFOLLOW
-#define MS_NOSYMFOLLOW 256 /* linux/mount.h has it, without sys/mount.h's others */
-#endif
-
 #define PLAIN_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW)
 #define TIME_FLAGS  (MS_RELATIME | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME)
 

@@ -1,41 +1,9 @@
 #include "agent/launch/rlimits.h"
 
 #include <string.h>
-#include <sys/resource.h>
 
 #include "common/error.h"
-
-static const struct {
-	const char *name;
-	int resource;
-} rows[] = {
-	{ "RLIMIT_AS", RLIMIT_AS },
-	{ "RLIMIT_CORE", RLIMIT_CORE },
-	{ "RLIMIT_CPU", RLIMIT_CPU },
-	{ "RLIMIT_DATA", RLIMIT_DATA },
-	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
-	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
-	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
-	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
-	{ "RLIMIT_NICE", RLIMIT_NICE },
-	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
-	{ "RLIMIT_NPROC", RLIMIT_NPROC },
-	{ "RLIMIT_RSS", RLIMIT_RSS },
-	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
-	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
-	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
-	{ "RLIMIT_STACK", RLIMIT_STACK },
-};
-
-static int find(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!strcmp(rows[i].name, name))
-			return rows[i].resource;
-	return -1;
-}
+#include "common/rlimit_name.h"
 
 int rlimits_check(const Grpc__Process *process, struct error *err)
 {
@@ -45,7 +13,7 @@ int rlimits_check(const Grpc__Process *process, struct error *err)
 	for (i = 0; i < process->n_rlimits; i++) {
 		const char *type = process->rlimits[i]->type;
 
-		if (find(type) < 0)
+		if (rlimit_name_find(type) < 0)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
 			                 "invalid process.rlimits[%zu].type \"%s\": unknown", i,
 			                 type);
@@ -67,7 +35,7 @@ int rlimits_apply(const Grpc__Process *process, struct error *err)
 		const Grpc__POSIXRlimit *row = process->rlimits[i];
 		const struct rlimit limit = { .rlim_cur = row->soft, .rlim_max = row->hard };
 
-		if (setrlimit(find(row->type), &limit) < 0)
+		if (setrlimit(rlimit_name_find(row->type), &limit) < 0)
 			return error_errno(err, "set %s to %llu of %llu", row->type,
 			                   (unsigned long long)row->soft,
 			                   (unsigned long long)row->hard);

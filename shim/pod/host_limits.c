@@ -3,35 +3,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/rlimit_name.h"
 
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 #define NUMBER_MAX 64 /* bytes of a setting's file */
-
-static const struct {
-	const char *name;
-	int resource;
-} resources[] = {
-	{ "RLIMIT_AS", RLIMIT_AS },
-	{ "RLIMIT_CORE", RLIMIT_CORE },
-	{ "RLIMIT_CPU", RLIMIT_CPU },
-	{ "RLIMIT_DATA", RLIMIT_DATA },
-	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },
-	{ "RLIMIT_LOCKS", RLIMIT_LOCKS },
-	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK },
-	{ "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
-	{ "RLIMIT_NICE", RLIMIT_NICE },
-	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },
-	{ "RLIMIT_NPROC", RLIMIT_NPROC },
-	{ "RLIMIT_RSS", RLIMIT_RSS },
-	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },
-	{ "RLIMIT_RTTIME", RLIMIT_RTTIME },
-	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
-	{ "RLIMIT_STACK", RLIMIT_STACK },
-};
 
 /* One number each, of which more is better for whoever runs; docs/limitations.md names them. */
 static const struct {
@@ -56,8 +34,8 @@ static const struct {
 };
 
 struct host_limits {
-	Grpc__POSIXRlimit rlimits[COUNT(resources)];
-	Grpc__POSIXRlimit *rlimit_list[COUNT(resources)];
+	Grpc__POSIXRlimit rlimits[RLIM_NLIMITS];
+	Grpc__POSIXRlimit *rlimit_list[RLIM_NLIMITS];
 	size_t n_rlimits;
 	Grpc__CreateSandboxRequest__HostSysctlsEntry sysctls[COUNT(settings)];
 	Grpc__CreateSandboxRequest__HostSysctlsEntry *sysctl_list[COUNT(settings)];
@@ -66,14 +44,14 @@ struct host_limits {
 
 static void read_rlimits(struct host_limits *limits)
 {
-	for (size_t i = 0; i < COUNT(resources); i++) {
+	for (size_t i = 0; i < RLIM_NLIMITS; i++) {
 		Grpc__POSIXRlimit *row = &limits->rlimits[limits->n_rlimits];
 		struct rlimit limit;
 
-		if (getrlimit(resources[i].resource, &limit) < 0)
+		if (getrlimit(rlimit_names[i].resource, &limit) < 0)
 			continue;
 		grpc__posixrlimit__init(row);
-		row->type = (char *)resources[i].name;
+		row->type = (char *)rlimit_names[i].name;
 		row->soft = limit.rlim_cur;
 		row->hard = limit.rlim_max;
 		limits->rlimit_list[limits->n_rlimits++] = row;
