@@ -168,6 +168,8 @@ static int wait_ready(struct pod_start *start, int fd, struct error *err)
 	return error_set(err, ERROR_UNKNOWN, "the shim %s before it was ready", death);
 }
 
+/* Not by proc_spawn(), which watches a child of its parent's loop: here is none, and the server
+ * outlives its parent. */
 static int start_server(struct pod_start *start, char **argv, struct error *err)
 {
 	int fds[2], r;

@@ -2,16 +2,15 @@
 
 #include <assert.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/log.h"
 #include "common/mem.h"
 #include "hypervisor/vsock.h"
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
+#include "shim/stdio/fifo.h"
 #include "shim/stdio/output.h"
 #include "shim/stdio/stdio_sink.h"
 #include "shim/stdio/stdio_uri.h"
@@ -194,20 +193,6 @@ const struct stdio_ports *stdio_ports(const struct stdio *stdio)
 	return &stdio->ports;
 }
 
-static int open_fifo(const char *path, int flags, int *out, struct error *err)
-{
-	autoclose int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, "cannot open \"%s\" for input", path);
-	if (!S_ISFIFO(st.st_mode))
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "cannot open \"%s\" for input: not a FIFO", path);
-	*out = take_fd(&fd);
-	return 0;
-}
-
 int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err)
 {
 	struct stdio_uri uri;
@@ -220,9 +205,7 @@ int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err)
 		r = error_set(err, ERROR_INVALID_ARGUMENT, "invalid stdin \"%s\": not a FIFO",
 		              path);
 	if (r == 0)
-		r = open_fifo(uri.path, O_RDONLY, &stdio->stdin_read, err);
-	if (r == 0)
-		r = open_fifo(uri.path, O_WRONLY, &stdio->stdin_keep, err);
+		r = fifo_open(uri.path, "input", &stdio->stdin_read, &stdio->stdin_keep, err);
 	stdio_uri_fini(&uri);
 	return r;
 }

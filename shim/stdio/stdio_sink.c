@@ -1,12 +1,11 @@
 #include "shim/stdio/stdio_sink.h"
 
 #include <ev.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "shim/stdio/fifo.h"
 #include "shim/stdio/logger.h"
 #include "shim/stdio/stdio_config.h"
 #include "shim/stdio/stdio_uri.h"
@@ -38,29 +37,12 @@ static void on_logger_ready(void *ctx, const struct error *err)
 
 /* Both ends of a FIFO are kept, so that opening needs no reader, and a reader that goes and comes
  * back (containerd's restart) loses nothing and breaks nothing. */
-static int open_fifo(const char *path, struct sink_end *out, struct error *err)
-{
-	autoclose int read_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	if (read_fd < 0 || fstat(read_fd, &st) < 0)
-		return error_errno(err, "cannot open \"%s\" for output", path);
-	if (!S_ISFIFO(st.st_mode))
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "cannot open \"%s\" for output: not a FIFO", path);
-	out->write_fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (out->write_fd < 0)
-		return error_errno(err, "cannot open \"%s\" for output", path);
-	out->read_fd = take_fd(&read_fd);
-	return 0;
-}
-
 static int open_output(const struct stdio_uri *uri, struct sink_end *out, struct error *err)
 {
 	if (uri->kind == STDIO_NONE)
 		return 0;
 	if (uri->kind == STDIO_FIFO)
-		return open_fifo(uri->path, out, err);
+		return fifo_open(uri->path, "output", &out->read_fd, &out->write_fd, err);
 	return error_set(err, ERROR_INVALID_ARGUMENT,
 	                 "invalid output \"%s\": only a FIFO can take stdout or stderr alone",
 	                 uri->path);
