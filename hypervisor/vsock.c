@@ -28,6 +28,8 @@
 #define BACKLOG   128
 #define WORDS_MAX 512 /* of the device's last words that are kept */
 
+_Static_assert(VSOCK_STREAMS_MAX == LINE_STREAMS_MAX, "what the device serves");
+
 /* A port of the host's that the guest may connect to. */
 struct port {
 	LIST_ENTRY(port) in_list;

@@ -49,6 +49,9 @@ int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *on_
 /* From now on the guest is refused there. Not from within @on_accept. */
 void vsock_unlisten(struct vsock *vsock, uint32_t host_port);
 
+/* Connections and streams that the device serves at once; it refuses one more by name. */
+#define VSOCK_STREAMS_MAX 768
+
 /* Which way a handed-over descriptor is served. */
 enum vsock_direction {
 	VSOCK_READ,  /* the device reads from the fd and sends to the guest: stdin */

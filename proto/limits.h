@@ -8,9 +8,11 @@
  *                                             both sides of the agent's connection
  *   other calls            LIMIT_CALLS        of one connection, each with a deadline
  *
- * An exec with streams also takes up to three connections of the vsock device, which refuses one
- * that is too many by name (FLOWS_HOST_MAX in hypervisor/vsock/flow.h); the agent's own is there
- * before any of them.
+ *   streams                LIMIT_STREAMS      of all processes; refused by the vsock device, when
+ *                                             they are opened
+ *
+ * An exec has up to three streams, so fewer execs run with streams than without: the vsock device
+ * keeps up to 64 KiB of each that the guest has sent and nobody has read.
  */
 #ifndef PROTO_LIMITS_H
 #define PROTO_LIMITS_H
@@ -18,6 +20,10 @@
 #define LIMIT_EXECS  4096
 #define LIMIT_PARKED (16 * LIMIT_EXECS) /* abandoned Waits of containerd's are among them */
 #define LIMIT_CALLS  1024
+
+#define LIMIT_STREAMS_OF_PROCESS 3
+#define LIMIT_EXECS_STREAMING    250 /* with all three */
+#define LIMIT_STREAMS            (LIMIT_STREAMS_OF_PROCESS * (LIMIT_EXECS_STREAMING + 1)) /* the init */
 
 _Static_assert(LIMIT_PARKED > LIMIT_EXECS + 2, "each exec, the init and GetOOMEvent wait at once");
 

@@ -21,6 +21,7 @@
 #include "hypervisor/vsock/connection.h"
 #include "hypervisor/vsock/endpoint.h"
 #include "hypervisor/vsock/flow_table.h"
+#include "hypervisor/vsock/line.h"
 #include "hypervisor/vsock/source.h"
 
 /* Bytes that the guest may have on their way to one flow: of a flow that the host asked for, while
@@ -29,9 +30,11 @@
 #define FLOW_WINDOW       (1 << 20)
 #define FLOW_WINDOW_SMALL (64 << 10)
 #define FLOWS_WIDE        64
-/* At once, of those that the host asks for, and of those that the guest does. */
-#define FLOWS_HOST_MAX  768
-#define FLOWS_GUEST_MAX 256
+/* At once, of those that the host asks for, and of those that the guest does. A few more may say
+ * what they want, and are told that they are too many. */
+#define FLOWS_HOST_MAX     LINE_STREAMS_MAX
+#define FLOWS_GREETING_MAX 16
+#define FLOWS_GUEST_MAX    256
 
 enum flow_state {
 	FLOW_GREETING,

@@ -61,6 +61,12 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 		flow_fail(flow, "not a CONNECT line, or its descriptor is missing");
 		return;
 	}
+	if (flow->table->host_flows > FLOWS_HOST_MAX) {
+		if (passed >= 0)
+			close(passed);
+		flow_fail(flow, "too many streams are open");
+		return;
+	}
 	if (passed >= 0)
 		r = flow_attach(flow, passed);
 	else if (flow->kind == FLOW_SOCKET)
@@ -123,7 +129,7 @@ void flow_accept(struct flow_table *table, int fd)
 {
 	struct flow *flow;
 
-	if (table->host_flows == FLOWS_HOST_MAX) {
+	if (table->host_flows == FLOWS_HOST_MAX + FLOWS_GREETING_MAX) {
 		close(fd);
 		return;
 	}

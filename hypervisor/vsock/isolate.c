@@ -18,7 +18,7 @@
 #include "hypervisor/vsock/flow.h"
 
 /* A flow has two descriptors at most: its end, and the socket of who asked for it. */
-#define FILES_MAX (2 * (FLOWS_HOST_MAX + FLOWS_GUEST_MAX) + 64)
+#define FILES_MAX (2 * (FLOWS_HOST_MAX + FLOWS_GREETING_MAX + FLOWS_GUEST_MAX) + 64)
 
 /* An allowed system call; with @check, one argument of it is compared too. */
 struct allowed {

@@ -25,6 +25,8 @@
  *	FAILED <bytes> <kept> <reason>  < the last line: the stream ended otherwise, and what
  *	                            was kept is dropped.
  *
+ * Past LINE_STREAMS_MAX at once, a CONNECT is refused: FAILED, or the socket is closed.
+ *
  * A guest that connects to the host's port N reaches who listens on <dir>/vsock.sock_N.
  */
 #ifndef HYPERVISOR_VSOCK_LINE_H
@@ -44,6 +46,8 @@
 #define LINE_MOVED   "MOVED"
 #define LINE_DONE    "DONE"
 #define LINE_FAILED  "FAILED"
+
+#define LINE_STREAMS_MAX 768
 
 #define LINE_MAX_SIZE 256 /* with its end */
 

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "hypervisor/vsock.h"
+#include "proto/limits.h"
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
 #include "shim/stdio/fifo.h"
@@ -21,6 +22,9 @@ enum {
 	STREAM_ERR,
 	STREAMS,
 };
+
+_Static_assert(STREAMS == LIMIT_STREAMS_OF_PROCESS, "as proto/limits.h counts them");
+_Static_assert(VSOCK_STREAMS_MAX > LIMIT_STREAMS, "beside the agent's connection");
 
 struct stream {
 	struct stdio *stdio;

@@ -749,6 +749,36 @@ Test(device, lines_that_are_none_close_the_connection)
 	}
 }
 
+/* Nothing is heard of the guest. */
+static struct vsock_stream *begin_stream(void)
+{
+	struct vsock_stream *stream = NULL;
+
+	/* Its backlog may be full. */
+	for (int i = 0; i < TIMEOUT_MS && !stream; i++)
+		if (vsock_stream_open(host.vsock, PORT, VSOCK_WRITE, -1, 60000, on_open, on_done,
+		                      NULL, &stream, NULL) < 0)
+			usleep(1000);
+	cr_assert(stream);
+	return stream;
+}
+
+Test(device, a_stream_too_many_is_refused_by_name)
+{
+	static struct vsock_stream *streams[VSOCK_STREAMS_MAX];
+	struct vsock_stream *surplus;
+
+	for (size_t i = 0; i < VSOCK_STREAMS_MAX; i++)
+		streams[i] = begin_stream();
+	surplus = begin_stream();
+	fake_host_wait(&host, &heard.opened);
+	cr_expect_str_eq(heard.err.text,
+	                 "the stream to vsock port 1024: too many streams are open");
+	for (size_t i = 0; i < VSOCK_STREAMS_MAX; i++)
+		vsock_stream_destroy(streams[i]);
+	vsock_stream_destroy(surplus);
+}
+
 Test(device, its_power_is_gone)
 {
 	autofree char *path = mem_printf("/proc/%d/status", vsock_pid(host.vsock));
