@@ -3,11 +3,11 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/monotonic.h"
 
 #define LINE_MAX_BYTES 2000
 #define NS_PER_MS      1e6
@@ -47,17 +47,9 @@ struct seq {
 	struct buf durations;    /* " <step>=<ms>" of each finished step */
 };
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 static double ms_since(int64_t start_ns)
 {
-	return (double)(now_ns() - start_ns) / NS_PER_MS;
+	return (double)(monotonic_ns() - start_ns) / NS_PER_MS;
 }
 
 struct seq *seq_create(const char *title, const struct seq_step *steps, void *ctx, done_fn *done)
@@ -139,7 +131,7 @@ static void advance(struct seq *seq, enum verdict verdict)
 static seq_fn *next_function(struct seq *seq)
 {
 	if (seq->state == SEQ_RUNNING) {
-		seq->step_started_ns = now_ns();
+		seq->step_started_ns = monotonic_ns();
 		return seq->steps[seq->at].name ? seq->steps[seq->at].run : NULL;
 	}
 	while (seq->at > 0) {
@@ -188,7 +180,7 @@ void seq_start(struct seq *seq)
 {
 	assert(seq->state == SEQ_IDLE);
 	seq->state = seq->cancelled ? SEQ_UNDOING : SEQ_RUNNING;
-	seq->started_ns = now_ns();
+	seq->started_ns = monotonic_ns();
 	loop(seq);
 }
 

@@ -7,11 +7,11 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/mem.h"
+#include "common/monotonic.h"
 
 /*
  * Every end of a connection is reported by the reader, from the loop: an end found while writing
@@ -242,20 +242,12 @@ int ttrpc_conn_send(struct ttrpc_conn *conn, uint32_t stream, enum ttrpc_frame_t
 	return 0;
 }
 
-int64_t ttrpc_clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool ttrpc_conn_flush(struct ttrpc_conn *conn, int64_t deadline_ms)
 {
 	struct pollfd wait = { .fd = conn->fd, .events = POLLOUT };
 
 	for (;;) {
-		int64_t left = deadline_ms - ttrpc_clock_ms();
+		int64_t left = deadline_ms - monotonic_ms();
 
 		conn_write(conn);
 		conn_watch(conn);

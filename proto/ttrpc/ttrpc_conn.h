@@ -50,9 +50,8 @@ int ttrpc_conn_send(struct ttrpc_conn *conn, uint32_t stream, enum ttrpc_frame_t
 /* Ends the connection: on_close(@why) comes from the loop. */
 void ttrpc_conn_abort(struct ttrpc_conn *conn, const struct error *why);
 
-/* Writes out the queue, waiting until @deadline_ms (of ttrpc_clock_ms()) at most; true when it is
+/* Writes out the queue, waiting until @deadline_ms (of monotonic_ms()) at most; true when it is
  * empty. */
 bool ttrpc_conn_flush(struct ttrpc_conn *conn, int64_t deadline_ms);
-int64_t ttrpc_clock_ms(void); /* CLOCK_MONOTONIC in milliseconds */
 
 #endif

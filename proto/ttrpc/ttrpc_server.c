@@ -12,6 +12,7 @@
 #include "common/error.h"
 #include "common/loop/listener.h"
 #include "common/mem.h"
+#include "common/monotonic.h"
 #include "proto/message.h"
 #include "proto/status.h"
 #include "proto/ttrpc.pb-c.h"
@@ -425,7 +426,7 @@ void ttrpc_server_destroy(struct ttrpc_server *server)
 
 void ttrpc_server_flush(struct ttrpc_server *server, int ms)
 {
-	int64_t deadline = ttrpc_clock_ms() + ms;
+	int64_t deadline = monotonic_ms() + ms;
 	struct client *client;
 
 	LIST_FOREACH (client, &server->clients, link)

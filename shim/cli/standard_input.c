@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
-#include "proto/ttrpc/ttrpc_conn.h"
+#include "common/monotonic.h"
 
 #define READ_SIZE 4096
 
@@ -18,7 +18,7 @@ static ssize_t read_some(int fd, void *to, size_t size, int64_t deadline, struct
 	ssize_t n = -1;
 
 	do {
-		int64_t left = deadline - ttrpc_clock_ms();
+		int64_t left = deadline - monotonic_ms();
 		int ready = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
 
 		if (ready == 0)
@@ -33,7 +33,7 @@ static ssize_t read_some(int fd, void *to, size_t size, int64_t deadline, struct
 
 int standard_input_read(int fd, struct buf *out, struct error *err)
 {
-	int64_t deadline = ttrpc_clock_ms() + STANDARD_INPUT_TIMEOUT_MS;
+	int64_t deadline = monotonic_ms() + STANDARD_INPUT_TIMEOUT_MS;
 	char block[READ_SIZE];
 	ssize_t n;
 
