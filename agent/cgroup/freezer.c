@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/monotonic.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
 /* Between looks whether the last process has stopped: the wait doubles up to a maximum. */
@@ -20,7 +21,7 @@ struct signal {
 	int number;
 	struct ttrpc_call *call;
 	ev_timer look;
-	ev_tstamp send_by;
+	int64_t send_by; /* of monotonic_ms() */
 };
 
 struct freezer {
@@ -30,7 +31,7 @@ struct freezer {
 	LIST_HEAD(, signal) signals; /* frozen for these too */
 	struct ttrpc_call *call;     /* is answered when all have stopped */
 	ev_timer look;
-	ev_tstamp freeze_by;
+	int64_t freeze_by; /* the same */
 };
 
 static void freezer_end(struct freezer *freezer, const struct error *err)
@@ -73,7 +74,7 @@ static void on_look(struct ev_loop *loop, ev_timer *watcher, int events)
 		pause_failed(freezer, &err);
 	} else if (frozen) {
 		freezer_end(freezer, NULL);
-	} else if (ev_now(loop) > freezer->freeze_by) {
+	} else if (monotonic_ms() > freezer->freeze_by) {
 		error_set(&err, ERROR_DEADLINE_EXCEEDED, "processes have not stopped after %d ms",
 		          FREEZER_TIMEOUT_MS);
 		pause_failed(freezer, &err);
@@ -103,7 +104,7 @@ int freezer_freeze(struct freezer *freezer, struct ttrpc_call *call, struct erro
 		return r;
 	freezer->on = true;
 	freezer->call = call;
-	freezer->freeze_by = ev_now(freezer->loop) + FREEZER_TIMEOUT_MS / 1000.0;
+	freezer->freeze_by = monotonic_ms() + FREEZER_TIMEOUT_MS;
 	freezer->look.repeat = FIRST_S;
 	on_look(freezer->loop, &freezer->look, 0);
 	return 0;
@@ -152,7 +153,7 @@ static void on_signal_look(struct ev_loop *loop, ev_timer *watcher, int events)
 	bool frozen = false;
 
 	if (cgroup_frozen(signal->freezer->cgroup, &frozen, NULL) < 0 || frozen ||
-	    ev_now(loop) > signal->send_by)
+	    monotonic_ms() > signal->send_by)
 		signal_send(signal);
 	else
 		look_again(loop, watcher);
@@ -170,7 +171,7 @@ int freezer_signal(struct freezer *freezer, int sig, struct ttrpc_call *call, st
 	signal->freezer = freezer;
 	signal->number = sig;
 	signal->call = call;
-	signal->send_by = ev_now(freezer->loop) + FREEZER_SIGNAL_MS / 1000.0;
+	signal->send_by = monotonic_ms() + FREEZER_SIGNAL_MS;
 	ev_timer_init(&signal->look, on_signal_look, 0, FIRST_S);
 	signal->look.data = signal;
 	LIST_INSERT_HEAD(&freezer->signals, signal, link);

@@ -17,6 +17,7 @@
 #include "agent/pod/process.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/monotonic.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
 /* Between looks whether a killed container's cgroup is empty: the wait doubles up to a maximum. */
@@ -48,7 +49,7 @@ struct container {
 	done_fn *on_removed;
 	void *ctx; /* of the one that is to come */
 	ev_timer removal;
-	ev_tstamp remove_by;
+	int64_t remove_by; /* of monotonic_ms() */
 };
 
 static const char *const state_names[] = {
@@ -386,9 +387,9 @@ static void removal_end(struct container *container, const struct error *err)
 	container->on_removed(container->ctx, err);
 }
 
-static ev_tstamp remove_deadline(const struct container *container)
+static int64_t remove_deadline(void)
 {
-	return ev_now(container->loop) + CONTAINER_REMOVE_TIMEOUT_MS / 1000.0;
+	return monotonic_ms() + CONTAINER_REMOVE_TIMEOUT_MS;
 }
 
 /* Returns -EBUSY while something still dies, -EAGAIN when there is more to remove. A zombie is in
@@ -413,12 +414,12 @@ static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events)
 	if (r == 0) {
 		removal_end(container, NULL);
 	} else if (r == -EAGAIN) { /* a slice has gone: others have their turn, then the next */
-		container->remove_by = remove_deadline(container);
+		container->remove_by = remove_deadline();
 		watcher->repeat = REMOVE_FIRST_S;
 		ev_timer_again(loop, watcher);
 	} else if (r != -EBUSY) {
 		removal_end(container, &err);
-	} else if (ev_now(loop) > container->remove_by) {
+	} else if (monotonic_ms() > container->remove_by) {
 		error_set(&err, ERROR_DEADLINE_EXCEEDED,
 		          "killed processes of container '%s' have not gone after %d ms",
 		          container->id, CONTAINER_REMOVE_TIMEOUT_MS);
@@ -443,7 +444,7 @@ int container_remove(struct container *container, done_fn *done, void *ctx, stru
 		container_set_state(container, CONTAINER_REMOVING);
 	container->on_removed = done;
 	container->ctx = ctx;
-	container->remove_by = remove_deadline(container);
+	container->remove_by = remove_deadline();
 	container->removal.repeat = REMOVE_FIRST_S;
 	on_removal(container->loop, &container->removal, 0);
 	return 0;

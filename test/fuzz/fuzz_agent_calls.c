@@ -224,11 +224,47 @@ static void end_process(ev_child *child, int status)
 	ev_feed_event(fuzz_loop(), child, EV_CHILD);
 }
 
+/* It has come to its next stop, or fails. */
+static void go_on(struct launch *launch, const struct error *err)
+{
+	launch_created_fn *on_created = launch->on_created;
+	done_fn *on_run = launch->on_run;
+
+	launch->on_created = NULL;
+	launch->on_run = NULL;
+	if (on_created)
+		on_created(launch->created_ctx, -1, err);
+	else if (on_run)
+		on_run(launch->run_ctx, err);
+}
+
+static struct launch *launch_on_its_way(void)
+{
+	struct launch *launch;
+
+	LIST_FOREACH (launch, &world.launches, link)
+		if (launch->on_created)
+			break;
+	return launch;
+}
+
+/* What is in a cgroup dies with it: processes, and those that are still to become one. */
+static void kill_all(void)
+{
+	struct launch *launch;
+	struct error err;
+
+	for (size_t i = 0; i < COUNT(children); i++)
+		end_process(children[i], SIGKILL);
+	error_set(&err, ERROR_ABORTED, "died");
+	while ((launch = launch_on_its_way()))
+		go_on(launch, &err);
+}
+
 static void turn(void)
 {
 	if (world.kills != fake_cgroup.kills)
-		for (size_t i = 0; i < COUNT(children); i++)
-			end_process(children[i], SIGKILL);
+		kill_all();
 	world.kills = fake_cgroup.kills;
 	fuzz_turn();
 	requests_receive(&world.requests);
@@ -249,20 +285,6 @@ static struct launch *choose_launch(void)
 	while (launch && which--)
 		launch = LIST_NEXT(launch, link);
 	return launch;
-}
-
-/* It has come to its next stop, or fails. */
-static void go_on(struct launch *launch, const struct error *err)
-{
-	launch_created_fn *on_created = launch->on_created;
-	done_fn *on_run = launch->on_run;
-
-	launch->on_created = NULL;
-	launch->on_run = NULL;
-	if (on_created)
-		on_created(launch->created_ctx, -1, err);
-	else if (on_run)
-		on_run(launch->run_ctx, err);
 }
 
 static void process_goes_on(void)

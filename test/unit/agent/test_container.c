@@ -6,12 +6,24 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "test/unit/agent/fakes.h"
 #include "test/unit/agent/host.h"
 
 static const uint32_t no_ports[3];
+static time_t clock_ahead; /* the time of day, as somebody sets it */
+
+/* The C library's is behind this one, which libev asks. */
+int gettimeofday(struct timeval *now, void *zone)
+{
+	int r = (int)syscall(SYS_gettimeofday, now, zone);
+
+	now->tv_sec += clock_ahead;
+	return r;
+}
 
 Test(container, runs_and_tells_its_status_and_output)
 {
@@ -481,5 +493,46 @@ Test(freezer, a_resume_ends_a_pause_that_is_under_way)
 	cr_assert_eq(pausing.err.code, ERROR_ABORTED);
 	cr_assert_not(fake_cgroup.frozen);
 	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+/* libev notices a clock that was set within half a second. */
+Test(freezer, a_clock_that_is_set_shortens_no_pause)
+{
+	Grpc__PauseContainerRequest pause_it = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+	struct host_call pausing;
+	struct host host;
+
+	host_init(&host);
+	pause_it.container_id = "c1";
+	fake_cgroup.looks_to_freeze = 60;
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	host_begin(&host, "PauseContainer", &pause_it.base, &pausing);
+	while (fake_cgroup.looks_to_freeze == 60)
+		host_turn(&host);
+	clock_ahead = 3600;
+	host_finish(&host, &pausing);
+	cr_assert_eq(pausing.err.code, ERROR_NONE, "%s", pausing.err.text);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(container, a_clock_that_is_set_shortens_no_removal)
+{
+	Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+	struct host_call removal;
+	struct host host;
+
+	host_init(&host);
+	request.container_id = "c1";
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	fake_cgroup.busy = 25;
+	host_begin(&host, "RemoveContainer", &request.base, &removal);
+	while (fake_cgroup.busy == 25)
+		host_turn(&host);
+	clock_ahead = 3600;
+	host_finish(&host, &removal);
+	cr_assert_eq(removal.err.code, ERROR_NONE, "%s", removal.err.text);
 	host_fini(&host);
 }
