@@ -101,7 +101,7 @@ Test(sandbox, teardown_is_a_child_s_work_and_lets_nothing_in)
 	int done = 0;
 
 	host_init(&host);
-	cr_assert_eq(host_create(&host, "c1", "sleep 1000", 0), ERROR_NONE);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 1000", 0), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	host_begin_wait(&host, "c1", "", &wait);
 	cr_assert_eq(sandbox_teardown(host.sandbox, count, &done, &err), 0, "%s", err.text);
