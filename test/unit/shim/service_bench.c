@@ -30,25 +30,18 @@
 	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
 #define EXEC_SPEC "{\"args\":[\"true\"],\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}}"
 
-struct ev_loop *loop;
-struct service *service;
-struct ttrpc_client *client;
-struct install *install;
-struct config *settings;
-bool ending;
-bool ended;
-const char *version = "v2";
+struct bench bench;
 
 static void on_ending(void *ctx)
 {
-	cr_expect_not(ending);
-	cr_expect_not(ended);
-	ending = true;
+	cr_expect_not(bench.ending);
+	cr_expect_not(bench.ended);
+	bench.ending = true;
 }
 
 void bench_on_end(void *ctx)
 {
-	ended = true;
+	bench.ended = true;
 }
 
 static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
@@ -85,15 +78,15 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 	}
 }
 
-void ask(struct answer *answer, const char *method, const void *request,
-         const ProtobufCMessageDescriptor *response)
+void bench_ask(struct answer *answer, const char *method, const void *request,
+               const ProtobufCMessageDescriptor *response)
 {
-	autofree char *name = mem_printf("containerd.task.%s.Task", version);
+	autofree char *name = mem_printf("containerd.task.%s.Task", bench.version);
 	struct error err;
 
 	*answer = (struct answer){ 0 };
-	cr_assert_eq(ttrpc_client_call(client, name, method, request, response, timeout_ms,
-	                               on_answer, answer, NULL, &err),
+	cr_assert_eq(ttrpc_client_call(bench.client, name, method, request, response,
+	                               bench.timeout_ms, on_answer, answer, NULL, &err),
 	             0, "%s", err.text);
 }
 
@@ -103,172 +96,168 @@ static void on_tick(struct ev_loop *l, ev_timer *timer, int events)
 }
 
 /* Runs the loop until *@flag, 20 s at most: a pod waits 5 s for a Shutdown. */
-bool wait_until(const bool *flag)
+bool bench_wait_until(const bool *flag)
 {
 	ev_timer tick;
 
 	ev_timer_init(&tick, on_tick, 0.005, 0.005);
-	ev_timer_start(loop, &tick);
+	ev_timer_start(bench.loop, &tick);
 	for (int i = 0; i < 4000 && !*flag; i++)
-		ev_run(loop, 0);
-	ev_timer_stop(loop, &tick);
+		ev_run(bench.loop, 0);
+	ev_timer_stop(bench.loop, &tick);
 	return *flag;
 }
 
-void run_for(double seconds)
+void bench_run_for(double seconds)
 {
 	ev_timer tick;
 
 	ev_timer_init(&tick, on_tick, seconds, 0);
-	ev_timer_start(loop, &tick);
-	ev_run(loop, 0);
-	ev_timer_stop(loop, &tick);
+	ev_timer_start(bench.loop, &tick);
+	ev_run(bench.loop, 0);
+	ev_timer_stop(bench.loop, &tick);
 }
 
 /* Lets everything happen that is about to. */
-void settle(void)
+void bench_settle(void)
 {
 	if (fake.holds)
-		wait_until(&fake.holding);
-	run_for(0.03);
+		bench_wait_until(&fake.holding);
+	bench_run_for(0.03);
 }
 
-struct answer get(const char *method, const void *request,
-                  const ProtobufCMessageDescriptor *response)
+struct answer bench_get(const char *method, const void *request,
+                        const ProtobufCMessageDescriptor *response)
 {
 	struct answer answer;
 
-	ask(&answer, method, request, response);
-	cr_assert(wait_until(&answer.here), "%s is not answered", method);
+	bench_ask(&answer, method, request, response);
+	cr_assert(bench_wait_until(&answer.here), "%s is not answered", method);
 	return answer;
 }
 
 /* The calls, as this file needs them. */
 
-char *fifos[3] = { "", "", "" };
-bool terminal;
-int timeout_ms;
-const char *exec_spec = EXEC_SPEC;
-
-void ask_create(struct answer *answer)
+void bench_ask_create(struct answer *answer)
 {
 	T(CreateTaskRequest) request = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
 
 	request.id = "c";
 	request.bundle = fake.dir;
-	request.terminal = terminal;
-	request.stdin = fifos[0];
-	request.stdout = fifos[1];
-	request.stderr = fifos[2];
-	ask(answer, "Create", &request, &containerd__task__v2__create_task_response__descriptor);
+	request.terminal = bench.terminal;
+	request.stdin = bench.fifos[0];
+	request.stdout = bench.fifos[1];
+	request.stderr = bench.fifos[2];
+	bench_ask(answer, "Create", &request,
+	          &containerd__task__v2__create_task_response__descriptor);
 }
 
-struct answer create(void)
+struct answer bench_create(void)
 {
 	struct answer answer;
 
-	ask_create(&answer);
-	cr_assert(wait_until(&answer.here), "Create is not answered");
+	bench_ask_create(&answer);
+	cr_assert(bench_wait_until(&answer.here), "Create is not answered");
 	return answer;
 }
 
-void ask_start(struct answer *answer, const char *exec_id)
+void bench_ask_start(struct answer *answer, const char *exec_id)
 {
 	T(StartRequest) request = CONTAINERD__TASK__V2__START_REQUEST__INIT;
 
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
-	ask(answer, "Start", &request, &containerd__task__v2__start_response__descriptor);
+	bench_ask(answer, "Start", &request, &containerd__task__v2__start_response__descriptor);
 }
 
-struct answer start(const char *exec_id)
+struct answer bench_start(const char *exec_id)
 {
 	struct answer answer;
 
-	ask_start(&answer, exec_id);
-	cr_assert(wait_until(&answer.here), "Start is not answered");
+	bench_ask_start(&answer, exec_id);
+	cr_assert(bench_wait_until(&answer.here), "Start is not answered");
 	return answer;
 }
 
-void ask_wait(struct answer *answer, const char *exec_id)
+void bench_ask_wait(struct answer *answer, const char *exec_id)
 {
 	T(WaitRequest) request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
 
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
-	ask(answer, "Wait", &request, &containerd__task__v2__wait_response__descriptor);
+	bench_ask(answer, "Wait", &request, &containerd__task__v2__wait_response__descriptor);
 }
 
-struct answer delete_(const char *exec_id)
+struct answer bench_delete(const char *exec_id)
 {
 	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
 
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
-	return get("Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	return bench_get("Delete", &request, &containerd__task__v2__delete_response__descriptor);
 }
 
-struct answer kill_(const char *id, const char *exec_id, uint32_t signal)
+struct answer bench_kill(const char *id, const char *exec_id, uint32_t signal)
 {
 	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
 
 	request.id = (char *)id;
 	request.exec_id = (char *)exec_id;
 	request.signal = signal;
-	return get("Kill", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Kill", &request, &google__protobuf__empty__descriptor);
 }
 
-struct answer exec(const char *exec_id)
+struct answer bench_exec(const char *exec_id)
 {
 	T(ExecProcessRequest) request = CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
 	Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
 
-	spec.value.data = (uint8_t *)exec_spec;
-	spec.value.len = strlen(exec_spec);
+	spec.value.data = (uint8_t *)bench.exec_spec;
+	spec.value.len = strlen(bench.exec_spec);
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
-	request.terminal = terminal;
-	request.stdin = fifos[0];
-	request.stdout = fifos[1];
+	request.terminal = bench.terminal;
+	request.stdin = bench.fifos[0];
+	request.stdout = bench.fifos[1];
 	request.spec = &spec;
-	return get("Exec", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Exec", &request, &google__protobuf__empty__descriptor);
 }
 
-struct answer state(const char *exec_id)
+struct answer bench_state(const char *exec_id)
 {
 	T(StateRequest) request = CONTAINERD__TASK__V2__STATE_REQUEST__INIT;
 
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
-	return get("State", &request, &containerd__task__v2__state_response__descriptor);
+	return bench_get("State", &request, &containerd__task__v2__state_response__descriptor);
 }
 
-void ask_close_io(struct answer *answer, const char *exec_id)
+void bench_ask_close_io(struct answer *answer, const char *exec_id)
 {
 	T(CloseIORequest) request = CONTAINERD__TASK__V2__CLOSE_IOREQUEST__INIT;
 
 	request.id = "c";
 	request.exec_id = (char *)exec_id;
 	request.stdin = true;
-	ask(answer, "CloseIO", &request, &google__protobuf__empty__descriptor);
+	bench_ask(answer, "CloseIO", &request, &google__protobuf__empty__descriptor);
 }
 
-struct answer shutdown_(void)
+struct answer bench_shutdown(void)
 {
 	T(ShutdownRequest) request = CONTAINERD__TASK__V2__SHUTDOWN_REQUEST__INIT;
 
 	request.id = "c";
-	return get("Shutdown", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Shutdown", &request, &google__protobuf__empty__descriptor);
 }
 
-void write_config(const char *text)
+void bench_write_config(const char *text)
 {
 	autofree char *path = mem_printf("%s/config.json", fake.dir);
 
 	cr_assert_eq(file_write(AT_FDCWD, path, 0600, text, strlen(text), NULL), 0);
 }
 
-char *make_fifo(const char *name)
+char *bench_make_fifo(const char *name)
 {
 	char *path = mem_printf("%s/%s", fake.dir, name);
 
@@ -292,15 +281,20 @@ void bench_setup(void)
 	const struct config_source nothing = { .body = "" };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
+	bench = (struct bench){
+		.version = "v2",
+		.fifos = { "", "", "" },
+		.exec_spec = EXEC_SPEC,
+	};
 	log_open(null);
-	loop = ev_default_loop(0);
-	fake_init(loop);
-	write_config(CONFIG);
-	cr_assert_eq(install_find(NULL, &install, NULL), 0);
-	cr_assert_eq(config_load(&nothing, install, &settings, NULL), 0);
+	bench.loop = ev_default_loop(0);
+	fake_init(bench.loop);
+	bench_write_config(CONFIG);
+	cr_assert_eq(install_find(NULL, &bench.install, NULL), 0);
+	cr_assert_eq(config_load(&nothing, bench.install, &bench.settings, NULL), 0);
 }
 
-void serve(int idle_timeout_ms)
+void bench_serve(int idle_timeout_ms)
 {
 	struct sockaddr_un address = { 0 };
 	const struct service_config config = {
@@ -310,39 +304,39 @@ void serve(int idle_timeout_ms)
 		.pod_dir = fake.dir,
 		.share_dir = fake.dir,
 		.view_dir = fake.dir,
-		.install = install,
-		.config = settings,
+		.install = bench.install,
+		.config = bench.settings,
 		.listen_fd = listen_at(&address),
 		.on_ending = on_ending,
 	};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct error err;
 
-	settings->idle_timeout_ms = idle_timeout_ms;
-	cr_assert_eq(service_start(loop, &config, bench_on_end, NULL, &service, &err), 0, "%s",
-	             err.text);
+	bench.settings->idle_timeout_ms = idle_timeout_ms;
+	cr_assert_eq(service_start(bench.loop, &config, bench_on_end, NULL, &bench.service, &err),
+	             0, "%s", err.text);
 	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	client = ttrpc_client_create(loop, fd, NULL, NULL);
+	bench.client = ttrpc_client_create(bench.loop, fd, NULL, NULL);
 }
 
 void bench_teardown(void)
 {
-	ttrpc_client_destroy(client);
-	service_destroy(service);
-	config_destroy(settings);
-	install_destroy(install);
+	ttrpc_client_destroy(bench.client);
+	service_destroy(bench.service);
+	config_destroy(bench.settings);
+	install_destroy(bench.install);
 	cr_expect_eq(fake.vms, 0);
 	fake_fini();
 	log_open(-1);
 }
 
-void run_container(void)
+void bench_run_container(void)
 {
 	struct answer answer;
 
-	serve(60000);
-	answer = create();
+	bench_serve(60000);
+	answer = bench_create();
 	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
-	answer = start("");
+	answer = bench_start("");
 	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
 }

@@ -29,41 +29,45 @@ struct answer {
 	bool last_pid_is_exec;
 };
 
-extern struct ev_loop *loop;
-extern struct service *service;
-extern struct ttrpc_client *client; /* of the service */
-extern struct install *install;
-extern struct config *settings;
-extern bool ending;           /* the service has begun to end */
-extern bool ended;            /* the service has */
-extern const char *version;   /* of the Task service */
-extern char *fifos[3];        /* of the next Create or Exec */
-extern bool terminal;         /* the same */
-extern const char *exec_spec; /* of the next Exec */
-extern int timeout_ms;        /* of the next calls; 0: none */
+struct bench {
+	struct ev_loop *loop;
+	struct service *service;
+	struct ttrpc_client *client; /* of the service */
+	struct install *install;
+	struct config *settings;
+	bool ending;           /* the service has begun to end */
+	bool ended;            /* the service has */
+	const char *version;   /* of the Task service */
+	char *fifos[3];        /* of the next Create or Exec */
+	bool terminal;         /* the same */
+	const char *exec_spec; /* of the next Exec */
+	int timeout_ms;        /* of the next calls; 0: none */
+};
 
-void ask(struct answer *answer, const char *method, const void *request,
-         const ProtobufCMessageDescriptor *response);
-bool wait_until(const bool *flag);
-void settle(void);
-void run_for(double seconds);
-struct answer get(const char *method, const void *request,
-                  const ProtobufCMessageDescriptor *response);
-void ask_create(struct answer *answer);
-struct answer create(void);
-void ask_start(struct answer *answer, const char *exec_id);
-struct answer start(const char *exec_id);
-void ask_wait(struct answer *answer, const char *exec_id);
-struct answer delete_(const char *exec_id);
-struct answer kill_(const char *id, const char *exec_id, uint32_t signal);
-struct answer exec(const char *exec_id);
-struct answer state(const char *exec_id);
-void ask_close_io(struct answer *answer, const char *exec_id);
-struct answer shutdown_(void);
-void write_config(const char *text);
-char *make_fifo(const char *name);
-void serve(int idle_timeout_ms);
-void run_container(void);
+extern struct bench bench;
+
+void bench_ask(struct answer *answer, const char *method, const void *request,
+               const ProtobufCMessageDescriptor *response);
+bool bench_wait_until(const bool *flag);
+void bench_settle(void);
+void bench_run_for(double seconds);
+struct answer bench_get(const char *method, const void *request,
+                        const ProtobufCMessageDescriptor *response);
+void bench_ask_create(struct answer *answer);
+struct answer bench_create(void);
+void bench_ask_start(struct answer *answer, const char *exec_id);
+struct answer bench_start(const char *exec_id);
+void bench_ask_wait(struct answer *answer, const char *exec_id);
+struct answer bench_delete(const char *exec_id);
+struct answer bench_kill(const char *id, const char *exec_id, uint32_t signal);
+struct answer bench_exec(const char *exec_id);
+struct answer bench_state(const char *exec_id);
+void bench_ask_close_io(struct answer *answer, const char *exec_id);
+struct answer bench_shutdown(void);
+void bench_write_config(const char *text);
+char *bench_make_fifo(const char *name);
+void bench_serve(int idle_timeout_ms);
+void bench_run_container(void);
 void bench_on_end(void *ctx);
 void bench_setup(void);
 void bench_teardown(void);

@@ -51,8 +51,8 @@ static const struct fault *fault;
 
 static void set_deadlines(int ms)
 {
-	settings->agent_timeout_ms = ms;
-	settings->create_timeout_ms = ms;
+	bench.settings->agent_timeout_ms = ms;
+	bench.settings->create_timeout_ms = ms;
 }
 
 /* Before the call that asks @method of the agent. */
@@ -79,7 +79,7 @@ static struct answer stats(void)
 	Containerd__Task__V2__StatsRequest request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
 
 	request.id = "c";
-	return get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
+	return bench_get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
 }
 
 static struct answer update(void)
@@ -92,7 +92,7 @@ static struct answer update(void)
 	resources.value.len = 2;
 	request.id = "c";
 	request.resources = &resources;
-	return get("Update", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Update", &request, &google__protobuf__empty__descriptor);
 }
 
 static struct answer pause_(void)
@@ -100,7 +100,7 @@ static struct answer pause_(void)
 	Containerd__Task__V2__PauseRequest request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
 
 	request.id = "c";
-	return get("Pause", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Pause", &request, &google__protobuf__empty__descriptor);
 }
 
 static struct answer resume(void)
@@ -108,23 +108,23 @@ static struct answer resume(void)
 	Containerd__Task__V2__ResumeRequest request = CONTAINERD__TASK__V2__RESUME_REQUEST__INIT;
 
 	request.id = "c";
-	return get("Resume", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Resume", &request, &google__protobuf__empty__descriptor);
 }
 
 static struct answer start_exec(void)
 {
-	exec("e");
-	return start("e");
+	bench_exec("e");
+	return bench_start("e");
 }
 
 static struct answer start_init(void)
 {
-	return start("");
+	return bench_start("");
 }
 
 static struct answer terminate(void)
 {
-	return kill_("c", "", 15);
+	return bench_kill("c", "", 15);
 }
 
 static const struct call {
@@ -143,10 +143,10 @@ static bool make(void)
 	struct answer answer;
 
 	before("CreateSandbox");
-	serve(60000);
+	bench_serve(60000);
 	if (!in_boot)
 		before("CreateContainer");
-	answer = create();
+	answer = bench_create();
 	return after(in_boot ? "CreateSandbox" : "CreateContainer", answer);
 }
 
@@ -155,16 +155,16 @@ static void end(void)
 {
 	struct answer exited, killed;
 
-	ask_wait(&exited, "");
-	killed = kill_("c", "", 9);
+	bench_ask_wait(&exited, "");
+	killed = bench_kill("c", "", 9);
 	cr_expect(killed.err.code == ERROR_NONE || killed.err.code == ERROR_NOT_FOUND ||
 	                  strcmp(fake.lies_at, "SignalProcess") == 0 ||
 	                  fault->code == ERROR_UNAVAILABLE,
 	          "%s", killed.err.text);
-	cr_assert(wait_until(&exited.here), "no exit");
+	cr_assert(bench_wait_until(&exited.here), "no exit");
 	cr_expect(exited.status == 137 || exited.status == 255, "%u", exited.status);
 	before("RemoveContainer");
-	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+	cr_expect_eq(bench_delete("").err.code, ERROR_NONE);
 	set_deadlines(LONG_MS);
 }
 
@@ -189,8 +189,8 @@ ParameterizedTest(const size_t *n, agent_faults, every_call_is_answered_and_the_
 	fake.lie = *n % LIAR_FAULTS;
 	fault = &faults[fake.lie];
 	set_deadlines(LONG_MS);
-	settings->kill_timeout_ms = KILL_MS;
-	settings->agent_stop_timeout_ms = SHORT_MS;
+	bench.settings->kill_timeout_ms = KILL_MS;
+	bench.settings->agent_stop_timeout_ms = SHORT_MS;
 	if (make()) {
 		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 			before(calls[i].method);
@@ -198,9 +198,9 @@ ParameterizedTest(const size_t *n, agent_faults, every_call_is_answered_and_the_
 		}
 		end();
 	}
-	shutdown_();
-	cr_expect(wait_until(&ended), "%s, answered %s: the pod does not end", fake.lies_at,
-	          fault->name);
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended), "%s, answered %s: the pod does not end",
+	          fake.lies_at, fault->name);
 	cr_expect_eq(fake.vms, 0);
 	cr_expect_eq(fake.mounts, 0);
 }

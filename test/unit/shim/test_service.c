@@ -39,26 +39,26 @@ Test(service, a_container_is_created_started_ends_and_is_deleted)
 {
 	struct answer answer, exit;
 
-	serve(60000);
-	answer = create();
+	bench_serve(60000);
+	answer = bench_create();
 	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
 	cr_expect_eq(answer.pid, FAKE_VM_PID);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__CREATED);
-	ask_wait(&exit, "");
-	cr_expect_eq(start("").pid, FAKE_VM_PID);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__CREATED);
+	bench_ask_wait(&exit, "");
+	cr_expect_eq(bench_start("").pid, FAKE_VM_PID);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	fake_exit("c", 7);
-	cr_assert(wait_until(&exit.here));
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 7);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
-	cr_expect_eq(delete_("").status, 7);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(bench_delete("").status, 7);
 	cr_expect(fake_order("mount\n", "CreateContainer c"));
 	cr_expect(fake_order("/tasks/create", "/tasks/start"));
 	cr_expect(fake_order("/tasks/start", "/tasks/exit c"));
 	cr_expect(fake_order("/tasks/exit c", "/tasks/delete"));
 	cr_expect(fake_order("RemoveContainer c", "unmount"));
-	cr_expect_eq(shutdown_().err.code, ERROR_NONE);
-	cr_expect(wait_until(&ended));
+	cr_expect_eq(bench_shutdown().err.code, ERROR_NONE);
+	cr_expect(bench_wait_until(&bench.ended));
 	cr_expect(fake_order("DestroySandbox", "vm_stop"));
 	cr_expect_eq(fake.vms, 0);
 	cr_expect_eq(fake.mounts, 0);
@@ -66,18 +66,18 @@ Test(service, a_container_is_created_started_ends_and_is_deleted)
 
 Test(service, tells_that_the_pod_ends_before_the_guest_is_asked_to)
 {
-	run_container();
+	bench_run_container();
 	fake_exit("c", 0);
-	settle();
-	cr_expect_not(ending);
+	bench_settle();
+	cr_expect_not(bench.ending);
 	fake.holds = "DestroySandbox";
-	delete_("");
-	settle();
-	cr_expect(ending);
-	cr_expect_not(ended);
+	bench_delete("");
+	bench_settle();
+	cr_expect(bench.ending);
+	cr_expect_not(bench.ended);
 	fake_release();
-	shutdown_();
-	cr_expect(wait_until(&ended));
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 static struct answer create_with_options(const char *type)
@@ -89,18 +89,19 @@ static struct answer create_with_options(const char *type)
 	request.id = "c";
 	request.bundle = fake.dir;
 	request.options = &options;
-	return get("Create", &request, &containerd__task__v2__create_task_response__descriptor);
+	return bench_get("Create", &request,
+	                 &containerd__task__v2__create_task_response__descriptor);
 }
 
 Test(service, create_takes_options_that_are_ours)
 {
-	serve(60000);
+	bench_serve(60000);
 	cr_expect_eq(create_with_options("runtimeoptions.v1.Options").err.code, ERROR_NONE);
 }
 
 Test(service, create_refuses_options_of_another_runtime)
 {
-	serve(60000);
+	bench_serve(60000);
 	expect_refused(create_with_options("containerd.runc.v1.Options"), ERROR_INVALID_ARGUMENT,
 	               "runtime options of type 'containerd.runc.v1.Options' are runc's, as those "
 	               "of ctr's --no-pivot and --uidmap: expected runtimeoptions.v1.Options");
@@ -109,35 +110,35 @@ Test(service, create_refuses_options_of_another_runtime)
 
 Test(service, version_3_is_served_alike)
 {
-	version = "v3";
-	run_container();
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	bench.version = "v3";
+	bench_run_container();
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 }
 
 Test(service, ends_without_a_shutdown_that_never_comes)
 {
-	run_container();
+	bench_run_container();
 	fake_exit("c", 0);
-	settle();
-	delete_("");
-	cr_expect(wait_until(&ended));
+	bench_settle();
+	bench_delete("");
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, an_exit_before_the_answer_to_start_is_told_after_it)
 {
 	struct answer answer, exit;
 
-	serve(60000);
-	create();
-	ask_wait(&exit, "");
+	bench_serve(60000);
+	bench_create();
+	bench_ask_wait(&exit, "");
 	fake.holds = "StartContainer";
-	ask_start(&answer, "");
-	settle();
+	bench_ask_start(&answer, "");
+	bench_settle();
 	fake_exit("c", 3);
-	settle();
+	bench_settle();
 	cr_expect_not(exit.here);
 	fake_release();
-	cr_assert(wait_until(&exit.here));
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect(answer.here);
 	cr_expect_eq(exit.status, 3);
 	cr_expect(fake_order("/tasks/start", "/tasks/exit c"));
@@ -147,43 +148,43 @@ Test(service, what_the_guest_refuses_to_create_fails_create_and_ends_the_pod)
 {
 	struct answer answer;
 
-	serve(60000);
+	bench_serve(60000);
 	fake.fails = "CreateContainer";
 	error_set(&fake.refusal, ERROR_NOT_FOUND,
 	          "exec: \"nosuch\": executable file not found in $PATH");
-	answer = create();
+	answer = bench_create();
 	expect_refused(answer, ERROR_UNKNOWN,
 	               "exec: \"nosuch\": executable file not found in $PATH");
 	cr_expect_eq(fake.mounts, 0);
-	expect_refused(delete_(""), ERROR_NOT_FOUND, "container not created");
-	cr_expect_eq(shutdown_().err.code, ERROR_NONE);
-	cr_expect(wait_until(&ended));
+	expect_refused(bench_delete(""), ERROR_NOT_FOUND, "container not created");
+	cr_expect_eq(bench_shutdown().err.code, ERROR_NONE);
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 /* containerd tries again by the older API when the first answer is Unimplemented. */
 Test(service, a_create_that_is_tried_again_has_the_first_cause)
 {
-	version = "v3";
-	serve(60000);
+	bench.version = "v3";
+	bench_serve(60000);
 	fake.fails = "CreateContainer";
 	error_set(&fake.refusal, ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
-	expect_refused(create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	expect_refused(bench_create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
 	fake.fails = NULL;
-	version = "v2";
-	expect_refused(create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
-	shutdown_();
-	cr_expect(wait_until(&ended));
+	bench.version = "v2";
+	expect_refused(bench_create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, a_vm_that_cannot_start_is_told_by_create)
 {
 	fake.vm_refuses = "kernel '/nosuch': No such file or directory";
-	serve(60000);
-	settle();
-	expect_refused(create(), ERROR_NOT_FOUND,
+	bench_serve(60000);
+	bench_settle();
+	expect_refused(bench_create(), ERROR_NOT_FOUND,
 	               "boot the virtual machine: kernel '/nosuch': No such file or directory");
-	shutdown_();
-	cr_expect(wait_until(&ended));
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, a_guest_that_dies_while_booting_is_told_with_its_last_words)
@@ -191,50 +192,50 @@ Test(service, a_guest_that_dies_while_booting_is_told_with_its_last_words)
 	struct answer answer;
 
 	fake.boot_dies = "QEMU exited with status 1";
-	serve(60000);
-	answer = create();
+	bench_serve(60000);
+	answer = bench_create();
 	expect_refused(answer, ERROR_UNKNOWN,
 	               "boot the virtual machine: QEMU exited with status 1; the console's "
 	               "last lines: last | words");
 	cr_expect_eq(fake.mounts, 0);
-	shutdown_();
-	cr_expect(wait_until(&ended));
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, the_death_of_the_vm_is_137_and_delete_works)
 {
 	struct answer exit;
 
-	run_container();
-	exec("e");
-	start("e");
-	ask_wait(&exit, "");
-	settle();
+	bench_run_container();
+	bench_exec("e");
+	bench_start("e");
+	bench_ask_wait(&exit, "");
+	bench_settle();
 	fake_kill_vm("QEMU was killed by signal 9 (Killed)");
-	cr_assert(wait_until(&exit.here));
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 137);
 	cr_expect(fake_order("/tasks/exit e", "/tasks/exit c"));
-	expect_refused(kill_("c", "", 9), ERROR_NOT_FOUND, "process already finished");
-	cr_expect_eq(delete_("").status, 137);
+	expect_refused(bench_kill("c", "", 9), ERROR_NOT_FOUND, "process already finished");
+	cr_expect_eq(bench_delete("").status, 137);
 	cr_expect_eq(fake.mounts, 0);
 	cr_expect_not(fake_logged("RemoveContainer c"));
-	shutdown_();
-	cr_expect(wait_until(&ended));
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, a_guest_that_does_not_answer_to_sigkill_is_ended)
 {
 	struct answer exit;
 
-	settings->kill_timeout_ms = 50;
-	run_container();
-	ask_wait(&exit, "");
+	bench.settings->kill_timeout_ms = 50;
+	bench_run_container();
+	bench_ask_wait(&exit, "");
 	fake.holds = "SignalProcess";
-	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
-	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 137);
 	cr_expect(fake_order("vm_stop", "/tasks/exit c"));
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 	cr_expect_not(fake_logged("RemoveContainer c"));
 }
 
@@ -242,23 +243,23 @@ Test(service, a_guest_that_kills_nothing_is_ended)
 {
 	struct answer exit;
 
-	settings->kill_timeout_ms = 50;
-	run_container();
-	ask_wait(&exit, "");
+	bench.settings->kill_timeout_ms = 50;
+	bench_run_container();
+	bench_ask_wait(&exit, "");
 	fake.survives = true;
-	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
-	cr_assert(wait_until(&exit.here));
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 137);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(service, what_was_created_and_cannot_be_killed_is_deleted_all_the_same)
 {
-	settings->kill_timeout_ms = 50;
-	serve(60000);
-	create();
+	bench.settings->kill_timeout_ms = 50;
+	bench_serve(60000);
+	bench_create();
 	fake.holds = "SignalProcess";
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 	cr_expect(fake_order("vm_stop", "/tasks/exit c"));
 }
 
@@ -268,18 +269,18 @@ Test(service, a_delete_that_the_machines_end_brings_to_its_end_tells_all_who_wai
 	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
 	struct answer before, deleted, after;
 
-	serve(60000);
-	create();
-	ask_wait(&before, "");
+	bench_serve(60000);
+	bench_create();
+	bench_ask_wait(&before, "");
 	fake.holds = "SignalProcess";
 	request.id = "c";
-	ask(&deleted, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
-	settle();
-	ask_wait(&after, "");
-	settle();
+	bench_ask(&deleted, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	bench_settle();
+	bench_ask_wait(&after, "");
+	bench_settle();
 	fake.unmount_fails = true;
 	fake_kill_vm("QEMU is gone");
-	cr_assert(wait_until(&deleted.here));
+	cr_assert(bench_wait_until(&deleted.here));
 	cr_expect_eq(deleted.status, 137);
 	cr_expect(before.here && before.status == 137);
 	cr_expect(after.here && after.status == 137);
@@ -287,43 +288,43 @@ Test(service, a_delete_that_the_machines_end_brings_to_its_end_tells_all_who_wai
 
 Test(service, a_kill_in_time_ends_no_machine)
 {
-	settings->kill_timeout_ms = 50;
-	run_container();
-	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
-	settle();
-	settle();
+	bench.settings->kill_timeout_ms = 50;
+	bench_run_container();
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	bench_settle();
+	bench_settle();
 	cr_expect_not(fake_logged("vm_stop"));
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(service, the_death_of_the_vm_during_start_ends_it_too)
 {
 	struct answer answer, exit;
 
-	serve(60000);
-	create();
-	ask_wait(&exit, "");
+	bench_serve(60000);
+	bench_create();
+	bench_ask_wait(&exit, "");
 	fake.holds = "StartContainer";
-	ask_start(&answer, "");
-	settle();
+	bench_ask_start(&answer, "");
+	bench_settle();
 	fake_kill_vm("QEMU is gone");
-	cr_assert(wait_until(&exit.here));
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect(answer.here);
 	cr_expect(strstr(answer.err.text, "QEMU is gone"), "%s", answer.err.text);
 	cr_expect_eq(exit.status, 137);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(service, the_death_of_the_vm_during_create_is_its_cause)
 {
 	struct answer answer;
 
-	serve(60000);
+	bench_serve(60000);
 	fake.holds = "CreateContainer";
-	ask_create(&answer);
-	settle();
+	bench_ask_create(&answer);
+	bench_settle();
 	fake_kill_vm("QEMU was killed by signal 9 (Killed)");
-	cr_assert(wait_until(&answer.here));
+	cr_assert(bench_wait_until(&answer.here));
 	cr_expect(strstr(answer.err.text, "killed by signal 9"), "%s", answer.err.text);
 	cr_expect_eq(fake.mounts, 0);
 }
@@ -331,11 +332,11 @@ Test(service, the_death_of_the_vm_during_create_is_its_cause)
 /* The loss of the agent alone says nothing: its VM is about to say what it died of. */
 static void expect_cause(struct answer *answer)
 {
-	settle();
+	bench_settle();
 	fake_lose_agent();
-	settle();
+	bench_settle();
 	fake_kill_vm("QEMU was killed by signal 9 (Killed)");
-	cr_assert(wait_until(&answer->here));
+	cr_assert(bench_wait_until(&answer->here));
 	cr_expect(strstr(answer->err.text, "killed by signal 9"), "%s", answer->err.text);
 }
 
@@ -343,9 +344,9 @@ Test(service, create_tells_what_the_guest_died_of)
 {
 	struct answer answer;
 
-	serve(60000);
+	bench_serve(60000);
 	fake.holds = "CreateContainer";
-	ask_create(&answer);
+	bench_ask_create(&answer);
 	expect_cause(&answer);
 	cr_expect_eq(fake.mounts, 0);
 }
@@ -354,24 +355,24 @@ Test(service, start_tells_what_the_guest_died_of)
 {
 	struct answer answer;
 
-	serve(60000);
-	create();
+	bench_serve(60000);
+	bench_create();
 	fake.holds = "StartContainer";
-	ask_start(&answer, "");
+	bench_ask_start(&answer, "");
 	expect_cause(&answer);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(service, start_of_an_exec_tells_what_the_guest_died_of)
 {
 	struct answer answer;
 
-	run_container();
-	exec("e");
+	bench_run_container();
+	bench_exec("e");
 	fake.holds = "ExecProcess";
-	ask_start(&answer, "e");
+	bench_ask_start(&answer, "e");
 	expect_cause(&answer);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 static void ask_update(struct answer *answer, const char *json)
@@ -383,18 +384,18 @@ static void ask_update(struct answer *answer, const char *json)
 	resources.value.len = strlen(json);
 	request.id = "c";
 	request.resources = &resources;
-	ask(answer, "Update", &request, &google__protobuf__empty__descriptor);
+	bench_ask(answer, "Update", &request, &google__protobuf__empty__descriptor);
 }
 
 Test(service, update_tells_what_the_guest_died_of)
 {
 	struct answer answer;
 
-	run_container();
+	bench_run_container();
 	fake.holds = "UpdateContainer";
 	ask_update(&answer, "{}");
 	expect_cause(&answer);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 static void ask_kill(struct answer *answer, uint32_t signal)
@@ -403,18 +404,18 @@ static void ask_kill(struct answer *answer, uint32_t signal)
 
 	request.id = "c";
 	request.signal = signal;
-	ask(answer, "Kill", &request, &google__protobuf__empty__descriptor);
+	bench_ask(answer, "Kill", &request, &google__protobuf__empty__descriptor);
 }
 
 Test(service, kill_tells_what_the_guest_died_of)
 {
 	struct answer answer;
 
-	run_container();
+	bench_run_container();
 	fake.holds = "SignalProcess";
 	ask_kill(&answer, 15);
 	expect_cause(&answer);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(service, what_the_agent_cannot_do_now_is_its_own_answer)
@@ -423,9 +424,9 @@ Test(service, what_the_agent_cannot_do_now_is_its_own_answer)
 
 	fake.fails = "StartContainer";
 	error_set(&fake.refusal, ERROR_UNAVAILABLE, "not now");
-	serve(60000);
-	create();
-	answer = start("");
+	bench_serve(60000);
+	bench_create();
+	answer = bench_start("");
 	expect_refused(answer, ERROR_UNAVAILABLE, "not now");
 }
 
@@ -434,14 +435,14 @@ Test(service, a_container_whose_create_nobody_waits_for_goes)
 {
 	struct answer answer;
 
-	serve(60000);
+	bench_serve(60000);
 	fake.holds = "CreateContainer";
-	ask_create(&answer);
-	settle();
-	ttrpc_client_destroy(take_ptr(&client));
-	settle();
+	bench_ask_create(&answer);
+	bench_settle();
+	ttrpc_client_destroy(take_ptr(&bench.client));
+	bench_settle();
 	fake_release();
-	cr_expect(wait_until(&ended));
+	cr_expect(bench_wait_until(&bench.ended));
 	cr_expect(fake_logged("RemoveContainer c"));
 	cr_expect_not(fake_logged("/tasks/create"));
 	cr_expect_not(fake_logged("/tasks/exit c"), "of what was never announced");
@@ -450,8 +451,8 @@ Test(service, a_container_whose_create_nobody_waits_for_goes)
 
 Test(service, ends_when_no_create_comes)
 {
-	serve(20);
-	cr_expect(wait_until(&ended));
+	bench_serve(20);
+	cr_expect(bench_wait_until(&bench.ended));
 	cr_expect_eq(fake.vms, 0);
 }
 
@@ -461,10 +462,10 @@ Test(service, nobody_is_served_after_the_end)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/service", fake.dir);
-	serve(20);
-	cr_assert(wait_until(&ended));
-	service_stop(service); /* of no use any more */
-	settle();
+	bench_serve(20);
+	cr_assert(bench_wait_until(&bench.ended));
+	service_stop(bench.service); /* of no use any more */
+	bench_settle();
 	cr_expect_lt(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
 	cr_expect_eq(errno, ECONNREFUSED);
 	close(fd);
@@ -472,9 +473,9 @@ Test(service, nobody_is_served_after_the_end)
 
 Test(service, a_stop_ends_every_process_with_137)
 {
-	run_container();
-	service_stop(service);
-	cr_expect(wait_until(&ended));
+	bench_run_container();
+	service_stop(bench.service);
+	cr_expect(bench_wait_until(&bench.ended));
 	cr_expect_eq(fake.exit_status, 137);
 	cr_expect(fake_logged("/tasks/exit c"));
 }
@@ -484,13 +485,13 @@ Test(service, a_stop_while_it_boots_fails_create)
 	struct answer answer;
 
 	fake.no_hello = true;
-	serve(60000);
-	ask_create(&answer);
-	settle();
-	service_stop(service);
-	cr_assert(wait_until(&answer.here));
+	bench_serve(60000);
+	bench_ask_create(&answer);
+	bench_settle();
+	service_stop(bench.service);
+	cr_assert(bench_wait_until(&answer.here));
 	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE);
-	cr_expect(wait_until(&ended));
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, a_stop_while_it_mounts_fails_create_alike)
@@ -498,48 +499,53 @@ Test(service, a_stop_while_it_mounts_fails_create_alike)
 	struct answer answer;
 
 	fake.no_hello = true;
-	serve(60000);
-	ask_create(&answer);
-	run_for(0.001);
-	service_stop(service);
-	cr_assert(wait_until(&answer.here));
+	bench_serve(60000);
+	bench_ask_create(&answer);
+	bench_run_for(0.001);
+	service_stop(bench.service);
+	cr_assert(bench_wait_until(&answer.here));
 	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE, "%s", answer.err.text);
-	cr_expect(wait_until(&ended));
+	cr_expect(bench_wait_until(&bench.ended));
 }
 
 Test(service, what_is_not_there_is_not_found)
 {
-	run_container();
-	expect_refused(kill_("x", "", 9), ERROR_NOT_FOUND, "container not created");
-	expect_refused(kill_("c", "x", 9), ERROR_NOT_FOUND, "process does not exist x");
+	bench_run_container();
+	expect_refused(bench_kill("x", "", 9), ERROR_NOT_FOUND, "container not created");
+	expect_refused(bench_kill("c", "x", 9), ERROR_NOT_FOUND, "process does not exist x");
 }
 
 Test(service, what_a_state_does_not_allow_is_refused)
 {
-	run_container();
-	expect_refused(create(), ERROR_ALREADY_EXISTS, "container with given ID already exists");
-	expect_refused(start(""), ERROR_FAILED_PRECONDITION, "cannot start a running process");
-	expect_refused(delete_(""), ERROR_FAILED_PRECONDITION, "cannot delete a running process");
+	bench_run_container();
+	expect_refused(bench_create(), ERROR_ALREADY_EXISTS,
+	               "container with given ID already exists");
+	expect_refused(bench_start(""), ERROR_FAILED_PRECONDITION,
+	               "cannot start a running process");
+	expect_refused(bench_delete(""), ERROR_FAILED_PRECONDITION,
+	               "cannot delete a running process");
 	fake_exit("c", 0);
-	settle();
-	expect_refused(exec("e"), ERROR_FAILED_PRECONDITION, "cannot exec in a stopped state");
-	expect_refused(start(""), ERROR_FAILED_PRECONDITION, "cannot start a stopped process");
+	bench_settle();
+	expect_refused(bench_exec("e"), ERROR_FAILED_PRECONDITION,
+	               "cannot exec in a stopped state");
+	expect_refused(bench_start(""), ERROR_FAILED_PRECONDITION,
+	               "cannot start a stopped process");
 }
 
 Test(service, shutdown_does_nothing_while_there_is_a_container)
 {
-	run_container();
-	cr_expect_eq(shutdown_().err.code, ERROR_NONE);
-	settle();
-	cr_expect_not(ended);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	bench_run_container();
+	cr_expect_eq(bench_shutdown().err.code, ERROR_NONE);
+	bench_settle();
+	cr_expect_not(bench.ended);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 }
 
 Test(service, what_was_created_and_never_started_is_killed_by_delete)
 {
-	serve(60000);
-	create();
-	cr_expect_eq(delete_("").status, 137);
+	bench_serve(60000);
+	bench_create();
+	cr_expect_eq(bench_delete("").status, 137);
 	cr_expect(fake_order("SignalProcess  9 all", "/tasks/exit c"));
 	cr_expect(fake_order("/tasks/exit c", "/tasks/delete"));
 	cr_expect_eq(fake.mounts, 0);
@@ -549,34 +555,34 @@ Test(service, an_exec_is_added_started_ends_and_is_deleted)
 {
 	struct answer exit;
 
-	run_container();
-	cr_expect_eq(exec("e").err.code, ERROR_NONE);
-	expect_refused(exec("e"), ERROR_ALREADY_EXISTS, "id e");
-	expect_refused(kill_("c", "e", 15), ERROR_FAILED_PRECONDITION, "process not created");
-	cr_expect_eq(start("e").pid, FAKE_VM_PID);
+	bench_run_container();
+	cr_expect_eq(bench_exec("e").err.code, ERROR_NONE);
+	expect_refused(bench_exec("e"), ERROR_ALREADY_EXISTS, "id e");
+	expect_refused(bench_kill("c", "e", 15), ERROR_FAILED_PRECONDITION, "process not created");
+	cr_expect_eq(bench_start("e").pid, FAKE_VM_PID);
 	cr_expect(fake_order("/tasks/exec-added", "ExecProcess c"));
 	cr_expect(fake_order("ExecProcess c", "/tasks/exec-started"));
-	cr_expect_eq(kill_("c", "e", 15).err.code, ERROR_NONE);
+	cr_expect_eq(bench_kill("c", "e", 15).err.code, ERROR_NONE);
 	cr_expect(fake_logged("SignalProcess c.e 15"));
-	ask_wait(&exit, "e");
-	settle();
+	bench_ask_wait(&exit, "e");
+	bench_settle();
 	fake_exit("c.e", 5);
-	cr_assert(wait_until(&exit.here));
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 5);
 	cr_expect(fake_order("/tasks/exec-started", "/tasks/exit e"));
-	cr_expect_eq(delete_("e").status, 5);
-	expect_refused(delete_("e"), ERROR_NOT_FOUND, "process does not exist e");
+	cr_expect_eq(bench_delete("e").status, 5);
+	expect_refused(bench_delete("e"), ERROR_NOT_FOUND, "process does not exist e");
 	cr_expect_not(fake_logged("/tasks/delete"));
 }
 
 Test(service, an_exec_may_have_the_id_of_its_container)
 {
-	run_container();
-	exec("c");
-	start("c");
-	kill_("c", "", 15);
+	bench_run_container();
+	bench_exec("c");
+	bench_start("c");
+	bench_kill("c", "", 15);
 	cr_expect(fake_logged("SignalProcess c 15"));
-	kill_("c", "c", 15);
+	bench_kill("c", "c", 15);
 	cr_expect(fake_logged("SignalProcess c.c 15"));
 }
 
@@ -588,85 +594,85 @@ static struct answer kill_all(const char *exec_id, uint32_t signal)
 	request.exec_id = (char *)exec_id;
 	request.signal = signal;
 	request.all = true;
-	return get("Kill", &request, &google__protobuf__empty__descriptor);
+	return bench_get("Kill", &request, &google__protobuf__empty__descriptor);
 }
 
 Test(service, a_kill_of_all_reaches_the_container_and_one_of_an_exec_the_exec)
 {
-	run_container();
-	exec("e");
-	start("e");
+	bench_run_container();
+	bench_exec("e");
+	bench_start("e");
 	kill_all("", 15);
 	cr_expect(fake_logged("SignalProcess  15 all"), "%s", fake.log);
 	kill_all("e", 9);
 	cr_expect(fake_logged("SignalProcess c.e 9"), "%s", fake.log);
-	settle();
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	bench_settle();
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 }
 
 Test(service, an_exec_without_capabilities_has_the_containers)
 {
-	write_config("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\","
-	             "\"capabilities\":{\"effective\":[\"CAP_CHOWN\"]}},"
-	             "\"root\":{\"path\":\"rootfs\"},"
-	             "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}");
-	run_container();
-	exec("e");
-	start("e");
+	bench_write_config("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\","
+	                   "\"capabilities\":{\"effective\":[\"CAP_CHOWN\"]}},"
+	                   "\"root\":{\"path\":\"rootfs\"},"
+	                   "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}");
+	bench_run_container();
+	bench_exec("e");
+	bench_start("e");
 	cr_expect_str_eq(fake.capability, "CAP_CHOWN");
 }
 
 Test(service, an_exec_with_an_id_that_is_in_use_is_refused_before_its_spec_is_read)
 {
-	run_container();
-	exec("e");
-	exec_spec = "{\"args\":[]}";
-	expect_refused(exec("e"), ERROR_ALREADY_EXISTS, "id e");
-	cr_expect_eq(exec("f").err.code, ERROR_INVALID_ARGUMENT);
+	bench_run_container();
+	bench_exec("e");
+	bench.exec_spec = "{\"args\":[]}";
+	expect_refused(bench_exec("e"), ERROR_ALREADY_EXISTS, "id e");
+	cr_expect_eq(bench_exec("f").err.code, ERROR_INVALID_ARGUMENT);
 }
 
 Test(service, an_exec_that_does_not_start_is_stopped_without_an_exit)
 {
-	run_container();
-	exec("e");
+	bench_run_container();
+	bench_exec("e");
 	fake.fails = "ExecProcess";
 	error_set(&fake.refusal, ERROR_NOT_FOUND,
 	          "exec: \"x\": executable file not found in $PATH");
-	expect_refused(start("e"), ERROR_UNKNOWN,
+	expect_refused(bench_start("e"), ERROR_UNKNOWN,
 	               "exec: \"x\": executable file not found in $PATH");
-	cr_expect_eq(state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(bench_state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
 	cr_expect_not(fake_logged("/tasks/exit e"));
-	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
+	cr_expect_eq(bench_delete("e").err.code, ERROR_NONE);
 }
 
 Test(service, an_exec_whose_stdin_cannot_be_opened_is_not_started)
 {
 	autofree char *file = mem_printf("%s/config.json", fake.dir);
 
-	run_container();
-	fifos[0] = file;
-	exec("e");
-	cr_expect_eq(start("e").err.code, ERROR_INVALID_ARGUMENT);
-	cr_expect_eq(state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
-	settle();
+	bench_run_container();
+	bench.fifos[0] = file;
+	bench_exec("e");
+	cr_expect_eq(bench_start("e").err.code, ERROR_INVALID_ARGUMENT);
+	cr_expect_eq(bench_state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	bench_settle();
 	cr_expect_not(fake_logged("ExecProcess c"), "it runs in the guest, unwatched");
-	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
+	cr_expect_eq(bench_delete("e").err.code, ERROR_NONE);
 }
 
 Test(service, an_exec_that_is_answered_too_late_is_killed)
 {
-	run_container();
-	fifos[1] = make_fifo("exec-out");
-	exec("e");
-	settings->agent_timeout_ms = 50;
+	bench_run_container();
+	bench.fifos[1] = bench_make_fifo("exec-out");
+	bench_exec("e");
+	bench.settings->agent_timeout_ms = 50;
 	fake.holds = "ExecProcess";
-	cr_expect_eq(start("e").err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_eq(bench_start("e").err.code, ERROR_DEADLINE_EXCEEDED);
 	cr_expect_eq(fake.streams[0].fd, -1, "its output has not ended");
-	cr_expect_eq(state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(bench_state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
 	fake_release();
-	settle();
+	bench_settle();
 	cr_expect(fake_order("ExecProcess c", "SignalProcess c.e 9"));
-	cr_expect_eq(delete_("e").err.code, ERROR_NONE);
+	cr_expect_eq(bench_delete("e").err.code, ERROR_NONE);
 }
 
 static struct answer stats(void)
@@ -674,7 +680,7 @@ static struct answer stats(void)
 	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
 
 	request.id = "c";
-	return get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
+	return bench_get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
 }
 
 /* Each of them is waited for in the guest. */
@@ -682,17 +688,17 @@ Test(service, a_container_with_many_execs_is_killed_and_deleted_as_ever)
 {
 	char id[20];
 
-	run_container();
+	bench_run_container();
 	for (int i = 0; i < 1100; i++) {
 		snprintf(id, sizeof(id), "e%d", i);
-		cr_assert_eq(exec(id).err.code, ERROR_NONE);
-		cr_assert_eq(start(id).err.code, ERROR_NONE);
+		cr_assert_eq(bench_exec(id).err.code, ERROR_NONE);
+		cr_assert_eq(bench_start(id).err.code, ERROR_NONE);
 	}
-	cr_expect_eq(state("e1099").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(bench_state("e1099").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect_eq(stats().err.code, ERROR_NONE);
-	cr_expect_eq(kill_("c", "e7", 15).err.code, ERROR_NONE);
-	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
-	cr_expect_eq(delete_("").status, 137);
+	cr_expect_eq(bench_kill("c", "e7", 15).err.code, ERROR_NONE);
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 /* Each `ctr task attach` that is killed leaves one on the one connection of containerd. */
@@ -700,11 +706,11 @@ Test(service, abandoned_waits_leave_room_for_kill_and_delete)
 {
 	static struct answer waits[5000];
 
-	run_container();
+	bench_run_container();
 	for (size_t i = 0; i < 5000; i++)
-		ask_wait(&waits[i], "");
-	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
-	cr_expect_eq(delete_("").status, 137);
+		bench_ask_wait(&waits[i], "");
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_eq(bench_delete("").status, 137);
 	for (size_t i = 0; i < 5000; i++) {
 		cr_assert(waits[i].here);
 		cr_assert_eq(waits[i].status, 137);
@@ -716,37 +722,37 @@ Test(service, a_wait_past_its_deadline_is_dropped)
 	T(WaitRequest) request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
 	struct answer answer = { 0 };
 
-	run_container();
+	bench_run_container();
 	request.id = "c";
-	timeout_ms = 20;
-	ask(&answer, "Wait", &request.base, &containerd__task__v2__wait_response__descriptor);
-	timeout_ms = 0;
-	cr_assert(wait_until(&answer.here));
+	bench.timeout_ms = 20;
+	bench_ask(&answer, "Wait", &request.base, &containerd__task__v2__wait_response__descriptor);
+	bench.timeout_ms = 0;
+	cr_assert(bench_wait_until(&answer.here));
 	cr_expect_eq(answer.err.code, ERROR_DEADLINE_EXCEEDED);
-	settle();
+	bench_settle();
 	fake_exit("c", 0);
-	cr_expect_eq(delete_("").status, 0);
+	cr_expect_eq(bench_delete("").status, 0);
 }
 
 Test(service, a_call_whose_turn_comes_after_its_deadline_does_nothing)
 {
 	struct answer started, closed;
 
-	run_container();
-	fifos[0] = make_fifo("exec-in");
-	exec("e");
+	bench_run_container();
+	bench.fifos[0] = bench_make_fifo("exec-in");
+	bench_exec("e");
 	fake.holds = "ExecProcess";
-	ask_start(&started, "e");
-	settle();
-	timeout_ms = 20;
-	ask_close_io(&closed, "e");
-	timeout_ms = 0;
-	cr_assert(wait_until(&closed.here));
+	bench_ask_start(&started, "e");
+	bench_settle();
+	bench.timeout_ms = 20;
+	bench_ask_close_io(&closed, "e");
+	bench.timeout_ms = 0;
+	cr_assert(bench_wait_until(&closed.here));
 	cr_expect_eq(closed.err.code, ERROR_DEADLINE_EXCEEDED);
-	settle();
+	bench_settle();
 	fake_release();
-	cr_assert(wait_until(&started.here));
-	settle();
+	cr_assert(bench_wait_until(&started.here));
+	bench_settle();
 	cr_assert_geq(fake.streams[0].fd, 0);
 	cr_expect_eq(poll(&(struct pollfd){ .fd = fake.streams[0].fd, .events = POLLIN }, 1, 0), 0,
 	             "stdin has been closed");
@@ -757,11 +763,11 @@ Test(service, pids_are_the_vmms_and_name_the_execs)
 	T(PidsRequest) request = CONTAINERD__TASK__V2__PIDS_REQUEST__INIT;
 	struct answer answer;
 
-	run_container();
-	exec("e");
-	start("e");
+	bench_run_container();
+	bench_exec("e");
+	bench_start("e");
 	request.id = "c";
-	answer = get("Pids", &request, &containerd__task__v2__pids_response__descriptor);
+	answer = bench_get("Pids", &request, &containerd__task__v2__pids_response__descriptor);
 	cr_expect_eq(answer.n_pids, 2);
 	cr_expect(answer.last_pid_is_exec);
 }
@@ -770,10 +776,11 @@ Test(service, connect_tells_the_pid)
 {
 	T(ConnectRequest) request = CONTAINERD__TASK__V2__CONNECT_REQUEST__INIT;
 
-	run_container();
+	bench_run_container();
 	request.id = "c";
 	cr_expect_eq(
-		get("Connect", &request, &containerd__task__v2__connect_response__descriptor).pid,
+		bench_get("Connect", &request, &containerd__task__v2__connect_response__descriptor)
+			.pid,
 		FAKE_VM_PID);
 }
 
@@ -781,17 +788,17 @@ Test(service, calls_that_come_during_a_start_wait_for_its_end)
 {
 	struct answer started, closed;
 
-	fifos[0] = make_fifo("in");
-	run_container();
-	exec("e");
+	bench.fifos[0] = bench_make_fifo("in");
+	bench_run_container();
+	bench_exec("e");
 	fake.holds = "ExecProcess";
-	ask_start(&started, "e");
-	settle();
-	ask_close_io(&closed, "e");
-	settle();
+	bench_ask_start(&started, "e");
+	bench_settle();
+	bench_ask_close_io(&closed, "e");
+	bench_settle();
 	cr_expect_not(closed.here);
 	fake_release();
-	cr_assert(wait_until(&closed.here));
+	cr_assert(bench_wait_until(&closed.here));
 	cr_expect(started.here);
 	cr_expect_eq(closed.err.code, ERROR_NONE);
 }
@@ -800,27 +807,27 @@ Test(service, an_exec_under_way_is_answered_when_its_container_goes)
 {
 	struct answer started, closed;
 
-	run_container();
-	exec("e");
+	bench_run_container();
+	bench_exec("e");
 	fake.holds = "ExecProcess";
-	ask_start(&started, "e");
-	settle();
-	ask_close_io(&closed, "e");
+	bench_ask_start(&started, "e");
+	bench_settle();
+	bench_ask_close_io(&closed, "e");
 	fake_exit("c", 0);
-	settle();
-	cr_expect_eq(delete_("").err.code, ERROR_NONE);
-	cr_assert(wait_until(&started.here));
-	cr_assert(wait_until(&closed.here));
+	bench_settle();
+	cr_expect_eq(bench_delete("").err.code, ERROR_NONE);
+	cr_assert(bench_wait_until(&started.here));
+	cr_assert(bench_wait_until(&closed.here));
 	cr_expect_eq(started.err.code, ERROR_NOT_FOUND);
 	expect_refused(closed, ERROR_NOT_FOUND, "container not created");
 }
 
 Test(service, streams_go_to_the_guest_by_their_ports)
 {
-	fifos[0] = make_fifo("in");
-	fifos[1] = make_fifo("out");
-	fifos[2] = make_fifo("err");
-	run_container();
+	bench.fifos[0] = bench_make_fifo("in");
+	bench.fifos[1] = bench_make_fifo("out");
+	bench.fifos[2] = bench_make_fifo("err");
+	bench_run_container();
 	cr_assert_eq(fake.n_streams, 3);
 	for (int i = 0; i < 3; i++)
 		cr_expect_eq(fake.ports[i], fake.streams[i].port);
@@ -829,10 +836,10 @@ Test(service, streams_go_to_the_guest_by_their_ports)
 
 Test(service, a_terminal_has_no_stderr)
 {
-	fifos[0] = make_fifo("in");
-	fifos[1] = make_fifo("out");
-	terminal = true;
-	run_container();
+	bench.fifos[0] = bench_make_fifo("in");
+	bench.fifos[1] = bench_make_fifo("out");
+	bench.terminal = true;
+	bench_run_container();
 	cr_expect_eq(fake.n_streams, 2);
 	cr_expect_eq(fake.ports[2], 0);
 }
@@ -844,20 +851,20 @@ Test(service, stdin_is_read_after_start_and_ends_by_close_io)
 	char byte;
 	int writer;
 
-	fifos[0] = make_fifo("in");
-	serve(60000);
-	create();
-	writer = open(fifos[0], O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	bench.fifos[0] = bench_make_fifo("in");
+	bench_serve(60000);
+	bench_create();
+	writer = open(bench.fifos[0], O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	cr_assert_geq(writer, 0, "nobody has opened it for reading");
 	cr_expect_eq(fake.streams[0].fd, -1);
-	start("");
+	bench_start("");
 	cr_assert_geq(fake.streams[0].fd, 0);
 	cr_assert_eq(write(writer, "x", 1), 1);
 	close(writer);
 	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), 1);
 	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), -1, "it has not been closed");
-	ask_close_io(&closed, "");
-	cr_assert(wait_until(&closed.here));
+	bench_ask_close_io(&closed, "");
+	cr_assert(bench_wait_until(&closed.here));
 	poll_in = (struct pollfd){ .fd = fake.streams[0].fd, .events = POLLIN };
 	cr_expect_eq(poll(&poll_in, 1, 0), 1);
 	cr_expect_eq(read(fake.streams[0].fd, &byte, 1), 0);
@@ -868,10 +875,10 @@ static int run_with_output(void)
 {
 	int reader;
 
-	fifos[1] = make_fifo("out");
-	reader = open(fifos[1], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	bench.fifos[1] = bench_make_fifo("out");
+	reader = open(bench.fifos[1], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	cr_assert_geq(reader, 0);
-	run_container();
+	bench_run_container();
 	return reader;
 }
 
@@ -896,23 +903,23 @@ Test(service, an_exit_is_told_when_its_output_has_been_read)
 	int reader = run_with_output();
 	struct answer exit;
 
-	settings->stdio_exit_timeout_ms = 60000;
-	ask_wait(&exit, "");
+	bench.settings->stdio_exit_timeout_ms = 60000;
+	bench_ask_wait(&exit, "");
 	write_output(1000);
 	fake_exit("c", 7);
 	fake_stream_done(0);
-	run_for(0.1);
+	bench_run_for(0.1);
 	cr_expect_not(exit.here);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
-	cr_expect_eq(state("").status, 0);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(bench_state("").status, 0);
 	cr_expect_not(fake_logged("/tasks/exit c"));
 	read_output(reader, 999);
-	run_for(0.1);
+	bench_run_for(0.1);
 	cr_expect_not(exit.here);
 	read_output(reader, 1);
-	cr_assert(wait_until(&exit.here));
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 7);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
 	cr_expect(fake_logged("/tasks/exit c"));
 	close(reader);
 }
@@ -922,17 +929,17 @@ Test(service, an_exit_waits_for_output_that_is_on_its_way)
 	int reader = run_with_output();
 	struct answer exit;
 
-	ask_wait(&exit, "");
+	bench_ask_wait(&exit, "");
 	fake.tells_written = true;
 	fake.written = 1000;
 	fake_exit("c", 7);
-	run_for(0.1);
+	bench_run_for(0.1);
 	cr_expect_not(exit.here);
 	write_output(1000);
-	run_for(0.3); /* the device is asked now and then */
+	bench_run_for(0.3); /* the device is asked now and then */
 	cr_expect_not(exit.here);
 	read_output(reader, 1000);
-	cr_expect(wait_until(&exit.here));
+	cr_expect(bench_wait_until(&exit.here));
 	close(reader);
 }
 
@@ -942,15 +949,15 @@ Test(service, an_exit_does_not_wait_for_who_keeps_the_stream_open)
 	int reader = run_with_output();
 	struct answer exit;
 
-	ask_wait(&exit, "");
+	bench_ask_wait(&exit, "");
 	write_output(1000);
 	read_output(reader, 1000);
 	fake.tells_written = true;
 	fake.written = 1000;
-	settings->stdio_exit_timeout_ms = 60000;
-	settings->stdio_stall_timeout_ms = 60000;
+	bench.settings->stdio_exit_timeout_ms = 60000;
+	bench.settings->stdio_stall_timeout_ms = 60000;
 	fake_exit("c", 7);
-	cr_expect(wait_until(&exit.here));
+	cr_expect(bench_wait_until(&exit.here));
 	cr_expect_not(fake.streams[0].done);
 	close(reader);
 }
@@ -960,13 +967,13 @@ Test(service, an_exit_does_not_wait_for_a_reader_that_stands_still)
 	int reader = run_with_output();
 	struct answer exit;
 
-	ask_wait(&exit, "");
+	bench_ask_wait(&exit, "");
 	write_output(1000);
-	settings->stdio_exit_timeout_ms = 100;
-	settings->stdio_stall_timeout_ms = 60000;
+	bench.settings->stdio_exit_timeout_ms = 100;
+	bench.settings->stdio_stall_timeout_ms = 60000;
 	fake_exit("c", 7);
 	fake_stream_done(0);
-	cr_expect(wait_until(&exit.here));
+	cr_expect(bench_wait_until(&exit.here));
 	read_output(reader, 1000);
 	close(reader);
 }
@@ -977,19 +984,19 @@ Test(service, an_exit_does_not_wait_for_a_reader_that_stands_still_while_a_child
 	int reader = run_with_output();
 	struct answer exit;
 
-	ask_wait(&exit, "");
+	bench_ask_wait(&exit, "");
 	write_output(1000);
 	fake.tells_written = true;
 	fake.written = 1000;
-	settings->stdio_exit_timeout_ms = 200;
-	settings->stdio_stall_timeout_ms = 60000;
+	bench.settings->stdio_exit_timeout_ms = 200;
+	bench.settings->stdio_stall_timeout_ms = 60000;
 	read_output(reader, 7);
 	fake_exit("c", 7);
 	for (int i = 0; i < 40 && !exit.here; i++) {
 		cr_assert_eq(write(fake.streams[0].fd, "c", 1), 1);
-		run_for(0.03); /* the FIFO is ahead of what the device has said */
+		bench_run_for(0.03); /* the FIFO is ahead of what the device has said */
 		fake.streams[0].progress.moved++;
-		run_for(0.03);
+		bench_run_for(0.03);
 	}
 	cr_expect(exit.here);
 	close(reader);
@@ -1000,17 +1007,17 @@ Test(service, an_exit_waits_for_as_long_as_somebody_reads)
 	int reader = run_with_output();
 	struct answer exit;
 
-	ask_wait(&exit, "");
+	bench_ask_wait(&exit, "");
 	write_output(1000);
-	settings->stdio_exit_timeout_ms = 200;
+	bench.settings->stdio_exit_timeout_ms = 200;
 	fake_exit("c", 7);
 	fake_stream_done(0);
 	for (int i = 0; i < 10; i++) {
-		run_for(0.05);
+		bench_run_for(0.05);
 		cr_expect_not(exit.here, "after %d reads", i);
 		read_output(reader, 100);
 	}
-	cr_expect(wait_until(&exit.here));
+	cr_expect(bench_wait_until(&exit.here));
 	close(reader);
 }
 
@@ -1019,17 +1026,17 @@ Test(service, a_reader_that_has_read_and_gone_is_not_waited_for)
 	int reader = run_with_output();
 	struct answer exit;
 
-	ask_wait(&exit, "");
+	bench_ask_wait(&exit, "");
 	write_output(1000);
 	read_output(reader, 1);
 	close(reader);
-	settings->stdio_exit_timeout_ms = 60000;
-	settings->stdio_stall_timeout_ms = 60000;
-	settings->stdio_drain_timeout_ms = 60000;
+	bench.settings->stdio_exit_timeout_ms = 60000;
+	bench.settings->stdio_stall_timeout_ms = 60000;
+	bench.settings->stdio_drain_timeout_ms = 60000;
 	fake_exit("c", 7);
 	fake_stream_done(0);
-	cr_assert(wait_until(&exit.here));
-	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+	cr_assert(bench_wait_until(&exit.here));
+	cr_expect_eq(bench_delete("").err.code, ERROR_NONE);
 }
 
 /* The guest says that it has ended, and goes on writing. */
@@ -1038,15 +1045,15 @@ Test(service, a_kill_ends_what_an_exit_waits_for)
 	int reader = run_with_output();
 	struct answer exit;
 
-	settings->kill_timeout_ms = 300;
-	settings->stdio_stall_timeout_ms = 60000;
-	ask_wait(&exit, "");
+	bench.settings->kill_timeout_ms = 300;
+	bench.settings->stdio_stall_timeout_ms = 60000;
+	bench_ask_wait(&exit, "");
 	fake.tells_written = true;
 	fake.written = 1000;
 	fake_exit("c", 7);
-	settle();
-	kill_("c", "", 9);
-	cr_assert(wait_until(&exit.here));
+	bench_settle();
+	bench_kill("c", "", 9);
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 7);
 	cr_expect_eq(fake.vms, 1);
 	close(reader);
@@ -1057,14 +1064,14 @@ Test(service, an_exit_that_waits_is_told_when_its_pod_goes)
 	int reader = run_with_output();
 	struct answer exit;
 
-	settings->stdio_exit_timeout_ms = 60000;
-	ask_wait(&exit, "");
+	bench.settings->stdio_exit_timeout_ms = 60000;
+	bench_ask_wait(&exit, "");
 	write_output(1000);
 	fake_exit("c", 7);
 	fake_stream_done(0);
-	settle();
-	service_stop(service);
-	cr_assert(wait_until(&exit.here));
+	bench_settle();
+	service_stop(bench.service);
+	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 7);
 	cr_expect(fake_logged("/tasks/exit c"));
 	close(reader);
@@ -1075,7 +1082,7 @@ static void ask_delete(struct answer *answer)
 	static T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
 
 	request.id = "c";
-	ask(answer, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	bench_ask(answer, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
 }
 
 Test(service, delete_waits_for_the_last_output)
@@ -1085,12 +1092,12 @@ Test(service, delete_waits_for_the_last_output)
 
 	fake.tells_written = true;
 	fake_exit("c", 0);
-	settle();
+	bench_settle();
 	ask_delete(&deleted);
-	settle();
+	bench_settle();
 	cr_expect_not(deleted.here);
 	fake_stream_done(0);
-	cr_expect(wait_until(&deleted.here));
+	cr_expect(bench_wait_until(&deleted.here));
 	close(reader);
 }
 
@@ -1098,11 +1105,11 @@ Test(service, delete_does_not_wait_for_output_that_stands_still)
 {
 	int reader = run_with_output();
 
-	settings->stdio_stall_timeout_ms = 500;
+	bench.settings->stdio_stall_timeout_ms = 500;
 	fake.tells_written = true;
 	fake_exit("c", 0);
-	settle();
-	cr_expect_eq(delete_("").err.code, ERROR_NONE);
+	bench_settle();
+	cr_expect_eq(bench_delete("").err.code, ERROR_NONE);
 	close(reader);
 }
 
@@ -1112,37 +1119,37 @@ Test(service, a_shim_that_was_stopped_has_not_waited)
 	int reader = run_with_output();
 	struct answer deleted;
 
-	settings->stdio_exit_timeout_ms = 1;
-	settings->stdio_stall_timeout_ms = 300;
-	settings->stdio_drain_timeout_ms = 500;
+	bench.settings->stdio_exit_timeout_ms = 1;
+	bench.settings->stdio_stall_timeout_ms = 300;
+	bench.settings->stdio_drain_timeout_ms = 500;
 	write_output(1000);
 	fake_exit("c", 0);
 	fake_stream_done(0);
-	run_for(0.1);
+	bench_run_for(0.1);
 	ask_delete(&deleted);
-	settle();
+	bench_settle();
 	usleep(600000);
-	settle();
+	bench_settle();
 	cr_expect_not(deleted.here);
 	read_output(reader, 1000);
-	cr_expect(wait_until(&deleted.here));
+	cr_expect(bench_wait_until(&deleted.here));
 	close(reader);
 }
 
 Test(service, a_stream_that_cannot_be_opened_fails_create)
 {
-	fifos[1] = make_fifo("out");
+	bench.fifos[1] = bench_make_fifo("out");
 	fake.streams_refuse = true;
-	serve(60000);
-	cr_expect_eq(create().err.code, ERROR_UNAVAILABLE);
+	bench_serve(60000);
+	cr_expect_eq(bench_create().err.code, ERROR_UNAVAILABLE);
 	cr_expect_eq(fake.mounts, 0);
 }
 
 Test(service, a_fifo_that_is_not_there_fails_create)
 {
-	fifos[1] = "/nosuch/out";
-	serve(60000);
-	expect_refused(create(), ERROR_UNKNOWN,
+	bench.fifos[1] = "/nosuch/out";
+	bench_serve(60000);
+	expect_refused(bench_create(), ERROR_UNKNOWN,
 	               "cannot open \"/nosuch/out\" for output: No such file or directory");
 }
 
@@ -1150,20 +1157,20 @@ Test(service, a_size_that_comes_before_an_exec_is_its_first)
 {
 	T(ResizePtyRequest) request = CONTAINERD__TASK__V2__RESIZE_PTY_REQUEST__INIT;
 
-	fifos[0] = make_fifo("in");
-	fifos[1] = make_fifo("out");
-	terminal = true;
-	run_container();
-	exec("e");
+	bench.fifos[0] = bench_make_fifo("in");
+	bench.fifos[1] = bench_make_fifo("out");
+	bench.terminal = true;
+	bench_run_container();
+	bench_exec("e");
 	request.id = "c";
 	request.exec_id = "e";
 	request.width = 77;
 	request.height = 33;
-	get("ResizePty", &request, &google__protobuf__empty__descriptor);
-	start("e");
+	bench_get("ResizePty", &request, &google__protobuf__empty__descriptor);
+	bench_start("e");
 	cr_expect_eq(fake.size[0], 33);
 	cr_expect_eq(fake.size[1], 77);
-	get("ResizePty", &request, &google__protobuf__empty__descriptor);
+	bench_get("ResizePty", &request, &google__protobuf__empty__descriptor);
 	cr_expect(fake_logged("TtyWinResize c"));
 }
 
@@ -1177,17 +1184,19 @@ Test(service, a_pod_of_several_containers_is_refused)
 		.pod_dir = fake.dir,
 		.share_dir = fake.dir,
 		.view_dir = fake.dir,
-		.install = install,
-		.config = settings,
+		.install = bench.install,
+		.config = bench.settings,
 		.listen_fd = fd,
 	};
 	struct error err;
 
-	write_config("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
-	             "\"root\":{\"path\":\"rootfs\"},\"annotations\":"
-	             "{\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri."
-	             "sandbox-id\":\"c\"}}");
-	cr_expect_lt(service_start(loop, &config, bench_on_end, NULL, &service, &err), 0);
+	bench_write_config(
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
+		"\"root\":{\"path\":\"rootfs\"},\"annotations\":"
+		"{\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri."
+		"sandbox-id\":\"c\"}}");
+	cr_expect_lt(service_start(bench.loop, &config, bench_on_end, NULL, &bench.service, &err),
+	             0);
 	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED, "%s", err.text);
 }
 
@@ -1196,64 +1205,65 @@ static struct answer freeze(const char *method)
 	T(PauseRequest) request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
 
 	request.id = "c";
-	return get(method, &request, &google__protobuf__empty__descriptor);
+	return bench_get(method, &request, &google__protobuf__empty__descriptor);
 }
 
 Test(service, a_container_is_paused_and_resumed)
 {
-	run_container();
+	bench_run_container();
 	expect_refused(freeze("Resume"), ERROR_FAILED_PRECONDITION,
 	               "cannot resume a running process");
 	cr_expect_eq(freeze("Pause").err.code, ERROR_NONE);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__PAUSED);
-	expect_refused(exec("e"), ERROR_FAILED_PRECONDITION, "cannot exec in a paused state");
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__PAUSED);
+	expect_refused(bench_exec("e"), ERROR_FAILED_PRECONDITION, "cannot exec in a paused state");
 	expect_refused(freeze("Pause"), ERROR_FAILED_PRECONDITION,
 	               "cannot pause a paused container");
-	expect_refused(delete_(""), ERROR_FAILED_PRECONDITION, "cannot delete a paused process");
+	expect_refused(bench_delete(""), ERROR_FAILED_PRECONDITION,
+	               "cannot delete a paused process");
 	cr_expect_eq(freeze("Resume").err.code, ERROR_NONE);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect(fake_order("/tasks/paused", "/tasks/resumed"));
 }
 
 Test(service, a_paused_container_can_end)
 {
-	run_container();
+	bench_run_container();
 	freeze("Pause");
 	fake_exit("c", 137);
-	settle();
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
-	cr_expect_eq(delete_("").status, 137);
+	bench_settle();
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(service, a_pause_that_the_guest_refuses_changes_nothing)
 {
-	run_container();
+	bench_run_container();
 	fake.fails = "PauseContainer";
 	error_set(&fake.refusal, ERROR_INTERNAL, "no freezer");
 	expect_refused(freeze("Pause"), ERROR_INTERNAL, "no freezer");
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect_not(fake_logged("/tasks/paused"));
 }
 
 Test(service, a_pause_that_is_answered_too_late_is_undone)
 {
-	run_container();
-	settings->agent_timeout_ms = 50;
+	bench_run_container();
+	bench.settings->agent_timeout_ms = 50;
 	fake.holds = "PauseContainer";
 	cr_expect_eq(freeze("Pause").err.code, ERROR_DEADLINE_EXCEEDED);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
-	settle();
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	bench_settle();
 	cr_expect(fake_order("PauseContainer c", "ResumeContainer c"));
 }
 
 Test(service, a_resume_that_is_answered_too_late_has_resumed)
 {
-	run_container();
+	bench_run_container();
 	freeze("Pause");
-	settings->agent_timeout_ms = 50;
+	bench.settings->agent_timeout_ms = 50;
 	fake.holds = "ResumeContainer";
 	cr_expect_eq(freeze("Resume").err.code, ERROR_DEADLINE_EXCEEDED);
-	cr_expect_eq(state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect(fake_order("/tasks/paused", "/tasks/resumed"));
 }
 
@@ -1262,19 +1272,19 @@ static struct answer update(const char *json)
 	struct answer answer;
 
 	ask_update(&answer, json);
-	cr_assert(wait_until(&answer.here), "Update is not answered");
+	cr_assert(bench_wait_until(&answer.here), "Update is not answered");
 	return answer;
 }
 
 Test(service, an_update_goes_to_the_guest)
 {
-	run_container();
+	bench_run_container();
 	cr_expect_eq(update("{\"memory\":{\"limit\":1048576}}").err.code, ERROR_NONE);
 	cr_expect_eq(fake.memory_limit, 1048576);
 	expect_refused(update("{\"memory\":7}"), ERROR_INVALID_ARGUMENT,
 	               "resources: memory: expected object, found integer");
 	fake_exit("c", 0);
-	settle();
+	bench_settle();
 	expect_refused(update("{}"), ERROR_FAILED_PRECONDITION,
 	               "cannot update a stopped container");
 }
@@ -1283,11 +1293,11 @@ Test(service, a_kill_works_beside_an_update_that_hangs)
 {
 	struct answer updated;
 
-	run_container();
+	bench_run_container();
 	fake.holds = "UpdateContainer";
 	ask_update(&updated, "{}");
-	settle();
-	cr_expect_eq(kill_("c", "", 9).err.code, ERROR_NONE);
+	bench_settle();
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
 	cr_expect_not(updated.here);
 }
 
@@ -1295,71 +1305,71 @@ Test(service, an_update_under_way_is_answered_when_its_container_goes)
 {
 	struct answer updated;
 
-	run_container();
+	bench_run_container();
 	fake.holds = "UpdateContainer";
 	ask_update(&updated, "{}");
-	settle();
+	bench_settle();
 	fake_exit("c", 0);
-	settle();
-	cr_expect_eq(delete_("").err.code, ERROR_NONE);
-	cr_assert(wait_until(&updated.here));
+	bench_settle();
+	cr_expect_eq(bench_delete("").err.code, ERROR_NONE);
+	cr_assert(bench_wait_until(&updated.here));
 	expect_refused(updated, ERROR_NOT_FOUND, "process does not exist c: it was deleted");
 }
 
 static void settle_until_oom_is_asked_for(void)
 {
 	for (int i = 0; i < 1000 && !fake_oom_is_asked_for(); i++)
-		settle();
+		bench_settle();
 }
 
 Test(service, out_of_memory_is_told_each_time)
 {
-	run_container();
+	bench_run_container();
 	fake_oom("c");
-	settle();
+	bench_settle();
 	cr_expect(fake_logged("/tasks/oom"));
 	*fake.log = '\0';
 	settle_until_oom_is_asked_for();
 	fake_oom("nobody");
-	settle();
+	bench_settle();
 	cr_expect_not(fake_logged("/tasks/oom"));
 	settle_until_oom_is_asked_for();
 	fake_oom("c");
-	settle();
+	bench_settle();
 	cr_expect(fake_logged("/tasks/oom"));
 }
 
 Test(service, out_of_memory_between_two_questions_is_told_before_the_exit)
 {
-	run_container();
+	bench_run_container();
 	fake_oom("c");
-	settle();
+	bench_settle();
 	cr_expect_not(fake_oom_is_asked_for());
 	*fake.log = '\0';
 	fake.oom_at_exit = true;
 	fake_exit("c", 137);
-	settle();
+	bench_settle();
 	cr_expect(fake_order("/tasks/oom", "/tasks/exit"));
 }
 
 Test(service, a_guest_that_is_always_out_of_memory_tells_it_now_and_then)
 {
-	run_container();
+	bench_run_container();
 	for (int i = 0; i < 3; i++) {
 		settle_until_oom_is_asked_for();
 		fake_oom("c");
-		settle();
+		bench_settle();
 		cr_expect_not(fake_oom_is_asked_for(), "asked again at once");
 	}
 }
 
 Test(service, stats_are_the_guests)
 {
-	run_container();
+	bench_run_container();
 	cr_expect_eq(stats().err.code, ERROR_NONE);
 	cr_expect_geq(stats().status, 1);
 	fake_exit("c", 0);
-	settle();
+	bench_settle();
 	cr_expect_eq(stats().err.code, ERROR_NONE);
 }
 
@@ -1371,21 +1381,21 @@ Test(service, what_is_left_of_an_ended_init_is_killed_and_resized_in_vain)
 	kill_all.id = resize.id = "c";
 	kill_all.signal = 9;
 	kill_all.all = true;
-	run_container();
+	bench_run_container();
 	fake_exit("c", 0);
-	settle();
-	cr_expect_eq(get("Kill", &kill_all, &google__protobuf__empty__descriptor).err.code,
+	bench_settle();
+	cr_expect_eq(bench_get("Kill", &kill_all, &google__protobuf__empty__descriptor).err.code,
 	             ERROR_NONE);
-	cr_expect_eq(get("ResizePty", &resize, &google__protobuf__empty__descriptor).err.code,
+	cr_expect_eq(bench_get("ResizePty", &resize, &google__protobuf__empty__descriptor).err.code,
 	             ERROR_NONE);
 	kill_all.all = false;
-	expect_refused(get("Kill", &kill_all, &google__protobuf__empty__descriptor),
+	expect_refused(bench_get("Kill", &kill_all, &google__protobuf__empty__descriptor),
 	               ERROR_NOT_FOUND, "process already finished");
 }
 
 Test(service, the_guest_gets_the_hosts_limits_if_it_knows_them_and_they_are_wanted)
 {
-	run_container();
+	bench_run_container();
 	cr_assert_eq(fake.n_host_rlimits, RLIM_NLIMITS);
 	cr_assert_gt(fake.n_host_sysctls, 10);
 }
@@ -1393,14 +1403,14 @@ Test(service, the_guest_gets_the_hosts_limits_if_it_knows_them_and_they_are_want
 Test(service, an_agent_without_a_word_for_the_hosts_limits_gets_none)
 {
 	fake.upstream = true;
-	run_container();
+	bench_run_container();
 	cr_assert_eq(fake.n_host_rlimits + fake.n_host_sysctls, 0);
 }
 
 Test(service, limits_of_the_host_stay_there_by_configuration)
 {
-	settings->host_limits = false;
-	run_container();
+	bench.settings->host_limits = false;
+	bench_run_container();
 	cr_assert_eq(fake.n_host_rlimits + fake.n_host_sysctls, 0);
 }
 
@@ -1417,11 +1427,11 @@ Test(service, an_error_while_the_machine_boots_is_its_own_explanation)
 		.hostname = "h",
 		.pod_dir = fake.dir,
 		.share_dir = fake.dir,
-		.install = install,
-		.config = settings,
+		.install = bench.install,
+		.config = bench.settings,
 		.size = &size,
 	};
-	struct sandbox *sandbox = sandbox_start(loop, &config, NULL, NULL);
+	struct sandbox *sandbox = sandbox_start(bench.loop, &config, NULL, NULL);
 	struct error told = { 0 }, err;
 	struct sandbox_waiter waiter;
 
