@@ -4,53 +4,40 @@
  * left.
  */
 #include <assert.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/error.h"
-#include "common/file.h"
 #include "common/mem.h"
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
-#include "shim/config/config.h"
-#include "shim/config/config_load.h"
-#include "shim/config/install.h"
-#include "shim/server/service.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/requests.h"
+#include "test/lib/pod_bench.h"
 #include "test/unit/shim/fake_guest.h"
 
 #define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
 #define STEPS       64
 #define DEADLINE_MS 10000
-#define CONFIG                                                                                     \
-	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
-	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
 
 struct world {
 	struct script script;
-	struct service *service;
 	bool ended;
-	struct sockaddr_un address;
 	struct requests requests;
 };
 
+static struct pod_bench bench;
+
 static void come(struct world *world)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = pod_bench_connect(SOCK_NONBLOCK);
 
+	assert(fd >= 0 || world->ended); /* after the end nobody listens any more */
 	requests_fini(&world->requests);
 	requests_init(&world->requests, fd);
-	/* After the end nobody listens any more. */
-	if (connect(fd, (struct sockaddr *)&world->address, sizeof(world->address)) < 0 &&
-	    !world->ended)
-		abort();
 	fuzz_turn(); /* accepted */
 }
 
@@ -191,7 +178,7 @@ static void time_passes(struct world *world)
 
 static void stop(struct world *world)
 {
-	service_stop(world->service);
+	service_stop(bench.service);
 }
 
 /* A call comes often, the end of all things seldom. */
@@ -210,39 +197,14 @@ static void on_end(void *ctx)
 	world->ended = true;
 }
 
-static void write_bundle(void)
-{
-	if (chdir(fake.dir) < 0 || mkfifo("fifo", 0600) < 0 ||
-	    file_write(AT_FDCWD, "config.json", 0600, CONFIG, strlen(CONFIG), NULL) < 0)
-		abort();
-}
-
 static void start(struct world *world)
 {
-	static struct install *install;
-	static struct config *settings;
-	const struct config_source nothing = { .body = "" };
-	struct service_config config = {
-		.ns = "n",
-		.id = "c",
-		.bundle = fake.dir,
-		.pod_dir = fake.dir,
-		.share_dir = fake.dir,
-		.view_dir = fake.dir,
-		.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
-	};
-
-	if (!install && (install_find(NULL, &install, NULL) < 0 ||
-	                 config_load(&nothing, install, &settings, NULL) < 0))
+	if (!bench.install)
+		pod_bench_init(&bench);
+	if (chdir(fake.dir) < 0 || mkfifo("fifo", 0600) < 0)
 		abort();
-	config.install = install;
-	config.config = settings;
-	world->address.sun_family = AF_UNIX;
-	snprintf(world->address.sun_path, sizeof(world->address.sun_path), "%s/service", fake.dir);
-	if (bind(config.listen_fd, (struct sockaddr *)&world->address, sizeof(world->address)) <
-	            0 ||
-	    listen(config.listen_fd, STEPS) < 0 ||
-	    service_start(fuzz_loop(), &config, on_end, world, &world->service, NULL) < 0)
+	pod_bench_write_config(NULL);
+	if (pod_bench_serve(&bench, fuzz_loop(), NULL, on_end, world, NULL) < 0)
 		abort();
 }
 
@@ -251,7 +213,7 @@ static void end(struct world *world)
 {
 	uint32_t calls = world->ended ? 0 : world->requests.sent;
 
-	service_stop(world->service);
+	service_stop(bench.service);
 	for (int i = 0; i < STEPS && !world->ended; i++) {
 		fuzz_pass(DEADLINE_MS);
 		turn(world);
@@ -267,14 +229,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct world world = { .script = { data, size }, .requests.client = -1 };
 
 	fake_init(fuzz_loop());
-	write_bundle();
 	start(&world);
 	come(&world);
 	for (int i = 0; i < STEPS && world.script.left; i++)
 		steps[script_byte(&world.script) % COUNT(steps)](&world);
 	turn(&world);
 	end(&world);
-	service_destroy(world.service);
+	service_destroy(take_ptr(&bench.service));
 	assert(fake.vms == 0);
 	requests_fini(&world.requests);
 	fake_fini();

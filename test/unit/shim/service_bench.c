@@ -1,18 +1,11 @@
 #include "service_bench.h"
 
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "fake_guest.h"
@@ -20,14 +13,8 @@
 #include "proto/task_v2.pb-c.h"
 #include "proto/ttrpc/ttrpc_client.h"
 #include "shim/config/config.h"
-#include "shim/config/config_load.h"
-#include "shim/config/install.h"
-#include "shim/server/service.h"
 
-#define T(name) Containerd__Task__V2__##name
-#define CONFIG                                                                                     \
-	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
-	"\"root\":{\"path\":\"rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}"
+#define T(name)   Containerd__Task__V2__##name
 #define EXEC_SPEC "{\"args\":[\"true\"],\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}}"
 
 struct bench bench;
@@ -39,7 +26,7 @@ static void on_ending(void *ctx)
 	bench.ending = true;
 }
 
-void bench_on_end(void *ctx)
+static void on_end(void *ctx)
 {
 	bench.ended = true;
 }
@@ -250,13 +237,6 @@ struct answer bench_shutdown(void)
 	return bench_get("Shutdown", &request, &google__protobuf__empty__descriptor);
 }
 
-void bench_write_config(const char *text)
-{
-	autofree char *path = mem_printf("%s/config.json", fake.dir);
-
-	cr_assert_eq(file_write(AT_FDCWD, path, 0600, text, strlen(text), NULL), 0);
-}
-
 char *bench_make_fifo(const char *name)
 {
 	char *path = mem_printf("%s/%s", fake.dir, name);
@@ -265,20 +245,8 @@ char *bench_make_fifo(const char *name)
 	return path;
 }
 
-static int listen_at(struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address->sun_family = AF_UNIX;
-	snprintf(address->sun_path, sizeof(address->sun_path), "%s/service", fake.dir);
-	cr_assert_eq(bind(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
-	cr_assert_eq(listen(fd, 8), 0);
-	return fd;
-}
-
 void bench_setup(void)
 {
-	const struct config_source nothing = { .body = "" };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	bench = (struct bench){
@@ -289,42 +257,32 @@ void bench_setup(void)
 	log_open(null);
 	bench.loop = ev_default_loop(0);
 	fake_init(bench.loop);
-	bench_write_config(CONFIG);
-	cr_assert_eq(install_find(NULL, &bench.install, NULL), 0);
-	cr_assert_eq(config_load(&nothing, bench.install, &bench.settings, NULL), 0);
+	pod_bench_init(&bench.pod);
+	bench.settings = bench.pod.settings;
+	pod_bench_write_config(NULL);
+}
+
+int bench_try_serve(struct error *err)
+{
+	return pod_bench_serve(&bench.pod, bench.loop, on_ending, on_end, NULL, err);
 }
 
 void bench_serve(int idle_timeout_ms)
 {
-	struct sockaddr_un address = { 0 };
-	const struct service_config config = {
-		.ns = "n",
-		.id = "c",
-		.bundle = fake.dir,
-		.pod_dir = fake.dir,
-		.share_dir = fake.dir,
-		.view_dir = fake.dir,
-		.install = bench.install,
-		.config = bench.settings,
-		.listen_fd = listen_at(&address),
-		.on_ending = on_ending,
-	};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct error err;
+	int fd;
 
 	bench.settings->idle_timeout_ms = idle_timeout_ms;
-	cr_assert_eq(service_start(bench.loop, &config, bench_on_end, NULL, &bench.service, &err),
-	             0, "%s", err.text);
-	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_assert_eq(bench_try_serve(&err), 0, "%s", err.text);
+	fd = pod_bench_connect(0);
+	cr_assert_geq(fd, 0);
 	bench.client = ttrpc_client_create(bench.loop, fd, NULL, NULL);
 }
 
 void bench_teardown(void)
 {
 	ttrpc_client_destroy(bench.client);
-	service_destroy(bench.service);
-	config_destroy(bench.settings);
-	install_destroy(bench.install);
+	pod_bench_fini(&bench.pod);
 	cr_expect_eq(fake.vms, 0);
 	fake_fini();
 	log_open(-1);

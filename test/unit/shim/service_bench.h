@@ -11,11 +11,10 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "test/lib/pod_bench.h"
 
 struct config;
 struct ev_loop;
-struct install;
-struct service;
 struct ttrpc_client;
 
 /* An answer that a test waits for. */
@@ -31,17 +30,16 @@ struct answer {
 
 struct bench {
 	struct ev_loop *loop;
-	struct service *service;
+	struct pod_bench pod;
+	struct config *settings;     /* the pod's */
 	struct ttrpc_client *client; /* of the service */
-	struct install *install;
-	struct config *settings;
-	bool ending;           /* the service has begun to end */
-	bool ended;            /* the service has */
-	const char *version;   /* of the Task service */
-	char *fifos[3];        /* of the next Create or Exec */
-	bool terminal;         /* the same */
-	const char *exec_spec; /* of the next Exec */
-	int timeout_ms;        /* of the next calls; 0: none */
+	bool ending;                 /* the service has begun to end */
+	bool ended;                  /* the service has */
+	const char *version;         /* of the Task service */
+	char *fifos[3];              /* of the next Create or Exec */
+	bool terminal;               /* the same */
+	const char *exec_spec;       /* of the next Exec */
+	int timeout_ms;              /* of the next calls; 0: none */
 };
 
 extern struct bench bench;
@@ -64,11 +62,10 @@ struct answer bench_exec(const char *exec_id);
 struct answer bench_state(const char *exec_id);
 void bench_ask_close_io(struct answer *answer, const char *exec_id);
 struct answer bench_shutdown(void);
-void bench_write_config(const char *text);
 char *bench_make_fifo(const char *name);
+int bench_try_serve(struct error *err);
 void bench_serve(int idle_timeout_ms);
 void bench_run_container(void);
-void bench_on_end(void *ctx);
 void bench_setup(void);
 void bench_teardown(void);
 

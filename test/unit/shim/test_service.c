@@ -458,23 +458,18 @@ Test(service, ends_when_no_create_comes)
 
 Test(service, nobody_is_served_after_the_end)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/service", fake.dir);
 	bench_serve(20);
 	cr_assert(bench_wait_until(&bench.ended));
-	service_stop(bench.service); /* of no use any more */
+	service_stop(bench.pod.service); /* of no use any more */
 	bench_settle();
-	cr_expect_lt(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	cr_expect_lt(pod_bench_connect(0), 0);
 	cr_expect_eq(errno, ECONNREFUSED);
-	close(fd);
 }
 
 Test(service, a_stop_ends_every_process_with_137)
 {
 	bench_run_container();
-	service_stop(bench.service);
+	service_stop(bench.pod.service);
 	cr_expect(bench_wait_until(&bench.ended));
 	cr_expect_eq(fake.exit_status, 137);
 	cr_expect(fake_logged("/tasks/exit c"));
@@ -488,7 +483,7 @@ Test(service, a_stop_while_it_boots_fails_create)
 	bench_serve(60000);
 	bench_ask_create(&answer);
 	bench_settle();
-	service_stop(bench.service);
+	service_stop(bench.pod.service);
 	cr_assert(bench_wait_until(&answer.here));
 	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE);
 	cr_expect(bench_wait_until(&bench.ended));
@@ -502,7 +497,7 @@ Test(service, a_stop_while_it_mounts_fails_create_alike)
 	bench_serve(60000);
 	bench_ask_create(&answer);
 	bench_run_for(0.001);
-	service_stop(bench.service);
+	service_stop(bench.pod.service);
 	cr_assert(bench_wait_until(&answer.here));
 	cr_expect_eq(answer.err.code, ERROR_UNAVAILABLE, "%s", answer.err.text);
 	cr_expect(bench_wait_until(&bench.ended));
@@ -612,10 +607,11 @@ Test(service, a_kill_of_all_reaches_the_container_and_one_of_an_exec_the_exec)
 
 Test(service, an_exec_without_capabilities_has_the_containers)
 {
-	bench_write_config("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\","
-	                   "\"capabilities\":{\"effective\":[\"CAP_CHOWN\"]}},"
-	                   "\"root\":{\"path\":\"rootfs\"},"
-	                   "\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}");
+	pod_bench_write_config(
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\","
+		"\"capabilities\":{\"effective\":[\"CAP_CHOWN\"]}},"
+		"\"root\":{\"path\":\"rootfs\"},"
+		"\"linux\":{\"namespaces\":[{\"type\":\"network\"}]}}");
 	bench_run_container();
 	bench_exec("e");
 	bench_start("e");
@@ -1070,7 +1066,7 @@ Test(service, an_exit_that_waits_is_told_when_its_pod_goes)
 	fake_exit("c", 7);
 	fake_stream_done(0);
 	bench_settle();
-	service_stop(bench.service);
+	service_stop(bench.pod.service);
 	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 7);
 	cr_expect(fake_logged("/tasks/exit c"));
@@ -1176,27 +1172,14 @@ Test(service, a_size_that_comes_before_an_exec_is_its_first)
 
 Test(service, a_pod_of_several_containers_is_refused)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const struct service_config config = {
-		.ns = "n",
-		.id = "c",
-		.bundle = fake.dir,
-		.pod_dir = fake.dir,
-		.share_dir = fake.dir,
-		.view_dir = fake.dir,
-		.install = bench.install,
-		.config = bench.settings,
-		.listen_fd = fd,
-	};
 	struct error err;
 
-	bench_write_config(
+	pod_bench_write_config(
 		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
 		"\"root\":{\"path\":\"rootfs\"},\"annotations\":"
 		"{\"io.kubernetes.cri.container-type\":\"sandbox\",\"io.kubernetes.cri."
 		"sandbox-id\":\"c\"}}");
-	cr_expect_lt(service_start(bench.loop, &config, bench_on_end, NULL, &bench.service, &err),
-	             0);
+	cr_expect_lt(bench_try_serve(&err), 0);
 	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED, "%s", err.text);
 }
 
@@ -1427,7 +1410,7 @@ Test(service, an_error_while_the_machine_boots_is_its_own_explanation)
 		.hostname = "h",
 		.pod_dir = fake.dir,
 		.share_dir = fake.dir,
-		.install = bench.install,
+		.install = bench.pod.install,
 		.config = bench.settings,
 		.size = &size,
 	};
