@@ -194,6 +194,71 @@ struct answer bench_kill(const char *id, const char *exec_id, uint32_t signal)
 	return bench_get("Kill", &request, &google__protobuf__empty__descriptor);
 }
 
+void bench_ask_kill(struct answer *answer, uint32_t signal)
+{
+	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+
+	request.id = "c";
+	request.signal = signal;
+	bench_ask(answer, "Kill", &request, &google__protobuf__empty__descriptor);
+}
+
+struct answer bench_kill_all(const char *exec_id, uint32_t signal)
+{
+	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
+
+	request.id = "c";
+	request.exec_id = (char *)exec_id;
+	request.signal = signal;
+	request.all = true;
+	return bench_get("Kill", &request, &google__protobuf__empty__descriptor);
+}
+
+void bench_ask_delete(struct answer *answer)
+{
+	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+
+	request.id = "c";
+	bench_ask(answer, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+}
+
+void bench_ask_update(struct answer *answer, const char *json)
+{
+	T(UpdateTaskRequest) request = CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
+	Google__Protobuf__Any resources = GOOGLE__PROTOBUF__ANY__INIT;
+
+	resources.value.data = (uint8_t *)json;
+	resources.value.len = strlen(json);
+	request.id = "c";
+	request.resources = &resources;
+	bench_ask(answer, "Update", &request, &google__protobuf__empty__descriptor);
+}
+
+struct answer bench_update(const char *json)
+{
+	struct answer answer;
+
+	bench_ask_update(&answer, json);
+	cr_assert(bench_wait_until(&answer.here), "Update is not answered");
+	return answer;
+}
+
+struct answer bench_freeze(const char *method)
+{
+	T(PauseRequest) request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
+
+	request.id = "c";
+	return bench_get(method, &request, &google__protobuf__empty__descriptor);
+}
+
+struct answer bench_stats(void)
+{
+	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
+
+	request.id = "c";
+	return bench_get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
+}
+
 struct answer bench_exec(const char *exec_id)
 {
 	T(ExecProcessRequest) request = CONTAINERD__TASK__V2__EXEC_PROCESS_REQUEST__INIT;
@@ -286,6 +351,12 @@ void bench_teardown(void)
 	cr_expect_eq(fake.vms, 0);
 	fake_fini();
 	log_open(-1);
+}
+
+void bench_expect_refused(struct answer answer, enum error_code code, const char *text)
+{
+	cr_expect_eq(answer.err.code, code);
+	cr_expect_str_eq(answer.err.text, text);
 }
 
 void bench_run_container(void)

@@ -58,6 +58,13 @@ struct answer bench_start(const char *exec_id);
 void bench_ask_wait(struct answer *answer, const char *exec_id);
 struct answer bench_delete(const char *exec_id);
 struct answer bench_kill(const char *id, const char *exec_id, uint32_t signal);
+void bench_ask_kill(struct answer *answer, uint32_t signal);
+struct answer bench_kill_all(const char *exec_id, uint32_t signal);
+void bench_ask_delete(struct answer *answer);
+void bench_ask_update(struct answer *answer, const char *json);
+struct answer bench_update(const char *json);
+struct answer bench_freeze(const char *method); /* "Pause" or "Resume" */
+struct answer bench_stats(void);
 struct answer bench_exec(const char *exec_id);
 struct answer bench_state(const char *exec_id);
 void bench_ask_close_io(struct answer *answer, const char *exec_id);
@@ -66,6 +73,7 @@ char *bench_make_fifo(const char *name);
 int bench_try_serve(struct error *err);
 void bench_serve(int idle_timeout_ms);
 void bench_run_container(void);
+void bench_expect_refused(struct answer answer, enum error_code code, const char *text);
 void bench_setup(void);
 void bench_teardown(void);
 

@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include "fake_guest.h"
-#include "proto/google.pb-c.h"
-#include "proto/task_v2.pb-c.h"
 #include "service_bench.h"
 #include "shim/config/config.h"
 
@@ -74,41 +72,19 @@ static bool after(const char *method, struct answer answer)
 	return answer.err.code == ERROR_NONE;
 }
 
-static struct answer stats(void)
-{
-	Containerd__Task__V2__StatsRequest request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
-
-	request.id = "c";
-	return bench_get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
-}
-
 static struct answer update(void)
 {
-	Containerd__Task__V2__UpdateTaskRequest request =
-		CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
-	Google__Protobuf__Any resources = GOOGLE__PROTOBUF__ANY__INIT;
-
-	resources.value.data = (uint8_t *)"{}";
-	resources.value.len = 2;
-	request.id = "c";
-	request.resources = &resources;
-	return bench_get("Update", &request, &google__protobuf__empty__descriptor);
+	return bench_update("{}");
 }
 
 static struct answer pause_(void)
 {
-	Containerd__Task__V2__PauseRequest request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
-
-	request.id = "c";
-	return bench_get("Pause", &request, &google__protobuf__empty__descriptor);
+	return bench_freeze("Pause");
 }
 
 static struct answer resume(void)
 {
-	Containerd__Task__V2__ResumeRequest request = CONTAINERD__TASK__V2__RESUME_REQUEST__INIT;
-
-	request.id = "c";
-	return bench_get("Resume", &request, &google__protobuf__empty__descriptor);
+	return bench_freeze("Resume");
 }
 
 static struct answer start_exec(void)
@@ -131,9 +107,9 @@ static const struct call {
 	const char *method;
 	struct answer (*run)(void);
 } calls[] = {
-	{ "StartContainer", start_init }, { "ExecProcess", start_exec },
-	{ "StatsContainer", stats },      { "UpdateContainer", update },
-	{ "PauseContainer", pause_ },     { "ResumeContainer", resume },
+	{ "StartContainer", start_init },  { "ExecProcess", start_exec },
+	{ "StatsContainer", bench_stats }, { "UpdateContainer", update },
+	{ "PauseContainer", pause_ },      { "ResumeContainer", resume },
 	{ "SignalProcess", terminate },
 };
 

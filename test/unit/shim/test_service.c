@@ -29,12 +29,6 @@
 
 TestSuite(service, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
 
-static void expect_refused(struct answer answer, enum error_code code, const char *text)
-{
-	cr_expect_eq(answer.err.code, code);
-	cr_expect_str_eq(answer.err.text, text);
-}
-
 Test(service, a_container_is_created_started_ends_and_is_deleted)
 {
 	struct answer answer, exit;
@@ -102,9 +96,10 @@ Test(service, create_takes_options_that_are_ours)
 Test(service, create_refuses_options_of_another_runtime)
 {
 	bench_serve(60000);
-	expect_refused(create_with_options("containerd.runc.v1.Options"), ERROR_INVALID_ARGUMENT,
-	               "runtime options of type 'containerd.runc.v1.Options' are runc's, as those "
-	               "of ctr's --no-pivot and --uidmap: expected runtimeoptions.v1.Options");
+	bench_expect_refused(
+		create_with_options("containerd.runc.v1.Options"), ERROR_INVALID_ARGUMENT,
+		"runtime options of type 'containerd.runc.v1.Options' are runc's, as those "
+		"of ctr's --no-pivot and --uidmap: expected runtimeoptions.v1.Options");
 	cr_expect_eq(fake.mounts, 0);
 }
 
@@ -153,10 +148,10 @@ Test(service, what_the_guest_refuses_to_create_fails_create_and_ends_the_pod)
 	error_set(&fake.refusal, ERROR_NOT_FOUND,
 	          "exec: \"nosuch\": executable file not found in $PATH");
 	answer = bench_create();
-	expect_refused(answer, ERROR_UNKNOWN,
-	               "exec: \"nosuch\": executable file not found in $PATH");
+	bench_expect_refused(answer, ERROR_UNKNOWN,
+	                     "exec: \"nosuch\": executable file not found in $PATH");
 	cr_expect_eq(fake.mounts, 0);
-	expect_refused(bench_delete(""), ERROR_NOT_FOUND, "container not created");
+	bench_expect_refused(bench_delete(""), ERROR_NOT_FOUND, "container not created");
 	cr_expect_eq(bench_shutdown().err.code, ERROR_NONE);
 	cr_expect(bench_wait_until(&bench.ended));
 }
@@ -168,10 +163,12 @@ Test(service, a_create_that_is_tried_again_has_the_first_cause)
 	bench_serve(60000);
 	fake.fails = "CreateContainer";
 	error_set(&fake.refusal, ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
-	expect_refused(bench_create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	bench_expect_refused(bench_create(), ERROR_UNIMPLEMENTED,
+	                     "linux.uidMappings: not supported");
 	fake.fails = NULL;
 	bench.version = "v2";
-	expect_refused(bench_create(), ERROR_UNIMPLEMENTED, "linux.uidMappings: not supported");
+	bench_expect_refused(bench_create(), ERROR_UNIMPLEMENTED,
+	                     "linux.uidMappings: not supported");
 	bench_shutdown();
 	cr_expect(bench_wait_until(&bench.ended));
 }
@@ -181,8 +178,9 @@ Test(service, a_vm_that_cannot_start_is_told_by_create)
 	fake.vm_refuses = "kernel '/nosuch': No such file or directory";
 	bench_serve(60000);
 	bench_settle();
-	expect_refused(bench_create(), ERROR_NOT_FOUND,
-	               "boot the virtual machine: kernel '/nosuch': No such file or directory");
+	bench_expect_refused(
+		bench_create(), ERROR_NOT_FOUND,
+		"boot the virtual machine: kernel '/nosuch': No such file or directory");
 	bench_shutdown();
 	cr_expect(bench_wait_until(&bench.ended));
 }
@@ -194,9 +192,9 @@ Test(service, a_guest_that_dies_while_booting_is_told_with_its_last_words)
 	fake.boot_dies = "QEMU exited with status 1";
 	bench_serve(60000);
 	answer = bench_create();
-	expect_refused(answer, ERROR_UNKNOWN,
-	               "boot the virtual machine: QEMU exited with status 1; the console's "
-	               "last lines: last | words");
+	bench_expect_refused(answer, ERROR_UNKNOWN,
+	                     "boot the virtual machine: QEMU exited with status 1; the console's "
+	                     "last lines: last | words");
 	cr_expect_eq(fake.mounts, 0);
 	bench_shutdown();
 	cr_expect(bench_wait_until(&bench.ended));
@@ -215,7 +213,7 @@ Test(service, the_death_of_the_vm_is_137_and_delete_works)
 	cr_assert(bench_wait_until(&exit.here));
 	cr_expect_eq(exit.status, 137);
 	cr_expect(fake_order("/tasks/exit e", "/tasks/exit c"));
-	expect_refused(bench_kill("c", "", 9), ERROR_NOT_FOUND, "process already finished");
+	bench_expect_refused(bench_kill("c", "", 9), ERROR_NOT_FOUND, "process already finished");
 	cr_expect_eq(bench_delete("").status, 137);
 	cr_expect_eq(fake.mounts, 0);
 	cr_expect_not(fake_logged("RemoveContainer c"));
@@ -266,15 +264,13 @@ Test(service, what_was_created_and_cannot_be_killed_is_deleted_all_the_same)
 /* Its last steps end at once, when those who wait for the exit are being told of it. */
 Test(service, a_delete_that_the_machines_end_brings_to_its_end_tells_all_who_wait)
 {
-	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
 	struct answer before, deleted, after;
 
 	bench_serve(60000);
 	bench_create();
 	bench_ask_wait(&before, "");
 	fake.holds = "SignalProcess";
-	request.id = "c";
-	bench_ask(&deleted, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
+	bench_ask_delete(&deleted);
 	bench_settle();
 	bench_ask_wait(&after, "");
 	bench_settle();
@@ -375,36 +371,15 @@ Test(service, start_of_an_exec_tells_what_the_guest_died_of)
 	cr_expect_eq(bench_delete("").status, 137);
 }
 
-static void ask_update(struct answer *answer, const char *json)
-{
-	T(UpdateTaskRequest) request = CONTAINERD__TASK__V2__UPDATE_TASK_REQUEST__INIT;
-	Google__Protobuf__Any resources = GOOGLE__PROTOBUF__ANY__INIT;
-
-	resources.value.data = (uint8_t *)json;
-	resources.value.len = strlen(json);
-	request.id = "c";
-	request.resources = &resources;
-	bench_ask(answer, "Update", &request, &google__protobuf__empty__descriptor);
-}
-
 Test(service, update_tells_what_the_guest_died_of)
 {
 	struct answer answer;
 
 	bench_run_container();
 	fake.holds = "UpdateContainer";
-	ask_update(&answer, "{}");
+	bench_ask_update(&answer, "{}");
 	expect_cause(&answer);
 	cr_expect_eq(bench_delete("").status, 137);
-}
-
-static void ask_kill(struct answer *answer, uint32_t signal)
-{
-	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
-
-	request.id = "c";
-	request.signal = signal;
-	bench_ask(answer, "Kill", &request, &google__protobuf__empty__descriptor);
 }
 
 Test(service, kill_tells_what_the_guest_died_of)
@@ -413,7 +388,7 @@ Test(service, kill_tells_what_the_guest_died_of)
 
 	bench_run_container();
 	fake.holds = "SignalProcess";
-	ask_kill(&answer, 15);
+	bench_ask_kill(&answer, 15);
 	expect_cause(&answer);
 	cr_expect_eq(bench_delete("").status, 137);
 }
@@ -427,7 +402,7 @@ Test(service, what_the_agent_cannot_do_now_is_its_own_answer)
 	bench_serve(60000);
 	bench_create();
 	answer = bench_start("");
-	expect_refused(answer, ERROR_UNAVAILABLE, "not now");
+	bench_expect_refused(answer, ERROR_UNAVAILABLE, "not now");
 }
 
 /* containerd, killed meanwhile, comes back and knows nothing of it. */
@@ -506,25 +481,25 @@ Test(service, a_stop_while_it_mounts_fails_create_alike)
 Test(service, what_is_not_there_is_not_found)
 {
 	bench_run_container();
-	expect_refused(bench_kill("x", "", 9), ERROR_NOT_FOUND, "container not created");
-	expect_refused(bench_kill("c", "x", 9), ERROR_NOT_FOUND, "process does not exist x");
+	bench_expect_refused(bench_kill("x", "", 9), ERROR_NOT_FOUND, "container not created");
+	bench_expect_refused(bench_kill("c", "x", 9), ERROR_NOT_FOUND, "process does not exist x");
 }
 
 Test(service, what_a_state_does_not_allow_is_refused)
 {
 	bench_run_container();
-	expect_refused(bench_create(), ERROR_ALREADY_EXISTS,
-	               "container with given ID already exists");
-	expect_refused(bench_start(""), ERROR_FAILED_PRECONDITION,
-	               "cannot start a running process");
-	expect_refused(bench_delete(""), ERROR_FAILED_PRECONDITION,
-	               "cannot delete a running process");
+	bench_expect_refused(bench_create(), ERROR_ALREADY_EXISTS,
+	                     "container with given ID already exists");
+	bench_expect_refused(bench_start(""), ERROR_FAILED_PRECONDITION,
+	                     "cannot start a running process");
+	bench_expect_refused(bench_delete(""), ERROR_FAILED_PRECONDITION,
+	                     "cannot delete a running process");
 	fake_exit("c", 0);
 	bench_settle();
-	expect_refused(bench_exec("e"), ERROR_FAILED_PRECONDITION,
-	               "cannot exec in a stopped state");
-	expect_refused(bench_start(""), ERROR_FAILED_PRECONDITION,
-	               "cannot start a stopped process");
+	bench_expect_refused(bench_exec("e"), ERROR_FAILED_PRECONDITION,
+	                     "cannot exec in a stopped state");
+	bench_expect_refused(bench_start(""), ERROR_FAILED_PRECONDITION,
+	                     "cannot start a stopped process");
 }
 
 Test(service, shutdown_does_nothing_while_there_is_a_container)
@@ -552,8 +527,9 @@ Test(service, an_exec_is_added_started_ends_and_is_deleted)
 
 	bench_run_container();
 	cr_expect_eq(bench_exec("e").err.code, ERROR_NONE);
-	expect_refused(bench_exec("e"), ERROR_ALREADY_EXISTS, "id e");
-	expect_refused(bench_kill("c", "e", 15), ERROR_FAILED_PRECONDITION, "process not created");
+	bench_expect_refused(bench_exec("e"), ERROR_ALREADY_EXISTS, "id e");
+	bench_expect_refused(bench_kill("c", "e", 15), ERROR_FAILED_PRECONDITION,
+	                     "process not created");
 	cr_expect_eq(bench_start("e").pid, FAKE_VM_PID);
 	cr_expect(fake_order("/tasks/exec-added", "ExecProcess c"));
 	cr_expect(fake_order("ExecProcess c", "/tasks/exec-started"));
@@ -566,7 +542,7 @@ Test(service, an_exec_is_added_started_ends_and_is_deleted)
 	cr_expect_eq(exit.status, 5);
 	cr_expect(fake_order("/tasks/exec-started", "/tasks/exit e"));
 	cr_expect_eq(bench_delete("e").status, 5);
-	expect_refused(bench_delete("e"), ERROR_NOT_FOUND, "process does not exist e");
+	bench_expect_refused(bench_delete("e"), ERROR_NOT_FOUND, "process does not exist e");
 	cr_expect_not(fake_logged("/tasks/delete"));
 }
 
@@ -581,25 +557,14 @@ Test(service, an_exec_may_have_the_id_of_its_container)
 	cr_expect(fake_logged("SignalProcess c.c 15"));
 }
 
-static struct answer kill_all(const char *exec_id, uint32_t signal)
-{
-	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
-
-	request.id = "c";
-	request.exec_id = (char *)exec_id;
-	request.signal = signal;
-	request.all = true;
-	return bench_get("Kill", &request, &google__protobuf__empty__descriptor);
-}
-
 Test(service, a_kill_of_all_reaches_the_container_and_one_of_an_exec_the_exec)
 {
 	bench_run_container();
 	bench_exec("e");
 	bench_start("e");
-	kill_all("", 15);
+	bench_kill_all("", 15);
 	cr_expect(fake_logged("SignalProcess  15 all"), "%s", fake.log);
-	kill_all("e", 9);
+	bench_kill_all("e", 9);
 	cr_expect(fake_logged("SignalProcess c.e 9"), "%s", fake.log);
 	bench_settle();
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
@@ -623,7 +588,7 @@ Test(service, an_exec_with_an_id_that_is_in_use_is_refused_before_its_spec_is_re
 	bench_run_container();
 	bench_exec("e");
 	bench.exec_spec = "{\"args\":[]}";
-	expect_refused(bench_exec("e"), ERROR_ALREADY_EXISTS, "id e");
+	bench_expect_refused(bench_exec("e"), ERROR_ALREADY_EXISTS, "id e");
 	cr_expect_eq(bench_exec("f").err.code, ERROR_INVALID_ARGUMENT);
 }
 
@@ -634,8 +599,8 @@ Test(service, an_exec_that_does_not_start_is_stopped_without_an_exit)
 	fake.fails = "ExecProcess";
 	error_set(&fake.refusal, ERROR_NOT_FOUND,
 	          "exec: \"x\": executable file not found in $PATH");
-	expect_refused(bench_start("e"), ERROR_UNKNOWN,
-	               "exec: \"x\": executable file not found in $PATH");
+	bench_expect_refused(bench_start("e"), ERROR_UNKNOWN,
+	                     "exec: \"x\": executable file not found in $PATH");
 	cr_expect_eq(bench_state("e").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
 	cr_expect_not(fake_logged("/tasks/exit e"));
 	cr_expect_eq(bench_delete("e").err.code, ERROR_NONE);
@@ -671,14 +636,6 @@ Test(service, an_exec_that_is_answered_too_late_is_killed)
 	cr_expect_eq(bench_delete("e").err.code, ERROR_NONE);
 }
 
-static struct answer stats(void)
-{
-	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
-
-	request.id = "c";
-	return bench_get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
-}
-
 /* Each of them is waited for in the guest. */
 Test(service, a_container_with_many_execs_is_killed_and_deleted_as_ever)
 {
@@ -691,7 +648,7 @@ Test(service, a_container_with_many_execs_is_killed_and_deleted_as_ever)
 		cr_assert_eq(bench_start(id).err.code, ERROR_NONE);
 	}
 	cr_expect_eq(bench_state("e1099").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
-	cr_expect_eq(stats().err.code, ERROR_NONE);
+	cr_expect_eq(bench_stats().err.code, ERROR_NONE);
 	cr_expect_eq(bench_kill("c", "e7", 15).err.code, ERROR_NONE);
 	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
 	cr_expect_eq(bench_delete("").status, 137);
@@ -815,7 +772,7 @@ Test(service, an_exec_under_way_is_answered_when_its_container_goes)
 	cr_assert(bench_wait_until(&started.here));
 	cr_assert(bench_wait_until(&closed.here));
 	cr_expect_eq(started.err.code, ERROR_NOT_FOUND);
-	expect_refused(closed, ERROR_NOT_FOUND, "container not created");
+	bench_expect_refused(closed, ERROR_NOT_FOUND, "container not created");
 }
 
 Test(service, streams_go_to_the_guest_by_their_ports)
@@ -1073,14 +1030,6 @@ Test(service, an_exit_that_waits_is_told_when_its_pod_goes)
 	close(reader);
 }
 
-static void ask_delete(struct answer *answer)
-{
-	static T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
-
-	request.id = "c";
-	bench_ask(answer, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
-}
-
 Test(service, delete_waits_for_the_last_output)
 {
 	int reader = run_with_output();
@@ -1089,7 +1038,7 @@ Test(service, delete_waits_for_the_last_output)
 	fake.tells_written = true;
 	fake_exit("c", 0);
 	bench_settle();
-	ask_delete(&deleted);
+	bench_ask_delete(&deleted);
 	bench_settle();
 	cr_expect_not(deleted.here);
 	fake_stream_done(0);
@@ -1122,7 +1071,7 @@ Test(service, a_shim_that_was_stopped_has_not_waited)
 	fake_exit("c", 0);
 	fake_stream_done(0);
 	bench_run_for(0.1);
-	ask_delete(&deleted);
+	bench_ask_delete(&deleted);
 	bench_settle();
 	usleep(600000);
 	bench_settle();
@@ -1145,8 +1094,8 @@ Test(service, a_fifo_that_is_not_there_fails_create)
 {
 	bench.fifos[1] = "/nosuch/out";
 	bench_serve(60000);
-	expect_refused(bench_create(), ERROR_UNKNOWN,
-	               "cannot open \"/nosuch/out\" for output: No such file or directory");
+	bench_expect_refused(bench_create(), ERROR_UNKNOWN,
+	                     "cannot open \"/nosuch/out\" for output: No such file or directory");
 }
 
 Test(service, a_size_that_comes_before_an_exec_is_its_first)
@@ -1183,27 +1132,20 @@ Test(service, a_pod_of_several_containers_is_refused)
 	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED, "%s", err.text);
 }
 
-static struct answer freeze(const char *method)
-{
-	T(PauseRequest) request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
-
-	request.id = "c";
-	return bench_get(method, &request, &google__protobuf__empty__descriptor);
-}
-
 Test(service, a_container_is_paused_and_resumed)
 {
 	bench_run_container();
-	expect_refused(freeze("Resume"), ERROR_FAILED_PRECONDITION,
-	               "cannot resume a running process");
-	cr_expect_eq(freeze("Pause").err.code, ERROR_NONE);
+	bench_expect_refused(bench_freeze("Resume"), ERROR_FAILED_PRECONDITION,
+	                     "cannot resume a running process");
+	cr_expect_eq(bench_freeze("Pause").err.code, ERROR_NONE);
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__PAUSED);
-	expect_refused(bench_exec("e"), ERROR_FAILED_PRECONDITION, "cannot exec in a paused state");
-	expect_refused(freeze("Pause"), ERROR_FAILED_PRECONDITION,
-	               "cannot pause a paused container");
-	expect_refused(bench_delete(""), ERROR_FAILED_PRECONDITION,
-	               "cannot delete a paused process");
-	cr_expect_eq(freeze("Resume").err.code, ERROR_NONE);
+	bench_expect_refused(bench_exec("e"), ERROR_FAILED_PRECONDITION,
+	                     "cannot exec in a paused state");
+	bench_expect_refused(bench_freeze("Pause"), ERROR_FAILED_PRECONDITION,
+	                     "cannot pause a paused container");
+	bench_expect_refused(bench_delete(""), ERROR_FAILED_PRECONDITION,
+	                     "cannot delete a paused process");
+	cr_expect_eq(bench_freeze("Resume").err.code, ERROR_NONE);
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect(fake_order("/tasks/paused", "/tasks/resumed"));
 }
@@ -1211,7 +1153,7 @@ Test(service, a_container_is_paused_and_resumed)
 Test(service, a_paused_container_can_end)
 {
 	bench_run_container();
-	freeze("Pause");
+	bench_freeze("Pause");
 	fake_exit("c", 137);
 	bench_settle();
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__STOPPED);
@@ -1223,7 +1165,7 @@ Test(service, a_pause_that_the_guest_refuses_changes_nothing)
 	bench_run_container();
 	fake.fails = "PauseContainer";
 	error_set(&fake.refusal, ERROR_INTERNAL, "no freezer");
-	expect_refused(freeze("Pause"), ERROR_INTERNAL, "no freezer");
+	bench_expect_refused(bench_freeze("Pause"), ERROR_INTERNAL, "no freezer");
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect_not(fake_logged("/tasks/paused"));
 }
@@ -1233,7 +1175,7 @@ Test(service, a_pause_that_is_answered_too_late_is_undone)
 	bench_run_container();
 	bench.settings->agent_timeout_ms = 50;
 	fake.holds = "PauseContainer";
-	cr_expect_eq(freeze("Pause").err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_eq(bench_freeze("Pause").err.code, ERROR_DEADLINE_EXCEEDED);
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	bench_settle();
 	cr_expect(fake_order("PauseContainer c", "ResumeContainer c"));
@@ -1242,34 +1184,25 @@ Test(service, a_pause_that_is_answered_too_late_is_undone)
 Test(service, a_resume_that_is_answered_too_late_has_resumed)
 {
 	bench_run_container();
-	freeze("Pause");
+	bench_freeze("Pause");
 	bench.settings->agent_timeout_ms = 50;
 	fake.holds = "ResumeContainer";
-	cr_expect_eq(freeze("Resume").err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_eq(bench_freeze("Resume").err.code, ERROR_DEADLINE_EXCEEDED);
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	cr_expect(fake_order("/tasks/paused", "/tasks/resumed"));
-}
-
-static struct answer update(const char *json)
-{
-	struct answer answer;
-
-	ask_update(&answer, json);
-	cr_assert(bench_wait_until(&answer.here), "Update is not answered");
-	return answer;
 }
 
 Test(service, an_update_goes_to_the_guest)
 {
 	bench_run_container();
-	cr_expect_eq(update("{\"memory\":{\"limit\":1048576}}").err.code, ERROR_NONE);
+	cr_expect_eq(bench_update("{\"memory\":{\"limit\":1048576}}").err.code, ERROR_NONE);
 	cr_expect_eq(fake.memory_limit, 1048576);
-	expect_refused(update("{\"memory\":7}"), ERROR_INVALID_ARGUMENT,
-	               "resources: memory: expected object, found integer");
+	bench_expect_refused(bench_update("{\"memory\":7}"), ERROR_INVALID_ARGUMENT,
+	                     "resources: memory: expected object, found integer");
 	fake_exit("c", 0);
 	bench_settle();
-	expect_refused(update("{}"), ERROR_FAILED_PRECONDITION,
-	               "cannot update a stopped container");
+	bench_expect_refused(bench_update("{}"), ERROR_FAILED_PRECONDITION,
+	                     "cannot update a stopped container");
 }
 
 Test(service, a_kill_works_beside_an_update_that_hangs)
@@ -1278,7 +1211,7 @@ Test(service, a_kill_works_beside_an_update_that_hangs)
 
 	bench_run_container();
 	fake.holds = "UpdateContainer";
-	ask_update(&updated, "{}");
+	bench_ask_update(&updated, "{}");
 	bench_settle();
 	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
 	cr_expect_not(updated.here);
@@ -1290,13 +1223,13 @@ Test(service, an_update_under_way_is_answered_when_its_container_goes)
 
 	bench_run_container();
 	fake.holds = "UpdateContainer";
-	ask_update(&updated, "{}");
+	bench_ask_update(&updated, "{}");
 	bench_settle();
 	fake_exit("c", 0);
 	bench_settle();
 	cr_expect_eq(bench_delete("").err.code, ERROR_NONE);
 	cr_assert(bench_wait_until(&updated.here));
-	expect_refused(updated, ERROR_NOT_FOUND, "process does not exist c: it was deleted");
+	bench_expect_refused(updated, ERROR_NOT_FOUND, "process does not exist c: it was deleted");
 }
 
 static void settle_until_oom_is_asked_for(void)
@@ -1349,31 +1282,25 @@ Test(service, a_guest_that_is_always_out_of_memory_tells_it_now_and_then)
 Test(service, stats_are_the_guests)
 {
 	bench_run_container();
-	cr_expect_eq(stats().err.code, ERROR_NONE);
-	cr_expect_geq(stats().status, 1);
+	cr_expect_eq(bench_stats().err.code, ERROR_NONE);
+	cr_expect_geq(bench_stats().status, 1);
 	fake_exit("c", 0);
 	bench_settle();
-	cr_expect_eq(stats().err.code, ERROR_NONE);
+	cr_expect_eq(bench_stats().err.code, ERROR_NONE);
 }
 
 Test(service, what_is_left_of_an_ended_init_is_killed_and_resized_in_vain)
 {
-	T(KillRequest) kill_all = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
 	T(ResizePtyRequest) resize = CONTAINERD__TASK__V2__RESIZE_PTY_REQUEST__INIT;
 
-	kill_all.id = resize.id = "c";
-	kill_all.signal = 9;
-	kill_all.all = true;
+	resize.id = "c";
 	bench_run_container();
 	fake_exit("c", 0);
 	bench_settle();
-	cr_expect_eq(bench_get("Kill", &kill_all, &google__protobuf__empty__descriptor).err.code,
-	             ERROR_NONE);
+	cr_expect_eq(bench_kill_all("", 9).err.code, ERROR_NONE);
 	cr_expect_eq(bench_get("ResizePty", &resize, &google__protobuf__empty__descriptor).err.code,
 	             ERROR_NONE);
-	kill_all.all = false;
-	expect_refused(bench_get("Kill", &kill_all, &google__protobuf__empty__descriptor),
-	               ERROR_NOT_FOUND, "process already finished");
+	bench_expect_refused(bench_kill("c", "", 9), ERROR_NOT_FOUND, "process already finished");
 }
 
 Test(service, the_guest_gets_the_hosts_limits_if_it_knows_them_and_they_are_wanted)
