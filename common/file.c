@@ -21,13 +21,15 @@ static int open_regular(int dirfd, const char *name, struct stat *st, struct err
 	autoclose int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 && errno == ENOENT)
-		return error_set(err, ERROR_NOT_FOUND, "open '%s': %s", name, strerror(errno));
+		return error_set(err, ERROR_NOT_FOUND, "cannot open \"%s\": %s", name,
+		                 strerror(errno));
 	if (fd < 0)
-		return error_errno(err, "open '%s'", name);
+		return error_errno(err, "cannot open \"%s\"", name);
 	if (fstat(fd, st) < 0)
-		return error_errno(err, "stat '%s'", name);
+		return error_errno(err, "cannot stat \"%s\"", name);
 	if (!S_ISREG(st->st_mode))
-		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a regular file", name);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "cannot read \"%s\": not a regular file", name);
 	return take_fd(&fd);
 }
 
@@ -64,10 +66,10 @@ ssize_t file_read(int dirfd, const char *name, size_t max, char **out, struct er
 	else
 		len = read_all(fd, st.st_size ? (size_t)st.st_size : READ_FIRST, max, &text);
 	if (len < 0)
-		return error_errno(err, "read '%s'", name);
+		return error_errno(err, "cannot read \"%s\"", name);
 	if ((size_t)len > max)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is longer than %zu bytes", name,
-		                 max);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "cannot read \"%s\": longer than %zu bytes", name, max);
 	*out = take_ptr(&text);
 	return len;
 }
@@ -99,10 +101,10 @@ int file_write(int dirfd, const char *name, mode_t mode, const void *data, size_
 	unlinkat(dirfd, new_name, 0); /* of an earlier process with this pid */
 	fd = openat(dirfd, new_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
-		return error_errno(err, "create '%s'", new_name);
+		return error_errno(err, "cannot create \"%s\"", new_name);
 	if (fchmod(fd, mode) < 0 || file_write_all(fd, data, len) < 0 ||
 	    renameat(dirfd, new_name, dirfd, name) < 0) {
-		r = error_errno(err, "write '%s'", name);
+		r = error_errno(err, "cannot write \"%s\"", name);
 		unlinkat(dirfd, new_name, 0);
 		return r;
 	}
@@ -116,12 +118,12 @@ static int make_dir(const char *path, mode_t mode, struct error *err)
 	if (mkdir(path, mode) == 0)
 		return 0;
 	if (errno != EEXIST)
-		return error_errno(err, "make directory '%s'", path);
+		return error_errno(err, "cannot make directory \"%s\"", path);
 	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
 		errno = ENOTDIR;
 	else
 		return 0;
-	return error_errno(err, "make directory '%s'", path);
+	return error_errno(err, "cannot make directory \"%s\"", path);
 }
 
 int file_make_dirs(const char *path, mode_t mode, struct error *err)
@@ -156,7 +158,7 @@ struct removal {
 static void removal_fail(struct removal *removal, const char *name)
 {
 	if (removal->result == 0)
-		removal->result = error_errno(removal->err, "remove '%s'", name);
+		removal->result = error_errno(removal->err, "cannot remove \"%s\"", name);
 }
 
 /* Opens the directory @name for reading; refuses a symbolic link and a mount. */
@@ -284,7 +286,7 @@ int file_remove_tree(int dirfd, const char *path, struct error *err)
 	if (errno == EISDIR)
 		removal.top = open_below(parent, name);
 	if (!removal.top)
-		return error_errno(err, "remove '%s'", path);
+		return error_errno(err, "cannot remove \"%s\"", path);
 	do {
 		removal.removed_any = false;
 		empty = remove_children(&removal);
@@ -293,6 +295,6 @@ int file_remove_tree(int dirfd, const char *path, struct error *err)
 	if (removal.result < 0)
 		return removal.result;
 	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return error_errno(err, "remove '%s'", path);
+		return error_errno(err, "cannot remove \"%s\"", path);
 	return 0;
 }

@@ -135,7 +135,7 @@ int json_refuse(const struct json_path *at, struct error *err)
 	char path[PATH_TEXT_MAX] = "";
 
 	path_append(at, path, sizeof(path));
-	return error_set(err, ERROR_UNIMPLEMENTED, "%s is not supported", path);
+	return error_set(err, ERROR_UNIMPLEMENTED, "%s: not supported", path);
 }
 
 /* What json_parse() has made of an integer from 2^63 on. */

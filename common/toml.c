@@ -195,7 +195,7 @@ static int enter(struct toml_reader *reader, struct toml *table, char **key, str
 	if (next->type == TOML_ARRAY && !next->closed)
 		next = next->items[next->n_items - 1];
 	if (next->type != TOML_TABLE || next->closed)
-		return toml_fail(reader, "key '%s' has a value already", *key);
+		return toml_fail(reader, "key \"%s\" has a value already", *key);
 	*out = next;
 	return 0;
 }
@@ -209,10 +209,10 @@ static int enter_dotted(struct toml_reader *reader, struct toml *table, char **k
 	int r;
 
 	if (there && there->type == TOML_ARRAY)
-		return toml_fail(reader, "key '%s' has a value already", *key);
+		return toml_fail(reader, "key \"%s\" has a value already", *key);
 	if (there &&
 	    (there->header || (there->dotted_section && there->dotted_section != reader->section)))
-		return toml_fail(reader, "table '%s' is defined already", *key);
+		return toml_fail(reader, "table \"%s\" is defined already", *key);
 	r = enter(reader, table, key, out);
 	if (r == 0)
 		(*out)->dotted_section = reader->section;
@@ -235,7 +235,7 @@ static int add_pair(struct toml_reader *reader, struct toml *table, char **key)
 	int r;
 
 	if (find(table, *key))
-		return toml_fail(reader, "key '%s' comes twice", *key);
+		return toml_fail(reader, "key \"%s\" comes twice", *key);
 	if (!toml_skip(reader, "="))
 		return toml_fail_here(reader, "'='");
 	toml_spaces(reader);
@@ -267,7 +267,7 @@ static int define_table(struct toml_reader *reader, struct toml *parent, char **
 	struct toml *there = find(parent, *key);
 
 	if (there && (there->header || there->dotted_section || there->type == TOML_ARRAY))
-		return toml_fail(reader, "table '%s' is defined already", *key);
+		return toml_fail(reader, "table \"%s\" is defined already", *key);
 	if (enter(reader, parent, key, out) < 0)
 		return -EINVAL;
 	(*out)->header = true;
@@ -280,7 +280,7 @@ static int define_element(struct toml_reader *reader, struct toml *parent, char 
 	struct toml *array = find(parent, *key);
 
 	if (array && (array->type != TOML_ARRAY || array->closed))
-		return toml_fail(reader, "key '%s' is not an array of tables", *key);
+		return toml_fail(reader, "key \"%s\" is not an array of tables", *key);
 	if (!array) {
 		array = new_value(reader, TOML_ARRAY);
 		if (add_member(reader, parent, array, key) < 0)

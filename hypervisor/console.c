@@ -83,7 +83,7 @@ int console_create(struct ev_loop *loop, const char *name, struct console **out,
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, "make a pipe for the output of %s", name);
+		return error_errno(err, "cannot make a pipe for the output of %s", name);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	console = mem_new(struct console);
 	console->loop = loop;

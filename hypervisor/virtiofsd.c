@@ -161,7 +161,7 @@ int virtiofsd_start(struct ev_loop *loop, const struct virtiofsd_config *config,
 	if (r == 0)
 		r = spawn(virtiofsd, loop, config, listen_fd, stderr_fd, on_exit_of_daemon, err);
 	if (r < 0)
-		return error_wrap(err, "start virtiofsd");
+		return error_wrap(err, "cannot start virtiofsd");
 	*vmm_fd = take_fd(&client_fd);
 	*out = take_ptr(&virtiofsd);
 	return 0;

@@ -37,7 +37,7 @@ int vm_make_memory(uint64_t mib, struct error *err)
 	fd = memfd_create("guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, (off_t)(mib << 20)) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		error_errno(err, "make %lu MiB of guest memory", mib);
+		error_errno(err, "cannot make %lu MiB of guest memory", mib);
 		return hint_add(err, HINT_MEMORY);
 	}
 	return take_fd(&fd);
@@ -55,9 +55,9 @@ static int spawn_vsock(struct vm *vm, struct error *err)
 	};
 
 	if (mkdir(vm->vsock_dir, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, "make '%s'", vm->vsock_dir);
+		return error_errno(err, "cannot make \"%s\"", vm->vsock_dir);
 	if (vm->config.uid && chown(vm->vsock_dir, vm->config.uid, vm->config.gid) < 0)
-		return error_errno(err, "give '%s' to its user", vm->vsock_dir);
+		return error_errno(err, "cannot give \"%s\" to its user", vm->vsock_dir);
 	return vsock_start(vm->loop, &config, vm_on_vsock_lost, vm, &vm->vsock, &vm->start.vsock_fd,
 	                   err);
 }

@@ -229,11 +229,11 @@ static int start(struct vsock *vsock, const struct vsock_config *config, int *vm
 	int pair[2], ends[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_errno(err, "make the vsock device's socket");
+		return error_errno(err, "cannot make the vsock device's socket");
 	vmm_end = pair[0];
 	device_end = pair[1];
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return error_errno(err, "make a pipe");
+		return error_errno(err, "cannot make a pipe");
 	vsock->words = ends[0];
 	words = ends[1];
 	listener = listen_at(vsock, vsock->path, err);
@@ -265,7 +265,7 @@ int vsock_start(struct ev_loop *loop, const struct vsock_config *config, vsock_l
 	r = start(vsock, config, vmm_fd, err);
 	if (r < 0) {
 		vsock_destroy(vsock);
-		return error_wrap(err, "start the vsock device");
+		return error_wrap(err, "cannot start the vsock device");
 	}
 	*out = vsock;
 	return 0;
@@ -317,7 +317,7 @@ int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct err
 	int r = fd < 0 ? fd : line_send(fd, line, pass);
 
 	if (r < 0)
-		return error_set(err, ERROR_UNAVAILABLE, "connect to the vsock device: %s",
+		return error_set(err, ERROR_UNAVAILABLE, "cannot connect to the vsock device: %s",
 		                 strerrordesc_np(-r));
 	return take_fd(&fd);
 }

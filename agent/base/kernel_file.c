@@ -27,10 +27,10 @@ int kernel_file_write(int dirfd, const char *name, const char *value, struct err
 
 	n = fd < 0 ? -1 : write(fd, value, len);
 	if (n < 0)
-		return error_errno(err, "write '%s' to '%s'", value, name);
+		return error_errno(err, "cannot write \"%s\" to \"%s\"", value, name);
 	if ((size_t)n != len) {
 		errno = EIO;
-		return error_errno(err, "write '%s' to '%s'", value, name);
+		return error_errno(err, "cannot write \"%s\" to \"%s\"", value, name);
 	}
 	return 0;
 }
@@ -42,7 +42,7 @@ int kernel_file_read(int dirfd, const char *name, char *text, size_t size, struc
 
 	n = fd < 0 ? -1 : read(fd, text, size - 1);
 	if (n < 0)
-		return error_errno(err, "read '%s'", name);
+		return error_errno(err, "cannot read \"%s\"", name);
 	text[n] = '\0';
 	return 0;
 }

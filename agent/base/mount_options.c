@@ -50,7 +50,7 @@ static int add_option(struct mount_options *options, const char *name, struct er
 	for (size_t i = 0; refused[i]; i++)
 		if (!strcmp(name, refused[i]))
 			return error_set(err, ERROR_UNIMPLEMENTED,
-			                 "mount option '%s' is not supported", name);
+			                 "mount option \"%s\": not supported", name);
 	if (!word)
 		return add_data(options, name, err);
 	if (word->kind == MOUNT_WORD_PROPAGATION)

@@ -104,10 +104,11 @@ static int make_directories(struct cgroup *cgroup, struct error *err)
 			return errno == EEXIST
 			               ? error_set(err, ERROR_ALREADY_EXISTS,
 			                           "cgroup \"%s\" already exists", cgroup->path)
-			               : error_errno(err, "make cgroup '%s'", cgroup->path);
+			               : error_errno(err, "cannot make cgroup \"%s\"",
+			                             cgroup->path);
 		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
-			return error_errno(err, "open cgroup '%s'", cgroup->path);
+			return error_errno(err, "cannot open cgroup \"%s\"", cgroup->path);
 		close(at);
 		at = fd;
 	}
@@ -127,7 +128,7 @@ int cgroup_create(const char *mount, const char *path, struct cgroup **out, stru
 		return r;
 	cgroup->mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup->mount_fd < 0)
-		return error_errno(err, "open cgroup file system '%s'", mount);
+		return error_errno(err, "cannot open cgroup file system \"%s\"", mount);
 	r = make_directories(cgroup, err);
 	if (r == 0)
 		r = cgroup_tree_limit(cgroup->fd, err);
@@ -176,14 +177,14 @@ int cgroup_open_of(const struct cgroup *cgroup, pid_t pid, int *out, struct erro
 	int fd;
 
 	if (file_read(AT_FDCWD, file, PROC_CGROUP_MAX, &text, err) < 0)
-		return error_wrap(err, "find the cgroup of process %d", (int)pid);
+		return error_wrap(err, "cannot find the cgroup of process %d", (int)pid);
 	path = path_below(cgroup, unified_line(text));
 	if (!path)
-		return error_set(err, ERROR_NOT_FOUND, "process %d is not in cgroup '%s'", (int)pid,
-		                 cgroup->path);
+		return error_set(err, ERROR_NOT_FOUND, "process %d is not in cgroup \"%s\"",
+		                 (int)pid, cgroup->path);
 	fd = (int)syscall(SYS_openat2, cgroup->fd, path, &how, sizeof(how));
 	if (fd < 0)
-		return error_errno(err, "open cgroup '%s' of process %d", path, (int)pid);
+		return error_errno(err, "cannot open cgroup \"%s\" of process %d", path, (int)pid);
 	*out = fd;
 	return 0;
 }

@@ -129,9 +129,10 @@ static int write_knob(int fd, const char *file, struct error *err, const char *f
 	va_end(args);
 	r = kernel_file_write(fd, file, value, err);
 	if (r == -ENOENT)
-		return error_set(err, ERROR_FAILED_PRECONDITION,
-		                 "cannot set %s to '%s': the kernel has no such cgroup controller",
-		                 file, value);
+		return error_set(
+			err, ERROR_FAILED_PRECONDITION,
+			"cannot set %s to \"%s\": the kernel has no such cgroup controller", file,
+			value);
 	return r;
 }
 

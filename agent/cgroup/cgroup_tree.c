@@ -86,7 +86,7 @@ int cgroup_tree_remove(int at, const char *name, struct error *err)
 	if (r == 0)
 		return 0;
 	errno = -r;
-	return error_errno(err, "remove cgroup '%s'", name);
+	return error_errno(err, "cannot remove cgroup \"%s\"", name);
 }
 
 struct pids {

@@ -254,7 +254,7 @@ int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, st
 		return r;
 	fd = load(insns, count);
 	if (fd < 0)
-		return error_errno(err, "load the device rules");
+		return error_errno(err, "cannot load the device rules");
 	union bpf_attr attr = {
 		.target_fd = cgroup_fd,
 		.attach_bpf_fd = fd,
@@ -262,6 +262,6 @@ int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, st
 		.attach_flags = BPF_F_ALLOW_MULTI,
 	};
 	if (bpf(BPF_PROG_ATTACH, &attr) < 0)
-		return error_errno(err, "attach the device rules");
+		return error_errno(err, "cannot attach the device rules");
 	return 0;
 }

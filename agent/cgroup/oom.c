@@ -192,7 +192,8 @@ int oom_watch_create(struct oom *oom, const char *container_id, int cgroup_fd,
 
 	wd = dir < 0 ? -1 : inotify_add_watch(oom->fd, path, IN_MODIFY);
 	if (wd < 0)
-		return error_errno(err, "watch '%s' of container '%s'", EVENTS_FILE, container_id);
+		return error_errno(err, "cannot watch \"%s\" of container \"%s\"", EVENTS_FILE,
+		                   container_id);
 	watch = mem_new(struct oom_watch);
 	watch->oom = oom;
 	watch->container_id = mem_strdup(container_id);

@@ -226,7 +226,7 @@ static int read_hugetlb(int cgroup_fd, Grpc__CgroupStats *stats, struct error *e
 	struct dirent *entry;
 
 	if (!dir) {
-		int r = error_errno(err, "list the files of the cgroup");
+		int r = error_errno(err, "cannot list the files of the cgroup");
 
 		if (fd >= 0)
 			close(fd);

@@ -52,7 +52,7 @@ static int leave_rootfs(struct error *err)
 	mkdir("/mnt", 0755);
 	if (mount("/", "/mnt", NULL, MS_BIND | MS_REC, NULL) < 0 || chdir("/mnt") < 0 ||
 	    mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		return error_errno(err, "make a root that containers can leave");
+		return error_errno(err, "cannot make a root that containers can leave");
 	return 0;
 }
 
@@ -63,7 +63,8 @@ static int mount_all(struct error *err)
 
 		mkdir(row->target, 0755); /* it exists, or mount(2) says what is wrong */
 		if (mount(row->type, row->target, row->type, row->flags, row->options) < 0)
-			return error_errno(err, "mount %s on %s", row->type, row->target);
+			return error_errno(err, "cannot mount %s on \"%s\"", row->type,
+			                   row->target);
 	}
 	return 0;
 }
@@ -103,7 +104,7 @@ static int raise_loopback(struct error *err)
 	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
-		return error_errno(err, "bring up lo");
+		return error_errno(err, "cannot bring up lo");
 	return 0;
 }
 

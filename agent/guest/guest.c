@@ -52,7 +52,7 @@ static int each_numbered(const char *path, const char *prefix,
 	int r = 0;
 
 	if (!dir)
-		return error_errno(err, "list '%s'", path);
+		return error_errno(err, "cannot list \"%s\"", path);
 	while (r == 0 && (entry = readdir(dir))) {
 		const char *number = entry->d_name + strlen(prefix);
 
@@ -123,7 +123,7 @@ int guest_set_time(int64_t sec, int64_t usec, struct error *err)
 	struct timeval now = { .tv_sec = sec, .tv_usec = usec };
 
 	if (settimeofday(&now, NULL) < 0)
-		return error_errno(err, "set the clock");
+		return error_errno(err, "cannot set the clock");
 	return 0;
 }
 
@@ -176,7 +176,7 @@ int guest_add_entropy(const void *data, size_t len, struct error *err)
 		                 ENTROPY_MAX);
 	memcpy(pool.bytes, data, len);
 	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
-		return error_errno(err, "reseed /dev/random");
+		return error_errno(err, "cannot reseed /dev/random");
 	return 0;
 }
 

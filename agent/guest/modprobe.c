@@ -83,5 +83,5 @@ void modprobe_announce(void)
 		return;
 	dir = open(ASK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || kernel_file_write(dir, "modprobe", "/init", &err) < 0)
-		log_warn("no modules on demand: '" ASK "/modprobe' cannot be written");
+		log_warn("no modules on demand: cannot write \"" ASK "/modprobe\"");
 }

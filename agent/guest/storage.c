@@ -30,12 +30,12 @@ static int find_driver(const Grpc__Storage *storage, const struct driver **out, 
 			continue;
 		if (strcmp(storage->fstype, drivers[i].fstype) != 0)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "storage driver '%s' has no file system '%s'",
+			                 "storage driver \"%s\" has no file system \"%s\"",
 			                 storage->driver, storage->fstype);
 		*out = &drivers[i];
 		return 0;
 	}
-	return error_set(err, ERROR_UNIMPLEMENTED, "storage driver '%s' is not supported",
+	return error_set(err, ERROR_UNIMPLEMENTED, "storage driver \"%s\": not supported",
 	                 storage->driver);
 }
 
@@ -46,15 +46,15 @@ static int mount_it(const Grpc__Storage *storage, const struct mount_options *op
 
 	if (options->n_propagation || options->attr_set || options->attr_clear)
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "storage '%s': recursive options are not supported",
+		                 "storage \"%s\": recursive options: not supported",
 		                 storage->mount_point);
 	r = file_make_dirs(storage->mount_point, 0755, err);
 	if (r < 0)
 		return r;
 	if (mount(storage->source, storage->mount_point, storage->fstype, options->flags,
 	          options->data) < 0)
-		return error_errno(err, "mount %s '%s' on '%s'", storage->fstype, storage->source,
-		                   storage->mount_point);
+		return error_errno(err, "cannot mount %s \"%s\" on \"%s\"", storage->fstype,
+		                   storage->source, storage->mount_point);
 	return 0;
 }
 
@@ -69,7 +69,7 @@ int storage_mount(const Grpc__Storage *storage, struct error *err)
 		return r;
 	if (storage->fs_group || storage->n_driver_options)
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "storage '%s': fs_group and driver_options are not supported",
+		                 "storage \"%s\": fs_group and driver_options: not supported",
 		                 storage->mount_point);
 	r = mount_options_parse(storage->options, storage->n_options, &options, err);
 	if (r < 0)
@@ -82,6 +82,6 @@ int storage_mount(const Grpc__Storage *storage, struct error *err)
 int storage_unmount(const char *mount_point, struct error *err)
 {
 	if (umount2(mount_point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-		return error_errno(err, "unmount '%s'", mount_point);
+		return error_errno(err, "cannot unmount \"%s\"", mount_point);
 	return 0;
 }

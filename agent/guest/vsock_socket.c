@@ -43,7 +43,7 @@ int vsock_socket_listen(uint32_t port, int *out, struct error *err)
 
 	enlarge_buffer(fd);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, BACKLOG) < 0)
-		return error_errno(err, "listen on vsock port %u", port);
+		return error_errno(err, "cannot listen on vsock port %u", port);
 	*out = take_fd(&fd);
 	return 0;
 }
@@ -55,7 +55,7 @@ int vsock_socket_connect(uint32_t port, int *out, struct error *err)
 
 	if (fd < 0 ||
 	    (connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0 && errno != EINPROGRESS))
-		return error_errno(err, "connect to vsock port %u of the host", port);
+		return error_errno(err, "cannot connect to vsock port %u of the host", port);
 	*out = take_fd(&fd);
 	return 0;
 }
@@ -66,7 +66,7 @@ int vsock_socket_cid(uint32_t *out, struct error *err)
 	uint32_t cid;
 
 	if (fd < 0 || ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) < 0)
-		return error_errno(err, "ask /dev/vsock for the guest's CID");
+		return error_errno(err, "cannot get the guest's CID from \"/dev/vsock\"");
 	if (cid == VMADDR_CID_ANY || cid == VMADDR_CID_LOCAL)
 		return error_set(err, ERROR_UNAVAILABLE, "the guest has no vsock device yet");
 	*out = cid;
@@ -79,7 +79,7 @@ int vsock_socket_peer(int fd, uint32_t *port, struct error *err)
 	socklen_t len = sizeof(peer);
 
 	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
-		return error_errno(err, "ask for the peer of a vsock connection");
+		return error_errno(err, "cannot get the peer of a vsock connection");
 	if (peer.svm_family != AF_VSOCK || peer.svm_cid != VMADDR_CID_HOST)
 		return error_set(err, ERROR_PERMISSION_DENIED,
 		                 "a vsock connection from CID %u, not from the host", peer.svm_cid);

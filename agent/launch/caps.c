@@ -45,9 +45,10 @@ int caps_prepare(const struct caps *caps, struct error *err)
 
 	for (value = 0; value < cap_max_bits(); value++)
 		if (!has(caps->bounding, value) && cap_drop_bound(value) < 0)
-			return error_errno(err, "drop capability %d of the bounding set", value);
+			return error_errno(err, "cannot drop capability %d of the bounding set",
+			                   value);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
-		return error_errno(err, "keep capabilities");
+		return error_errno(err, "cannot set keep_caps");
 	return 0;
 }
 
@@ -63,7 +64,8 @@ static int set_sets(const struct caps *caps, uint64_t kept, struct error *err)
 			.permitted = (caps->permitted | kept) >> 32 * i,
 			.inheritable = caps->inheritable >> 32 * i,
 		};
-	return syscall(SYS_capset, &header, data) < 0 ? error_errno(err, "set capabilities") : 0;
+	return syscall(SYS_capset, &header, data) < 0 ? error_errno(err, "cannot set capabilities")
+	                                              : 0;
 }
 
 int caps_apply(const struct caps *caps, uint64_t kept, struct error *err)
@@ -73,15 +75,15 @@ int caps_apply(const struct caps *caps, uint64_t kept, struct error *err)
 	int r;
 
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
-		return error_errno(err, "keep no capabilities");
+		return error_errno(err, "cannot clear keep_caps");
 	r = set_sets(caps, kept, err);
 	if (r < 0)
 		return r;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return error_errno(err, "clear the ambient capabilities");
+		return error_errno(err, "cannot clear the ambient capabilities");
 	for (value = 0; value < cap_max_bits(); value++)
 		if (has(ambient, value) && cap_set_ambient(value, CAP_SET) < 0)
-			return error_errno(err, "set ambient capability %d", value);
+			return error_errno(err, "cannot set ambient capability %d", value);
 	return 0;
 }
 

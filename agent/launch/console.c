@@ -30,21 +30,21 @@ int console_open(int root, const Grpc__Box *size, struct console *out, struct er
 
 	errno = -master;
 	if (master < 0 || fstat(master, &st) < 0)
-		return error_errno(err, "open '/dev/ptmx'");
+		return error_errno(err, "cannot open \"/dev/ptmx\"");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
 		return error_set(err, ERROR_FAILED_PRECONDITION,
 		                 "\"/dev/ptmx\" is not a pseudo-terminal multiplexer");
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
-		return error_errno(err, "unlock the terminal");
+		return error_errno(err, "cannot unlock the terminal");
 	if (size && (size->height || size->width)) {
 		window.ws_row = size->height;
 		window.ws_col = size->width;
 		if (ioctl(master, TIOCSWINSZ, &window) < 0)
-			return error_errno(err, "set the size of the terminal");
+			return error_errno(err, "cannot set the size of the terminal");
 	}
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
-		return error_errno(err, "open the terminal");
+		return error_errno(err, "cannot open the terminal");
 	*out = (struct console){ .master = take_fd(&master), .slave = slave };
 	return 0;
 }
@@ -67,7 +67,7 @@ int console_mount(int root, const struct console *console, struct error *err)
 		return target;
 	tree = mount_tree_clone(console->slave, NULL, false);
 	if (tree < 0 || mount_tree_attach(tree, target) < 0)
-		return error_errno(err, "bind the terminal to '/dev/console'");
+		return error_errno(err, "cannot bind the terminal to \"/dev/console\"");
 	return 0;
 }
 
@@ -77,7 +77,7 @@ int console_connect(struct console *console, struct error *err)
 
 	for (i = 0; i < 3; i++)
 		if (dup2(console->slave, i) < 0)
-			return error_errno(err, "connect it to descriptor %d", i);
+			return error_errno(err, "cannot connect the terminal to descriptor %d", i);
 	close(take_fd(&console->slave));
 	return 0;
 }
@@ -85,6 +85,6 @@ int console_connect(struct console *console, struct error *err)
 int console_control(struct error *err)
 {
 	return ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0
-	               ? error_errno(err, "make it the controlling terminal")
+	               ? error_errno(err, "cannot set the controlling terminal")
 	               : 0;
 }

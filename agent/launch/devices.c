@@ -81,16 +81,18 @@ static int make_node(int root, const struct device *device, struct error *err)
 	if (parent < 0)
 		return parent;
 	if (mknodat(parent, name, device->mode, device->number) < 0)
-		return errno == EEXIST ? 0 : error_errno(err, "mknod '%s'", device->path);
+		return errno == EEXIST
+		               ? 0
+		               : error_errno(err, "cannot make device \"%s\"", device->path);
 	node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (node < 0 || fstat(node, &st) < 0)
-		return error_errno(err, "open '%s'", device->path);
+		return error_errno(err, "cannot open \"%s\"", device->path);
 	if ((st.st_mode & S_IFMT) != (device->mode & S_IFMT))
 		return error_set(err, ERROR_ABORTED,
 		                 "cannot make device \"%s\": replaced meanwhile", device->path);
 	if (fchownat(node, "", device->uid, device->gid, AT_EMPTY_PATH) < 0 ||
 	    chmod(in_root_path(node, path), device->mode & 07777) < 0)
-		return error_errno(err, "set the owner and mode of '%s'", device->path);
+		return error_errno(err, "cannot set the owner and mode of \"%s\"", device->path);
 	return 0;
 }
 
@@ -142,7 +144,7 @@ static int make_link(int root, const char *path, const char *target, struct erro
 	if (parent < 0)
 		return parent;
 	if (symlinkat(target, parent, name) < 0 && errno != EEXIST)
-		return error_errno(err, "link '%s' to '%s'", path, target);
+		return error_errno(err, "cannot link \"%s\" to \"%s\"", path, target);
 	return 0;
 }
 
@@ -155,9 +157,9 @@ static int make_ptmx(int root, struct error *err)
 	if (parent < 0)
 		return parent;
 	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-		return error_errno(err, "remove '/dev/ptmx'");
+		return error_errno(err, "cannot remove \"/dev/ptmx\"");
 	if (symlinkat("pts/ptmx", parent, name) < 0)
-		return error_errno(err, "link '/dev/ptmx' to 'pts/ptmx'");
+		return error_errno(err, "cannot link \"/dev/ptmx\" to \"pts/ptmx\"");
 	return 0;
 }
 

@@ -18,10 +18,10 @@ int environment_check(char *const *entries, size_t count, struct error *err)
 
 		if (!equals)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "process.env[%zu]: '%s' has no '='", i, entries[i]);
+			                 "invalid process.env[%zu] \"%s\": no '='", i, entries[i]);
 		if (equals == entries[i])
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "process.env[%zu]: '%s' has no name", i, entries[i]);
+			                 "invalid process.env[%zu] \"%s\": no name", i, entries[i]);
 	}
 	return 0;
 }

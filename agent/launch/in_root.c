@@ -138,7 +138,7 @@ int in_root_make(int root, const char *path, mode_t type, mode_t mode, struct er
 	walk_fini(&walk);
 	if (r < 0) {
 		errno = -r;
-		return error_errno(err, "make '%s' in the root file system", path);
+		return error_errno(err, "cannot make \"%s\" in the root file system", path);
 	}
 	return r;
 }

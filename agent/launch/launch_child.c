@@ -105,13 +105,12 @@ static const Launch__Request *read_request(struct error *err)
 	struct stat st;
 
 	if (fstat(LAUNCH_FD_REQUEST, &st) < 0 || st.st_size > LAUNCH_REQUEST_MAX) {
-		error_set(err, ERROR_INVALID_ARGUMENT, "it is longer than %d bytes",
-		          LAUNCH_REQUEST_MAX);
+		error_set(err, ERROR_INVALID_ARGUMENT, "longer than %d bytes", LAUNCH_REQUEST_MAX);
 		return NULL;
 	}
 	data = mem_alloc(st.st_size);
 	if (pread(LAUNCH_FD_REQUEST, data, st.st_size, 0) != st.st_size) {
-		error_errno(err, "read");
+		error_errno(err, "cannot read it");
 		return NULL;
 	}
 	close(LAUNCH_FD_REQUEST);

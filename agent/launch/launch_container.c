@@ -19,7 +19,7 @@ int step_set_hostname(struct child *child, struct error *err)
 	const char *name = child->spec->hostname;
 
 	if (*name && sethostname(name, strlen(name)) < 0)
-		return error_errno(err, "sethostname '%s'", name);
+		return error_errno(err, "cannot set the hostname \"%s\"", name);
 	return 0;
 }
 

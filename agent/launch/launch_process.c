@@ -35,7 +35,7 @@
 /* A session of its own has no terminal and gets no signal of the agent's. */
 int step_start_session(struct child *child, struct error *err)
 {
-	return setsid() < 0 ? error_errno(err, "setsid") : 0;
+	return setsid() < 0 ? error_errno(err, "cannot start a session") : 0;
 }
 
 /* In its own /proc, which only the guest's mount namespace is sure to have. */
@@ -45,7 +45,7 @@ int step_set_oom_score(struct child *child, struct error *err)
 	char value[24];
 
 	if (self < 0)
-		return error_errno(err, "open '/proc/self'");
+		return error_errno(err, "cannot open \"/proc/self\"");
 	snprintf(value, sizeof(value), "%lld", (long long)child->process->oomscoreadj);
 	return kernel_file_write(self, "oom_score_adj", value, err);
 }
@@ -119,10 +119,12 @@ int step_join_keyring(struct child *child, struct error *err)
 	long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
 
 	if (ring < 0)
-		return errno == ENOSYS ? 0 : error_errno(err, "join session keyring '%s'", name);
+		return errno == ENOSYS
+		               ? 0
+		               : error_errno(err, "cannot join session keyring \"%s\"", name);
 	if (!child->request->exec &&
 	    syscall(SYS_keyctl, KEYCTL_SETPERM, ring, KEYRING_PERMISSIONS) < 0)
-		return error_errno(err, "let the session keyring be searched");
+		return error_errno(err, "cannot make the session keyring searchable");
 	return 0;
 }
 
@@ -136,7 +138,7 @@ int step_open_console(struct child *child, struct error *err)
 		return 0;
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
-		return error_errno(err, "open '/'");
+		return error_errno(err, "cannot open \"/\"");
 	r = console_open(root, child->process->consolesize, &child->console, err);
 	close(root);
 	return r;
@@ -148,7 +150,7 @@ int step_hand_over_console(struct child *child, struct error *err)
 	if (!child->process->terminal)
 		return 0;
 	if (launch_wire_send_console(LAUNCH_FD_SOCKET, child->console.master) < 0)
-		return error_errno(err, "send the terminal");
+		return error_errno(err, "cannot send the terminal");
 	close(take_fd(&child->console.master));
 	return 0;
 }
@@ -171,7 +173,7 @@ int step_set_rlimits(struct child *child, struct error *err)
 int step_set_no_new_privs(struct child *child, struct error *err)
 {
 	if (child->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_errno(err, "set no_new_privs");
+		return error_errno(err, "cannot set no_new_privs");
 	return 0;
 }
 
@@ -249,7 +251,7 @@ int step_make_environment(struct child *child, struct error *err)
 	autofree char *home = NULL;
 
 	if (root < 0)
-		return error_errno(err, "open '/'");
+		return error_errno(err, "cannot open \"/\"");
 	home = user_home(root, child->user->uid);
 	close(root);
 	child->environment = environment_make(process->env, process->n_env, home);
@@ -275,7 +277,7 @@ int step_make_arguments(struct child *child, struct error *err)
 int step_close_descriptors(struct child *child, struct error *err)
 {
 	return syscall(SYS_close_range, LAUNCH_FD_SOCKET + 1, ~0U, 0) < 0
-	               ? error_errno(err, "close_range")
+	               ? error_errno(err, "cannot close the descriptors")
 	               : 0;
 }
 
@@ -304,7 +306,7 @@ int step_wait_for_go(struct child *child, struct error *err)
 	char go;
 
 	if (launch_wire_send(LAUNCH_FD_SOCKET, &ready) < 0)
-		return error_errno(err, "tell the agent");
+		return error_errno(err, "cannot report to the agent");
 	do
 		n = read(LAUNCH_FD_SOCKET, &go, sizeof(go));
 	while (n < 0 && errno == EINTR);

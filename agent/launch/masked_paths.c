@@ -46,13 +46,13 @@ int masked_paths_hide(int root, const char *path, struct error *err)
 		return 0;
 	errno = -target;
 	if (target < 0 || fstat(target, &st) < 0)
-		return error_errno(err, "open '%s'", path);
+		return error_errno(err, "cannot open \"%s\"", path);
 	if (S_ISDIR(st.st_mode))
 		tree = mount_tree_new("tmpfs", "tmpfs", "ro", MOUNT_ATTR_RDONLY);
 	else
 		tree = null_tree(root);
 	if (tree < 0 || mount_tree_attach(tree, target) < 0)
-		return error_errno(err, "mask '%s'", path);
+		return error_errno(err, "cannot mask \"%s\"", path);
 	return 0;
 }
 
@@ -65,10 +65,10 @@ int masked_paths_protect(int root, const char *path, struct error *err)
 		return 0;
 	errno = -target;
 	if (target < 0)
-		return error_errno(err, "open '%s'", path);
+		return error_errno(err, "cannot open \"%s\"", path);
 	tree = mount_tree_clone(target, NULL, true);
 	if (tree < 0 || mount_tree_set(tree, MOUNT_ATTR_RDONLY, 0, false) < 0 ||
 	    mount_tree_attach(tree, target) < 0)
-		return error_errno(err, "make '%s' read-only", path);
+		return error_errno(err, "cannot make \"%s\" read-only", path);
 	return 0;
 }

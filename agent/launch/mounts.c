@@ -49,7 +49,7 @@ static bool is_dev(const Grpc__Mount *mount)
 static int parse(const Grpc__Mount *mount, struct mount_options *out, struct error *err)
 {
 	if (mount_options_parse(mount->options, mount->n_options, out, err) < 0)
-		return error_wrap(err, "mount %s", mount->destination);
+		return error_wrap(err, "mount \"%s\"", mount->destination);
 	return 0;
 }
 
@@ -97,7 +97,8 @@ static int check_target(int fd, const Grpc__Mount *mount, struct error *err)
 	size_t i;
 
 	if (fstatfs(fd, &fs) < 0)
-		return error_errno(err, "statfs '%s'", mount->destination);
+		return error_errno(err, "cannot stat the file system of \"%s\"",
+		                   mount->destination);
 	if (fs.f_type != PROC_SUPER_MAGIC || !strcmp(mount->type, "proc") ||
 	    !strcmp(mount->type, "tmpfs"))
 		return 0;
@@ -105,7 +106,7 @@ static int check_target(int fd, const Grpc__Mount *mount, struct error *err)
 		if (!strcmp(proc_files[i], mount->destination))
 			return 0;
 	return error_set(err, ERROR_INVALID_ARGUMENT,
-	                 "'%s' cannot be mounted because it is inside /proc", mount->destination);
+	                 "\"%s\" cannot be mounted because it is inside /proc", mount->destination);
 }
 
 /* The container's own /dev: writable until mounts_finish(), for devices to be made in it. */
@@ -166,14 +167,15 @@ static int bind_tree(int root, const Grpc__Mount *mount, const struct mount_opti
 	struct stat st;
 
 	if (tree < 0 || fstat(tree, &st) < 0)
-		return error_errno(err, "bind '%s' to '%s'", mount->source, mount->destination);
+		return error_errno(err, "cannot bind \"%s\" to \"%s\"", mount->source,
+		                   mount->destination);
 	*target = in_root_make(root, mount->destination, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG,
 	                       0755, err);
 	if (*target < 0)
 		return *target;
 	if ((options->flags & (TIME_FLAGS | PLAIN_FLAGS)) &&
 	    mount_tree_set(tree, attrs_of(mount, options), attrs_cleared(options), false) < 0)
-		return error_errno(err, "set the attributes of '%s'", mount->destination);
+		return error_errno(err, "cannot set the attributes of \"%s\"", mount->destination);
 	return take_fd(&tree);
 }
 
@@ -195,7 +197,7 @@ static int make_target(int root, const Grpc__Mount *mount, int *mode, struct err
 	if (there >= 0 && fstat(there, &st) == 0) {
 		if (plain && !S_ISDIR(st.st_mode))
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "filesystem '%s' must be mounted on ordinary directory",
+			                 "filesystem \"%s\" must be mounted on ordinary directory",
 			                 mount->destination);
 		*mode = st.st_mode & 07777;
 	}
@@ -234,8 +236,8 @@ static char *file_system_data(const Grpc__Mount *mount, const struct mount_optio
 static int error_file_system(struct error *err, const Grpc__Mount *mount, const char *type,
                              const struct mount_options *options)
 {
-	return error_errno(err, "mount '%s' (%s) on '%s' with '%s'", mount->source, type,
-	                   mount->destination, options->data);
+	return error_errno(err, "cannot mount \"%s\" (%s) on \"%s\" with \"%s\"", mount->source,
+	                   type, mount->destination, options->data);
 }
 
 /*
@@ -260,9 +262,9 @@ static int file_system_tree(int root, const Grpc__Mount *mount, const struct mou
 		return error_file_system(err, mount, type, options);
 	if (!strcmp(type, "tmpfs") && mode >= 0 && !has_mode(options) &&
 	    chmod(in_root_path(tree, path), mode) < 0)
-		return error_errno(err, "chmod '%s'", mount->destination);
+		return error_errno(err, "cannot set the mode of \"%s\"", mount->destination);
 	if (mount_tree_set(tree, attrs & MOUNT_ATTR_RDONLY, 0, false) < 0)
-		return error_errno(err, "set the attributes of '%s'", mount->destination);
+		return error_errno(err, "cannot set the attributes of \"%s\"", mount->destination);
 	return take_fd(&tree);
 }
 
@@ -277,7 +279,7 @@ static int change_file_system(int root, const Grpc__Mount *mount,
 	errno = fd < 0 ? -fd : 0;
 	if (fd < 0 || mount_tree_change(fd, data) < 0 ||
 	    mount_tree_set(fd, attrs_of(mount, options), attrs_cleared(options), false) < 0)
-		return error_errno(err, "remount '%s' with '%s'", mount->destination,
+		return error_errno(err, "cannot remount \"%s\" with \"%s\"", mount->destination,
 		                   options->data);
 	return 0;
 }
@@ -296,12 +298,14 @@ static int attach(int tree, int target, const Grpc__Mount *mount,
 	if (is_own_dev(mount, options))
 		set &= ~MOUNT_ATTR_RDONLY;
 	if (mount_tree_set(tree, set, options->attr_clear, true) < 0)
-		return error_errno(err, "set the attributes of '%s'", mount->destination);
+		return error_errno(err, "cannot set the attributes of \"%s\"", mount->destination);
 	if (mount_tree_attach(tree, target) < 0)
-		return error_errno(err, "mount '%s' on '%s'", mount->source, mount->destination);
+		return error_errno(err, "cannot mount \"%s\" on \"%s\"", mount->source,
+		                   mount->destination);
 	for (i = 0; i < options->n_propagation; i++)
 		if (mount_tree_propagate(tree, options->propagation[i]) < 0)
-			return error_errno(err, "set the propagation of '%s'", mount->destination);
+			return error_errno(err, "cannot set the propagation of \"%s\"",
+			                   mount->destination);
 	return 0;
 }
 
@@ -363,7 +367,7 @@ static int finish_dev(int root, const Grpc__Mount *mount, struct error *err)
 	fd = in_root_open(root, mount->destination, O_PATH);
 	errno = fd < 0 ? -fd : 0;
 	if (fd < 0 || mount_tree_set(fd, MOUNT_ATTR_RDONLY, 0, false) < 0)
-		return error_errno(err, "make '%s' read-only", mount->destination);
+		return error_errno(err, "cannot make \"%s\" read-only", mount->destination);
 	return 0;
 }
 

@@ -49,7 +49,7 @@ static int check_one(const Grpc__LinuxNamespace *row, bool *seen, struct error *
 
 	if (!strcmp(row->type, "user") || !strcmp(row->type, "time"))
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.namespaces: a %s namespace is not supported", row->type);
+		                 "linux.namespaces: a %s namespace: not supported", row->type);
 	if (kind == NAMESPACE_COUNT)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid linux.namespaces type \"%s\": unknown", row->type);
@@ -58,10 +58,10 @@ static int check_one(const Grpc__LinuxNamespace *row, bool *seen, struct error *
 		                 "invalid linux.namespaces type \"%s\": duplicate", row->type);
 	seen[kind] = true;
 	if (kind == NAMESPACE_MOUNT && *row->path)
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.namespaces: joining the mount namespace '%s' is not "
-		                 "supported",
-		                 row->path);
+		return error_set(
+			err, ERROR_UNIMPLEMENTED,
+			"linux.namespaces: joining the mount namespace \"%s\": not supported",
+			row->path);
 	return 0;
 }
 
@@ -77,9 +77,9 @@ int namespaces_check(const Grpc__Spec *spec, struct error *err)
 			return r;
 	}
 	if (!seen[NAMESPACE_MOUNT])
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.namespaces: a container without a mount namespace is not "
-		                 "supported");
+		return error_set(
+			err, ERROR_UNIMPLEMENTED,
+			"linux.namespaces: a container without a mount namespace: not supported");
 	return 0;
 }
 
@@ -114,7 +114,8 @@ static int join_path(const Grpc__LinuxNamespace *row, uint64_t flag, struct erro
 	autoclose int fd = open(row->path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || setns(fd, (int)flag) < 0)
-		return error_errno(err, "join the %s namespace '%s'", row->type, row->path);
+		return error_errno(err, "cannot join the %s namespace \"%s\"", row->type,
+		                   row->path);
 	return 0;
 }
 
@@ -134,7 +135,7 @@ int namespaces_enter(const Grpc__Spec *spec, struct error *err)
 	}
 	if (namespaces_has(spec, NAMESPACE_CGROUP) && !*find(spec, NAMESPACE_CGROUP)->path &&
 	    unshare(CLONE_NEWCGROUP) < 0)
-		return error_errno(err, "make a cgroup namespace");
+		return error_errno(err, "cannot make a cgroup namespace");
 	return 0;
 }
 
@@ -150,7 +151,8 @@ int namespaces_join(int pidfd, struct error *err)
 
 	if (setns(pidfd, flags) == 0)
 		return 0;
-	return errno == ESRCH ? ended(err) : error_errno(err, "join the container's namespaces");
+	return errno == ESRCH ? ended(err)
+	                      : error_errno(err, "cannot join the container's namespaces");
 }
 
 int namespaces_enter_pid(struct error *err)
@@ -162,5 +164,6 @@ int namespaces_enter_pid(struct error *err)
 	if (pid == 0)
 		return 0;
 	/* clone(2): ENOMEM when the namespace's init is gone. */
-	return errno == ENOMEM ? ended(err) : error_errno(err, "clone into the pid namespace");
+	return errno == ENOMEM ? ended(err)
+	                       : error_errno(err, "cannot clone into the pid namespace");
 }

@@ -21,13 +21,13 @@ static int leave_the_tree(struct error *err)
 	autoclose int root = -1;
 
 	if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
-		return error_errno(err, "make the mounts private");
+		return error_errno(err, "cannot make the mounts private");
 	if (mount("pause", EMPTY_ROOT, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
 	          NULL) < 0)
-		return error_errno(err, "mount an empty root");
+		return error_errno(err, "cannot mount an empty root");
 	root = open(EMPTY_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
-		return error_errno(err, "open the empty root");
+		return error_errno(err, "cannot open the empty root");
 	return rootfs_enter(root, err);
 }
 

@@ -36,7 +36,7 @@ int rlimits_apply(const Grpc__Process *process, struct error *err)
 		const struct rlimit limit = { .rlim_cur = row->soft, .rlim_max = row->hard };
 
 		if (setrlimit(rlimit_name_find(row->type), &limit) < 0)
-			return error_errno(err, "set %s to %llu of %llu", row->type,
+			return error_errno(err, "cannot set %s to %llu of %llu", row->type,
 			                   (unsigned long long)row->soft,
 			                   (unsigned long long)row->hard);
 	}

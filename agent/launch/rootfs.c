@@ -51,7 +51,7 @@ static int make_parent_private(const char *path, struct error *err)
 	if (r < 0 && errno == EINVAL)
 		r = mount(NULL, "/", NULL, MS_PRIVATE, NULL);
 	free(at);
-	return r < 0 ? error_errno(err, "make the mount of '%s' private", path) : 0;
+	return r < 0 ? error_errno(err, "cannot make the mount of \"%s\" private", path) : 0;
 }
 
 int rootfs_open(const char *path, struct error *err)
@@ -61,15 +61,15 @@ int rootfs_open(const char *path, struct error *err)
 	int r;
 
 	if (target < 0)
-		return error_errno(err, "open '%s'", path);
+		return error_errno(err, "cannot open \"%s\"", path);
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		return error_errno(err, "cut '/' off from the guest's");
+		return error_errno(err, "cannot make \"/\" private");
 	r = make_parent_private(path, err);
 	if (r < 0)
 		return r;
 	tree = mount_tree_clone(target, NULL, true);
 	if (tree < 0 || mount_tree_attach(tree, target) < 0)
-		return error_errno(err, "bind '%s' to itself", path);
+		return error_errno(err, "cannot bind \"%s\" to itself", path);
 	return take_fd(&tree);
 }
 
@@ -79,10 +79,10 @@ int rootfs_enter(int root, struct error *err)
 	autoclose int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (old < 0 || fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
-		return error_errno(err, "pivot_root");
+		return error_errno(err, "cannot pivot the root");
 	if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
 	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-		return error_errno(err, "leave the old root");
+		return error_errno(err, "cannot leave the old root");
 	return 0;
 }
 
@@ -92,7 +92,7 @@ int rootfs_propagate(const Grpc__Spec *spec, struct error *err)
 	unsigned long flags = propagation_of(spec);
 
 	if (!(flags & MS_PRIVATE) && mount(NULL, "/", NULL, flags, NULL) < 0)
-		return error_errno(err, "set the propagation of '/'");
+		return error_errno(err, "cannot set the propagation of \"/\"");
 	return 0;
 }
 
@@ -101,6 +101,6 @@ int rootfs_protect(struct error *err)
 	autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0 || mount_tree_set(root, MOUNT_ATTR_RDONLY, 0, false) < 0)
-		return error_errno(err, "make '/' read-only");
+		return error_errno(err, "cannot make \"/\" read-only");
 	return 0;
 }

@@ -72,7 +72,8 @@ static int read_flags(const Grpc__LinuxSeccomp *profile, unsigned int *out, stru
 				break;
 		if (j == sizeof(flags) / sizeof(flags[0]))
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "linux.seccomp: unknown flag '%s'", profile->flags[i]);
+			                 "invalid linux.seccomp flag \"%s\": unknown",
+			                 profile->flags[i]);
 		*out |= flags[j].flag;
 	}
 	return 0;
@@ -109,7 +110,7 @@ static int add_architectures(struct parts *parts, const Grpc__LinuxSeccomp *prof
 
 		if (!architecture)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "linux.seccomp: unknown architecture '%s'",
+			                 "invalid linux.seccomp architecture \"%s\": unknown",
 			                 profile->architectures[i]);
 		native = native || architecture == seccomp_arch_native();
 		r = add_architecture(parts, profile, architecture, err);
@@ -213,7 +214,7 @@ int seccomp_write(const struct seccomp *seccomp, int fd, struct error *err)
 
 	if (n < 0 || (size_t)n != len ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-		return error_errno(err, "keep the seccomp program");
+		return error_errno(err, "cannot keep the seccomp program");
 	return 0;
 }
 
@@ -265,12 +266,12 @@ static pid_t start_compiler(const Grpc__LinuxSeccomp *profile, int fd, int cgrou
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, "make a pipe");
+		return error_errno(err, "cannot make a pipe");
 	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		compiler_main(profile, fd, ends[1]);
 	if (pid < 0) {
-		pid = error_errno(err, "start a process for the seccomp profile");
+		pid = error_errno(err, "cannot start a process for the seccomp profile");
 		close(ends[0]);
 	}
 	close(ends[1]);
@@ -303,7 +304,7 @@ int seccomp_compile_apart(const Grpc__LinuxSeccomp *profile, int fd, int cgroup,
 	n = read(told, &error, sizeof(error));
 	close(told);
 	if (waitpid(pid, &status, 0) < 0)
-		return error_errno(err, "wait for the seccomp profile");
+		return error_errno(err, "cannot wait for the seccomp profile");
 	if (n != sizeof(error))
 		return read_end(status, err);
 	error_copy(err, &error);
@@ -315,7 +316,7 @@ int seccomp_install(const struct seccomp *seccomp, struct error *err)
 	struct sock_fprog program = seccomp_program(seccomp);
 
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, seccomp->flags, &program) != 0)
-		return error_errno(err, "linux.seccomp: install the program");
+		return error_errno(err, "linux.seccomp: cannot install the program");
 	return 0;
 }
 

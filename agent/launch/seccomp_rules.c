@@ -68,7 +68,7 @@ static int read_action(const char *name, unsigned int number, uint32_t *out, str
 
 	if (!strcmp(name, "SCMP_ACT_NOTIFY"))
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
+		                 "linux.seccomp: SCMP_ACT_NOTIFY: not supported");
 	for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(actions[i].name, name) != 0)
 			continue;
@@ -77,7 +77,8 @@ static int read_action(const char *name, unsigned int number, uint32_t *out, str
 			*out |= number & SECCOMP_RET_DATA;
 		return 0;
 	}
-	return error_set(err, ERROR_INVALID_ARGUMENT, "linux.seccomp: unknown action '%s'", name);
+	return error_set(err, ERROR_INVALID_ARGUMENT,
+	                 "invalid linux.seccomp action \"%s\": unknown", name);
 }
 
 static int read_operator(const char *name, enum scmp_compare *out, struct error *err)
@@ -90,7 +91,8 @@ static int read_operator(const char *name, enum scmp_compare *out, struct error 
 		*out = operators[i].op;
 		return 0;
 	}
-	return error_set(err, ERROR_INVALID_ARGUMENT, "linux.seccomp: unknown operator '%s'", name);
+	return error_set(err, ERROR_INVALID_ARGUMENT,
+	                 "invalid linux.seccomp operator \"%s\": unknown", name);
 }
 
 static int add_rule(scmp_filter_ctx ctx, uint32_t action, int nr, const char *name,
@@ -100,7 +102,7 @@ static int add_rule(scmp_filter_ctx ctx, uint32_t action, int nr, const char *na
 
 	if (r < 0) {
 		errno = -r;
-		return error_errno(err, "linux.seccomp: add a rule for '%s'", name);
+		return error_errno(err, "linux.seccomp: cannot add a rule for \"%s\"", name);
 	}
 	return 0;
 }
@@ -191,7 +193,7 @@ static int set_architecture(scmp_filter_ctx ctx, uint32_t architecture, struct e
 	if (r == 0)
 		return 0;
 	errno = -r;
-	return error_errno(err, "linux.seccomp: set architecture %#x", architecture);
+	return error_errno(err, "linux.seccomp: cannot set architecture %#x", architecture);
 }
 
 static int add_all(scmp_filter_ctx ctx, uint32_t default_action, const Grpc__LinuxSeccomp *profile,
@@ -218,19 +220,19 @@ static int export_program(scmp_filter_ctx ctx, struct seccomp_rules *rules, stru
 	int r;
 
 	if (fd < 0)
-		return error_errno(err, "memfd_create");
+		return error_errno(err, "cannot make a memfd");
 	r = seccomp_export_bpf(ctx, fd);
 	if (r < 0) {
 		errno = -r;
-		return error_errno(err, "linux.seccomp: make the program");
+		return error_errno(err, "linux.seccomp: cannot make the program");
 	}
 	if (fstat(fd, &st) < 0)
-		return error_errno(err, "stat the seccomp program");
+		return error_errno(err, "cannot stat the seccomp program");
 	rules->filter = mem_alloc(st.st_size);
 	rules->count = st.st_size / sizeof(*rules->filter);
 	if (pread(fd, rules->filter, st.st_size, 0) == st.st_size)
 		return 0;
-	error_errno(err, "read the seccomp program");
+	error_errno(err, "cannot read the seccomp program");
 	free(take_ptr(&rules->filter));
 	return -EIO;
 }

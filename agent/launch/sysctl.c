@@ -104,7 +104,7 @@ int sysctl_apply(const Grpc__Spec *spec, struct error *err)
 		return 0;
 	dir = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return error_errno(err, "open '/proc/sys'");
+		return error_errno(err, "cannot open \"/proc/sys\"");
 	for (i = 0; i < spec->linux->n_sysctl; i++) {
 		const Grpc__Linux__SysctlEntry *entry = spec->linux->sysctl[i];
 		autofree char *path = sysctl_path(entry->key);

@@ -85,13 +85,14 @@ int user_own_stdio(const Grpc__User *user, struct error *err)
 
 	for (fd = 0; fd < 3; fd++) {
 		if (fstat(fd, &st) < 0)
-			return error_errno(err, "stat descriptor %d", fd);
+			return error_errno(err, "cannot stat descriptor %d", fd);
 		if (st.st_uid == user->uid || is_null_device(&st))
 			continue;
 		/* Not all kinds of files can be given away; the process can use them anyhow. */
 		if (fchown(fd, user->uid, st.st_gid) < 0 && errno != EINVAL && errno != EPERM &&
 		    errno != EROFS)
-			return error_errno(err, "give descriptor %d to user %u", fd, user->uid);
+			return error_errno(err, "cannot give descriptor %d to user %u", fd,
+			                   user->uid);
 	}
 	return 0;
 }
@@ -119,10 +120,10 @@ int user_become(const Grpc__User *user, struct error *err)
 	if (r < 0)
 		return r;
 	if (setgroups(user->n_additionalgids, user->additionalgids) < 0)
-		return error_errno(err, "set %zu additional groups", user->n_additionalgids);
+		return error_errno(err, "cannot set %zu additional groups", user->n_additionalgids);
 	if (setresgid(user->gid, user->gid, user->gid) < 0)
-		return error_errno(err, "set group %u", user->gid);
+		return error_errno(err, "cannot set group %u", user->gid);
 	if (setresuid(user->uid, user->uid, user->uid) < 0)
-		return error_errno(err, "set user %u", user->uid);
+		return error_errno(err, "cannot set user %u", user->uid);
 	return 0;
 }

@@ -239,8 +239,8 @@ static int require(const struct container *container, bool legal, const char *wh
 {
 	if (legal)
 		return 0;
-	return error_set(err, ERROR_FAILED_PRECONDITION, "cannot %s container '%s': it is %s", what,
-	                 container->id, paused(container) ? "paused" : state_name(container));
+	return error_set(err, ERROR_FAILED_PRECONDITION, "cannot %s container \"%s\": it is %s",
+	                 what, container->id, paused(container) ? "paused" : state_name(container));
 }
 
 static void on_started(void *ctx, const struct error *err)
@@ -305,7 +305,7 @@ int container_find(const struct container *container, const char *exec_id, struc
 	else if (container->init && (!*exec_id || !strcmp(exec_id, container->id)))
 		*out = container->init;
 	else
-		return error_set(err, ERROR_NOT_FOUND, "container '%s' has no process '%s'",
+		return error_set(err, ERROR_NOT_FOUND, "container \"%s\" has no process \"%s\"",
 		                 container->id, exec_id);
 	return 0;
 }
@@ -421,7 +421,7 @@ static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events)
 		removal_end(container, &err);
 	} else if (monotonic_ms() > container->remove_by) {
 		error_set(&err, ERROR_DEADLINE_EXCEEDED,
-		          "killed processes of container '%s' have not gone after %d ms",
+		          "killed processes of container \"%s\" have not gone after %d ms",
 		          container->id, CONTAINER_REMOVE_TIMEOUT_MS);
 		removal_end(container, &err);
 	} else {
@@ -457,7 +457,7 @@ void container_destroy(struct container *container)
 	if (!container)
 		return;
 	ev_timer_stop(container->loop, &container->removal);
-	error_set(&err, ERROR_ABORTED, "container '%s' was removed", container->id);
+	error_set(&err, ERROR_ABORTED, "container \"%s\" was removed", container->id);
 	if (container->starting)
 		ttrpc_call_fail(container->starting, &err);
 	exec_list_destroy(container->execs, &err);

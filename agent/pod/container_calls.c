@@ -22,7 +22,7 @@ static int refuse_unsupported(const Grpc__CreateContainerRequest *request, struc
 	else if (request->n_shared_mounts)
 		field = "shared_mounts";
 	if (field)
-		return error_set(err, ERROR_UNIMPLEMENTED, "CreateContainer: %s is not supported",
+		return error_set(err, ERROR_UNIMPLEMENTED, "CreateContainer: %s: not supported",
 		                 field);
 	if (!request->oci)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "CreateContainer: no spec");

@@ -104,7 +104,7 @@ int host_limits_create(const Grpc__CreateSandboxRequest *request, const char *sy
 	int r;
 
 	if (dir < 0)
-		return error_errno(err, "cannot open '%s'", sysctl_dir);
+		return error_errno(err, "cannot open \"%s\"", sysctl_dir);
 	r = check(request, err);
 	if (r < 0)
 		return error_wrap(err, "host_rlimits");

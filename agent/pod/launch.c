@@ -149,7 +149,7 @@ static int adopt(struct launch *launch, pid_t pid, struct error *err)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
-		return error_errno(err, "open the container's process");
+		return error_errno(err, "cannot open the container's process");
 	close(launch->pidfd);
 	launch->pidfd = pidfd;
 	launch->pid = pid;
@@ -215,7 +215,7 @@ static int make_request(const struct launch_config *config, struct error *err)
 	ssize_t n;
 
 	if (fd < 0)
-		return error_errno(err, "memfd_create");
+		return error_errno(err, "cannot make a memfd");
 	request.id = (char *)config->id;
 	request.rootfs = (char *)config->rootfs;
 	request.spec = (Grpc__Spec *)config->spec;
@@ -225,7 +225,7 @@ static int make_request(const struct launch_config *config, struct error *err)
 	n = pwrite(fd, data.data, data.len, 0);
 	free(data.data);
 	if (n < 0 || (size_t)n != data.len)
-		return error_errno(err, "write the request");
+		return error_errno(err, "cannot write the request");
 	return take_fd(&fd);
 }
 
@@ -263,7 +263,7 @@ static int open_pid_namespace(const struct launch_config *config, int *fd, struc
 	if (!path)
 		return 0;
 	*fd = open(path, O_RDONLY | O_CLOEXEC);
-	return *fd < 0 ? error_errno(err, "open the pid namespace") : 0;
+	return *fd < 0 ? error_errno(err, "cannot open the pid namespace") : 0;
 }
 
 /* A pid namespace is entered by children only; the agent itself never leaves its own. */
@@ -274,19 +274,20 @@ static int clone_into(int pid_namespace, struct clone_args *args, struct error *
 
 	if (pid_namespace < 0) {
 		pid = syscall(SYS_clone3, args, sizeof(*args));
-		return pid < 0 ? error_errno(err, "clone the container's process") : pid;
+		return pid < 0 ? error_errno(err, "cannot clone the container's process") : pid;
 	}
 	own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (own < 0)
-		return error_errno(err, "open '/proc/self/ns/pid'");
+		return error_errno(err, "cannot open \"/proc/self/ns/pid\"");
 	if (setns(pid_namespace, CLONE_NEWPID) < 0)
-		return errno == ESRCH ? ended(err) : error_errno(err, "join the pid namespace");
+		return errno == ESRCH ? ended(err)
+		                      : error_errno(err, "cannot join the pid namespace");
 	pid = syscall(SYS_clone3, args, sizeof(*args));
 	if (pid == 0)
 		return 0;
 	if (pid < 0)
 		pid = errno == ENOMEM ? ended(err) /* the namespace's init is gone: clone(2) */
-		                      : error_errno(err, "clone into the pid namespace");
+		                      : error_errno(err, "cannot clone into the pid namespace");
 	if (setns(own, CLONE_NEWPID) < 0)
 		abort(); /* every later container would be in this one */
 	return pid;
@@ -344,16 +345,16 @@ static int start(struct launch *launch, const struct launch_config *config, stru
 	if (!config->init && config->spec->linux->seccomp) {
 		launch->seccomp = memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		if (launch->seccomp < 0)
-			return error_errno(err, "memfd_create");
+			return error_errno(err, "cannot make a memfd");
 	}
 	if (null < 0)
-		return error_errno(err, "open '/dev/null'");
+		return error_errno(err, "cannot open \"/dev/null\"");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_errno(err, "make a socket pair");
+		return error_errno(err, "cannot make a socket pair");
 	launch->socket = pair[0];
 	theirs = pair[1];
 	if (launch_wire_ask_sender(launch->socket) < 0)
-		return error_errno(err, "learn who sends");
+		return error_errno(err, "cannot enable SO_PASSCRED");
 	for (i = 0; i < 3; i++)
 		fds[i] =
 			config->stdio[i] < 0 || config->process->terminal ? null : config->stdio[i];
@@ -405,7 +406,7 @@ int launch_run(struct launch *launch, done_fn *done, void *ctx, struct error *er
 		return error_set(err, ERROR_FAILED_PRECONDITION,
 		                 "the container's process was started already");
 	if (send(launch->socket, "", 1, MSG_NOSIGNAL) < 0)
-		return error_errno(err, "start the container's process");
+		return error_errno(err, "cannot start the container's process");
 	launch->on_run = done;
 	launch->run_ctx = ctx;
 	set_state(launch, LAUNCH_RUNNING);

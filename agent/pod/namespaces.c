@@ -138,12 +138,12 @@ static int start_pause(struct pod_namespaces *namespaces, struct error *err)
 	int r;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, "make a pipe");
+		return error_errno(err, "cannot make a pipe");
 	ready = ends[0];
 	theirs = ends[1];
 	pid = clone_pause(theirs, &namespaces->pidfd);
 	if (pid < 0)
-		return error_errno(err, "clone");
+		return error_errno(err, "cannot clone a process");
 	namespaces->pause = pid;
 	close(take_fd(&theirs)); /* its end is to be seen */
 	r = await_ready(ready, err);
@@ -182,7 +182,7 @@ int pod_namespaces_complete(struct pod_namespaces *namespaces, Grpc__Spec *spec,
 	if (!namespaces->pause) {
 		r = start_pause(namespaces, err);
 		if (r < 0)
-			return error_wrap(err, "make the pod's pid namespace");
+			return error_wrap(err, "cannot make the pod's pid namespace");
 	}
 	add_pid_namespace(spec->linux, namespaces->pause);
 	return 0;

@@ -184,7 +184,7 @@ int process_signal(struct process *process, int sig, struct error *err)
 	if (errno == EINVAL)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid signal \"%d\": not known to the kernel", sig);
-	return error_errno(err, "send signal %d", sig);
+	return error_errno(err, "cannot send signal %d", sig);
 }
 
 void process_wait(struct process *process, struct ttrpc_call *call, bool with_oom)

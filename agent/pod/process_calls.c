@@ -22,7 +22,7 @@ static int check_exec(const Grpc__ExecProcessRequest *request, struct error *err
 {
 	if (request->string_user)
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "ExecProcess: string_user is not supported");
+		                 "ExecProcess: string_user: not supported");
 	if (!request->process)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "ExecProcess: no process");
 	return container_check_id(request->exec_id, err);

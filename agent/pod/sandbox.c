@@ -126,7 +126,7 @@ static int refuse_unsupported(const Grpc__CreateSandboxRequest *request, struct 
 	else if (request->n_kernel_modules)
 		field = "kernel_modules";
 	if (field)
-		return error_set(err, ERROR_UNIMPLEMENTED, "CreateSandbox: %s is not supported",
+		return error_set(err, ERROR_UNIMPLEMENTED, "CreateSandbox: %s: not supported",
 		                 field);
 	return 0;
 }
@@ -150,7 +150,7 @@ int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *req
 	if (r < 0)
 		return r;
 	if (*request->hostname && sethostname(request->hostname, strlen(request->hostname)) < 0)
-		return error_errno(err, "set the hostname '%s'", request->hostname);
+		return error_errno(err, "cannot set the hostname \"%s\"", request->hostname);
 	r = take_limits(sandbox, request, err);
 	if (r == 0)
 		r = mount_all(sandbox, request, err);
@@ -318,10 +318,10 @@ int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void 
 	int r;
 
 	if (!member)
-		return error_set(err, ERROR_NOT_FOUND, "Invalid container id '%s'", id);
+		return error_set(err, ERROR_NOT_FOUND, "container \"%s\" does not exist", id);
 	if (member->removed)
 		return error_set(err, ERROR_FAILED_PRECONDITION,
-		                 "container '%s' is being removed already", id);
+		                 "container \"%s\" is being removed already", id);
 	member->removed = done;
 	member->removed_ctx = ctx;
 	r = container_remove(member->container, on_removed, member, err);
@@ -336,7 +336,7 @@ int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code 
 	struct member *member = find(sandbox, id);
 
 	if (!member)
-		return error_set(err, unknown, "Invalid container id '%s'", id);
+		return error_set(err, unknown, "container \"%s\" does not exist", id);
 	*out = member->container;
 	return 0;
 }

@@ -33,7 +33,7 @@ static int make_pipe(struct stdio *stdio, int i, struct error *err)
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, "make a pipe for %s", names[i]);
+		return error_errno(err, "cannot make a pipe for %s", names[i]);
 	if (i > 0)
 		fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
 	stdio->ours[i] = ends[i == 0];
@@ -91,7 +91,7 @@ static int split_console(struct stdio *stdio, int console, struct error *err)
 			continue;
 		stdio->ours[i] = fcntl(console, F_DUPFD_CLOEXEC, 0);
 		if (stdio->ours[i] < 0)
-			return error_errno(err, "connect the terminal");
+			return error_errno(err, "cannot connect the terminal");
 	}
 	return 0;
 }
@@ -136,7 +136,7 @@ int stdio_resize(const struct stdio *stdio, uint32_t rows, uint32_t columns, str
 		                 "invalid terminal size \"%ux%u\": more than %d rows or columns",
 		                 rows, columns, WINSIZE_MAX);
 	if (ioctl(stdio->console, TIOCSWINSZ, &size) < 0)
-		return error_errno(err, "resize the terminal");
+		return error_errno(err, "cannot resize the terminal");
 	return 0;
 }
 

@@ -152,7 +152,7 @@ int errand_start(struct ev_loop *loop, errand_fn *run, void *work_ctx, int timeo
 	int ends[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return error_errno(err, "make a socket for a child process");
+		return error_errno(err, "cannot make a socket for a child process");
 	errand->report_fd = ends[0];
 	report.fd = ends[1];
 	r = proc_spawn(loop, &spec, on_exit_status, errand, &errand->proc, err);

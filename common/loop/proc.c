@@ -54,17 +54,19 @@ static int await_start(int report_fd, const struct proc_spec *spec, struct error
 	ssize_t n;
 
 	if (!report_comes(report_fd))
-		return error_set(err, ERROR_DEADLINE_EXCEEDED, "start '%s': not within %d ms",
-		                 subject(spec), PROC_START_TIMEOUT_MS);
+		return error_set(err, ERROR_DEADLINE_EXCEEDED,
+		                 "cannot start \"%s\": not within %d ms", subject(spec),
+		                 PROC_START_TIMEOUT_MS);
 	do
 		n = read(report_fd, &failure, sizeof(failure));
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return 0;
 	if (n != sizeof(failure))
-		return error_errno(err, "start '%s': read the child's report", subject(spec));
+		return error_errno(err, "cannot start \"%s\": cannot read the child's report",
+		                   subject(spec));
 	errno = failure.cause;
-	return error_errno(err, "%s '%s'", failure.step, subject(spec));
+	return error_errno(err, "cannot %s \"%s\"", failure.step, subject(spec));
 }
 
 /* Its last act is the callback, which may destroy @proc. */
@@ -127,14 +129,14 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, "start '%s': make a pipe", subject(spec));
+		return error_errno(err, "cannot start \"%s\": cannot make a pipe", subject(spec));
 	report_fd = ends[0];
 	pid = fork_child(spec, &pidfd);
 	if (pid == 0) {
 		close(ends[0]);
 		proc_child(spec, ends[1]);
 	}
-	r = pid < 0 ? error_errno(err, "start '%s': fork", subject(spec)) : 0;
+	r = pid < 0 ? error_errno(err, "cannot start \"%s\": cannot fork", subject(spec)) : 0;
 	close(ends[1]);
 	if (r < 0)
 		return r;

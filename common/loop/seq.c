@@ -203,8 +203,8 @@ void seq_next(struct seq *seq)
 void seq_fail(struct seq *seq, const struct error *err)
 {
 	if (seq->state == SEQ_UNDOING)
-		log_warn("%s: undo '%s' failed error=\"%s\"", seq->title, seq->steps[seq->at].name,
-		         err->text);
+		log_warn("%s: undo \"%s\" failed error=\"%s\"", seq->title,
+		         seq->steps[seq->at].name, err->text);
 	else if (!seq->cancelled)
 		error_copy(&seq->cause, err);
 	answer(seq, VERDICT_FAIL);

@@ -20,7 +20,7 @@ int accel_try_kvm(int fd, struct error *why)
 		return error_set(why, ERROR_FAILED_PRECONDITION, KVM_DEVICE " is not KVM's");
 	machine = ioctl(fd, KVM_CREATE_VM, 0);
 	if (machine < 0)
-		return error_errno(why, "make a virtual machine by " KVM_DEVICE);
+		return error_errno(why, "cannot make a virtual machine by " KVM_DEVICE);
 	return 0;
 }
 
@@ -33,7 +33,7 @@ int accel_probe_kvm(const char *dir, uid_t uid, gid_t gid, struct error *why)
 		return error_set(why, ERROR_FAILED_PRECONDITION, "the CPU has neither vmx nor svm");
 	fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return error_errno(why, "open " KVM_DEVICE);
+		return error_errno(why, "cannot open " KVM_DEVICE);
 	r = accel_try_kvm(fd, why);
 	if (r < 0)
 		return r;

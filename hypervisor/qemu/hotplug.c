@@ -386,7 +386,7 @@ int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int ti
 		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");
 	own_fd = fcntl(device->fd, F_DUPFD_CLOEXEC, 0);
 	if (own_fd < 0)
-		return error_errno(err, "duplicate its descriptor");
+		return error_errno(err, "cannot duplicate its descriptor");
 	port_occupy(port, device, PORT_PLUGGING);
 	port->device.fd = own_fd;
 	r = port_start(port, "plug", plug_steps, timeout_ms, on_plugged, err);

@@ -35,9 +35,9 @@ static int give_by_mounts(const char *path, const char *scratch, dev_t device, u
 	int r = 0;
 
 	if (mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k") < 0)
-		return error_errno(err, "mount a tmpfs on '%s'", scratch);
+		return error_errno(err, "cannot mount a tmpfs on \"%s\"", scratch);
 	if (put_node_over(path, scratch, device, uid, gid) < 0)
-		r = error_errno(err, "give '%s' to user %u", path, uid);
+		r = error_errno(err, "cannot give \"%s\" to user %u", path, uid);
 	umount2(scratch, MNT_DETACH);
 	return r;
 }
@@ -49,17 +49,18 @@ int kvm_node_give(const char *path, const char *dir, uid_t uid, gid_t gid, struc
 	int r;
 
 	if (stat(path, &st) < 0)
-		return error_errno(err, "stat '%s'", path);
+		return error_errno(err, "cannot stat \"%s\"", path);
 	if (!S_ISCHR(st.st_mode))
-		return error_set(err, ERROR_FAILED_PRECONDITION, "'%s' is not a device", path);
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "invalid device \"%s\": not a device", path);
 	if (may_use(&st, uid, gid))
 		return 0;
 	if (!dir)
-		return error_set(err, ERROR_PERMISSION_DENIED, "'%s' cannot be opened by user %u",
+		return error_set(err, ERROR_PERMISSION_DENIED, "\"%s\" cannot be opened by user %u",
 		                 path, uid);
 	scratch = mem_printf("%s/device", dir);
 	if (mkdir(scratch, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, "make '%s'", scratch);
+		return error_errno(err, "cannot make \"%s\"", scratch);
 	r = give_by_mounts(path, scratch, st.st_rdev, uid, gid, err);
 	rmdir(scratch);
 	return r;

@@ -63,18 +63,18 @@ static int open_image(const char *what, const char *path, uid_t uid, struct erro
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		error_errno(err, "open the guest's %s '%s'", what, path);
+		error_errno(err, "cannot open the guest's %s \"%s\"", what, path);
 		return hint_add(err, HINT_GUEST_IMAGE);
 	}
 	if (!S_ISREG(st.st_mode)) {
-		error_set(err, ERROR_INVALID_ARGUMENT, "the guest's %s '%s' is not a regular file",
-		          what, path);
+		error_set(err, ERROR_INVALID_ARGUMENT,
+		          "cannot open the guest's %s \"%s\": not a regular file", what, path);
 		return hint_add(err, HINT_GUEST_IMAGE);
 	}
 	if (uid && st.st_uid != uid && !(st.st_mode & S_IROTH))
 		return error_set(err, ERROR_PERMISSION_DENIED,
-		                 "the guest's %s '%s' must be readable for all: QEMU has a user id "
-		                 "of its own",
+		                 "cannot open the guest's %s \"%s\": must be readable for all: "
+		                 "QEMU has a user id of its own",
 		                 what, path);
 	return take_fd(&fd);
 }
@@ -253,7 +253,7 @@ static int make_qmp(struct qemu *qemu, int *qemu_fd, struct error *err)
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return error_errno(err, "make a socket for QMP");
+		return error_errno(err, "cannot make a socket for QMP");
 	*qemu_fd = ends[1];
 	qemu->qmp = qmp_create(qemu->loop, ends[0], qemu->config->handshake_timeout_ms, &qmp_events,
 	                       qemu);
@@ -298,7 +298,7 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 	};
 	r = spawn(qemu, &args, output_fd, err);
 	if (r < 0)
-		return error_wrap(err, "start QEMU");
+		return error_wrap(err, "cannot start QEMU");
 	qemu->pid = proc_pid(qemu->proc);
 	close(take_fd(&qemu->kernel_fd));
 	close(take_fd(&qemu->initramfs_fd));

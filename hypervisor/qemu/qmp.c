@@ -126,7 +126,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 	while (qmp->commands[i] != command)
 		i++;
 	command_take(qmp, i);
-	error_set(&err, ERROR_DEADLINE_EXCEEDED, "QEMU has not answered '%s' within %d ms",
+	error_set(&err, ERROR_DEADLINE_EXCEEDED, "QEMU has not answered \"%s\" within %d ms",
 	          command->name, command->timeout_ms);
 	command_complete(command, NULL, &err);
 	leave(qmp);
@@ -146,7 +146,7 @@ static void on_reply_error(struct command *command, const json_t *error)
 	const char *text = json_string_value(json_object_get(error, "desc"));
 	struct error err;
 
-	error_set(&err, ERROR_UNKNOWN, "QEMU refused '%s': %s", command->name,
+	error_set(&err, ERROR_UNKNOWN, "QEMU refused \"%s\": %s", command->name,
 	          text ? text : "it does not say why");
 	command_complete(command, NULL, &err);
 }
@@ -223,7 +223,7 @@ static void receive(struct qmp *qmp)
 		error_set(&err, ERROR_INTERNAL, "QEMU sent a QMP message longer than %d bytes",
 		          QMP_MESSAGE_MAX);
 	else if (n < 0 && errno != ECONNRESET) /* reset: it has gone with our bytes unread */
-		error_errno(&err, "read from QEMU");
+		error_errno(&err, "cannot read from QEMU");
 	else
 		error_set(&err, ERROR_UNAVAILABLE, "QEMU has closed its QMP connection");
 	lose(qmp, &err);
@@ -319,7 +319,7 @@ int qmp_execute_with_fd(struct qmp *qmp, const char *name, json_t *args, int fd,
 	}
 	if (fd >= 0 && (own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
 		json_decref(args);
-		return error_errno(err, "pass a descriptor to QEMU");
+		return error_errno(err, "cannot pass a descriptor to QEMU");
 	}
 	r = send_command(qmp, qmp->last_id + 1, name, args, err);
 	if (r < 0)

@@ -66,15 +66,15 @@ int device_init(struct device *device, uint32_t guest_cid, int vmm, int listener
 	*device = (struct device){ .listener = listener };
 	device->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (device->epoll < 0)
-		return error_errno(err, "epoll_create1");
+		return error_errno(err, "cannot make an epoll instance");
 	flow_table_init(&device->table, device->epoll);
 	device->traffic = (struct traffic){ &device->vhost, &device->table, guest_cid };
 	r = source_add(&device->listener_source, device->epoll, listener, EPOLLIN, on_listener);
 	if (r < 0)
-		return error_errno(err, "watch the listening socket");
+		return error_errno(err, "cannot watch the listening socket");
 	r = vhost_user_init(&device->vhost, device->epoll, vmm, guest_cid, &vhost_ops, device);
 	if (r < 0)
-		return error_errno(err, "watch the VMM's socket");
+		return error_errno(err, "cannot watch the VMM's socket");
 	return 0;
 }
 
@@ -107,7 +107,7 @@ int device_step(struct device *device, int timeout_ms, struct error *err)
 	bool more;
 
 	if (n < 0 && errno != EINTR)
-		return error_errno(err, "epoll_wait");
+		return error_errno(err, "cannot wait for events");
 	for (int i = 0; i < n; i++) {
 		struct source *source = events[i].data.ptr;
 

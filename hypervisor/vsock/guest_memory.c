@@ -16,7 +16,7 @@ static int region_check(const struct guest_region *region, int fd, struct error 
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "a memory region's addresses pass the end of the address space");
 	if (fstat(fd, &st) < 0)
-		return error_errno(err, "fstat a memory region");
+		return error_errno(err, "cannot stat a memory region");
 	if (st.st_size < 0 || end > (uint64_t)st.st_size)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "a memory region ends at byte %llu of a file of %lld bytes",
@@ -40,7 +40,7 @@ int guest_memory_add(struct guest_memory *memory, const struct guest_region *reg
 	map = mmap(NULL, region->offset + region->size, PROT_READ | PROT_WRITE,
 	           MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (map == MAP_FAILED)
-		return error_errno(err, "map a memory region");
+		return error_errno(err, "cannot map a memory region");
 	memory->regions[memory->count] = *region;
 	memory->regions[memory->count].data = map + region->offset;
 	memory->count++;

@@ -100,7 +100,8 @@ static int restrict_calls(struct error *err)
 	seccomp_release(filter);
 	malloc_trim(0); /* the filter was the largest thing that this process ever holds */
 	if (r < 0)
-		return error_set(err, ERROR_UNKNOWN, "load the seccomp filter: error %d", -r);
+		return error_set(err, ERROR_UNKNOWN, "cannot load the seccomp filter: error %d",
+		                 -r);
 	return 0;
 }
 
@@ -109,7 +110,7 @@ static int limit(int resource, rlim_t wanted, struct error *err)
 	const struct rlimit limit = { .rlim_cur = wanted, .rlim_max = wanted };
 
 	if (setrlimit(resource, &limit) < 0)
-		return error_errno(err, "limit resource %d to %lu", resource,
+		return error_errno(err, "cannot limit resource %d to %lu", resource,
 		                   (unsigned long)wanted);
 	return 0;
 }
@@ -117,7 +118,7 @@ static int limit(int resource, rlim_t wanted, struct error *err)
 static int enter_directory(const char *dir, struct error *err)
 {
 	if (chdir(dir) < 0 || chroot(".") < 0)
-		return error_errno(err, "make '%s' the root directory", dir);
+		return error_errno(err, "cannot make \"%s\" the root directory", dir);
 	return 0;
 }
 
@@ -128,9 +129,9 @@ static int drop_credentials(uid_t uid, gid_t gid, struct error *err)
 
 	if (uid && (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
 	            setresuid(uid, uid, uid) < 0))
-		return error_errno(err, "become uid %u", (unsigned int)uid);
+		return error_errno(err, "cannot become uid %u", (unsigned int)uid);
 	if (syscall(SYS_capset, &header, none) < 0)
-		return error_errno(err, "give up capabilities");
+		return error_errno(err, "cannot drop the capabilities");
 	return 0;
 }
 
@@ -139,7 +140,7 @@ static int drop_credentials(uid_t uid, gid_t gid, struct error *err)
 static int die_with(pid_t parent, struct error *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return error_errno(err, "PR_SET_PDEATHSIG");
+		return error_errno(err, "cannot set the parent death signal");
 	if (getppid() != parent)
 		return error_set(err, ERROR_CANCELED, "the parent has gone");
 	return 0;
@@ -161,6 +162,6 @@ int isolate(const struct isolate *isolate, struct error *err)
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_errno(err, "prctl");
+		return error_errno(err, "cannot set the process attributes");
 	return restrict_calls(err);
 }

@@ -39,7 +39,7 @@ static int receive_some(struct vhost_message *message, int fd, struct error *err
 	if (n == -ECONNRESET)
 		return 0;
 	if (n < 0)
-		return error_set(err, ERROR_UNKNOWN, "receive from the VMM: %s",
+		return error_set(err, ERROR_UNKNOWN, "cannot receive from the VMM: %s",
 		                 strerrordesc_np((int)-n));
 	message->nfds += came;
 	message->have += n;
@@ -82,7 +82,7 @@ int vhost_message_reply(const struct vhost_message *message, int fd, const void 
 	n = fd_message_send(fd, &reply, HEADER_SIZE + size, NULL, 0);
 	if (n == (ssize_t)(HEADER_SIZE + size))
 		return 0;
-	error_set(err, ERROR_UNKNOWN, "answer the VMM: %s",
+	error_set(err, ERROR_UNKNOWN, "cannot answer the VMM: %s",
 	          n < 0 ? strerrordesc_np((int)-n) : "it takes no more");
 	return -EPIPE; /* not -EAGAIN: the reply is lost */
 }

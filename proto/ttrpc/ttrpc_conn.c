@@ -93,7 +93,7 @@ static void conn_write(struct ttrpc_conn *conn)
 			return;
 		if (n < 0) {
 			if (!peer_gone(errno)) {
-				error_errno(&err, "send to a ttrpc peer");
+				error_errno(&err, "cannot send to a ttrpc peer");
 				conn->why = mem_dup(&err, sizeof(err));
 			}
 			conn_shut(conn);
@@ -177,7 +177,7 @@ static void conn_read(struct ttrpc_conn *conn)
 	} else if (n == 0 || peer_gone(errno)) {
 		conn_close(conn, NULL);
 	} else if (errno != EAGAIN && errno != EINTR) {
-		error_errno(&err, "receive from a ttrpc peer");
+		error_errno(&err, "cannot receive from a ttrpc peer");
 		conn_close(conn, &err);
 	}
 }

@@ -219,14 +219,15 @@ static const struct ttrpc_method *method_find(const struct ttrpc_service *servic
 	while (service->name && strcmp(service->name, request->service) != 0)
 		service++;
 	if (!service->name) {
-		error_set(err, ERROR_UNIMPLEMENTED, "service '%s' is not served", request->service);
+		error_set(err, ERROR_UNIMPLEMENTED, "service \"%s\": not supported",
+		          request->service);
 		return NULL;
 	}
 	method = service->methods;
 	while (method->name && strcmp(method->name, request->method) != 0)
 		method++;
 	if (!method->name) {
-		error_set(err, ERROR_UNIMPLEMENTED, "service '%s' has no method '%s'",
+		error_set(err, ERROR_UNIMPLEMENTED, "service \"%s\" has no method \"%s\"",
 		          service->name, request->method);
 		return NULL;
 	}
@@ -397,7 +398,7 @@ int ttrpc_server_create(struct ev_loop *loop, int listen_fd,
 	int flags = fcntl(listen_fd, F_GETFL);
 
 	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-		int r = error_errno(err, "listen for ttrpc clients");
+		int r = error_errno(err, "cannot listen for ttrpc clients");
 
 		close(listen_fd);
 		return r;

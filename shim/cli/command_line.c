@@ -61,16 +61,18 @@ static int option_read(char *const *argv, struct command_line *out, struct error
 	char *field;
 
 	if (!row)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "unknown option '%s'", argv[0]);
+		return error_set(err, ERROR_INVALID_ARGUMENT, "invalid option \"%s\": unknown",
+		                 argv[0]);
 	field = (char *)out + row->offset;
 	if (row->type == OPTION_SWITCH) {
 		if (switch_set((bool *)field, value) < 0)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "option '%s': expected true or false", argv[0]);
+			                 "invalid option \"%s\": expected true or false", argv[0]);
 		return 1;
 	}
 	if (!value && !argv[1])
-		return error_set(err, ERROR_INVALID_ARGUMENT, "option '%s' needs a value", argv[0]);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid option \"%s\": needs a value", argv[0]);
 	*(const char **)field = value ? value : argv[1];
 	return value ? 1 : 2;
 }
@@ -141,6 +143,6 @@ char *command_line_bundle(const struct command_line *line, struct error *err)
 	char *absolute = realpath(path, NULL);
 
 	if (!absolute)
-		error_errno(err, "bundle '%s'", path);
+		error_errno(err, "cannot find bundle \"%s\"", path);
 	return absolute;
 }

@@ -47,12 +47,12 @@ static int remove_pod(const struct address *address, struct error *err)
 	if (lock < 0)
 		return lock;
 	if (address_is_served(address) || pod_dir_is_held(POD_DIR_ROOT, address->pod)) {
-		fprintf(stderr, "nothing is removed: a shim has the pod '%s'\n", address->pod);
+		fprintf(stderr, "nothing is removed: a shim has the pod \"%s\"\n", address->pod);
 		return 0;
 	}
 	r = pod_dir_remove(POD_DIR_ROOT, address->pod, err);
 	if (unlink(address->path) < 0 && errno != ENOENT && r == 0)
-		r = error_errno(err, "remove socket '%s'", address->path);
+		r = error_errno(err, "cannot remove socket \"%s\"", address->path);
 	uid_lease_sweep(UID_LEASE_DIR);
 	return r;
 }

@@ -58,7 +58,7 @@ static int run(int argc, char **argv, struct error *err)
 	command = command_find(line.command);
 	if (!command)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "command '%s': expected start, delete or the option -v",
+		                 "invalid command \"%s\": expected start, delete or the option -v",
 		                 line.command);
 	r = command->of_container ? command_line_check_names(&line, err) : 0;
 	return r < 0 ? r : command->run(&line, argv, err);

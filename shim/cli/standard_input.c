@@ -28,7 +28,7 @@ static ssize_t read_some(int fd, void *to, size_t size, int64_t deadline, struct
 		if (ready > 0)
 			n = read(fd, to, size);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? error_errno(err, "read standard input") : n;
+	return n < 0 ? error_errno(err, "cannot read standard input") : n;
 }
 
 int standard_input_read(int fd, struct buf *out, struct error *err)

@@ -8,6 +8,6 @@
 int standard_output_write(const void *data, size_t len, struct error *err)
 {
 	if (file_write_all(STDOUT_FILENO, data, len) < 0)
-		return error_errno(err, "write the answer to standard output");
+		return error_errno(err, "cannot write the answer to standard output");
 	return 0;
 }

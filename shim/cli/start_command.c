@@ -62,7 +62,7 @@ static int find_pod(struct pod_start *start, struct error *err)
 	dir = start->handshake->socket_dir ? start->handshake->socket_dir : ADDRESS_DIR;
 	if (*dir != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "socket directory '%s' is not an absolute path", dir);
+		                 "invalid socket directory \"%s\": not an absolute path", dir);
 	return address_of(dir, line->address, line->namespace, line->id, &start->address, err);
 }
 
@@ -162,7 +162,7 @@ static int wait_ready(struct pod_start *start, int fd, struct error *err)
 		return error_code_errno(report.code);
 	}
 	if (waitpid(start->server, &status, 0) != start->server)
-		return error_errno(err, "wait for the shim");
+		return error_errno(err, "cannot wait for the shim");
 	start->server = 0;
 	proc_describe(status, death, sizeof(death));
 	return error_set(err, ERROR_UNKNOWN, "the shim %s before it was ready", death);
@@ -175,12 +175,12 @@ static int start_server(struct pod_start *start, char **argv, struct error *err)
 	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(err, "make a pipe");
+		return error_errno(err, "cannot make a pipe");
 	start->server = fork();
 	if (start->server == 0)
 		run_server(start, argv, fds[1]);
 	close(fds[1]);
-	r = start->server < 0 ? error_errno(err, "fork") : wait_ready(start, fds[0], err);
+	r = start->server < 0 ? error_errno(err, "cannot fork") : wait_ready(start, fds[0], err);
 	close(fds[0]);
 	return r;
 }

@@ -191,11 +191,11 @@ static int read_drop_ins(const char *file, struct config *config, struct error *
 	int n;
 
 	if (!path)
-		return error_errno(err, "find '%s'", file);
+		return error_errno(err, "cannot find \"%s\"", file);
 	dir = mem_printf("%.*s" DROP_INS, (int)(strrchr(path, '/') + 1 - path), path);
 	n = scandir(dir, &entries, is_fragment, alphasort);
 	if (n < 0)
-		return errno == ENOENT ? 0 : error_errno(err, "read directory '%s'", dir);
+		return errno == ENOENT ? 0 : error_errno(err, "cannot read directory \"%s\"", dir);
 	for (int i = 0; i < n; i++) {
 		autofree char *fragment = mem_printf("%s/%s", dir, entries[i]->d_name);
 

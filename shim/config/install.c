@@ -42,7 +42,7 @@ static char *running_executable(struct error *err)
 	ssize_t n = readlink("/proc/self/exe", path, EXE_PATH_MAX - 1);
 
 	if (n < 0) {
-		error_errno(err, "read link '/proc/self/exe'");
+		error_errno(err, "cannot read link \"/proc/self/exe\"");
 		return NULL;
 	}
 	path[n] = '\0';
@@ -54,7 +54,7 @@ static char *given_executable(const char *exe, struct error *err)
 	char *path = realpath(exe, NULL);
 
 	if (!path)
-		error_errno(err, "find executable '%s'", exe);
+		error_errno(err, "cannot find executable \"%s\"", exe);
 	return path;
 }
 

@@ -46,12 +46,12 @@ int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_option
 		return 0;
 	if (strstr(type_name(any->type_url), ".runc."))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "runtime options of type '%s' are runc's, as those of ctr's "
+		                 "runtime options of type \"%s\" are runc's, as those of ctr's "
 		                 "--no-pivot and --uidmap: expected " RUNTIME_OPTIONS_TYPE,
 		                 any->type_url);
 	if (strcmp(type_name(any->type_url), RUNTIME_OPTIONS_TYPE) != 0)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "runtime options of type '%s': expected " RUNTIME_OPTIONS_TYPE,
+		                 "runtime options of type \"%s\": expected " RUNTIME_OPTIONS_TYPE,
 		                 any->type_url);
 	r = message_decode(&runtimeoptions__v1__options__descriptor, any->value.data,
 	                   any->value.len, &message, err);

@@ -25,8 +25,8 @@ static int address_set(const char *dir, size_t dir_len, const char *name, struct
 
 	if (n < 0 || (size_t)n >= sizeof(address.path))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "socket directory '%.*s' is too long: a socket's path has at most "
-		                 "%zu bytes",
+		                 "invalid socket directory \"%.*s\": too long: a socket's path has "
+		                 "at most %zu bytes",
 		                 (int)dir_len, dir, sizeof(address.path) - 1);
 	memcpy(address.pod, name, POD_NAME_LEN);
 	*out = address;
@@ -84,9 +84,9 @@ int address_listen(const struct address *address, struct error *err)
 	if (r < 0)
 		return r;
 	if (address_is_served(address))
-		return error_set(err, ERROR_ALREADY_EXISTS, "a shim listens on '%s' already",
+		return error_set(err, ERROR_ALREADY_EXISTS, "a shim listens on \"%s\" already",
 		                 address->path);
 	if (unlink(address->path) < 0 && errno != ENOENT)
-		return error_errno(err, "remove stale socket '%s'", address->path);
+		return error_errno(err, "cannot remove stale socket \"%s\"", address->path);
 	return unix_socket_listen(address->path, BACKLOG, err);
 }

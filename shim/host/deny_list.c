@@ -94,5 +94,5 @@ int deny_list_apply(struct error *err)
 	if (r == 0)
 		return 0;
 	errno = -r;
-	return error_errno(err, "apply the system call filter");
+	return error_errno(err, "cannot apply the system call filter");
 }

@@ -25,7 +25,7 @@ static int root_open(const char *root, struct error *err)
 {
 	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? error_errno(err, "open '%s'", root) : fd;
+	return fd < 0 ? error_errno(err, "cannot open \"%s\"", root) : fd;
 }
 
 int pod_dir_lock(const char *root, struct error *err)
@@ -41,7 +41,7 @@ int pod_dir_lock(const char *root, struct error *err)
 		return fd;
 	while (flock(fd, LOCK_EX) < 0)
 		if (errno != EINTR)
-			return error_errno(err, "lock '%s'", root);
+			return error_errno(err, "cannot lock \"%s\"", root);
 	return take_fd(&fd);
 }
 
@@ -58,7 +58,7 @@ int pod_dir_hold(const char *path, struct error *err)
 	struct flock lock = whole(F_RDLCK);
 
 	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
-		return error_errno(err, "hold '%s'", path);
+		return error_errno(err, "cannot lock \"%s\"", path);
 	return take_fd(&fd);
 }
 
@@ -101,9 +101,9 @@ int pod_dir_make(const char *root, const char *pod, const char *ns, const char *
 	if (r < 0)
 		return r;
 	if (mkdir(made, 0700) < 0)
-		return error_errno(err, "make directory '%s'", made);
+		return error_errno(err, "cannot make directory \"%s\"", made);
 	fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 ? error_errno(err, "open '%s'", made) : write_id(fd, ns, id, err);
+	r = fd < 0 ? error_errno(err, "cannot open \"%s\"", made) : write_id(fd, ns, id, err);
 	if (r < 0) {
 		pod_dir_remove(root, pod, NULL);
 		return r;
@@ -117,9 +117,9 @@ int pod_dir_remove(const char *root, const char *pod, struct error *err)
 	autoclose int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_errno(err, "open '%s'", root);
+		return errno == ENOENT ? 0 : error_errno(err, "cannot open \"%s\"", root);
 	if (file_remove_tree(fd, pod, err) < 0)
-		return error_wrap(err, "remove '%s/%s'", root, pod);
+		return error_wrap(err, "cannot remove \"%s/%s\"", root, pod);
 	return 0;
 }
 
@@ -130,7 +130,7 @@ int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err)
 	int len = snprintf(text, sizeof(text), "%d\n", (int)pid);
 
 	if (fd < 0)
-		return error_errno(err, "open '%s'", path);
+		return error_errno(err, "cannot open \"%s\"", path);
 	return file_write(fd, VMM_PID_FILE, 0600, text, len, err);
 }
 

@@ -117,10 +117,11 @@ int uid_lease_take(const char *dir, uid_t first, unsigned int count, struct uid_
 	}
 	if (r == -EWOULDBLOCK)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
-		                 "all %u user ids from %u on are in use ('%s')", count, first, dir);
+		                 "all %u user ids from %u on are in use (\"%s\")", count, first,
+		                 dir);
 	if (r < 0) {
 		errno = -r;
-		return error_errno(err, "take a user id in '%s'", dir);
+		return error_errno(err, "cannot lease a user id in \"%s\"", dir);
 	}
 	return 0;
 }

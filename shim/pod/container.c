@@ -19,7 +19,7 @@ static void on_doom(struct ev_loop *loop, ev_timer *timer, int events)
 	if (container->init->state == PROCESS_STOPPED || process_tell_exit(container->init))
 		return;
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
-	          "container '%s' was killed and has not ended within %d ms", container->id,
+	          "container \"%s\" was killed and has not ended within %d ms", container->id,
 	          container->pod->config->kill_timeout_ms);
 	sandbox_give_up(container->pod->sandbox, &err);
 }

@@ -110,8 +110,8 @@ static int events_connect(struct events *events, struct error *err)
 		return 0;
 	fd = unix_socket_connect(events->address);
 	if (fd < 0)
-		return error_set(err, ERROR_UNAVAILABLE, "connect to '%s': %s", events->address,
-		                 strerrordesc_np(-fd));
+		return error_set(err, ERROR_UNAVAILABLE, "cannot connect to \"%s\": %s",
+		                 events->address, strerrordesc_np(-fd));
 	events->client = ttrpc_client_create(events->loop, fd, on_lost, events);
 	return 0;
 }

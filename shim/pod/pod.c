@@ -5,7 +5,7 @@
 static int refuse_several(const char *kind, const char *name, struct error *err)
 {
 	return error_set(err, ERROR_UNIMPLEMENTED,
-	                 "%s '%s': pods of several containers are not supported", kind, name);
+	                 "%s \"%s\": pods of several containers: not supported", kind, name);
 }
 
 static bool single_ends(const struct pod *pod)

@@ -79,7 +79,7 @@ static void complete_cause(struct sandbox *sandbox)
 	char console[CONSOLE_MAX] = "";
 
 	if (!sandbox->was_ready) {
-		error_wrap(err, "boot the virtual machine");
+		error_wrap(err, "cannot boot the virtual machine");
 		if (err->code == ERROR_DEADLINE_EXCEEDED)
 			hint_add(err, HINT_GUEST_SILENT);
 	}

@@ -55,7 +55,7 @@ static int close_descriptors(struct server *server, struct error *err)
 
 	for (int fd = 0; fd < 3; fd++)
 		if (null < 0 || dup2(null, fd) < 0)
-			return error_errno(err, "open /dev/null");
+			return error_errno(err, "cannot open \"/dev/null\"");
 	close(take_fd(&null));
 	if (low > 3)
 		close_range(3, low - 1, 0);
@@ -88,7 +88,7 @@ static int leave_session(struct server *server, struct error *err)
 	const struct serve_config *config = server->config;
 
 	if (setsid() < 0 || chdir("/") < 0)
-		return error_errno(err, "become a daemon");
+		return error_errno(err, "cannot start a session");
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	title_set(config->argv, "%s -namespace %s -id %s -address %s", config->argv[0], config->ns,
@@ -117,10 +117,11 @@ static int make_view(struct server *server, struct error *err)
 {
 	server->view = mem_printf("%s/view", server->config->pod_dir);
 	if (mkdir(server->view, 0755) < 0)
-		return error_errno(err, "make directory '%s'", server->view);
+		return error_errno(err, "cannot make directory \"%s\"", server->view);
 	if (mount(server->share, server->view, NULL, MS_BIND, NULL) < 0 ||
 	    mount(NULL, server->view, NULL, VIEW_FLAGS | MS_BIND | MS_REMOUNT, NULL) < 0)
-		return error_errno(err, "bind '%s' to '%s'", server->share, server->view);
+		return error_errno(err, "cannot bind \"%s\" to \"%s\"", server->share,
+		                   server->view);
 	return 0;
 }
 
@@ -133,14 +134,14 @@ static int make_mount_namespace(struct server *server, struct error *err)
 {
 	server->share = mem_printf("%s/share", server->config->pod_dir);
 	if (mkdir(server->share, 0755) < 0)
-		return error_errno(err, "make directory '%s'", server->share);
+		return error_errno(err, "cannot make directory \"%s\"", server->share);
 	if (unshare(CLONE_NEWNS) < 0)
-		return error_errno(err, "unshare");
+		return error_errno(err, "cannot make a mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return error_errno(err, "make '/' a slave");
+		return error_errno(err, "cannot make \"/\" a slave");
 	if (mount(server->share, server->share, NULL, MS_BIND, NULL) < 0 ||
 	    mount(NULL, server->share, NULL, MS_SHARED, NULL) < 0)
-		return error_errno(err, "bind '%s' on itself", server->share);
+		return error_errno(err, "cannot bind \"%s\" on itself", server->share);
 	return make_view(server, err);
 }
 
@@ -152,10 +153,10 @@ static int adjust_oom_score(struct server *server, struct error *err)
 	int score;
 
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		return error_errno(err, "read '%s'", OOM_SCORE_FILE);
+		return error_errno(err, "cannot read \"%s\"", OOM_SCORE_FILE);
 	score = (int)strtol(text, NULL, 10);
 	if (score < OOM_SCORE_MAX && dprintf(fd, "%d", score + 1) < 0)
-		return error_errno(err, "write '%s'", OOM_SCORE_FILE);
+		return error_errno(err, "cannot write \"%s\"", OOM_SCORE_FILE);
 	return 0;
 }
 
@@ -166,7 +167,8 @@ static int take_own_cores(struct server *server, struct error *err)
 
 	if (wanted && *wanted &&
 	    prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) < 0)
-		return error_errno(err, "SCHED_CORE is set, but prctl(PR_SCHED_CORE)");
+		return error_errno(err,
+		                   "cannot create a core scheduling group (SCHED_CORE is set)");
 	return 0;
 }
 
@@ -186,7 +188,7 @@ static void on_drained(void *ctx)
 static void unmount(const char *path)
 {
 	if (path && umount2(path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT)
-		log_warn("unmount '%s': errno %d", path, errno);
+		log_warn("cannot unmount \"%s\": errno %d", path, errno);
 }
 
 /* A `start` for the same id finds nobody from here on, and waits for the hold to go. */
@@ -196,7 +198,7 @@ static void remove_socket(void *ctx)
 	const char *path = server->config->address.path;
 
 	if (unlink(path) < 0 && errno != ENOENT)
-		log_error("remove '%s': errno %d", path, errno);
+		log_error("cannot remove \"%s\": errno %d", path, errno);
 }
 
 /* Once the hold has gone, the names are those of another pod. */
@@ -238,7 +240,7 @@ static void on_bundle_gone(void *ctx)
 {
 	struct server *server = ctx;
 
-	log_warn("the bundle '%s' is gone: the pod ends", server->config->bundle);
+	log_warn("the bundle \"%s\" is gone: the pod ends", server->config->bundle);
 	service_stop(server->service);
 }
 

@@ -46,12 +46,13 @@ static int read_config(struct bundle *bundle, struct error *err)
 	int r;
 
 	if (fd < 0)
-		return error_errno(err, "open");
+		return error_errno(err, "cannot open the directory");
 	len = file_read(fd, "config.json", JSON_TEXT_MAX, &text, err);
 	if (len == -ENOENT)
-		return error_set(err, ERROR_NOT_FOUND,
-		                 "open 'config.json': No such file or directory; a sandbox of "
-		                 "containerd's Sandbox API, which has none, is not supported");
+		return error_set(
+			err, ERROR_NOT_FOUND,
+			"cannot open \"config.json\": No such file or directory; a sandbox of "
+			"containerd's Sandbox API: not supported");
 	if (len < 0)
 		return (int)len;
 	r = spec_parse(text, (size_t)len, &bundle->spec, err);
@@ -65,9 +66,9 @@ int bundle_load(const char *dir, struct bundle **out, struct error *err)
 
 	bundle->dir = realpath(dir, NULL);
 	if (!bundle->dir)
-		return error_errno(err, "bundle '%s'", dir);
+		return error_errno(err, "cannot find bundle \"%s\"", dir);
 	if (read_config(bundle, err) < 0)
-		return error_wrap(err, "bundle '%s'", bundle->dir);
+		return error_wrap(err, "bundle \"%s\"", bundle->dir);
 	path = bundle->spec->root->path;
 	if (path[0] == '/')
 		bundle->rootfs = mem_strdup(path);

@@ -45,12 +45,13 @@ static int read_names(const Grpc__Spec *spec, const struct names *names, const c
 	const char *sandbox_id = spec_annotation(spec, names->sandbox_id);
 
 	if (!sandbox_id || !*sandbox_id)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "annotation '%s' is missing",
+		return error_set(err, ERROR_INVALID_ARGUMENT, "annotation \"%s\": missing",
 		                 names->sandbox_id);
 	if (strcmp(type, "sandbox") != 0 && strcmp(type, "container") != 0)
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "annotation '%s': '%s' is neither 'sandbox' nor 'container'",
-		                 names->type, type);
+		return error_set(
+			err, ERROR_INVALID_ARGUMENT,
+			"invalid annotation \"%s\" \"%s\": expected \"sandbox\" or \"container\"",
+			names->type, type);
 	*out = (struct cri){
 		.type = strcmp(type, "sandbox") == 0 ? CRI_SANDBOX : CRI_CONTAINER,
 		.sandbox_id = sandbox_id,

@@ -50,15 +50,16 @@ static int check_mounts(const Grpc__Spec *spec, const char *id, struct error *er
 		if (guest_spec_is_bind(mount)) {
 			if (!strncmp(mount->source, volumes, strlen(volumes)))
 				continue;
-			return error_set(err, ERROR_UNIMPLEMENTED,
-			                 "mounts[%zu] %s: bind mounts of the host are not "
-			                 "supported",
-			                 i, mount->destination);
+			return error_set(
+				err, ERROR_UNIMPLEMENTED,
+				"mounts[%zu] \"%s\": bind mounts of the host: not supported", i,
+				mount->destination);
 		}
 		if (!is_guest_file_system(mount->type))
-			return error_set(err, ERROR_UNIMPLEMENTED,
-			                 "mounts[%zu] %s: file system type '%s' is not supported",
-			                 i, mount->destination, mount->type);
+			return error_set(
+				err, ERROR_UNIMPLEMENTED,
+				"mounts[%zu] \"%s\": file system type \"%s\": not supported", i,
+				mount->destination, mount->type);
 	}
 	return 0;
 }
@@ -99,10 +100,10 @@ static int apply_devices(const Grpc__Linux *linux, struct error *err)
 		Grpc__LinuxDevice *device = linux->devices[i];
 
 		if (!is_guest_device(device))
-			return error_set(err, ERROR_UNIMPLEMENTED,
-			                 "linux.devices[%zu] %s: devices of the host are not "
-			                 "supported",
-			                 i, device->path);
+			return error_set(
+				err, ERROR_UNIMPLEMENTED,
+				"linux.devices[%zu] \"%s\": devices of the host: not supported", i,
+				device->path);
 		device->filemode &= MODE_BITS; /* some programs write st_mode as it is */
 	}
 	return 0;
@@ -112,7 +113,7 @@ static int check_namespace(const Grpc__LinuxNamespace *ns, size_t i, struct erro
 {
 	if (*ns->path)
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.namespaces[%zu] %s: joining '%s' is not supported", i,
+		                 "linux.namespaces[%zu] %s: joining \"%s\": not supported", i,
 		                 ns->type, ns->path);
 	return 0;
 }
@@ -141,7 +142,7 @@ static int take_network_namespace(Grpc__Linux *linux, char **netns, struct error
 	linux->n_namespaces = kept;
 	if (r == 0 && !found)
 		r = error_set(err, ERROR_UNIMPLEMENTED,
-		              "linux.namespaces: the host's network (no network namespace) is not "
+		              "linux.namespaces: the host's network (no network namespace): not "
 		              "supported");
 	return r;
 }
@@ -167,7 +168,7 @@ static int check_host_hooks(const char *name, size_t n, Grpc__Hook *const *hooks
 {
 	if (n == 0)
 		return 0;
-	return error_set(err, ERROR_UNIMPLEMENTED, "hooks.%s[0] %s: hooks are not supported", name,
+	return error_set(err, ERROR_UNIMPLEMENTED, "hooks.%s[0] \"%s\": not supported", name,
 	                 hooks[0]->path);
 }
 

@@ -30,13 +30,14 @@ static int read_version(const json_t *value, const struct json_path *at, void *t
 	if (!text)
 		return json_fail(at, err, "expected string, found %s", json_type_name(value));
 	if (!*text) {
-		json_fail(at, err, "empty: a sandbox of containerd's Sandbox API is not supported");
+		json_fail(at, err, "empty: a sandbox of containerd's Sandbox API: not supported");
 		if (err)
 			err->code = ERROR_UNIMPLEMENTED;
 		return error_code_errno(ERROR_UNIMPLEMENTED);
 	}
 	if (strncmp(text, "1.", 2) != 0)
-		return json_fail(at, err, "version '%s' is not supported, 1.0 to 1.2 are", text);
+		return json_fail(at, err, "version \"%s\": not supported; supported are 1.0 to 1.2",
+		                 text);
 	spec->version = mem_strdup(text);
 	return 0;
 }

@@ -23,11 +23,11 @@ static int copy(int to, struct error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_errno(err, "read output");
+			return error_errno(err, "cannot read output");
 		if (n == 0)
 			return 0;
 		if (file_write_all(to, chunk, (size_t)n) < 0)
-			return error_errno(err, "write output to its file");
+			return error_errno(err, "cannot write output to its file");
 	}
 }
 
@@ -73,7 +73,7 @@ int copy_output(const struct command_line *line, char **argv, struct error *err)
 	if (fd < 0) {
 		cause = errno;
 		(void)!write(COPY_READY, &cause, sizeof(cause)); /* or its reader has gone */
-		return error_errno(err, "output to '%s'", path);
+		return error_errno(err, "cannot open \"%s\" for output", path);
 	}
 	close(COPY_READY);
 	return copy(fd, err);

@@ -58,7 +58,7 @@ static bool hear_cause(const struct logger *logger, struct error *err)
 	if (!logger->copies || read(logger->ready_fd, &cause, sizeof(cause)) != sizeof(cause))
 		return false;
 	errno = cause;
-	error_errno(err, "output to '%s'", logger->path);
+	error_errno(err, "cannot open \"%s\" for output", logger->path);
 	return true;
 }
 
@@ -92,7 +92,7 @@ static void on_exit_status(void *ctx, int status)
 		log_warn("logger \"%s\" %s", logger->path, how);
 	if (logger->ready) {
 		if (!hear_cause(logger, &err))
-			error_set(&err, ERROR_UNKNOWN, "logger '%s' %s before it was ready",
+			error_set(&err, ERROR_UNKNOWN, "logger \"%s\" %s before it was ready",
 			          logger->path, how);
 		tell_ready(logger, &err);
 	} else if (logger->ended) {
@@ -113,7 +113,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct error err;
 
 	if (logger->ready) {
-		error_set(&err, ERROR_DEADLINE_EXCEEDED, "logger '%s' was not ready within %d ms",
+		error_set(&err, ERROR_DEADLINE_EXCEEDED, "logger \"%s\" was not ready within %d ms",
 		          logger->path, logger->config->logger_ready_timeout_ms);
 		proc_kill(logger->proc, SIGKILL);
 		tell_ready(logger, &err);
@@ -132,7 +132,7 @@ static int make_pipe(int *read_end, int *write_end, struct error *err)
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_errno(err, "make a pipe");
+		return error_errno(err, "cannot make a pipe");
 	*read_end = ends[0];
 	*write_end = ends[1];
 	return 0;
@@ -141,7 +141,7 @@ static int make_pipe(int *read_end, int *write_end, struct error *err)
 static int make_nonblocking(int fd, struct error *err)
 {
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
-		return error_errno(err, "make a pipe non-blocking");
+		return error_errno(err, "cannot make a pipe non-blocking");
 	return 0;
 }
 
@@ -223,13 +223,13 @@ static int start_copy(struct logger *logger, const struct stdio_uri *uri, struct
 		return error_code_errno(err->code);
 	logger->err = fcntl(logger->out, F_DUPFD_CLOEXEC, 3);
 	if (logger->err < 0)
-		return error_errno(err, "output to '%s'", uri->path);
+		return error_errno(err, "cannot write output to \"%s\"", uri->path);
 	if (make_pipe(&logger->ready_fd, &ready, err) < 0)
 		return error_code_errno(err->code);
 	fds[0] = (struct proc_fd){ from, STDIN_FILENO };
 	fds[1] = (struct proc_fd){ ready, COPY_READY };
 	if (proc_spawn(logger->loop, &spec, on_exit_status, logger, &logger->proc, err) < 0)
-		return error_wrap(err, "output to '%s'", uri->path);
+		return error_wrap(err, "cannot write output to \"%s\"", uri->path);
 	return await_ready(logger, err);
 }
 

@@ -110,9 +110,11 @@ int stdio_uri_parse(const char *text, struct stdio_uri *out, struct error *err)
 	if (out->kind == STDIO_NONE)
 		return 0;
 	if (path == text && strstr(text, "://"))
-		return error_set(err, ERROR_INVALID_ARGUMENT, "unknown STDIO scheme in '%s'", text);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid stdio \"%s\": unknown scheme", text);
 	if (*path != '/')
-		return error_set(err, ERROR_INVALID_ARGUMENT, "stdio '%s': no absolute path", text);
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid stdio \"%s\": no absolute path", text);
 	if (path == text) { /* a plain path is taken as it is */
 		out->path = mem_strdup(path);
 		return 0;

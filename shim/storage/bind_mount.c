@@ -51,9 +51,9 @@ int bind_mount_open(const char *source, const struct bind_mount_options *options
 	                                        (options->recursive ? AT_RECURSIVE : 0));
 
 	if (mount < 0)
-		return error_errno(err, "bind '%s'", source);
+		return error_errno(err, "cannot bind \"%s\"", source);
 	if ((!options->follow && set_private(mount) < 0) || set_attributes(mount, options) < 0)
-		return error_errno(err, "set attributes of a bind of '%s'", source);
+		return error_errno(err, "cannot set attributes of a bind of \"%s\"", source);
 	return take_fd(&mount);
 }
 
@@ -89,12 +89,12 @@ int bind_mount_attach(int mount, int dirfd, const char *name, struct error *err)
 	struct stat st;
 
 	if (fstat(mount, &st) < 0)
-		return error_errno(err, "look at a bind for '%s'", name);
+		return error_errno(err, "cannot stat a bind for \"%s\"", name);
 	target = open_target(dirfd, name, S_ISDIR(st.st_mode));
 	if (target < 0)
-		return error_errno(err, "make mount point '%s'", name);
+		return error_errno(err, "cannot make mount point \"%s\"", name);
 	if (move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
 	    0)
-		return error_errno(err, "attach a bind at '%s'", name);
+		return error_errno(err, "cannot attach a bind at \"%s\"", name);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 #define ROOTFS   "rootfs" /* in the container's directory */
 #define DIR_MODE 0755
-#define CONTEXT  "mount the container's file systems" /* of error texts */
+#define CONTEXT  "cannot mount the container's file systems" /* of error texts */
 
 enum rootfs_state {
 	ROOTFS_MOUNTING,
@@ -51,7 +51,7 @@ static int open_parent(const char *dir, struct error *err)
 	if (name == dir || !*name)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid share directory \"%s\": not a path with a name", dir);
-	return fd < 0 ? error_errno(err, "open the directory of '%s'", dir) : take_fd(&fd);
+	return fd < 0 ? error_errno(err, "cannot open the directory of \"%s\"", dir) : take_fd(&fd);
 }
 
 static const char *last_name(const char *dir)
@@ -67,9 +67,9 @@ static int open_dir(const char *dir, bool make, struct error *err)
 	if (parent < 0)
 		return parent;
 	if (make && mkdirat(parent, last_name(dir), DIR_MODE) < 0 && errno != EEXIST)
-		return error_errno(err, "make directory '%s'", dir);
+		return error_errno(err, "cannot make directory \"%s\"", dir);
 	fd = openat(parent, last_name(dir), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? error_errno(err, "open '%s'", dir) : fd;
+	return fd < 0 ? error_errno(err, "cannot open \"%s\"", dir) : fd;
 }
 
 static int bind_rootfs(const char *source, const struct bind_mount_options *options, int dirfd,
@@ -88,16 +88,16 @@ static int mount_file_system(const Containerd__Types__Mount *entry,
 	char path[64];
 
 	if (mkdirat(dirfd, ROOTFS, DIR_MODE) < 0 && errno != EEXIST)
-		return error_errno(err, "make directory '" ROOTFS "'");
+		return error_errno(err, "cannot make directory \"" ROOTFS "\"");
 	target = openat(dirfd, ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
-		return error_errno(err, "open '" ROOTFS "'");
+		return error_errno(err, "cannot open \"" ROOTFS "\"");
 	if (options->dir && chdir(options->dir) < 0)
-		return error_errno(err, "change to '%s'", options->dir);
+		return error_errno(err, "cannot change to \"%s\"", options->dir);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", target);
 	if (mount(entry->source, path, entry->type, options->flags | SERVED_MOUNT_FLAGS,
 	          options->data) < 0)
-		return error_errno(err, "mount '%s' (%s)", entry->source, entry->type);
+		return error_errno(err, "cannot mount \"%s\" (%s)", entry->source, entry->type);
 	return 0;
 }
 
@@ -111,7 +111,7 @@ static int mount_bind(const Containerd__Types__Mount *entry, const struct rootfs
 	};
 
 	if (*options->data)
-		return error_set(err, ERROR_UNIMPLEMENTED, "mount options '%s' are not supported",
+		return error_set(err, ERROR_UNIMPLEMENTED, "mount options \"%s\": not supported",
 		                 options->data);
 	return bind_rootfs(entry->source, &bind, dirfd, err);
 }
@@ -122,7 +122,7 @@ static int mount_entry(const Containerd__Types__Mount *entry, int dirfd, struct 
 	int r;
 
 	if (*entry->target)
-		return error_set(err, ERROR_UNIMPLEMENTED, "mount target '%s' is not supported",
+		return error_set(err, ERROR_UNIMPLEMENTED, "mount target \"%s\": not supported",
 		                 entry->target);
 	r = rootfs_options_parse(entry->type, entry->options, entry->n_options, &options, err);
 	if (r < 0)
@@ -160,11 +160,11 @@ static int mount_all(void *ctx, struct errand_result *result, struct error *err)
 static int unmount_below(int dirfd, const char *dir, struct error *err)
 {
 	if (fchdir(dirfd) < 0)
-		return error_errno(err, "change to '%s'", dir);
+		return error_errno(err, "cannot change to \"%s\"", dir);
 	while (umount2(ROOTFS, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;
 	if (errno != EINVAL && errno != ENOENT)
-		return error_errno(err, "unmount '%s/" ROOTFS "'", dir);
+		return error_errno(err, "cannot unmount \"%s/" ROOTFS "\"", dir);
 	return volumes_unmount(dirfd, err);
 }
 
@@ -276,7 +276,7 @@ int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *c
 	rootfs->state = ROOTFS_UNMOUNTING;
 	if (start(rootfs, unmount_all, rootfs->dir, err) < 0) {
 		rootfs->state = ROOTFS_IDLE;
-		return error_wrap(err, "unmount the container's file systems");
+		return error_wrap(err, "cannot unmount the container's file systems");
 	}
 	return 0;
 }

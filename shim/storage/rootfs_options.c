@@ -27,7 +27,7 @@ static int check_option(const char *name, const struct mount_word *word, struct 
 		no |= !strcmp(name, refused[i]);
 	for (size_t i = 0; refused_prefixes[i]; i++)
 		no |= !strncmp(name, refused_prefixes[i], strlen(refused_prefixes[i]));
-	return no ? error_set(err, ERROR_UNIMPLEMENTED, "mount option '%s' is not supported", name)
+	return no ? error_set(err, ERROR_UNIMPLEMENTED, "mount option \"%s\": not supported", name)
 	          : 0;
 }
 

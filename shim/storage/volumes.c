@@ -61,7 +61,7 @@ static int read_options(const Grpc__Mount *mount, size_t number, struct bind_mou
 
 		if (!strcmp(option, "shared") || !strcmp(option, "rshared"))
 			return error_set(err, ERROR_UNIMPLEMENTED,
-			                 "mounts[%zu] %s: option '%s' is not supported: mounts "
+			                 "mounts[%zu] \"%s\": option \"%s\": not supported; mounts "
 			                 "made in the guest do not reach the host",
 			                 number, mount->destination, option);
 		read_option(option, out, &all);
@@ -79,7 +79,7 @@ static int take_one(Grpc__Mount *mount, size_t number, const char *id, const cha
 		return r;
 	if (!*mount->source)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "mounts[%zu] %s: a bind without a source", number,
+		                 "mounts[%zu] \"%s\": a bind without a source", number,
 		                 mount->destination);
 	volume->number = number;
 	volume->destination = mem_strdup(mount->destination);
@@ -104,7 +104,7 @@ int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, struc
 			continue;
 		if (volumes->n == VOLUMES_MAX)
 			return error_set(err, ERROR_INVALID_ARGUMENT,
-			                 "mounts[%zu] %s: more than %d bind mounts", i,
+			                 "mounts[%zu] \"%s\": more than %d bind mounts", i,
 			                 spec->mounts[i]->destination, VOLUMES_MAX);
 		volumes->all = mem_realloc(volumes->all, (volumes->n + 1) * sizeof(*volumes->all));
 		volumes->all[volumes->n] = (struct volume){ 0 };
@@ -133,7 +133,7 @@ static int check_type(int mount, const char *source, struct error *err)
 	struct stat st;
 
 	if (fstat(mount, &st) < 0)
-		return error_errno(err, "look at '%s'", source);
+		return error_errno(err, "cannot stat \"%s\"", source);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "bind of \"%s\", neither a file nor a directory: not supported",
@@ -161,13 +161,13 @@ int volumes_mount(const struct volumes *volumes, int dirfd, struct error *err)
 	autoclose int mounts = -1;
 
 	if (mkdirat(dirfd, VOLUMES_DIR, DIR_MODE) < 0)
-		return error_errno(err, "make directory '" VOLUMES_DIR "'");
+		return error_errno(err, "cannot make directory \"" VOLUMES_DIR "\"");
 	mounts = openat(dirfd, VOLUMES_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (mounts < 0)
-		return error_errno(err, "open '" VOLUMES_DIR "'");
+		return error_errno(err, "cannot open \"" VOLUMES_DIR "\"");
 	for (size_t i = 0; i < volumes->n; i++)
 		if (mount_one(&volumes->all[i], mounts, err) < 0)
-			return error_wrap(err, "mounts[%zu] %s", volumes->all[i].number,
+			return error_wrap(err, "mounts[%zu] \"%s\"", volumes->all[i].number,
 			                  volumes->all[i].destination);
 	return 0;
 }
@@ -180,12 +180,12 @@ int volumes_unmount(int dirfd, struct error *err)
 	DIR *mounts;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_errno(err, "open '" VOLUMES_DIR "'");
+		return errno == ENOENT ? 0 : error_errno(err, "cannot open \"" VOLUMES_DIR "\"");
 	if (fchdir(fd) < 0)
-		return error_errno(err, "change to '" VOLUMES_DIR "'");
+		return error_errno(err, "cannot change to \"" VOLUMES_DIR "\"");
 	mounts = fdopendir(fd);
 	if (!mounts)
-		return error_errno(err, "read '" VOLUMES_DIR "'");
+		return error_errno(err, "cannot read \"" VOLUMES_DIR "\"");
 	take_fd(&fd);
 	while ((entry = readdir(mounts)))
 		if (entry->d_name[0] != '.')

@@ -207,8 +207,8 @@ static int check_request(const struct pod *pod,
 		                 request->id, ID_MAX);
 	if (*request->checkpoint)
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "restoring a checkpoint ('%s') is not supported: a virtual "
-		                 "machine's processes cannot be checkpointed",
+		                 "restoring checkpoint \"%s\": not supported; the processes are in "
+		                 "a virtual machine",
 		                 request->checkpoint);
 	if (check_options(request->options, err) < 0)
 		return error_code_errno(err->code);
@@ -223,7 +223,7 @@ static int check_netns(const char *netns, struct error *err)
 	if (!netns)
 		return 0;
 	return error_set(err, ERROR_UNIMPLEMENTED,
-	                 "linux.namespaces network: joining '%s' is not supported yet", netns);
+	                 "linux.namespaces network: joining \"%s\": not supported yet", netns);
 }
 
 /* The bundle as the guest is to see it. */
@@ -239,12 +239,12 @@ static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, s
 		return error_code_errno(err->code);
 	spec = bundle_spec(bundle);
 	if (!spec->process)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "bundle '%s': no process to run",
+		return error_set(err, ERROR_INVALID_ARGUMENT, "bundle \"%s\": no process to run",
 		                 request->bundle);
 	spec->process->terminal = request->terminal;
 	if (volumes_take(spec, request->id, bundle_dir(bundle), &volumes, err) < 0 ||
 	    guest_spec_apply(spec, request->id, &netns, err) < 0 || check_netns(netns, err) < 0)
-		return error_wrap(err, "bundle '%s': config.json", request->bundle);
+		return error_wrap(err, "bundle \"%s\": config.json", request->bundle);
 	*out = take_ptr(&bundle);
 	*out_volumes = take_ptr(&volumes);
 	return 0;

@@ -349,7 +349,7 @@ static void task_checkpoint(const struct task *task)
 	struct error err;
 
 	error_set(&err, ERROR_UNIMPLEMENTED,
-	          "checkpoints are not supported: the processes are in a virtual machine");
+	          "checkpoints: not supported; the processes are in a virtual machine");
 	ttrpc_call_fail(task->call, &err);
 }
 

@@ -67,7 +67,7 @@ WRONG_SPECS = {
     ),
     "unknown_file_system": (
         lambda spec: spec["mounts"].append({"destination": "/mnt", "type": "nosuchfs", "source": "x"}),
-        r"/mnt.*(?i:no such device|type 'nosuchfs' is not supported)",
+        r"/mnt.*(?i:no such device|type \"nosuchfs\": not supported)",
     ),
     "sysctl_of_the_host": (
         lambda spec: spec["linux"].update(sysctl={"kernel.nosuch": "1"}), r"sysctl.*kernel[./]nosuch|kernel[./]nosuch"
@@ -240,7 +240,7 @@ def run_guest(make_containerd, prefix, runtime, name, tmp_path):
 def test_a_guest_that_dies_while_booting_is_noticed_at_once(run_guest):
     result = run_guest(DIES, SOON)
     assert result.rc == 1
-    assert re.search(r"boot the virtual machine: the guest's kernel panicked: Attempted to kill init! .*; hint: .*enable_debug.*; "
+    assert re.search(r"cannot boot the virtual machine: the guest's kernel panicked: Attempted to kill init! .*; hint: .*enable_debug.*; "
                      r"the console's last lines: .*this guest gives up: no reason \| .*Kernel panic", result.error), str(result)
 
 
@@ -257,7 +257,7 @@ def test_a_guest_that_dies_while_booting_is_noticed_at_once(run_guest):
 def test_an_agent_that_never_answers_meets_a_deadline(run_guest, source, configuration, said):
     result = run_guest(source, DEADLINE, configuration)
     assert result.rc == 1
-    assert re.search(f"boot the virtual machine: {said}", result.error), str(result)
+    assert re.search(f"cannot boot the virtual machine: {said}", result.error), str(result)
 
 
 # The shim's own command line

@@ -20,7 +20,7 @@ def report(result):
     line = result.error.removesuffix("\n")
     assert result.rc == 1 and line.isprintable() and len(line) < LINE_MAX, str(result)
     match = re.fullmatch(
-        r"ctr: failed to create shim task: boot the virtual machine: (.*?); hint: (.*?)(?:; the console's last lines: (.*))?: "
+        r"ctr: failed to create shim task: cannot boot the virtual machine: (.*?); hint: (.*?)(?:; the console's last lines: (.*))?: "
         r"(unavailable|unknown|context deadline exceeded|failed precondition|invalid argument)", line)
     assert match, line
     return match[1], match[2], match[3]
@@ -56,12 +56,12 @@ def script():
 def test_a_part_that_cannot_be_started_is_named_with_what_to_do(configured, script):
     nothing, text = "/no/such", script("text", 0o644)
     for setting, cause, hint in (
-        (f'path = "{nothing}"', "start QEMU: execute '/no/such': No such file or directory", "package qemu-system-x86;"),
-        (f'path = "{text}"', f"start QEMU: execute '{text}': Permission denied", "hypervisor.qemu.path"),
-        (f'virtio_fs_daemon = "{nothing}"', "start virtiofsd: execute '/no/such': No such file or directory",
+        (f'path = "{nothing}"', 'cannot start QEMU: cannot execute "/no/such": No such file or directory', "package qemu-system-x86;"),
+        (f'path = "{text}"', f'cannot start QEMU: cannot execute "{text}": Permission denied', "hypervisor.qemu.path"),
+        (f'virtio_fs_daemon = "{nothing}"', 'cannot start virtiofsd: cannot execute "/no/such": No such file or directory',
          "hypervisor.qemu.virtio_fs_daemon"),
-        (f'kernel = "{nothing}"', "open the guest's kernel '/no/such': No such file or directory", "hypervisor.qemu.kernel"),
-        (f'initrd = "{text.parent}"', f"the guest's initramfs '{text.parent}' is not a regular file", "hypervisor.qemu.initrd"),
+        (f'kernel = "{nothing}"', "cannot open the guest's kernel \"/no/such\": No such file or directory", "hypervisor.qemu.kernel"),
+        (f'initrd = "{text.parent}"', f"cannot open the guest's initramfs \"{text.parent}\": not a regular file", "hypervisor.qemu.initrd"),
         ("default_maxmemory = 16", "no memory is left for the guest", "hypervisor.qemu.default_maxmemory"),
     ):
         said, advice, console = report(configured(f"hypervisor.qemu.{setting}\n"))

@@ -88,7 +88,7 @@ def test_bundles_on_a_full_disk_fail_the_start(containerd, runtime, name):
     assert wait_for(lambda: not any(f" -id {one} " in each.command for each in processes() for one in ids), BOUNDED)
     for failed in results[:-1]:  # the first by containerd itself, then by the shim
         assert failed.rc == 1 and NO_SPACE.lower() in failed.error.lower(), str(failed)
-    assert any("containerd-shim-kata-v2: write" in failed.error for failed in results)
+    assert any("containerd-shim-kata-v2: cannot write" in failed.error for failed in results)
     assert results[-1].rc == 0, str(results[-1])
 
 

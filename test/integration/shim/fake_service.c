@@ -68,7 +68,7 @@ static int mount_rootfs(const struct service_config *config, struct error *err)
 	autofree char *target = mem_printf("%s/rootfs", config->share_dir);
 
 	if (mkdir(target, 0755) < 0 || mount(rootfs, target, NULL, MS_BIND, NULL) < 0)
-		return error_errno(err, "mount '%s'", rootfs);
+		return error_errno(err, "cannot mount \"%s\"", rootfs);
 	return pod_dir_write_vmm_pid(config->pod_dir, VMM_PID, err);
 }
 

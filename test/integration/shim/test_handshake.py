@@ -70,27 +70,27 @@ def test_the_directory_of_sockets_is_containerds_choice(bundle, tmp_path):
 def test_the_socket_directory_must_be_absolute(bundle):
     result = bundle.start(input=params(_9="run"), stdin=None)
     assert result.returncode == 1
-    assert b"socket directory 'run' is not an absolute path" in result.stderr
+    assert b'invalid socket directory "run": not an absolute path' in result.stderr
 
 
 def test_bootstrap_params_of_another_container_are_not_believed(bundle):
     result = bundle.start(input=params(_1="other"), stdin=None)
     assert result.returncode == 1
-    assert b"runtime options of type 'other'" in result.stderr
+    assert b'runtime options of type "other"' in result.stderr
 
 
 def test_options_of_runc_are_refused_in_bootstrap_params(bundle):
     no_pivot = field(1, "containerd.runc.v1.Options") + field(2, b"\x08\x01")
     result = bundle.start(input=params(_8=field(1, no_pivot)), stdin=None)
     assert result.returncode == 1
-    assert b"'containerd.runc.v1.Options' are runc's" in result.stderr
+    assert b'"containerd.runc.v1.Options" are runc\'s' in result.stderr
 
 
 def test_a_configuration_file_that_is_not_there_is_named(bundle):
     options = field(1, "runtimeoptions.v1.Options") + field(2, field(2, "/etc/kata.toml"))
     result = bundle.start(input=options, stdin=None)
     assert result.returncode == 1
-    assert b"open '/etc/kata.toml': No such file or directory" in result.stderr
+    assert b'cannot open "/etc/kata.toml": No such file or directory' in result.stderr
 
 
 def test_empty_options_are_none(bundle):

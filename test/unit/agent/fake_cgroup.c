@@ -64,7 +64,8 @@ int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err)
 int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err)
 {
 	if (fake_cgroup.blind)
-		return error_set(err, ERROR_UNKNOWN, "read 'cgroup.events': No such device");
+		return error_set(err, ERROR_UNKNOWN,
+		                 "cannot read \"cgroup.events\": No such device");
 	if (fake_cgroup.looks_to_freeze > 0)
 		fake_cgroup.looks_to_freeze--;
 	*out = fake_cgroup.frozen && !fake_cgroup.looks_to_freeze;
@@ -74,7 +75,7 @@ int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err)
 int cgroup_kill(struct cgroup *cgroup, struct error *err)
 {
 	if (fake_cgroup.refuse_kill)
-		return error_set(err, ERROR_UNKNOWN, "write '1' to 'cgroup.kill'");
+		return error_set(err, ERROR_UNKNOWN, "cannot write \"1\" to \"cgroup.kill\"");
 	fake_cgroup.kills++;
 	for (size_t i = 0; i < fake_nchildren && i < FAKE_CHILDREN_MAX; i++)
 		if (fake_children[i].cgroup_fd == cgroup->id)
@@ -95,7 +96,7 @@ int cgroup_remove(struct cgroup *cgroup, struct error *err)
 	if (fake_cgroup.busy > 0) {
 		fake_cgroup.busy--;
 		errno = EBUSY;
-		return error_errno(err, "remove cgroup '%s'", cgroup->path);
+		return error_errno(err, "cannot remove cgroup \"%s\"", cgroup->path);
 	}
 	fake_cgroup.alive--;
 	return 0;

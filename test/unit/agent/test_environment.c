@@ -63,8 +63,8 @@ Test(environment, entries_without_name_or_value_are_refused)
 
 	cr_expect_eq(environment_check(entries, 1, &err), 0);
 	cr_expect_lt(environment_check(entries, 2, &err), 0);
-	cr_expect_str_eq(err.text, "process.env[1]: 'B' has no '='");
+	cr_expect_str_eq(err.text, "invalid process.env[1] \"B\": no '='");
 	cr_expect_lt(environment_check(entries + 2, 1, &err), 0);
-	cr_expect_str_eq(err.text, "process.env[0]: '=C' has no name");
+	cr_expect_str_eq(err.text, "invalid process.env[0] \"=C\": no name");
 	cr_expect_lt(environment_check(entries, ENVIRONMENT_MAX + 1, &err), 0);
 }

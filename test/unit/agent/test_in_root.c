@@ -99,7 +99,8 @@ Test(in_root, files_are_no_directories)
 
 	make("file", S_IFREG);
 	cr_expect_eq(in_root_make(root, "file/x", S_IFDIR, 0755, &err), -ENOTDIR);
-	cr_expect_str_eq(err.text, "make 'file/x' in the root file system: Not a directory");
+	cr_expect_str_eq(err.text,
+	                 "cannot make \"file/x\" in the root file system: Not a directory");
 	cr_expect_eq(in_root_make(root, "file", S_IFDIR, 0755, &err), -ENOTDIR);
 }
 

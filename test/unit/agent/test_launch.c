@@ -243,8 +243,8 @@ Test(launch, failing_step_is_named)
 {
 	bench.spec->mounts[2]->type[0] = 'x';
 	bench_refuses(&bench, "true", ERROR_UNKNOWN,
-	              "make the mounts: mount 'devpts' (xevpts) on '/dev/pts' with "
-	              "'newinstance,ptmxmode=0666,mode=0620,gid=5': No such device");
+	              "make the mounts: cannot mount \"devpts\" (xevpts) on \"/dev/pts\" with "
+	              "\"newinstance,ptmxmode=0666,mode=0620,gid=5\": No such device");
 }
 
 Test(launch, terminal_is_the_container_s_own)

@@ -124,8 +124,8 @@ Test(launch_mounts, a_file_system_is_told_its_options)
 	free(mount->options[2]);
 	mount->options[2] = mem_strdup("nosuch=1");
 	bench_refuses(&bench, "true", ERROR_UNKNOWN,
-	              "make the mounts: mount 'tmpfs' (tmpfs) on '/run' with "
-	              "'nosuch=1,size=65536k': Invalid argument");
+	              "make the mounts: cannot mount \"tmpfs\" (tmpfs) on \"/run\" with "
+	              "\"nosuch=1,size=65536k\": Invalid argument");
 }
 
 /* mounts[6] gives the tmpfs of mounts[3] other options. */
@@ -188,7 +188,7 @@ Test(launch_mounts, nothing_is_bound_over_parts_of_proc)
 {
 	bind_mount(bench.dir, "/proc/self/attr", "ro");
 	bench_refuses(&bench, "true", ERROR_INVALID_ARGUMENT,
-	              "make the mounts: '/proc/self/attr' cannot be mounted because it is inside "
+	              "make the mounts: \"/proc/self/attr\" cannot be mounted because it is inside "
 	              "/proc");
 }
 

@@ -151,5 +151,6 @@ Test(launch_seccomp, profile_that_cannot_be_applied_fails_the_create)
 	bench_seccomp(&bench, NO_MKDIR);
 	bench.spec->linux->seccomp->syscalls[0]->action[0] = 'X';
 	bench_refuses(&bench, "true", ERROR_INVALID_ARGUMENT,
-	              "read the seccomp profile: linux.seccomp: unknown action 'XCMP_ACT_ERRNO'");
+	              "read the seccomp profile: invalid linux.seccomp action \"XCMP_ACT_ERRNO\": "
+	              "unknown");
 }

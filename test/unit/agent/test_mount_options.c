@@ -78,7 +78,7 @@ Test(mount_options, what_is_not_done_is_refused)
 
 	cr_expect_lt(parse("ro idmap", &options, &err), 0);
 	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED);
-	cr_expect_str_eq(err.text, "mount option 'idmap' is not supported");
+	cr_expect_str_eq(err.text, "mount option \"idmap\": not supported");
 	cr_expect_lt(parse("shared slave shared slave shared", &options, &err), 0);
 	cr_expect_eq(err.code, ERROR_INVALID_ARGUMENT);
 }

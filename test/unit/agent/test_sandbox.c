@@ -41,7 +41,7 @@ Test(sandbox, an_unknown_storage_driver_is_named)
 	storage.driver = "nvdimm";
 	request.storages = &storages;
 	request.n_storages = 1;
-	assert_refused(&request, "storages[0]: storage driver 'nvdimm'");
+	assert_refused(&request, "storages[0]: storage driver \"nvdimm\"");
 }
 
 Test(sandbox, exists_once)

@@ -279,15 +279,15 @@ Test(seccomp, what_cannot_be_had_is_named)
 
 	draft_init(&draft, "SCMP_ACT_NOTIFY");
 	expect_refusal(&draft, ERROR_UNIMPLEMENTED,
-	               "linux.seccomp: SCMP_ACT_NOTIFY is not supported");
+	               "linux.seccomp: SCMP_ACT_NOTIFY: not supported");
 	draft_init(&draft, "SCMP_ACT_DANCE");
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.seccomp: unknown action 'SCMP_ACT_DANCE'");
+	               "invalid linux.seccomp action \"SCMP_ACT_DANCE\": unknown");
 	draft_init(&draft, "SCMP_ACT_ALLOW");
 	draft_rule(&draft, "mkdir", "SCMP_ACT_KILL");
 	draft_arg(&draft, 0, "SCMP_CMP_MAYBE", 1, 0);
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.seccomp: unknown operator 'SCMP_CMP_MAYBE'");
+	               "invalid linux.seccomp operator \"SCMP_CMP_MAYBE\": unknown");
 	draft.args[0].op = "SCMP_CMP_EQ";
 	draft.args[0].index = 6;
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
@@ -296,10 +296,11 @@ Test(seccomp, what_cannot_be_had_is_named)
 	draft.profile.architectures = words;
 	draft.profile.n_architectures = 1;
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.seccomp: unknown architecture 'SCMP_ARCH_PDP11'");
+	               "invalid linux.seccomp architecture \"SCMP_ARCH_PDP11\": unknown");
 	draft_init(&draft, "SCMP_ACT_ALLOW");
 	draft.profile.flags = flags;
 	draft.profile.n_flags = 1;
-	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "linux.seccomp: unknown flag 'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'");
+	expect_refusal(
+		&draft, ERROR_INVALID_ARGUMENT,
+		"invalid linux.seccomp flag \"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\": unknown");
 }

@@ -90,7 +90,7 @@ Test(spec_check, user_namespaces_are_refused)
 	draft_init(&draft);
 	draft.namespaces[1].type = "user";
 	expect_refusal(&draft, ERROR_UNIMPLEMENTED,
-	               "linux.namespaces: a user namespace is not supported");
+	               "linux.namespaces: a user namespace: not supported");
 	draft_init(&draft);
 	draft.config.gidmappings = &pointer;
 	draft.config.n_gidmappings = 1;
@@ -105,11 +105,11 @@ Test(spec_check, container_needs_a_mount_namespace_of_its_own)
 	draft_init(&draft);
 	draft.namespaces[0].type = "ipc";
 	expect_refusal(&draft, ERROR_UNIMPLEMENTED,
-	               "linux.namespaces: a container without a mount namespace is not supported");
+	               "linux.namespaces: a container without a mount namespace: not supported");
 	draft.namespaces[0].type = "mount";
 	draft.namespaces[0].path = "/proc/1/ns/mnt";
 	expect_refusal(&draft, ERROR_UNIMPLEMENTED,
-	               "linux.namespaces: joining the mount namespace '/proc/1/ns/mnt' is not "
+	               "linux.namespaces: joining the mount namespace \"/proc/1/ns/mnt\": not "
 	               "supported");
 	draft_init(&draft);
 	draft.namespaces[1].type = "mount";

@@ -73,7 +73,7 @@ Test(file, that_is_missing_is_not_found)
 
 	cr_assert_eq(file_read(dir, "none", 100, &text, &err), -ENOENT);
 	cr_assert_eq(err.code, ERROR_NOT_FOUND);
-	cr_assert_str_eq(err.text, "open 'none': No such file or directory");
+	cr_assert_str_eq(err.text, "cannot open \"none\": No such file or directory");
 	cr_assert_null(text);
 }
 
@@ -84,7 +84,7 @@ Test(file, that_is_too_long_is_refused)
 
 	cr_assert_eq(file_write(dir, "f", 0600, "123456", 6, NULL), 0);
 	cr_assert_eq(file_read(dir, "f", 5, &text, &err), -EINVAL);
-	cr_assert_str_eq(err.text, "'f' is longer than 5 bytes");
+	cr_assert_str_eq(err.text, "cannot read \"f\": longer than 5 bytes");
 	cr_assert_null(text);
 }
 
@@ -115,7 +115,7 @@ Test(file, that_is_a_fifo_or_a_directory_is_refused_without_waiting)
 
 	cr_assert_eq(mkfifoat(dir, "fifo", 0600), 0);
 	cr_assert_eq(file_read(dir, "fifo", 100, &text, &err), -EINVAL);
-	cr_assert_str_eq(err.text, "'fifo' is not a regular file");
+	cr_assert_str_eq(err.text, "cannot read \"fifo\": not a regular file");
 	cr_assert_eq(file_read(dir, ".", 100, &text, &err), -EINVAL);
 }
 
@@ -214,7 +214,7 @@ static int remove_tree_with_a_mount(void)
 		return 2;
 	if (file_remove_tree(AT_FDCWD, "t", &err) != -EBUSY)
 		return 3;
-	if (strcmp(err.text, "remove 'm': Device or resource busy") != 0)
+	if (strcmp(err.text, "cannot remove \"m\": Device or resource busy") != 0)
 		return 4;
 	return file_remove_tree(AT_FDCWD, "t", &err) == -EBUSY ? 0 : 5;
 }

@@ -285,7 +285,7 @@ Test(proc, names_the_file_that_cannot_be_executed)
 	struct error err;
 
 	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), -ENOENT);
-	cr_assert_str_eq(err.text, "execute '/no/such/file': No such file or directory");
+	cr_assert_str_eq(err.text, "cannot execute \"/no/such/file\": No such file or directory");
 	cr_assert_null(proc);
 	ev_loop_destroy(loop);
 	assert_no_child();

@@ -78,7 +78,8 @@ Test(accel, kvm_is_used_only_if_it_makes_a_machine)
 	cr_assert_eq(accel_try_kvm(STDIN_FILENO, &why), 0);
 	kvm.cause = EBUSY; /* as when another hypervisor has the CPU */
 	cr_assert_eq(accel_try_kvm(STDIN_FILENO, &why), -EBUSY);
-	cr_assert_str_eq(why.text, "make a virtual machine by /dev/kvm: Device or resource busy");
+	cr_assert_str_eq(why.text,
+	                 "cannot make a virtual machine by /dev/kvm: Device or resource busy");
 	kvm.version = 11;
 	cr_assert_lt(accel_try_kvm(STDIN_FILENO, &why), 0);
 	cr_assert_str_eq(why.text, "/dev/kvm is not KVM's");

@@ -243,15 +243,15 @@ Test(hotplug, what_a_step_did_is_undone_when_a_later_one_fails)
 
 	seen.refuses = "device_add";
 	plug_for(&device, LONG_MS);
-	expect_failure("cannot plug \"d\": QEMU refused 'device_add': no",
+	expect_failure("cannot plug \"d\": QEMU refused \"device_add\": no",
 	               "add-fd blockdev-add device_add blockdev-del remove-fd ");
 	seen.refuses = "blockdev-add";
 	plug_for(&device, LONG_MS);
-	expect_failure("cannot plug \"d\": QEMU refused 'blockdev-add': no",
+	expect_failure("cannot plug \"d\": QEMU refused \"blockdev-add\": no",
 	               "add-fd blockdev-add remove-fd ");
 	seen.refuses = "add-fd";
 	plug_for(&device, LONG_MS);
-	expect_failure("cannot plug \"d\": QEMU refused 'add-fd': no", "add-fd ");
+	expect_failure("cannot plug \"d\": QEMU refused \"add-fd\": no", "add-fd ");
 	expect_free_ports(HOTPLUG_PORTS);
 }
 

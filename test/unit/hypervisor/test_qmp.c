@@ -191,7 +191,7 @@ Test(qmp, tells_why_qemu_refused)
 	execute("one", LONG_MS, &answer);
 	say("{\"id\": 2, \"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n");
 	cr_assert_eq(answer.calls, 1);
-	cr_assert_str_eq(answer.err.text, "QEMU refused 'one': no");
+	cr_assert_str_eq(answer.err.text, "QEMU refused \"one\": no");
 }
 
 Test(qmp, unknown_id_is_ignored)
@@ -236,7 +236,7 @@ Test(qmp, command_without_a_reply_ends_by_its_deadline)
 	ev_run(loop, EVRUN_ONCE);
 	cr_assert_eq(answer.calls, 1);
 	cr_assert_eq(answer.err.code, ERROR_DEADLINE_EXCEEDED);
-	cr_assert_str_eq(answer.err.text, "QEMU has not answered 'one' within 1 ms");
+	cr_assert_str_eq(answer.err.text, "QEMU has not answered \"one\" within 1 ms");
 	say("{\"return\": 1, \"id\": 2}\n"); /* late */
 	cr_assert_eq(answer.calls, 1);
 	cr_assert_eq(seen.lost, 0);
@@ -384,14 +384,14 @@ Test(qmp, is_lost_when_nobody_shakes_hands)
 	cr_assert_eq(seen.ready, 0);
 	cr_assert_eq(seen.lost, 1);
 	cr_assert_str_eq(seen.lost_err.text,
-	                 "QEMU has not answered 'qmp_capabilities' within 1 ms");
+	                 "QEMU has not answered \"qmp_capabilities\" within 1 ms");
 }
 
 Test(qmp, is_lost_when_the_handshake_is_refused)
 {
 	say("{\"error\": {\"desc\": \"go away\"}, \"id\": 1}\n");
 	cr_assert_eq(seen.lost, 1);
-	cr_assert_str_eq(seen.lost_err.text, "QEMU refused 'qmp_capabilities': go away");
+	cr_assert_str_eq(seen.lost_err.text, "QEMU refused \"qmp_capabilities\": go away");
 }
 
 static const char *const nonsense[] = {

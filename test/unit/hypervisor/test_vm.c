@@ -430,25 +430,30 @@ Test(vm, names_what_is_missing)
 	struct vm_config config = usual();
 
 	config.kernel = "/none/kernel";
-	expect_refused(&config, "open the guest's kernel '/none/kernel': No such file or directory",
+	expect_refused(&config,
+	               "cannot open the guest's kernel \"/none/kernel\": No such file or directory",
 	               "hypervisor.qemu.kernel");
 	config = usual();
 	config.initramfs = "/none/initramfs";
-	expect_refused(&config,
-	               "open the guest's initramfs '/none/initramfs': No such file or directory",
-	               "hypervisor.qemu.initrd");
+	expect_refused(
+		&config,
+		"cannot open the guest's initramfs \"/none/initramfs\": No such file or directory",
+		"hypervisor.qemu.initrd");
 	config = usual();
 	config.vmm_path = "/none/qemu";
-	expect_refused(&config, "start QEMU: execute '/none/qemu': No such file or directory",
-	               "qemu-system-x86");
+	expect_refused(
+		&config,
+		"cannot start QEMU: cannot execute \"/none/qemu\": No such file or directory",
+		"qemu-system-x86");
 	config = usual();
 	config.virtiofsd_path = "/none/virtiofsd";
 	expect_refused(&config,
-	               "start virtiofsd: execute '/none/virtiofsd': No such file or directory",
+	               "cannot start virtiofsd: cannot execute \"/none/virtiofsd\": No such file "
+	               "or directory",
 	               "virtio_fs_daemon");
 	config = usual();
 	config.vsock_path = "/none/vsock";
-	expect_refused(&config, "execute '/none/vsock': No such file", NULL);
+	expect_refused(&config, "cannot execute \"/none/vsock\": No such file", NULL);
 }
 
 Test(vm, refuses_to_start_without_memory)
@@ -473,7 +478,7 @@ Test(vm, refuses_a_kernel_that_is_no_file)
 	struct vm_config config = usual();
 
 	config.kernel = dir;
-	expect_refused(&config, "is not a regular file", NULL);
+	expect_refused(&config, ": not a regular file", NULL);
 }
 
 Test(vm, refuses_a_kernel_that_qemus_user_could_not_read)

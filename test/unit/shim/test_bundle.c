@@ -42,7 +42,7 @@ static int load(const char *config, struct bundle **out, struct error *err)
 
 static void expect_failure(const char *config, const char *expected)
 {
-	autofree char *text = mem_printf("bundle '%s': %s", dir, expected);
+	autofree char *text = mem_printf("bundle \"%s\": %s", dir, expected);
 	struct bundle *bundle = NULL;
 	struct error err = { 0 };
 
@@ -96,21 +96,21 @@ Test(bundle, names_what_is_wrong)
 {
 	struct bundle *bundle = NULL;
 	struct error err = { 0 };
-	autofree char *missing = mem_printf(
-		"bundle '%s': open 'config.json': No such file or directory; a sandbox of "
-		"containerd's Sandbox API, which has none, is not supported",
-		dir);
+	autofree char *missing = mem_printf("bundle \"%s\": cannot open \"config.json\": No such "
+	                                    "file or directory; a sandbox of "
+	                                    "containerd's Sandbox API: not supported",
+	                                    dir);
 
 	cr_expect_eq(bundle_load("/nosuch", &bundle, &err), -ENOENT);
-	cr_expect_str_eq(err.text, "bundle '/nosuch': No such file or directory");
+	cr_expect_str_eq(err.text, "cannot find bundle \"/nosuch\": No such file or directory");
 	cr_expect_eq(bundle_load(dir, &bundle, &err), -ENOENT);
 	cr_expect_str_eq(err.text, missing);
 	expect_failure("{",
 	               "config.json: line 1, column 1: string or '}' expected near end of file");
 	expect_failure(CONFIG("/r", CONTAINERD "\"container\""),
-	               "annotation 'io.kubernetes.cri.sandbox-id' is missing");
-	expect_failure(
-		CONFIG("/r", CONTAINERD "\"x\",\"io.kubernetes.cri.sandbox-id\":\"a\""),
-		"annotation 'io.kubernetes.cri.container-type': 'x' is neither 'sandbox' nor "
-		"'container'");
+	               "annotation \"io.kubernetes.cri.sandbox-id\": missing");
+	expect_failure(CONFIG("/r", CONTAINERD "\"x\",\"io.kubernetes.cri.sandbox-id\":\"a\""),
+	               "invalid annotation \"io.kubernetes.cri.container-type\" \"x\": expected "
+	               "\"sandbox\" or "
+	               "\"container\"");
 }

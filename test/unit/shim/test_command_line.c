@@ -62,11 +62,11 @@ Test(command_line, names_the_option_that_is_wrong)
 	struct command_line line;
 
 	cr_assert_lt(parse(&line, "-nonsense", "start"), 0);
-	cr_assert_str_eq(err.text, "unknown option '-nonsense'");
+	cr_assert_str_eq(err.text, "invalid option \"-nonsense\": unknown");
 	cr_assert_lt(parse(&line, "-id"), 0);
-	cr_assert_str_eq(err.text, "option '-id' needs a value");
+	cr_assert_str_eq(err.text, "invalid option \"-id\": needs a value");
 	cr_assert_lt(parse(&line, "-debug=perhaps", "start"), 0);
-	cr_assert_str_eq(err.text, "option '-debug=perhaps': expected true or false");
+	cr_assert_str_eq(err.text, "invalid option \"-debug=perhaps\": expected true or false");
 	cr_assert_lt(parse(&line, "-idx=1", "start"), 0);
 }
 
@@ -118,5 +118,5 @@ Test(command_line, takes_the_working_directory_for_the_bundle)
 	free(bundle);
 	line.bundle = "/nowhere";
 	cr_assert_null(command_line_bundle(&line, &err));
-	cr_assert_str_eq(err.text, "bundle '/nowhere': No such file or directory");
+	cr_assert_str_eq(err.text, "cannot find bundle \"/nowhere\": No such file or directory");
 }

@@ -200,7 +200,7 @@ Test(config, names_a_file_that_is_asked_for_and_not_there)
 	struct error err = { 0 };
 
 	cr_expect_eq(config_load(&source, install, &config, &err), -ENOENT);
-	cr_expect_str_eq(err.text, "open '/nosuch.toml': No such file or directory");
+	cr_expect_str_eq(err.text, "cannot open \"/nosuch.toml\": No such file or directory");
 }
 
 Test(config, takes_drop_ins_in_the_order_of_their_names)

@@ -38,7 +38,7 @@ Test(create, create_refuses_options_of_another_runtime)
 	bench_serve(60000);
 	bench_expect_refused(
 		create_with_options("containerd.runc.v1.Options"), ERROR_INVALID_ARGUMENT,
-		"runtime options of type 'containerd.runc.v1.Options' are runc's, as those "
+		"runtime options of type \"containerd.runc.v1.Options\" are runc's, as those "
 		"of ctr's --no-pivot and --uidmap: expected runtimeoptions.v1.Options");
 	cr_expect_eq(fake.mounts, 0);
 }
@@ -79,12 +79,12 @@ Test(create, a_create_that_is_tried_again_has_the_first_cause)
 
 Test(create, a_vm_that_cannot_start_is_told_by_create)
 {
-	fake.vm_refuses = "kernel '/nosuch': No such file or directory";
+	fake.vm_refuses = "kernel \"/nosuch\": No such file or directory";
 	bench_serve(60000);
 	bench_settle();
 	bench_expect_refused(
 		bench_create(), ERROR_NOT_FOUND,
-		"boot the virtual machine: kernel '/nosuch': No such file or directory");
+		"cannot boot the virtual machine: kernel \"/nosuch\": No such file or directory");
 	bench_shutdown();
 	cr_expect(bench_wait_until(&bench.ended));
 }
@@ -96,9 +96,10 @@ Test(create, a_guest_that_dies_while_booting_is_told_with_its_last_words)
 	fake.boot_dies = "QEMU exited with status 1";
 	bench_serve(60000);
 	answer = bench_create();
-	bench_expect_refused(answer, ERROR_UNKNOWN,
-	                     "boot the virtual machine: QEMU exited with status 1; the console's "
-	                     "last lines: last | words");
+	bench_expect_refused(
+		answer, ERROR_UNKNOWN,
+		"cannot boot the virtual machine: QEMU exited with status 1; the console's "
+		"last lines: last | words");
 	cr_expect_eq(fake.mounts, 0);
 	bench_shutdown();
 	cr_expect(bench_wait_until(&bench.ended));

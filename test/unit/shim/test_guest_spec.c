@@ -108,38 +108,38 @@ Test(guest_spec, refuses_mounts_that_only_the_host_can_serve)
 {
 	expect_refusal(MOUNT("{\"destination\":\"/proc\",\"type\":\"proc\"},"
 	                     "{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/a\"}"),
-	               "mounts[1] /a: bind mounts of the host are not supported");
+	               "mounts[1] \"/a\": bind mounts of the host: not supported");
 	expect_refusal(MOUNT("{\"destination\":\"/b\",\"type\":\"none\",\"options\":[\"rbind\"]}"),
-	               "mounts[0] /b: bind mounts of the host are not supported");
+	               "mounts[0] \"/b\": bind mounts of the host: not supported");
 	expect_refusal(MOUNT("{\"destination\":\"/c\",\"type\":\"tmpfs\",\"options\":[\"bind\"]}"),
-	               "mounts[0] /c: bind mounts of the host are not supported");
+	               "mounts[0] \"/c\": bind mounts of the host: not supported");
 	expect_refusal(MOUNT("{\"destination\":\"/d\",\"type\":\"ext4\",\"source\":\"/dev/sda\"}"),
-	               "mounts[0] /d: file system type 'ext4' is not supported");
+	               "mounts[0] \"/d\": file system type \"ext4\": not supported");
 	expect_refusal(MOUNT("{\"destination\":\"/e\"}"),
-	               "mounts[0] /e: file system type '' is not supported");
+	               "mounts[0] \"/e\": file system type \"\": not supported");
 }
 
 Test(guest_spec, refuses_namespaces_of_the_host)
 {
 	expect_refusal(CONFIG("", "{\"type\":\"pid\"}", ""),
-	               "linux.namespaces: the host's network (no network namespace) is not "
+	               "linux.namespaces: the host's network (no network namespace): not "
 	               "supported");
 	expect_refusal("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
 	               "\"root\":{\"path\":\"rootfs\"}}",
-	               "linux.namespaces: the host's network (no network namespace) is not "
+	               "linux.namespaces: the host's network (no network namespace): not "
 	               "supported");
 	expect_refusal(CONFIG("", NETWORK ",{\"type\":\"ipc\",\"path\":\"/proc/1/ns/ipc\"}", ""),
-	               "linux.namespaces[1] ipc: joining '/proc/1/ns/ipc' is not supported");
+	               "linux.namespaces[1] ipc: joining \"/proc/1/ns/ipc\": not supported");
 }
 
 Test(guest_spec, refuses_devices_of_the_host)
 {
 	expect_refusal(DEVICE("\"type\":\"b\",\"major\":8,\"minor\":0"),
-	               "linux.devices[0] /dev/x: devices of the host are not supported");
+	               "linux.devices[0] \"/dev/x\": devices of the host: not supported");
 	expect_refusal(DEVICE("\"type\":\"c\",\"major\":1,\"minor\":1"),
-	               "linux.devices[0] /dev/x: devices of the host are not supported");
+	               "linux.devices[0] \"/dev/x\": devices of the host: not supported");
 	expect_refusal(DEVICE("\"type\":\"b\",\"major\":1,\"minor\":3"),
-	               "linux.devices[0] /dev/x: devices of the host are not supported");
+	               "linux.devices[0] \"/dev/x\": devices of the host: not supported");
 	expect_success(DEVICE("\"type\":\"c\",\"major\":10,\"minor\":229"));
 	expect_success(DEVICE("\"type\":\"p\""));
 }
@@ -163,7 +163,7 @@ Test(guest_spec, refuses_hooks_that_run_on_the_host)
 		autofree char *text =
 			mem_printf(WITH("\"hooks\":{\"%s\":[{\"path\":\"/bin/x\"}]}"), names[i]);
 		autofree char *expected =
-			mem_printf("hooks.%s[0] /bin/x: hooks are not supported", names[i]);
+			mem_printf("hooks.%s[0] \"/bin/x\": not supported", names[i]);
 
 		expect_refusal(text, expected);
 	}

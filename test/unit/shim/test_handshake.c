@@ -122,12 +122,12 @@ Test(handshake, refuses_options_of_another_runtime_by_name)
 
 	any.type_url = "other.v1.Options";
 	cr_assert_null(read_message(&any.base));
-	cr_assert_str_eq(err.text, "runtime options of type 'other.v1.Options': expected "
+	cr_assert_str_eq(err.text, "runtime options of type \"other.v1.Options\": expected "
 	                           "runtimeoptions.v1.Options");
 	any.type_url = "containerd.linux.runc.CreateOptions";
 	cr_assert_null(read_message(&any.base));
 	cr_assert_str_eq(err.text,
-	                 "runtime options of type 'containerd.linux.runc.CreateOptions' are "
+	                 "runtime options of type \"containerd.linux.runc.CreateOptions\" are "
 	                 "runc's, as those of ctr's --no-pivot and --uidmap: expected "
 	                 "runtimeoptions.v1.Options");
 	free(any.value.data);
@@ -192,7 +192,7 @@ Test(handshake, refuses_options_of_another_runtime_in_bootstrap_params)
 
 	any.type_url = "containerd.runc.v1.Options";
 	cr_assert_null(read_extension(&any));
-	cr_assert(strstr(err.text, "'containerd.runc.v1.Options' are runc's"), "%s", err.text);
+	cr_assert(strstr(err.text, "\"containerd.runc.v1.Options\" are runc's"), "%s", err.text);
 	any.type_url = "types.example/other.v1.Options";
 	cr_assert_null(read_extension(&any));
 	cr_assert(strstr(err.text, "expected runtimeoptions.v1.Options"), "%s", err.text);

@@ -49,6 +49,7 @@ Test(install, names_an_executable_that_is_not_there)
 	struct error err = { 0 };
 
 	cr_assert_eq(install_find("/nosuch/bin/shim", &install, &err), -ENOENT);
-	cr_assert_str_eq(err.text, "find executable '/nosuch/bin/shim': No such file or directory");
+	cr_assert_str_eq(err.text,
+	                 "cannot find executable \"/nosuch/bin/shim\": No such file or directory");
 	cr_assert_null(install);
 }

@@ -134,7 +134,8 @@ Test(logger, that_is_not_there_is_named)
 
 	cr_assert_eq(stdio_uri_parse("binary:///nosuch/program", &uri, NULL), 0);
 	cr_expect_lt(logger_start(loop, &uri, &of, on_ready, NULL, &logger, &err), 0);
-	cr_expect_str_eq(err.text, "logger: execute '/nosuch/program': No such file or directory");
+	cr_expect_str_eq(err.text,
+	                 "logger: cannot execute \"/nosuch/program\": No such file or directory");
 	stdio_uri_fini(&uri);
 }
 

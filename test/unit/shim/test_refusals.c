@@ -138,7 +138,7 @@ static void expect_refused(const struct way *way, const char *key)
 
 	name_of(way, key, "[0]", name);
 	name_of(way, key, "", plain);
-	expected = mem_printf("config.json: %s is not supported", name);
+	expected = mem_printf("config.json: %s: not supported", name);
 	cr_expect_eq(spec_parse(text, strlen(text), &spec, &err), -ENOSYS, "%s", text);
 	cr_expect_str_eq(err.text, expected);
 	cr_expect(is_documented(plain), "docs/limitations.md does not name %s", plain);

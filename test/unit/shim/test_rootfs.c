@@ -154,24 +154,27 @@ Test(rootfs, names_the_mount_that_fails_and_leaves_nothing)
 
 	entry.type = (char *)"bind";
 	entry.source = (char *)"/nosuch";
-	expect_failure(
-		&entry, ERROR_UNKNOWN,
-		"mount the container's file systems: rootfs[0]: bind '/nosuch': No such file or "
-		"directory");
+	expect_failure(&entry, ERROR_UNKNOWN,
+	               "cannot mount the container's file systems: rootfs[0]: cannot bind "
+	               "\"/nosuch\": No such file or "
+	               "directory");
 	entry.type = (char *)"nosuch";
 	expect_failure(&entry, ERROR_UNKNOWN,
-	               "mount the container's file systems: rootfs[0]: mount '/nosuch' (nosuch): "
+	               "cannot mount the container's file systems: rootfs[0]: cannot mount "
+	               "\"/nosuch\" (nosuch): "
 	               "No such device");
 	entry.target = (char *)"/x";
-	expect_failure(&entry, ERROR_UNIMPLEMENTED,
-	               "mount the container's file systems: rootfs[0]: mount target '/x' is not "
-	               "supported");
+	expect_failure(
+		&entry, ERROR_UNIMPLEMENTED,
+		"cannot mount the container's file systems: rootfs[0]: mount target \"/x\": not "
+		"supported");
 	entry.target = (char *)"";
 	entry.options = options;
 	entry.n_options = 1;
-	expect_failure(&entry, ERROR_UNIMPLEMENTED,
-	               "mount the container's file systems: rootfs[0]: mount option 'loop' is not "
-	               "supported");
+	expect_failure(
+		&entry, ERROR_UNIMPLEMENTED,
+		"cannot mount the container's file systems: rootfs[0]: mount option \"loop\": not "
+		"supported");
 }
 
 Test(rootfs, undoes_the_mounts_before_the_one_that_fails)

@@ -109,7 +109,7 @@ Test(rootfs_options, refuses_what_mount_would_have_to_do_more_for)
 		                             "rro",  "uidmap=0:1:100", "gidmap=" };
 
 	for (size_t i = 0; i < N(names); i++) {
-		autofree char *text = mem_printf("mount option '%s' is not supported", names[i]);
+		autofree char *text = mem_printf("mount option \"%s\": not supported", names[i]);
 		char *options[] = { "ro", (char *)names[i] };
 		struct rootfs_options out;
 		struct error err = { 0 };

@@ -176,10 +176,11 @@ Test(spec, names_what_is_wrong)
 	               "config.json: line 3, column 1: string or '}' expected near '}'");
 	expect_failure("{}", -EINVAL, "config.json: ociVersion: missing");
 	expect_failure("{\"ociVersion\":\"\"}", -ENOSYS,
-	               "config.json: ociVersion: empty: a sandbox of containerd's Sandbox API is "
+	               "config.json: ociVersion: empty: a sandbox of containerd's Sandbox API: "
 	               "not supported");
 	expect_failure("{\"ociVersion\":\"2.0.0\"}", -EINVAL,
-	               "config.json: ociVersion: version '2.0.0' is not supported, 1.0 to 1.2 are");
+	               "config.json: ociVersion: version \"2.0.0\": not supported; supported are "
+	               "1.0 to 1.2");
 	expect_failure("{\"ociVersion\":\"1.0.0-rc5\"}", -EINVAL, "config.json: process: missing");
 	expect_failure("{\"ociVersion\":\"1.2.0\",\"process\":{\"args\":[\"a\",1]}}", -EINVAL,
 	               "config.json: process.args[1]: expected string, found integer");
@@ -228,20 +229,20 @@ Test(spec, refuses_by_name_what_the_messages_cannot_carry)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		autofree char *text =
-			mem_printf("config.json: linux.%s is not supported", rows[i].name);
+			mem_printf("config.json: linux.%s: not supported", rows[i].name);
 
 		expect_linux_failure(rows[i].members, -ENOSYS, text);
 	}
 	expect_failure("{\"ociVersion\":\"1.2.0\",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\","
 	               "\"user\":{\"umask\":63}}}",
-	               -ENOSYS, "config.json: process.user.umask is not supported");
+	               -ENOSYS, "config.json: process.user.umask: not supported");
 	expect_failure("{\"ociVersion\":\"1.2.0\",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\","
 	               "\"ioPriority\":{\"class\":\"IOPRIO_CLASS_RT\",\"priority\":1}}}",
-	               -ENOSYS, "config.json: process.ioPriority is not supported");
+	               -ENOSYS, "config.json: process.ioPriority: not supported");
 	expect_failure("{" MINIMUM ",\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{}]}]}",
-	               -ENOSYS, "config.json: mounts[0].uidMappings is not supported");
+	               -ENOSYS, "config.json: mounts[0].uidMappings: not supported");
 	expect_failure("{" MINIMUM ",\"domainname\":\"example.org\"}", -ENOSYS,
-	               "config.json: domainname is not supported");
+	               "config.json: domainname: not supported");
 }
 
 Test(spec, takes_what_a_container_gets_anyway)

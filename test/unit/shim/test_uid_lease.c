@@ -143,5 +143,5 @@ Test(uid_lease, names_a_directory_that_cannot_be)
 	struct error err = { 0 };
 
 	cr_expect_eq(uid_lease_take("/dev/null/uids", FIRST, 1, &lease, &err), -ENOTDIR);
-	cr_expect_str_eq(err.text, "take a user id in '/dev/null/uids': Not a directory");
+	cr_expect_str_eq(err.text, "cannot lease a user id in \"/dev/null/uids\": Not a directory");
 }

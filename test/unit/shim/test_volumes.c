@@ -108,8 +108,9 @@ Test(volumes, refuse_what_would_have_to_reach_the_host)
 	struct error err = { 0 };
 
 	cr_expect_eq(volumes_take(spec, "c1", "/bundle", &volumes, &err), -ENOSYS);
-	cr_expect_str_eq(err.text, "mounts[1] /a: option 'rshared' is not supported: mounts made "
-	                           "in the guest do not reach the host");
+	cr_expect_str_eq(err.text,
+	                 "mounts[1] \"/a\": option \"rshared\": not supported; mounts made "
+	                 "in the guest do not reach the host");
 	cr_expect_null(volumes);
 }
 
@@ -232,8 +233,8 @@ Test(volumes, follow_a_link_as_the_host_does)
 
 static void expect_failure(const char *source, const char *cause)
 {
-	autofree char *text =
-		mem_printf("mount the container's file systems: mounts[0] /data: %s", cause);
+	autofree char *text = mem_printf(
+		"cannot mount the container's file systems: mounts[0] \"/data\": %s", cause);
 	struct rootfs *rootfs = NULL;
 	struct error err = share(source, "\"rbind\"", &rootfs);
 
@@ -255,6 +256,6 @@ Test(volumes, name_what_cannot_be_shared_and_leave_nothing)
 	expect_failure(address.sun_path, cause);
 	expect_failure("/dev/null",
 	               "bind of \"/dev/null\", neither a file nor a directory: not supported");
-	expect_failure("/nosuch", "bind '/nosuch': No such file or directory");
+	expect_failure("/nosuch", "cannot bind \"/nosuch\": No such file or directory");
 	close(sock);
 }
