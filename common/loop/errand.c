@@ -1,5 +1,6 @@
 #include "common/loop/errand.h"
 
+#include <assert.h>
 #include <ev.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,8 +11,6 @@
 
 #include "common/loop/proc.h"
 #include "common/mem.h"
-
-#define REPORT_FD 3 /* in the child */
 
 /* One message (SOCK_SEQPACKET), as long as its bytes are; descriptors go with it. */
 struct report {
@@ -31,34 +30,34 @@ struct errand {
 	void *ctx;
 };
 
-/* What the child works on: in its copy of the memory. */
-struct work {
-	errand_fn *run;
-	void *ctx;
+/* What the child has in its copy of the memory. */
+struct child {
+	const struct errand_spec *spec;
+	int report_fd;
 };
 
-static bool report_send(struct report *report, const struct errand_result *result)
+static bool report_send(int fd, struct report *report, const struct errand_result *result)
 {
 	size_t len = report->err.code ? 0 : result->bytes.len;
 	size_t nfds = report->err.code ? 0 : result->nfds;
 
 	if (len > 0)
 		memcpy(report->bytes, buf_data(&result->bytes), len);
-	return fd_message_send(REPORT_FD, report, sizeof(report->err) + len, result->fds, nfds) > 0;
+	return fd_message_send(fd, report, sizeof(report->err) + len, result->fds, nfds) > 0;
 }
 
 static int child_main(void *ctx)
 {
 	struct errand_result result = { .bytes = BUF_INIT(ERRAND_BYTES_MAX) };
 	struct report *report = mem_new(struct report);
-	const struct work *work = ctx;
+	const struct child *child = ctx;
 
-	if (work->run(work->ctx, &result, &report->err) == 0)
+	if (child->spec->work(child->spec->ctx, &result, &report->err) == 0)
 		report->err.code = ERROR_NONE;
 	else if (!report->err.code)
 		error_set(&report->err, ERROR_INTERNAL,
 		          "a child process does not say why it failed");
-	return report_send(report, &result) ? 0 : 1;
+	return report_send(child->report_fd, report, &result) ? 0 : 1;
 }
 
 static void result_fini(struct errand_result *result)
@@ -140,22 +139,31 @@ static struct errand *errand_new(struct ev_loop *loop, int timeout_ms, done_fn *
 	return errand;
 }
 
-int errand_start(struct ev_loop *loop, errand_fn *run, void *work_ctx, int timeout_ms,
-                 done_fn *done, void *ctx, struct errand **out, struct error *err)
+/* The report's descriptor, and those that the work needs, all under their own numbers. */
+static int spawn(struct errand *errand, const struct errand_spec *errand_spec, int report_fd,
+                 struct error *err)
 {
-	autodestroy(errand) struct errand *errand = errand_new(loop, timeout_ms, done, ctx);
-	struct work work = { .run = run, .ctx = work_ctx };
-	struct proc_fd report = { .as = REPORT_FD };
-	const struct proc_spec spec = {
-		.main = child_main, .main_ctx = &work, .fds = &report, .nfds = 1
-	};
+	struct child child = { .spec = errand_spec, .report_fd = report_fd };
+	struct proc_fd fds[1 + ERRAND_FDS_MAX] = { { .fd = report_fd, .as = -1 } };
+	struct proc_spec spec = { .main = child_main, .main_ctx = &child, .fds = fds, .nfds = 1 };
+
+	assert(errand_spec->nfds <= ERRAND_FDS_MAX);
+	for (size_t i = 0; i < errand_spec->nfds; i++)
+		if (errand_spec->fds[i] >= 0)
+			fds[spec.nfds++] = (struct proc_fd){ errand_spec->fds[i], -1 };
+	return proc_spawn(errand->loop, &spec, on_exit_status, errand, &errand->proc, err);
+}
+
+int errand_start_with(struct ev_loop *loop, const struct errand_spec *spec, done_fn *done,
+                      void *ctx, struct errand **out, struct error *err)
+{
+	autodestroy(errand) struct errand *errand = errand_new(loop, spec->timeout_ms, done, ctx);
 	int ends[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return error_errno(err, "cannot make a socket for a child process");
 	errand->report_fd = ends[0];
-	report.fd = ends[1];
-	r = proc_spawn(loop, &spec, on_exit_status, errand, &errand->proc, err);
+	r = spawn(errand, spec, ends[1], err);
 	close(ends[1]);
 	if (r < 0)
 		return r;
@@ -163,6 +171,14 @@ int errand_start(struct ev_loop *loop, errand_fn *run, void *work_ctx, int timeo
 	ev_timer_start(loop, &errand->deadline);
 	*out = take_ptr(&errand);
 	return 0;
+}
+
+int errand_start(struct ev_loop *loop, errand_fn *work, void *work_ctx, int timeout_ms,
+                 done_fn *done, void *ctx, struct errand **out, struct error *err)
+{
+	const struct errand_spec spec = { .work = work, .ctx = work_ctx, .timeout_ms = timeout_ms };
+
+	return errand_start_with(loop, &spec, done, ctx, out, err);
 }
 
 struct errand_result *errand_result(struct errand *errand)

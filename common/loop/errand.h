@@ -1,9 +1,9 @@
 /*
  * Work that may block, done by a child process: a function, on a copy of this process's memory,
  * with a deadline and a result. The child has no descriptor but 0, 1 and 2, which are /dev/null,
- * and default signals, and dies with its parent. It shares the parent's mount namespace until it
- * enters another by setns(2), which does not affect the parent. It works in ev_default_loop() too:
- * the report counts, not the status.
+ * and those that it is given; it has default signals, and dies with its parent. It shares the
+ * parent's mount namespace until it enters another by setns(2), which does not affect the parent.
+ * It works in ev_default_loop() too: the report counts, not the status.
  */
 #ifndef COMMON_ERRAND_H
 #define COMMON_ERRAND_H
@@ -37,6 +37,18 @@ typedef int errand_fn(void *ctx, struct errand_result *result, struct error *err
  */
 int errand_start(struct ev_loop *loop, errand_fn *work, void *work_ctx, int timeout_ms,
                  done_fn *done, void *ctx, struct errand **out, struct error *err);
+
+struct errand_spec {
+	errand_fn *work;
+	void *ctx;
+	const int *fds; /* open in the child too, under the same numbers; -1 among them is none */
+	size_t nfds;    /* at most ERRAND_FDS_MAX */
+	int timeout_ms;
+};
+
+/* The same for work that needs descriptors of the parent's. @spec may go when this returns. */
+int errand_start_with(struct ev_loop *loop, const struct errand_spec *spec, done_fn *done,
+                      void *ctx, struct errand **out, struct error *err);
 
 /* In @done and after it, when there was no error. The errand's: a descriptor is taken out of it by
  * take_fd(). */

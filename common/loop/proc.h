@@ -34,8 +34,8 @@ struct proc_fd {
 struct proc_spec {
 	const char *const *argv; /* argv[0] is the file to execute, a path; NULL-terminated */
 	/* Or, with argv NULL: what the child calls instead, on a copy of this process's memory.
-	 * Returns the exit status; must not use the loop. No descriptor but those of @fds, whose
-	 * numbers are places, is open in it. */
+	 * Returns the exit status; must not use the loop. No descriptor but those of @fds is open
+	 * in it. */
 	int (*main)(void *ctx);
 	void *main_ctx;
 	const char *const *envp; /* NULL: an empty environment */

@@ -194,18 +194,38 @@ static bool child_has_parent(int report_fd)
 	return poll(&report, 1, 0) == 0;
 }
 
+/* The lowest descriptor from @first on that the child was given; -1: none. */
+static int child_next_given(const struct proc_spec *spec, int first)
+{
+	int next = -1;
+
+	for (size_t i = 0; i < spec->nfds; i++) {
+		int fd = spec->fds[i].as < 0 ? spec->fds[i].fd : spec->fds[i].as;
+
+		if (fd >= first && (next < 0 || fd < next))
+			next = fd;
+	}
+	return next;
+}
+
+static void child_close_others(const struct proc_spec *spec)
+{
+	int first = 3;
+	int given;
+
+	while ((given = child_next_given(spec, first)) >= 0) {
+		if (given > first)
+			close_range(first, given - 1, 0);
+		first = given + 1;
+	}
+	close_range(first, ~0U, 0);
+}
+
 /* Instead of an exec: everything but what the child was given is closed. The report's descriptor
  * goes with it, which tells the parent that the function runs. */
 static _Noreturn void child_call(const struct proc_spec *spec)
 {
-	bool given[PROC_PLACES] = { true, true, true };
-
-	for (size_t i = 0; i < spec->nfds; i++)
-		given[spec->fds[i].as] = true;
-	for (int i = 3; i < PROC_PLACES; i++)
-		if (!given[i])
-			close(i);
-	close_range(PROC_PLACES, ~0U, 0);
+	child_close_others(spec);
 	_exit(spec->main(spec->main_ctx));
 }
 

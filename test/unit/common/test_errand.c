@@ -135,6 +135,42 @@ Test(errand, child_has_nothing_of_its_parent_but_the_memory)
 	close(fd);
 }
 
+static int look_at_descriptors(void *ctx, struct errand_result *result, struct error *err)
+{
+	const int *fds = ctx; /* given, given, kept back, none */
+
+	for (int i = 0; i < 2; i++)
+		if (write(fds[i], "x", 1) != 1)
+			return error_errno(err, "write to descriptor %d", fds[i]);
+	if (fcntl(fds[2], F_GETFD) != -1)
+		return error_set(err, ERROR_INTERNAL, "descriptor %d is open", fds[2]);
+	return 0;
+}
+
+Test(errand, child_has_the_descriptors_it_is_given_under_their_numbers)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	int low = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int high = fcntl(low, F_DUPFD_CLOEXEC, 100);
+	int fds[] = { high, low, fcntl(low, F_DUPFD, 50), -1 };
+	struct errand_spec spec = {
+		.work = look_at_descriptors, .ctx = fds, .fds = fds, .nfds = 2, .timeout_ms = 10000
+	};
+	struct outcome outcome = { 0 };
+	struct error err;
+
+	for (int round = 0; round < 2; round++) {
+		cr_assert_eq(errand_start_with(loop, &spec, keep, &outcome, &outcome.errand, &err),
+		             0, "%s", err.text);
+		ev_run(loop, 0);
+		cr_assert_eq(outcome.calls, round + 1);
+		cr_expect_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
+		fds[2] = fds[3]; /* -1 is none */
+		spec.nfds = 4;
+	}
+	ev_loop_destroy(loop);
+}
+
 Test(errand, destroy_kills_the_child_and_drops_the_callback)
 {
 	struct ev_loop *loop = ev_loop_new(0);
