@@ -11,6 +11,7 @@
 
 #include "agent/cgroup/cgroup.h"
 #include "agent/cgroup/freezer.h"
+#include "agent/cgroup/limiter.h"
 #include "agent/cgroup/oom.h"
 #include "agent/pod/exec.h"
 #include "agent/pod/host_limits.h"
@@ -41,6 +42,7 @@ struct container {
 	const struct host_limits *limits;
 	struct cgroup *cgroup;
 	struct freezer *freezer;
+	struct limiter *limiter;
 	struct oom_watch *oom_watch;
 	struct process *init;
 	struct exec_list *execs;
@@ -130,6 +132,9 @@ static int make_cgroup(struct container *container, const char *mount, struct er
 	if (r < 0)
 		return r;
 	container->freezer = freezer_create(container->loop, container->cgroup);
+	container->limiter =
+		limiter_create(container->loop, container->cgroup, CONTAINER_UPDATE_TIMEOUT_MS);
+	/* Here and now: in an empty cgroup there is nothing to reclaim or to move. */
 	r = cgroup_limit(container->cgroup, resources, err);
 	if (r == 0)
 		r = cgroup_restrict_devices(container->cgroup, resources, err);
@@ -370,13 +375,13 @@ int container_resume(struct container *container, struct error *err)
 }
 
 int container_update(struct container *container, const Grpc__LinuxResources *resources,
-                     struct error *err)
+                     done_fn *done, void *ctx, struct error *err)
 {
 	int r;
 
 	r = require(container, lives(container), "update", err);
 	if (r == 0)
-		r = cgroup_limit(container->cgroup, resources, err);
+		r = limiter_change(container->limiter, resources, done, ctx, err);
 	return r;
 }
 
@@ -397,7 +402,7 @@ static int64_t remove_deadline(void)
 static int remove_now(struct container *container, struct error *err)
 {
 	if ((container->init && !process_exited(container->init)) ||
-	    !exec_list_ended(container->execs))
+	    !exec_list_ended(container->execs) || limiter_busy(container->limiter))
 		return -EBUSY;
 	oom_watch_look(container->oom_watch); /* the count goes with the cgroup */
 	return cgroup_remove(container->cgroup, err);
@@ -430,9 +435,16 @@ static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events)
 	}
 }
 
+static const struct error *removed(const struct container *container, struct error *err)
+{
+	error_set(err, ERROR_ABORTED, "container \"%s\" was removed", container->id);
+	return err;
+}
+
 int container_remove(struct container *container, done_fn *done, void *ctx, struct error *err)
 {
 	bool busy = container->state == CONTAINER_CREATING || ev_is_active(&container->removal);
+	struct error why;
 	int r;
 
 	r = require(container, !busy, "remove", err);
@@ -442,6 +454,7 @@ int container_remove(struct container *container, done_fn *done, void *ctx, stru
 		return r;
 	if (container->state != CONTAINER_REMOVING)
 		container_set_state(container, CONTAINER_REMOVING);
+	limiter_cancel(container->limiter, removed(container, &why));
 	container->on_removed = done;
 	container->ctx = ctx;
 	container->remove_by = remove_deadline();
@@ -457,13 +470,16 @@ void container_destroy(struct container *container)
 	if (!container)
 		return;
 	ev_timer_stop(container->loop, &container->removal);
-	error_set(&err, ERROR_ABORTED, "container \"%s\" was removed", container->id);
+	removed(container, &err);
 	if (container->starting)
 		ttrpc_call_fail(container->starting, &err);
+	if (container->limiter)
+		limiter_cancel(container->limiter, &err);
 	exec_list_destroy(container->execs, &err);
 	process_destroy(container->init);
 	oom_watch_destroy(container->oom_watch);
 	freezer_destroy(container->freezer);
+	limiter_destroy(container->limiter);
 	cgroup_destroy(container->cgroup);
 	if (container->spec)
 		grpc__spec__free_unpacked(container->spec, NULL);

@@ -2,7 +2,7 @@
  * A container: its cgroup, its init and its execs.
  *
  * CREATING   the init is being made; nothing but a look is legal
- * CREATED    the init waits before its execve: start, signals, execs, removal
+ * CREATED    the init waits before its execve: start, signals, execs, updates, removal
  * RUNNING    the init runs, or is on its way to its execve: as before, and pause and resume
  * STOPPED    the init has been reaped: wait, removal
  * REMOVING   all is killed, the cgroup goes away
@@ -29,6 +29,7 @@ struct ttrpc_call;
 
 #define CONTAINER_ID_MAX            255 /* NAME_MAX: it names a directory */
 #define CONTAINER_REMOVE_TIMEOUT_MS 10000
+#define CONTAINER_UPDATE_TIMEOUT_MS 20000 /* the host waits for 30 s */
 
 struct container_config {
 	const char *id;
@@ -75,8 +76,10 @@ int container_signal_all(struct container *container, int sig, struct ttrpc_call
 int container_kill(struct container *container, struct error *err); /* SIGKILL to all, at once */
 int container_pause(struct container *container, struct ttrpc_call *call, struct error *err);
 int container_resume(struct container *container, struct error *err);
+
+/* As limiter_change(), within CONTAINER_UPDATE_TIMEOUT_MS. A removal cancels it: ERROR_ABORTED. */
 int container_update(struct container *container, const Grpc__LinuxResources *resources,
-                     struct error *err);
+                     done_fn *done, void *ctx, struct error *err);
 
 /*
  * Kills what lives, waits for it and takes the cgroup away. @done comes once, also before this

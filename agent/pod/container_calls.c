@@ -92,12 +92,11 @@ void container_on_update(struct ttrpc_call *call, const ProtobufCMessage *messag
 	const Grpc__UpdateContainerRequest *request = (const Grpc__UpdateContainerRequest *)message;
 	struct container *container;
 	struct error err;
-	int r;
 
-	r = sandbox_find(ctx, request->container_id, ERROR_INVALID_ARGUMENT, &container, &err);
-	if (r == 0)
-		r = container_update(container, request->resources, &err);
-	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+	if (sandbox_find(ctx, request->container_id, ERROR_INVALID_ARGUMENT, &container, &err) <
+	            0 ||
+	    container_update(container, request->resources, ttrpc_call_finish, call, &err) < 0)
+		ttrpc_call_fail(call, &err);
 }
 
 void container_on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)

@@ -1,7 +1,8 @@
 /*
  * A shim's calls to the agent in any order, while processes come up, fail, write and end. There are
  * no processes and no cgroups: the agent's init, libev's child watchers and the cgroups are stood
- * in for. Each call is answered once, and no cgroup is left.
+ * in for, and so are the child processes of errands. Each call is answered once, and no cgroup is
+ * left.
  */
 #include <assert.h>
 #include <ev.h>
@@ -18,6 +19,7 @@
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
 #include "common/error.h"
+#include "common/loop/errand.h"
 #include "common/mem.h"
 #include "proto/agent.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
@@ -45,6 +47,15 @@ struct launch {
 	void *run_ctx;
 };
 
+/* Its work, which would be a child's, is never done. */
+struct errand {
+	LIST_ENTRY(errand) link;
+	ev_timer end;
+	enum error_code ends_with;
+	done_fn *done;
+	void *ctx;
+};
+
 static struct world {
 	struct script script;
 	struct streams *streams;
@@ -61,6 +72,8 @@ static struct world {
 	bool resisted; /* a cgroup that nothing has lived in may have, too, which no real one does
 	                */
 	LIST_HEAD(, launch) launches;
+	LIST_HEAD(, errand) errands;
+	bool refuse_errands;
 } world;
 
 /* libev's, which would wait for real children. */
@@ -132,6 +145,70 @@ void launch_destroy(struct launch *launch)
 	LIST_REMOVE(launch, link);
 	close_stdio(launch);
 	free(launch);
+}
+
+static void on_errand_end(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct errand *errand = timer->data;
+	struct error err;
+
+	error_set(&err, errand->ends_with, "an errand's end");
+	errand->done(errand->ctx, errand->ends_with ? &err : NULL);
+}
+
+int errand_start_with(struct ev_loop *loop, const struct errand_spec *spec, done_fn *done,
+                      void *ctx, struct errand **out, struct error *err)
+{
+	struct errand *errand;
+
+	if (world.refuse_errands)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no process");
+	errand = mem_new(struct errand);
+	errand->ends_with = ERROR_DEADLINE_EXCEEDED;
+	errand->done = done;
+	errand->ctx = ctx;
+	ev_timer_init(&errand->end, on_errand_end, spec->timeout_ms / 1e3, 0);
+	errand->end.data = errand;
+	ev_timer_start(loop, &errand->end);
+	LIST_INSERT_HEAD(&world.errands, errand, link);
+	*out = errand;
+	return 0;
+}
+
+int errand_start(struct ev_loop *loop, errand_fn *work, void *work_ctx, int timeout_ms,
+                 done_fn *done, void *ctx, struct errand **out, struct error *err)
+{
+	const struct errand_spec spec = { .timeout_ms = timeout_ms };
+
+	return errand_start_with(loop, &spec, done, ctx, out, err);
+}
+
+/* As soon as the loop turns. */
+static void errand_end(struct errand *errand, enum error_code with)
+{
+	errand->ends_with = with;
+	ev_timer_stop(fuzz_loop(), &errand->end);
+	ev_timer_set(&errand->end, 0, 0);
+	ev_timer_start(fuzz_loop(), &errand->end);
+}
+
+void errand_cancel(struct errand *errand)
+{
+	errand_end(errand, ERROR_CANCELED);
+}
+
+struct errand_result *errand_result(struct errand *errand)
+{
+	abort(); /* none hands back anything */
+}
+
+void errand_destroy(struct errand *errand)
+{
+	if (!errand)
+		return;
+	ev_timer_stop(fuzz_loop(), &errand->end);
+	LIST_REMOVE(errand, link);
+	free(errand);
 }
 
 static const struct request_kind methods[] = {
@@ -342,6 +419,16 @@ static void cgroup_resists(void)
 	fake_cgroup.refuse_limits = script_byte(&world.script) % 8 == 7;
 }
 
+static void errand_ends(void)
+{
+	uint8_t how = script_byte(&world.script);
+	struct errand *errand = LIST_FIRST(&world.errands);
+
+	world.refuse_errands = how % 8 == 7;
+	if (errand)
+		errand_end(errand, how % 2 ? ERROR_NONE : ERROR_FAILED_PRECONDITION);
+}
+
 static void time_passes(void)
 {
 	static const uint32_t ms[] = { 1, 20, 100, 1000, 11000, 31000 };
@@ -365,6 +452,7 @@ static void (*const steps[])(void) = {
 	stream_moves,
 	cgroup_resists,
 	time_passes,
+	errand_ends,
 };
 
 static int peer_port(int fd, uint32_t *port, struct error *err)
@@ -454,7 +542,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sandbox_destroy(world.sandbox);
 	streams_destroy(world.streams);
 	ttrpc_server_destroy(world.server);
-	assert(LIST_EMPTY(&world.launches));
+	assert(LIST_EMPTY(&world.launches) && LIST_EMPTY(&world.errands));
 	for (int i = 0; i < STREAMS; i++)
 		cleanup_close(&world.stream[i]);
 	return 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cgroup/cgroup_limits.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "test/unit/agent/fakes.h"
@@ -46,7 +47,7 @@ int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, s
 {
 	if (fake_cgroup.refuse_limits)
 		return error_set(err, ERROR_FAILED_PRECONDITION, "no such controller");
-	return 0;
+	return cgroup->id >= 0 && resources ? cgroup_limits_write(cgroup->id, resources, err) : 0;
 }
 
 int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *resources,
