@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/loop/seq.h"
 #include "common/mem.h"
+#include "common/monotonic.h"
 #include "hypervisor/qemu/device.h"
 #include "hypervisor/qemu/qmp.h"
 
@@ -40,7 +41,7 @@ struct port {
 		device; /* its strings are ours; its descriptor, only while it is plugged */
 	/* The operation under way; NULL: none. */
 	struct seq *seq;
-	ev_tstamp deadline;
+	int64_t deadline; /* of monotonic_ms() */
 	int timeout_ms;
 	char fd_name[FD_NAME_MAX];    /* what QEMU calls the descriptor */
 	ev_timer wait;                /* for the guest to let go */
@@ -71,7 +72,7 @@ static int command_fd(struct port *port, const char *name, json_t *args, int fd,
 static void step_with_fd(struct port *port, const char *name, json_t *args, int fd,
                          qmp_done_fn *done)
 {
-	double left_ms = (port->deadline - ev_now(port->hotplug->loop)) * 1e3;
+	int64_t left_ms = port->deadline - monotonic_ms();
 	struct error err;
 
 	if (command_fd(port, name, args, fd, left_ms > 1 ? (int)left_ms : 1, done, &err) < 0)
@@ -319,7 +320,7 @@ static int port_start(struct port *port, const char *verb, const struct seq_step
 	struct error failed = { 0 };
 
 	port->timeout_ms = timeout_ms;
-	port->deadline = ev_now(port->hotplug->loop) + timeout_ms / 1e3;
+	port->deadline = monotonic_ms() + timeout_ms;
 	port->uncertain = false;
 	port->seq = seq_create(title, steps, port, on_end);
 	port->failed_at_once = &failed;

@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/monotonic.h"
 #include "hypervisor/qemu/qmp.h"
 
 /* A change that is under way; @done is NULL when there is none. */
 struct change {
 	int timeout_ms;
-	ev_tstamp deadline;
+	int64_t deadline; /* of monotonic_ms() */
 	done_fn *done;
 	void *ctx;
 };
@@ -33,7 +34,7 @@ static void change_begin(struct resize *resize, struct change *change, int timeo
                          done_fn *done, void *ctx)
 {
 	change->timeout_ms = timeout_ms;
-	change->deadline = ev_now(resize->loop) + timeout_ms / 1e3;
+	change->deadline = monotonic_ms() + timeout_ms;
 	change->done = done;
 	change->ctx = ctx;
 }
@@ -48,7 +49,7 @@ static void change_end(struct change *change, const struct error *err)
 static int execute(struct resize *resize, const char *name, json_t *args,
                    const struct change *change, qmp_done_fn *done, struct error *err)
 {
-	double left_ms = (change->deadline - ev_now(resize->loop)) * 1e3;
+	int64_t left_ms = change->deadline - monotonic_ms();
 
 	if (!resize->qmp) {
 		json_decref(args);
@@ -81,14 +82,14 @@ static void on_memory_wait_over(struct ev_loop *loop, ev_timer *timer, int event
 static void on_memory_size(void *ctx, const json_t *result, const struct error *err)
 {
 	struct resize *resize = ctx;
-	double left_s = resize->memory.deadline - ev_now(resize->loop);
+	int64_t left_ms = resize->memory.deadline - monotonic_ms();
 
 	resize->memory_given = json_integer_value(result);
 	if (err || resize->memory_given == resize->memory_wanted) {
 		memory_end(resize, err);
 		return;
 	}
-	ev_timer_set(&resize->memory_wait, left_s > 0 ? left_s : 0, 0);
+	ev_timer_set(&resize->memory_wait, left_ms > 0 ? left_ms / 1e3 : 0, 0);
 	ev_timer_start(resize->loop, &resize->memory_wait);
 }
 
