@@ -40,6 +40,7 @@ struct config {
 	int mount_timeout_ms;
 	int agent_connect_timeout_ms;
 	int agent_timeout_ms;
+	int agent_lost_timeout_ms;
 	int agent_stop_timeout_ms;
 	int kill_timeout_ms;
 	int clock_interval_ms;

@@ -101,6 +101,9 @@ const struct config_key config_keys[] = {
 	           "Connecting to an agent that has announced itself."),
 	TIMEOUT_MS("agent_ms", agent_timeout_ms, "30000",
 	           "The agent's answer to a call without a timeout of its own."),
+	TIMEOUT_MS("agent_lost_ms", agent_lost_timeout_ms, "1000",
+	           "From the loss of the agent to the end of its machine, which tells the cause; "
+	           "after that, the machine is stopped."),
 	TIMEOUT_MS("agent_stop_ms", agent_stop_timeout_ms, "5000",
 	           "The guest's orderly shutdown, before QEMU is asked to quit."),
 	TIMEOUT_MS("kill_ms", kill_timeout_ms, "10000",

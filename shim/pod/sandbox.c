@@ -26,9 +26,6 @@
 #include "shim/spec/guest_spec.h"
 #include "shim/spec/vm_size.h"
 
-/* The agent's connection ends before the VMM does when a guest dies; this is how long the VMM may
- * take to say the first cause. */
-#define LOSS_GRACE_S 1.0
 /* Of the guest's console, to choose from. */
 #define CONSOLE_MAX 8192
 
@@ -145,16 +142,18 @@ static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
 	end(timer->data);
 }
 
-/* It ends by itself. The VM may be about to say a better cause than that its agent does not answer.
- */
+/* It ends by itself. When a guest dies, its agent's connection ends before the VMM does, which is
+ * given time to say the first cause. */
 static void fail(struct sandbox *sandbox, const struct error *err)
 {
 	set_state(sandbox, SANDBOX_STOPPING);
 	error_copy(&sandbox->cause, err);
-	if (err->code == ERROR_UNAVAILABLE && sandbox->vm)
+	if (err->code == ERROR_UNAVAILABLE && sandbox->vm) {
+		ev_timer_set(&sandbox->grace, sandbox->config->agent_lost_timeout_ms / 1e3, 0);
 		ev_timer_start(sandbox->loop, &sandbox->grace);
-	else
+	} else {
 		end(sandbox);
+	}
 }
 
 static void on_agent_lost(void *ctx, const struct error *err)
@@ -416,7 +415,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->on_gone = on_gone;
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);
-	ev_timer_init(&sandbox->grace, on_grace_over, LOSS_GRACE_S, 0);
+	ev_timer_init(&sandbox->grace, on_grace_over, 0, 0);
 	ev_timer_init(&sandbox->begin, on_begin, 0, 0);
 	ev_timer_init(&sandbox->no_vm, on_no_vm, 0, 0);
 	sandbox->grace.data = sandbox->begin.data = sandbox->no_vm.data = sandbox;

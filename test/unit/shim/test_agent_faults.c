@@ -14,6 +14,7 @@
 #define SHORT_MS 100 /* less than LIAR_LATE_MS */
 #define KILL_MS  300
 #define LONG_MS  20000
+#define LOST_MS  50 /* the machine of an agent that is lost lives on here */
 
 /* How the affected call ends. */
 static const struct fault {
@@ -167,6 +168,7 @@ ParameterizedTest(const size_t *n, agent_faults, every_call_is_answered_and_the_
 	set_deadlines(LONG_MS);
 	bench.settings->kill_timeout_ms = KILL_MS;
 	bench.settings->agent_stop_timeout_ms = SHORT_MS;
+	bench.settings->agent_lost_timeout_ms = LOST_MS;
 	if (make()) {
 		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 			before(calls[i].method);
