@@ -16,12 +16,12 @@
 #include "proto/message.h"
 #include "proto/task_v2.pb-c.h"
 #include "shim/cli/command_line.h"
+#include "shim/cli/deadlines.h"
 #include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
 
-#define ENDING_SHIM_MS   2000 /* less than the time containerd gives `delete` (5 s) */
 #define ADDRESS_FILE_MAX 1024
 #define EXIT_KILLED      (128 + SIGKILL)
 
@@ -87,7 +87,7 @@ int delete_command(const struct command_line *line, char **argv, struct error *e
 	if (r < 0)
 		return r;
 	pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address.pod);
-	pod_dir_wait(POD_DIR_ROOT, address.pod, ENDING_SHIM_MS);
+	pod_dir_wait(POD_DIR_ROOT, address.pod, deadlines_get().delete_ending_ms);
 	r = remove_pod(&address, err);
 	return r < 0 ? r : answer(pid, err);
 }

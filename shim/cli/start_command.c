@@ -16,6 +16,7 @@
 #include "common/loop/proc.h"
 #include "common/mem.h"
 #include "shim/cli/command_line.h"
+#include "shim/cli/deadlines.h"
 #include "shim/cli/handshake.h"
 #include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
@@ -24,14 +25,12 @@
 #include "shim/server/serve.h"
 #include "shim/spec/bundle.h"
 
-#define BUNDLE_LOOK_MS   20000
-#define READY_TIMEOUT_MS 10000
-#define ENDING_SHIM_MS   10000 /* a mute guest's end takes 8 s: agent_stop_ms and vmm_stop_ms */
-#define PID_TEXT_MAX     20
+#define PID_TEXT_MAX 20
 
 /* What a failed start undoes: each field is set once the thing is there. */
 struct pod_start {
 	const struct command_line *line;
+	struct deadlines deadlines;
 	struct handshake *handshake;
 	char *bundle;
 	struct address address;
@@ -94,7 +93,8 @@ static int try_claim(struct pod_start *start, struct error *err)
 		return 0;
 	if (pod_dir_is_held(POD_DIR_ROOT, start->address.pod)) {
 		error_set(err, ERROR_UNAVAILABLE,
-		          "the last pod of this name has not ended after %d ms", ENDING_SHIM_MS);
+		          "the last pod of this name has not ended after %d ms",
+		          start->deadlines.start_ending_ms);
 		return -EAGAIN;
 	}
 	return make_pod(start, err);
@@ -106,7 +106,8 @@ static int claim_pod(struct pod_start *start, struct error *err)
 {
 	int r = try_claim(start, err);
 
-	while (r == -EAGAIN && pod_dir_wait(POD_DIR_ROOT, start->address.pod, ENDING_SHIM_MS))
+	while (r == -EAGAIN &&
+	       pod_dir_wait(POD_DIR_ROOT, start->address.pod, start->deadlines.start_ending_ms))
 		r = try_claim(start, err);
 	return r;
 }
@@ -135,7 +136,7 @@ static void run_server(const struct pod_start *start, char **argv, int ready_fd)
 		.argv = argv,
 		.debug = start->handshake->debug,
 		.source = source,
-		.bundle_look_ms = BUNDLE_LOOK_MS,
+		.bundle_look_ms = start->deadlines.bundle_look_ms,
 		.listen_fd = start->listen_fd,
 		.ready_fd = ready_fd,
 	};
@@ -152,11 +153,11 @@ static int wait_ready(struct pod_start *start, int fd, struct error *err)
 	int status, n;
 
 	do
-		n = poll(&poll_fd, 1, READY_TIMEOUT_MS);
+		n = poll(&poll_fd, 1, start->deadlines.server_ready_ms);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return error_set(err, ERROR_DEADLINE_EXCEEDED, "the shim is not ready after %d ms",
-		                 READY_TIMEOUT_MS);
+		                 start->deadlines.server_ready_ms);
 	if (read(fd, &report, sizeof(report)) == sizeof(report)) {
 		error_copy(err, &report);
 		return error_code_errno(report.code);
@@ -253,7 +254,11 @@ static void start_fini(struct pod_start *start)
 
 int start_command(const struct command_line *line, char **argv, struct error *err)
 {
-	struct pod_start start = { .line = line, .listen_fd = -1 };
+	struct pod_start start = {
+		.line = line,
+		.deadlines = deadlines_get(),
+		.listen_fd = -1,
+	};
 	int r;
 
 	r = handshake_read(line, STDIN_FILENO, &start.handshake, err);

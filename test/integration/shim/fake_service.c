@@ -8,11 +8,14 @@
  *	end      the pod ends by itself, as without a Create
  *	slow     takes its time to end when it is asked to
  * otherwise it serves until it is asked to end. It mounts the bundle's rootfs into the share.
+ *
+ * A deadline of the commands that is in the environment (SERVER_READY_MS, ...) is this one instead.
  */
 #include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -22,6 +25,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
+#include "shim/cli/deadlines.h"
 #include "shim/host/pod_dir.h"
 #include "shim/pod/events.h"
 #include "shim/server/service.h"
@@ -43,6 +47,25 @@ struct service {
 	service_end_fn *on_end;
 	void *ctx;
 };
+
+static void read_deadline(const char *name, int *ms)
+{
+	const char *value = getenv(name);
+
+	if (value)
+		*ms = atoi(value);
+}
+
+struct deadlines deadlines_get(void)
+{
+	struct deadlines deadlines = DEADLINES;
+
+	read_deadline("SERVER_READY_MS", &deadlines.server_ready_ms);
+	read_deadline("START_ENDING_MS", &deadlines.start_ending_ms);
+	read_deadline("DELETE_ENDING_MS", &deadlines.delete_ending_ms);
+	read_deadline("BUNDLE_LOOK_MS", &deadlines.bundle_look_ms);
+	return deadlines;
+}
 
 static void on_end(struct ev_loop *loop, ev_timer *watcher, int revents)
 {

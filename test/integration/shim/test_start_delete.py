@@ -223,7 +223,8 @@ def test_a_server_that_dies_is_noticed(bundle):
 
 def test_a_server_that_hangs_is_given_up(bundle):
     bundle.write("service", "hang")
-    assert refused(bundle) == "the shim is not ready after 10000 ms"
+    bundle.env["SERVER_READY_MS"] = "500"
+    assert refused(bundle) == "the shim is not ready after 500 ms"
 
 
 def test_a_failure_after_the_server_is_ready_ends_it(bundle):
@@ -355,6 +356,7 @@ def test_a_pod_that_does_not_end_is_told_by_start(bundle):
     kill(ending, signal.SIGTERM)
     wait_for(lambda: "asked to end" in bundle.read("log"), 5)
     kill(ending, signal.SIGSTOP)
+    bundle.env |= {"START_ENDING_MS": "500", "DELETE_ENDING_MS": "200"}
     result = bundle.start()
     assert result.returncode == 1
     assert b"the last pod of this name has not ended" in result.stderr
@@ -375,6 +377,7 @@ def test_a_pod_that_never_begins_leaves_nothing(bundle):
 
 def test_a_pod_whose_bundle_is_taken_away_ends(bundle):
     """containerd has given it up, as after a restart that did not reach the shim in time."""
+    bundle.env["BUNDLE_LOOK_MS"] = "200"
     bundle.started()
     pid = bundle.pid
     os.rename(bundle.path, f"{bundle.path}.gone")
@@ -464,6 +467,7 @@ def test_delete_ignores_an_address_that_is_none(bundle):
 
 def test_delete_never_touches_a_living_pod(bundle):
     address = bundle.started()
+    bundle.env["DELETE_ENDING_MS"] = "200"
     result = bundle.delete()
     assert result.returncode == 0
     assert b"nothing is removed" in result.stderr
@@ -474,6 +478,7 @@ def test_delete_never_touches_a_living_pod(bundle):
 def test_delete_of_another_container_leaves_its_pod_alone(make_bundle):
     pod, other = make_bundle("pod"), make_bundle("other")
     other.write("address", pod.started())
+    other.env["DELETE_ENDING_MS"] = "200"
     assert other.delete().returncode == 0
     assert alive(pod.pid)
     pod.end()
