@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	guest_power_off();
 }
 
-static void on_fault(void *ctx, const struct error *err)
+static void on_connection_error(void *ctx, const struct error *err)
 {
 	log_warn("connection ended cause=\"%s\"", err->text);
 }
@@ -71,7 +71,7 @@ static void ignore_signal(int sig)
 }
 
 /* A handler and not SIG_IGN, which a container's process would inherit. */
-static void survive_sigpipe(void)
+static void ignore_sigpipe(void)
 {
 	struct sigaction action = { .sa_handler = ignore_signal, .sa_flags = SA_RESTART };
 
@@ -92,7 +92,7 @@ static int agent_serve(struct agent *agent, struct error *err)
 		.services = service_table(),
 		.ctx = agent->sandbox,
 		.admit = admit_host,
-		.on_fault = on_fault,
+		.on_fault = on_connection_error,
 	};
 	int fd;
 	int r;
@@ -108,7 +108,7 @@ static int agent_start(struct agent *agent, struct error *err)
 	int fd;
 	int r;
 
-	survive_sigpipe();
+	ignore_sigpipe();
 	/* A description of its own, to be non-blocking: a container may stop the terminal. */
 	log_open(open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC));
 	agent->loop = ev_default_loop(EVFLAG_AUTO); /* its child watchers reap every process */

@@ -323,7 +323,7 @@ static int read_map(const struct json_field *field, const json_t *value, const s
 	return 0;
 }
 
-static bool says_nothing(const json_t *value)
+static bool is_empty_value(const json_t *value)
 {
 	switch (json_typeof(value)) {
 	case JSON_OBJECT:
@@ -369,7 +369,7 @@ static int read_field(const struct json_field *field, const json_t *value,
 	case JSON_KIND_MAP:
 		return read_map(field, value, at, target, err);
 	case JSON_KIND_REFUSED:
-		return says_nothing(value) ? 0 : json_refuse(at, err);
+		return is_empty_value(value) ? 0 : json_refuse(at, err);
 	case JSON_KIND_CUSTOM:
 		return field->read(value, at, target, err);
 	}

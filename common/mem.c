@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void *must(void *p)
+static void *abort_if_null(void *p)
 {
 	if (!p)
 		abort();
@@ -13,12 +13,12 @@ static void *must(void *p)
 
 void *mem_alloc(size_t size)
 {
-	return must(calloc(1, size ? size : 1));
+	return abort_if_null(calloc(1, size ? size : 1));
 }
 
 void *mem_realloc(void *p, size_t size)
 {
-	return must(realloc(p, size ? size : 1));
+	return abort_if_null(realloc(p, size ? size : 1));
 }
 
 void *mem_dup(const void *data, size_t size)
@@ -32,7 +32,7 @@ void *mem_dup(const void *data, size_t size)
 
 char *mem_strdup(const char *s)
 {
-	return s ? must(strdup(s)) : NULL;
+	return s ? abort_if_null(strdup(s)) : NULL;
 }
 
 char *mem_printf(const char *fmt, ...)
@@ -44,5 +44,5 @@ char *mem_printf(const char *fmt, ...)
 	va_start(args, fmt);
 	n = vasprintf(&text, fmt, args);
 	va_end(args);
-	return n < 0 ? must(NULL) : text;
+	return n < 0 ? abort_if_null(NULL) : text;
 }

@@ -186,7 +186,7 @@ static const struct seq_step cold_start_steps[] = {
 	{ "start the vsock device", start_vsock, NULL, NULL },
 	{ "start virtiofsd", start_virtiofsd, NULL, NULL },
 	{ "start the VMM", start_vmm, NULL, NULL },
-	{ "await the handshake", await_handshake, NULL, NULL },
+	{ "wait for the handshake", await_handshake, NULL, NULL },
 	{ 0 },
 };
 /* clang-format on */

@@ -128,7 +128,7 @@ static void on_pong(struct ev_loop *loop, ev_io *io, int events)
 	ping_end(io->data);
 }
 
-static void on_silence(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_ping_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct vsock *vsock = timer->data;
 
@@ -137,7 +137,7 @@ static void on_silence(struct ev_loop *loop, ev_timer *timer, int events)
 	vsock_kill(vsock);
 }
 
-void vsock_unanswered(struct vsock *vsock, int timeout_ms)
+void vsock_ping(struct vsock *vsock, int timeout_ms)
 {
 	struct error err;
 	int fd;
@@ -153,7 +153,7 @@ void vsock_unanswered(struct vsock *vsock, int timeout_ms)
 	vsock->ping.timeout_ms = timeout_ms;
 	ev_io_init(&vsock->ping.io, on_pong, fd, EV_READ);
 	ev_set_priority(&vsock->ping.io, EV_MAXPRI);
-	ev_timer_init(&vsock->ping.timer, on_silence, timeout_ms / 1000.0, 0);
+	ev_timer_init(&vsock->ping.timer, on_ping_timeout, timeout_ms / 1000.0, 0);
 	vsock->ping.io.data = vsock->ping.timer.data = vsock;
 	ev_io_start(vsock->loop, &vsock->ping.io);
 	ev_timer_start(vsock->loop, &vsock->ping.timer);
@@ -362,7 +362,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "the guest did not answer on its vsock port %" PRIu32 " within %d ms",
 	          connect->port, connect->timeout_ms);
-	vsock_unanswered(connect->vsock, connect->timeout_ms);
+	vsock_ping(connect->vsock, connect->timeout_ms);
 	connect_end(connect, -1, &err);
 }
 

@@ -20,6 +20,6 @@ int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct err
  * A request had no answer within @timeout_ms: is it the guest that does not answer, or the device?
  * The device has as long again to answer a ping; else it is killed, and lost.
  */
-void vsock_unanswered(struct vsock *vsock, int timeout_ms);
+void vsock_ping(struct vsock *vsock, int timeout_ms);
 
 #endif

@@ -156,7 +156,7 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "the guest did not take a stream on its vsock port %" PRIu32 " within %d ms",
 	          stream->guest_port, stream->timeout_ms);
-	vsock_unanswered(stream->vsock, stream->timeout_ms);
+	vsock_ping(stream->vsock, stream->timeout_ms);
 	stream_end(stream, &err);
 }
 

@@ -40,7 +40,7 @@ uint64_t cgroup_io_weight(uint32_t weight)
 	                   (BLKIO_WEIGHT_MAX - BLKIO_WEIGHT_MIN);
 }
 
-static int no_knob(struct error *err, const char *field)
+static int refuse_v1_field(struct error *err, const char *field)
 {
 	return error_set(err, ERROR_UNIMPLEMENTED, "linux.resources.%s: not supported by cgroup v2",
 	                 field);
@@ -49,9 +49,9 @@ static int no_knob(struct error *err, const char *field)
 static int check_memory(const Grpc__LinuxMemory *memory, struct error *err)
 {
 	if (memory->swappiness)
-		return no_knob(err, "memory.swappiness");
+		return refuse_v1_field(err, "memory.swappiness");
 	if (memory->disableoomkiller)
-		return no_knob(err, "memory.disableOOMKiller");
+		return refuse_v1_field(err, "memory.disableOOMKiller");
 	if (memory->limit < UNLIMITED || memory->swap < UNLIMITED ||
 	    memory->reservation < UNLIMITED)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
@@ -69,17 +69,17 @@ static int check_memory(const Grpc__LinuxMemory *memory, struct error *err)
 static int check_cpu(const Grpc__LinuxCPU *cpu, struct error *err)
 {
 	if (cpu->realtimeruntime || cpu->realtimeperiod)
-		return no_knob(err, "cpu.realtimeRuntime");
+		return refuse_v1_field(err, "cpu.realtimeRuntime");
 	return 0;
 }
 
 static int check_io(const Grpc__LinuxBlockIO *io, struct error *err)
 {
 	if (io->leafweight)
-		return no_knob(err, "blockIO.leafWeight");
+		return refuse_v1_field(err, "blockIO.leafWeight");
 	for (size_t i = 0; i < io->n_weightdevice; i++)
 		if (io->weightdevice[i]->leafweight)
-			return no_knob(err, "blockIO.weightDevice.leafWeight");
+			return refuse_v1_field(err, "blockIO.weightDevice.leafWeight");
 	return 0;
 }
 
@@ -103,7 +103,7 @@ int cgroup_limits_check(const Grpc__LinuxResources *resources, struct error *err
 	int r = 0;
 
 	if (network && (network->classid || network->n_priorities))
-		return no_knob(err, "network");
+		return refuse_v1_field(err, "network");
 	if (resources->memory)
 		r = check_memory(resources->memory, err);
 	if (r == 0 && resources->cpu)
@@ -115,10 +115,10 @@ int cgroup_limits_check(const Grpc__LinuxResources *resources, struct error *err
 	return r;
 }
 
-static int write_knob(int fd, const char *file, struct error *err, const char *fmt, ...)
+static int write_limit(int fd, const char *file, struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-static int write_knob(int fd, const char *file, struct error *err, const char *fmt, ...)
+static int write_limit(int fd, const char *file, struct error *err, const char *fmt, ...)
 {
 	char value[256];
 	va_list args;
@@ -142,8 +142,8 @@ static int write_amount(int fd, const char *file, int64_t amount, struct error *
 	if (amount == 0)
 		return 0;
 	if (amount == UNLIMITED)
-		return write_knob(fd, file, err, "max");
-	return write_knob(fd, file, err, "%" PRId64, amount);
+		return write_limit(fd, file, err, "max");
+	return write_limit(fd, file, err, "%" PRId64, amount);
 }
 
 /*
@@ -162,8 +162,8 @@ static int write_swap(int fd, const Grpc__LinuxMemory *memory, struct error *err
 		swap -= memory->limit;
 	if (swap <= 0 && faccessat(fd, "memory.swap.max", F_OK, 0) < 0)
 		return 0;
-	return swap == UNLIMITED ? write_knob(fd, "memory.swap.max", err, "max")
-	                         : write_knob(fd, "memory.swap.max", err, "%" PRId64, swap);
+	return swap == UNLIMITED ? write_limit(fd, "memory.swap.max", err, "max")
+	                         : write_limit(fd, "memory.swap.max", err, "%" PRId64, swap);
 }
 
 static int write_memory(int fd, const Grpc__LinuxMemory *memory, struct error *err)
@@ -202,8 +202,8 @@ static int write_cpu_max(int fd, const Grpc__LinuxCPU *cpu, struct error *err)
 	if (cpu->period)
 		period = cpu->period;
 	if (quota < 0)
-		return write_knob(fd, "cpu.max", err, "max %" PRIu64, period);
-	return write_knob(fd, "cpu.max", err, "%" PRId64 " %" PRIu64, quota, period);
+		return write_limit(fd, "cpu.max", err, "max %" PRIu64, period);
+	return write_limit(fd, "cpu.max", err, "%" PRId64 " %" PRIu64, quota, period);
 }
 
 static int write_cpu(int fd, const Grpc__LinuxCPU *cpu, struct error *err)
@@ -211,13 +211,13 @@ static int write_cpu(int fd, const Grpc__LinuxCPU *cpu, struct error *err)
 	int r = 0;
 
 	if (cpu->shares)
-		r = write_knob(fd, "cpu.weight", err, "%" PRIu64, cgroup_cpu_weight(cpu->shares));
+		r = write_limit(fd, "cpu.weight", err, "%" PRIu64, cgroup_cpu_weight(cpu->shares));
 	if (r == 0)
 		r = write_cpu_max(fd, cpu, err);
 	if (r == 0 && *cpu->cpus)
-		r = write_knob(fd, "cpuset.cpus", err, "%s", cpu->cpus);
+		r = write_limit(fd, "cpuset.cpus", err, "%s", cpu->cpus);
 	if (r == 0 && *cpu->mems)
-		r = write_knob(fd, "cpuset.mems", err, "%s", cpu->mems);
+		r = write_limit(fd, "cpuset.mems", err, "%s", cpu->mems);
 	return r;
 }
 
@@ -227,8 +227,8 @@ static int write_throttles(int fd, const char *key, Grpc__LinuxThrottleDevice *c
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = write_knob(fd, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
-		               devices[i]->major, devices[i]->minor, key, devices[i]->rate);
+		r = write_limit(fd, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
+		                devices[i]->major, devices[i]->minor, key, devices[i]->rate);
 	return r;
 }
 
@@ -240,14 +240,14 @@ static int write_io_weights(int fd, const Grpc__LinuxBlockIO *io, struct error *
 	int r = 0;
 
 	if (io->weight)
-		r = write_knob(fd, file, err, "%" PRIu64,
-		               bfq ? io->weight : cgroup_io_weight(io->weight));
+		r = write_limit(fd, file, err, "%" PRIu64,
+		                bfq ? io->weight : cgroup_io_weight(io->weight));
 	for (size_t i = 0; r == 0 && i < io->n_weightdevice; i++) {
 		const Grpc__LinuxWeightDevice *device = io->weightdevice[i];
 
-		r = write_knob(fd, file, err, "%" PRId64 ":%" PRId64 " %" PRIu64, device->major,
-		               device->minor,
-		               bfq ? device->weight : cgroup_io_weight(device->weight));
+		r = write_limit(fd, file, err, "%" PRId64 ":%" PRId64 " %" PRIu64, device->major,
+		                device->minor,
+		                bfq ? device->weight : cgroup_io_weight(device->weight));
 	}
 	return r;
 }
@@ -275,9 +275,9 @@ static int write_hugepages(int fd, const Grpc__LinuxHugepageLimit *limit, struct
 {
 	autofree char *max = mem_printf("hugetlb.%s.max", limit->pagesize);
 	autofree char *reserved = mem_printf("hugetlb.%s.rsvd.max", limit->pagesize);
-	int r = write_knob(fd, max, err, "%" PRIu64, limit->limit);
+	int r = write_limit(fd, max, err, "%" PRIu64, limit->limit);
 
-	return r < 0 ? r : write_knob(fd, reserved, err, "%" PRIu64, limit->limit);
+	return r < 0 ? r : write_limit(fd, reserved, err, "%" PRIu64, limit->limit);
 }
 
 int cgroup_limits_write(int fd, const Grpc__LinuxResources *resources, struct error *err)

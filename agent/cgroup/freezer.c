@@ -56,7 +56,7 @@ static void pause_failed(struct freezer *freezer, const struct error *err)
 	freezer_end(freezer, err);
 }
 
-static void look_again(struct ev_loop *loop, ev_timer *watcher)
+static void schedule_poll(struct ev_loop *loop, ev_timer *watcher)
 {
 	ev_tstamp wait = watcher->repeat * 2;
 
@@ -64,7 +64,7 @@ static void look_again(struct ev_loop *loop, ev_timer *watcher)
 	ev_timer_again(loop, watcher);
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *watcher, int events)
+static void on_poll(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	struct freezer *freezer = watcher->data;
 	struct error err;
@@ -79,7 +79,7 @@ static void on_look(struct ev_loop *loop, ev_timer *watcher, int events)
 		          FREEZER_TIMEOUT_MS);
 		pause_failed(freezer, &err);
 	} else {
-		look_again(loop, watcher);
+		schedule_poll(loop, watcher);
 	}
 }
 
@@ -90,7 +90,7 @@ struct freezer *freezer_create(struct ev_loop *loop, struct cgroup *cgroup)
 	freezer->loop = loop;
 	freezer->cgroup = cgroup;
 	LIST_INIT(&freezer->signals);
-	ev_timer_init(&freezer->look, on_look, 0, 0);
+	ev_timer_init(&freezer->look, on_poll, 0, 0);
 	freezer->look.data = freezer;
 	return freezer;
 }
@@ -106,7 +106,7 @@ int freezer_freeze(struct freezer *freezer, struct ttrpc_call *call, struct erro
 	freezer->call = call;
 	freezer->freeze_by = monotonic_ms() + FREEZER_TIMEOUT_MS;
 	freezer->look.repeat = FIRST_S;
-	on_look(freezer->loop, &freezer->look, 0);
+	on_poll(freezer->loop, &freezer->look, 0);
 	return 0;
 }
 
@@ -147,7 +147,7 @@ static void signal_send(struct signal *signal)
 		log_error("a container stays frozen cause=\"%s\"", stuck.text);
 }
 
-static void on_signal_look(struct ev_loop *loop, ev_timer *watcher, int events)
+static void on_signal_poll(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	struct signal *signal = watcher->data;
 	bool frozen = false;
@@ -156,7 +156,7 @@ static void on_signal_look(struct ev_loop *loop, ev_timer *watcher, int events)
 	    monotonic_ms() > signal->send_by)
 		signal_send(signal);
 	else
-		look_again(loop, watcher);
+		schedule_poll(loop, watcher);
 }
 
 int freezer_signal(struct freezer *freezer, int sig, struct ttrpc_call *call, struct error *err)
@@ -172,10 +172,10 @@ int freezer_signal(struct freezer *freezer, int sig, struct ttrpc_call *call, st
 	signal->number = sig;
 	signal->call = call;
 	signal->send_by = monotonic_ms() + FREEZER_SIGNAL_MS;
-	ev_timer_init(&signal->look, on_signal_look, 0, FIRST_S);
+	ev_timer_init(&signal->look, on_signal_poll, 0, FIRST_S);
 	signal->look.data = signal;
 	LIST_INSERT_HEAD(&freezer->signals, signal, link);
-	on_signal_look(freezer->loop, &signal->look, 0);
+	on_signal_poll(freezer->loop, &signal->look, 0);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ static void event_free(struct oom *oom, struct event *event)
 	free(event);
 }
 
-static struct ttrpc_call *next_asker(struct oom *oom)
+static struct ttrpc_call *next_call(struct oom *oom)
 {
 	struct asker *asker = STAILQ_FIRST(&oom->askers);
 	struct ttrpc_call *call = asker->call;
@@ -89,11 +89,11 @@ static struct ttrpc_call *next_asker(struct oom *oom)
 
 /* Brings events and askers together. One whose connection has gone gets an answer that nobody
  * sees. */
-static void oom_settle(struct oom *oom)
+static void deliver_events(struct oom *oom)
 {
 	while (!STAILQ_EMPTY(&oom->events) && !STAILQ_EMPTY(&oom->askers)) {
 		struct event *event = STAILQ_FIRST(&oom->events);
-		struct ttrpc_call *call = next_asker(oom);
+		struct ttrpc_call *call = next_call(oom);
 		bool heard = !ttrpc_call_is_orphan(call);
 		Grpc__OOMEvent answer = GRPC__OOMEVENT__INIT;
 
@@ -114,7 +114,7 @@ static struct event *find_event(const struct oom *oom, const char *container_id)
 	return event;
 }
 
-static void oom_tell(struct oom *oom, const char *container_id)
+static void report_kill(struct oom *oom, const char *container_id)
 {
 	struct event *event;
 
@@ -126,7 +126,7 @@ static void oom_tell(struct oom *oom, const char *container_id)
 	STAILQ_INSERT_TAIL(&oom->events, event, link);
 	if (++oom->nevents > OOM_EVENTS_MAX)
 		event_free(oom, STAILQ_FIRST(&oom->events));
-	oom_settle(oom);
+	deliver_events(oom);
 }
 
 static uint64_t read_kills(int dir)
@@ -141,13 +141,13 @@ static uint64_t read_kills(int dir)
 	return line && sscanf(line, "oom_kill %" SCNu64, &kills) == 1 ? kills : 0;
 }
 
-void oom_watch_look(struct oom_watch *watch)
+void oom_watch_check(struct oom_watch *watch)
 {
 	uint64_t kills = watch ? read_kills(watch->dir) : 0;
 
 	if (watch && kills > watch->kills) {
 		watch->kills = kills;
-		oom_tell(watch->oom, watch->container_id);
+		report_kill(watch->oom, watch->container_id);
 	}
 }
 
@@ -179,7 +179,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 
 	while ((n = read(oom->fd, event, sizeof(event))) > 0)
 		for (size_t i = 0; i < (size_t)n / sizeof(event[0]); i++)
-			oom_watch_look(find_watch(oom, event[i].wd));
+			oom_watch_check(find_watch(oom, event[i].wd));
 }
 
 int oom_watch_create(struct oom *oom, const char *container_id, int cgroup_fd,
@@ -221,7 +221,7 @@ void oom_answer(struct oom *oom, struct ttrpc_call *call)
 
 	asker->call = call;
 	STAILQ_INSERT_TAIL(&oom->askers, asker, link);
-	oom_settle(oom);
+	deliver_events(oom);
 }
 
 void oom_destroy(struct oom *oom)
@@ -232,7 +232,7 @@ void oom_destroy(struct oom *oom)
 		return;
 	error_set(&err, ERROR_UNAVAILABLE, "the sandbox has ended");
 	while (!STAILQ_EMPTY(&oom->askers))
-		ttrpc_call_fail(next_asker(oom), &err);
+		ttrpc_call_fail(next_call(oom), &err);
 	while (!STAILQ_EMPTY(&oom->events))
 		event_free(oom, STAILQ_FIRST(&oom->events));
 	ev_io_stop(oom->loop, &oom->reader);

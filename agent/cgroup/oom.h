@@ -28,7 +28,7 @@ int oom_watch_create(struct oom *oom, const char *container_id, int cgroup_fd,
 void oom_watch_destroy(struct oom_watch *watch); /* NULL is fine */
 
 /* Reads the count of kills; a new one is first reported to waiting calls. NULL is fine. */
-void oom_watch_look(struct oom_watch *watch);
+void oom_watch_check(struct oom_watch *watch);
 
 /* Takes the container's event from the queue; false: it has none.
  * NULL is fine. */

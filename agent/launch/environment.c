@@ -52,7 +52,7 @@ static int compare_entries(const void *a, const void *b)
 }
 
 /* A name keeps the place where it came first, with the value that came last. */
-static char **drop_doubles(char *const *entries, size_t count)
+static char **drop_duplicates(char *const *entries, size_t count)
 {
 	autofree struct entry *sorted = mem_alloc(count * sizeof(*sorted));
 	char **kept = mem_alloc((count + 2) * sizeof(*kept)); /* room for HOME and NULL */
@@ -78,7 +78,7 @@ static char **drop_doubles(char *const *entries, size_t count)
 
 char **environment_make(char *const *entries, size_t count, const char *home)
 {
-	char **environment = drop_doubles(entries, count);
+	char **environment = drop_duplicates(entries, count);
 	size_t n;
 
 	for (n = 0; environment[n]; n++)

@@ -13,7 +13,7 @@
 #include "common/mem.h"
 
 /* 0, or the errno that speaks against @path; *@stat_failed when there is nothing to look at. */
-static int judge(const char *path, bool *stat_failed)
+static int check_executable(const char *path, bool *stat_failed)
 {
 	struct stat st;
 
@@ -56,7 +56,7 @@ static char *search(const char *name, const char *path)
 	while ((dir = strsep(&rest, ":"))) {
 		autofree char *file = mem_printf("%s/%s", *dir ? dir : ".", name);
 
-		if (judge(file, &stat_failed) == 0 &&
+		if (check_executable(file, &stat_failed) == 0 &&
 		    faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0)
 			return take_ptr(&file);
 	}
@@ -71,7 +71,7 @@ int executable_find(const char *name, const char *path, char **out, struct error
 	int r;
 
 	if (strchr(name, '/')) {
-		error = judge(name, &stat_failed);
+		error = check_executable(name, &stat_failed);
 		if (error)
 			return refuse(name, error, stat_failed, err);
 		file = mem_strdup(name);

@@ -87,7 +87,7 @@ static const struct step {
 /* clang-format on */
 
 /* Never returns: the agent reads why. */
-static void __attribute__((noreturn)) give_up(const char *step, const struct error *err)
+static void __attribute__((noreturn)) report_failure(const char *step, const struct error *err)
 {
 	struct launch_message message = { .kind = LAUNCH_FAILED, .code = err->code };
 
@@ -144,7 +144,7 @@ int launch_child_main(void)
 	reset_process();
 	child.request = read_request(&err);
 	if (!child.request)
-		give_up("read the request", &err);
+		report_failure("read the request", &err);
 	child.spec = child.request->spec;
 	child.process = child.request->process;
 	child.user = child.process->user ? child.process->user : &root;
@@ -152,6 +152,6 @@ int launch_child_main(void)
 	who = child.request->exec ? EXEC : INIT;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if ((steps[i].who & who) && steps[i].run(&child, &err) < 0)
-			give_up(steps[i].name, &err);
+			report_failure(steps[i].name, &err);
 	return 1;
 }

@@ -51,7 +51,7 @@ int step_set_oom_score(struct child *child, struct error *err)
 }
 
 /* What the process still calls behind its filter when that comes first. */
-static bool can_come_first(const struct child *child)
+static bool can_filter_early(const struct child *child)
 {
 	const struct {
 		bool needed;
@@ -90,7 +90,7 @@ int step_get_seccomp(struct child *child, struct error *err)
 		r = seccomp_read(LAUNCH_FD_SECCOMP, &child->seccomp, err);
 	if (r < 0)
 		return r;
-	child->filter_first = can_come_first(child);
+	child->filter_first = can_filter_early(child);
 	/* An init without no_new_privs has no other way: its profile has to allow these. */
 	if (!child->request->exec && !child->no_new_privs)
 		child->filter_first = true;

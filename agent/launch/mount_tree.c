@@ -17,7 +17,7 @@ int mount_tree_clone(int dir, const char *path, bool below)
 }
 
 /* One option: "word" or "word=value". */
-static int tell(int context, char *option)
+static int set_option(int context, char *option)
 {
 	char *value = strchr(option, '=');
 
@@ -27,14 +27,14 @@ static int tell(int context, char *option)
 	return fsconfig(context, FSCONFIG_SET_STRING, option, value, 0);
 }
 
-static int tell_all(int context, const char *data)
+static int set_options(int context, const char *data)
 {
 	autofree char *options = mem_strdup(data);
 	char *rest = options;
 	char *option;
 
 	while ((option = strsep(&rest, ",")))
-		if (*option && tell(context, option) < 0)
+		if (*option && set_option(context, option) < 0)
 			return -1;
 	return 0;
 }
@@ -45,7 +45,7 @@ int mount_tree_new(const char *type, const char *source, const char *data, uint6
 
 	if (context < 0 ||
 	    (*source && fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0) ||
-	    tell_all(context, data) < 0 ||
+	    set_options(context, data) < 0 ||
 	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
 	return fsmount(context, FSMOUNT_CLOEXEC, attrs);
@@ -55,7 +55,7 @@ int mount_tree_change(int fd, const char *data)
 {
 	autoclose int context = fspick(fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
 
-	if (context < 0 || tell_all(context, data) < 0)
+	if (context < 0 || set_options(context, data) < 0)
 		return -1;
 	return fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
 }

@@ -139,7 +139,7 @@ int namespaces_enter(const Grpc__Spec *spec, struct error *err)
 	return 0;
 }
 
-static int ended(struct error *err)
+static int refuse_ended(struct error *err)
 {
 	return error_set(err, ERROR_FAILED_PRECONDITION, "the container's process has ended");
 }
@@ -151,7 +151,7 @@ int namespaces_join(int pidfd, struct error *err)
 
 	if (setns(pidfd, flags) == 0)
 		return 0;
-	return errno == ESRCH ? ended(err)
+	return errno == ESRCH ? refuse_ended(err)
 	                      : error_errno(err, "cannot join the container's namespaces");
 }
 
@@ -164,6 +164,6 @@ int namespaces_enter_pid(struct error *err)
 	if (pid == 0)
 		return 0;
 	/* clone(2): ENOMEM when the namespace's init is gone. */
-	return errno == ENOMEM ? ended(err)
+	return errno == ENOMEM ? refuse_ended(err)
 	                       : error_errno(err, "cannot clone into the pid namespace");
 }

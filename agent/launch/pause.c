@@ -32,7 +32,7 @@ static int leave_the_tree(struct error *err)
 }
 
 /* All that is in the namespace would go with it. In the guest there is the right to do so. */
-static void outlive_a_lack_of_memory(void)
+static void disable_oom_kill(void)
 {
 	autoclose int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -57,7 +57,7 @@ static int become_pause(struct error *err)
 	prctl(PR_SET_NAME, PAUSE_ARGUMENT, 0, 0, 0);
 	setsid();
 	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
-	outlive_a_lack_of_memory();
+	disable_oom_kill();
 	r = leave_the_tree(err);
 	return r < 0 ? r : drop_capabilities(err);
 }

@@ -320,7 +320,7 @@ int seccomp_install(const struct seccomp *seccomp, struct error *err)
 	return 0;
 }
 
-static bool holds(struct sock_filter jump, uint32_t a)
+static bool is_jump_taken(struct sock_filter jump, uint32_t a)
 {
 	switch (BPF_OP(jump.code)) {
 	case BPF_JEQ:
@@ -349,7 +349,7 @@ uint32_t seccomp_evaluate(const struct seccomp *seccomp, const struct seccomp_da
 		else if (op.code == (BPF_JMP | BPF_JA))
 			pc += op.k;
 		else if (BPF_CLASS(op.code) == BPF_JMP && BPF_SRC(op.code) == BPF_K)
-			pc += holds(op, a) ? op.jt : op.jf;
+			pc += is_jump_taken(op, a) ? op.jt : op.jf;
 		else if (op.code == (BPF_RET | BPF_K))
 			return op.k;
 		else

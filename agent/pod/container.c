@@ -229,14 +229,14 @@ struct cgroup *container_cgroup(const struct container *container)
 	return container->cgroup;
 }
 
-static bool lives(const struct container *container)
+static bool is_alive(const struct container *container)
 {
 	return container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
 }
 
 static bool paused(const struct container *container)
 {
-	return lives(container) && freezer_on(container->freezer);
+	return is_alive(container) && freezer_on(container->freezer);
 }
 
 static int require(const struct container *container, bool legal, const char *what,
@@ -292,7 +292,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 	};
 	int r;
 
-	r = require(container, lives(container) && !paused(container), "exec in", err);
+	r = require(container, is_alive(container) && !paused(container), "exec in", err);
 	if (r < 0)
 		return r;
 	config.launch.init = process_launch(container->init);
@@ -358,7 +358,7 @@ int container_pause(struct container *container, struct ttrpc_call *call, struct
 {
 	int r;
 
-	r = require(container, lives(container) && !paused(container), "pause", err);
+	r = require(container, is_alive(container) && !paused(container), "pause", err);
 	if (r == 0)
 		r = freezer_freeze(container->freezer, call, err);
 	return r;
@@ -379,7 +379,7 @@ int container_update(struct container *container, const Grpc__LinuxResources *re
 {
 	int r;
 
-	r = require(container, lives(container), "update", err);
+	r = require(container, is_alive(container), "update", err);
 	if (r == 0)
 		r = limiter_change(container->limiter, resources, done, ctx, err);
 	return r;
@@ -404,7 +404,7 @@ static int remove_now(struct container *container, struct error *err)
 	if ((container->init && !process_exited(container->init)) ||
 	    !exec_list_ended(container->execs) || limiter_busy(container->limiter))
 		return -EBUSY;
-	oom_watch_look(container->oom_watch); /* the count goes with the cgroup */
+	oom_watch_check(container->oom_watch); /* the count goes with the cgroup */
 	return cgroup_remove(container->cgroup, err);
 }
 

@@ -66,7 +66,7 @@ bool exec_list_ended(const struct exec_list *list)
 }
 
 /* The exec is gone when nobody will ask for it any more. */
-static void exec_settle(struct exec *exec)
+static void exec_free_if_done(struct exec *exec)
 {
 	if (!exec->starting && exec->waited && process_exited(exec->process))
 		exec_free(exec);
@@ -74,7 +74,7 @@ static void exec_settle(struct exec *exec)
 
 static void on_exited(void *ctx)
 {
-	exec_settle(ctx);
+	exec_free_if_done(ctx);
 }
 
 static void on_started(void *ctx, const struct error *err)
@@ -85,7 +85,7 @@ static void on_started(void *ctx, const struct error *err)
 	if (err)
 		exec_free(exec);
 	else
-		exec_settle(exec);
+		exec_free_if_done(exec);
 }
 
 static void on_created(void *ctx, const struct error *cause)
@@ -149,5 +149,5 @@ void exec_wait(struct exec *exec, struct ttrpc_call *call, bool with_oom)
 {
 	exec->waited = true;
 	process_wait(exec->process, call, with_oom);
-	exec_settle(exec);
+	exec_free_if_done(exec);
 }

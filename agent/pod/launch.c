@@ -62,12 +62,12 @@ static void set_state(struct launch *launch, enum launch_state state)
 		ev_io_stop(launch->loop, &launch->watch);
 }
 
-static int ended(struct error *err)
+static int refuse_ended(struct error *err)
 {
 	return error_set(err, ERROR_FAILED_PRECONDITION, "the container's process has ended");
 }
 
-static int died_early(struct error *err)
+static int report_early_death(struct error *err)
 {
 	return error_set(err, ERROR_ABORTED,
 	                 "the container's process died before it could run (killed, or out of "
@@ -121,7 +121,7 @@ static void at_end(struct launch *launch)
 		launch->on_run(launch->run_ctx, NULL);
 		return;
 	}
-	died_early(&err);
+	report_early_death(&err);
 	fail(launch, &err);
 }
 
@@ -144,7 +144,7 @@ static int adopt(struct launch *launch, pid_t pid, struct error *err)
 	int pidfd;
 
 	if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-		return died_early(err);
+		return report_early_death(err);
 	if (pid == launch->pid)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -280,14 +280,15 @@ static int clone_into(int pid_namespace, struct clone_args *args, struct error *
 	if (own < 0)
 		return error_errno(err, "cannot open \"/proc/self/ns/pid\"");
 	if (setns(pid_namespace, CLONE_NEWPID) < 0)
-		return errno == ESRCH ? ended(err)
+		return errno == ESRCH ? refuse_ended(err)
 		                      : error_errno(err, "cannot join the pid namespace");
 	pid = syscall(SYS_clone3, args, sizeof(*args));
 	if (pid == 0)
 		return 0;
 	if (pid < 0)
-		pid = errno == ENOMEM ? ended(err) /* the namespace's init is gone: clone(2) */
-		                      : error_errno(err, "cannot clone into the pid namespace");
+		pid = errno == ENOMEM
+		              ? refuse_ended(err) /* the namespace's init is gone: clone(2) */
+		              : error_errno(err, "cannot clone into the pid namespace");
 	if (setns(own, CLONE_NEWPID) < 0)
 		abort(); /* every later container would be in this one */
 	return pid;
@@ -341,7 +342,7 @@ static int start(struct launch *launch, const struct launch_config *config, stru
 	if (request < 0)
 		return request;
 	if (config->init && has_ended(config->init))
-		return ended(err);
+		return refuse_ended(err);
 	if (!config->init && config->spec->linux->seccomp) {
 		launch->seccomp = memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		if (launch->seccomp < 0)
@@ -401,7 +402,7 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 int launch_run(struct launch *launch, done_fn *done, void *ctx, struct error *err)
 {
 	if (launch->state == LAUNCH_ENDED)
-		return ended(err);
+		return refuse_ended(err);
 	if (launch->state != LAUNCH_CREATED)
 		return error_set(err, ERROR_FAILED_PRECONDITION,
 		                 "the container's process was started already");

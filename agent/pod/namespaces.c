@@ -41,7 +41,7 @@ static bool has_ended(int pidfd)
 	return poll(&end, 1, 0) > 0;
 }
 
-static void bury(struct pod_namespaces *namespaces)
+static void reap_pause(struct pod_namespaces *namespaces)
 {
 	int status;
 
@@ -53,7 +53,7 @@ static void bury(struct pod_namespaces *namespaces)
 
 static void on_exited(struct ev_loop *loop, ev_io *watcher, int events)
 {
-	bury(watcher->data);
+	reap_pause(watcher->data);
 }
 
 struct pod_namespaces *pod_namespaces_create(struct ev_loop *loop)
@@ -178,7 +178,7 @@ int pod_namespaces_complete(struct pod_namespaces *namespaces, Grpc__Spec *spec,
 	if (!spec->linux || namespaces_has(spec, NAMESPACE_PID))
 		return 0;
 	if (namespaces->pause && has_ended(namespaces->pidfd))
-		bury(namespaces);
+		reap_pause(namespaces);
 	if (!namespaces->pause) {
 		r = start_pause(namespaces, err);
 		if (r < 0)

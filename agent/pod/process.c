@@ -77,7 +77,7 @@ static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
 	ev_child_stop(loop, watcher);
 	process->exited = true;
 	process->status = status_of(watcher->rstatus);
-	oom_watch_look(process->oom);
+	oom_watch_check(process->oom);
 	while (next_waiter(process, &waiter))
 		answer_wait(process, waiter.call, waiter.with_oom);
 	process->on_exited(process->ctx);

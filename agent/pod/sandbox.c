@@ -181,7 +181,7 @@ static void on_torn_down(void *ctx, const struct error *err)
 	sandbox->on_torn_down(sandbox->teardown_ctx, NULL);
 }
 
-static int being_destroyed(struct error *err)
+static int refuse_destroyed(struct error *err)
 {
 	return error_set(err, ERROR_FAILED_PRECONDITION, "the sandbox is being destroyed");
 }
@@ -192,7 +192,7 @@ int sandbox_teardown(struct sandbox *sandbox, done_fn *done, void *ctx, struct e
 	int r;
 
 	if (sandbox->torn_down)
-		return being_destroyed(err);
+		return refuse_destroyed(err);
 	LIST_FOREACH (member, &sandbox->members, link)
 		container_kill(member->container, NULL);
 	sandbox->on_torn_down = done;
@@ -251,7 +251,7 @@ static int check_new(const struct sandbox *sandbox, const char *id, struct error
 	int r;
 
 	if (sandbox->torn_down)
-		return being_destroyed(err);
+		return refuse_destroyed(err);
 	r = container_check_id(id, err);
 	if (r < 0)
 		return r;

@@ -70,7 +70,7 @@ static int await_start(int report_fd, const struct proc_spec *spec, struct error
 }
 
 /* Its last act is the callback, which may destroy @proc. */
-static void tell_exit(struct proc *proc, int status)
+static void report_exit(struct proc *proc, int status)
 {
 	proc->told = true;
 	ev_io_stop(proc->loop, &proc->watcher);
@@ -87,12 +87,12 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	if (!reaper_try(proc->pidfd, &status))
 		return;
 	proc->reaped = true;
-	tell_exit(proc, status);
+	report_exit(proc, status);
 }
 
 static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	tell_exit(timer->data, PROC_STUCK);
+	report_exit(timer->data, PROC_STUCK);
 }
 
 static struct proc *proc_new(struct ev_loop *loop, pid_t pid, int pidfd)

@@ -19,7 +19,8 @@ static bool may_use(const struct stat *st, uid_t uid, gid_t gid)
 }
 
 /* On a file system of its own, since where pods have their directories devices do not open. */
-static int put_node_over(const char *path, const char *scratch, dev_t device, uid_t uid, gid_t gid)
+static int mount_node_over(const char *path, const char *scratch, dev_t device, uid_t uid,
+                           gid_t gid)
 {
 	autofree char *node = mem_printf("%s/node", scratch);
 
@@ -36,7 +37,7 @@ static int give_by_mounts(const char *path, const char *scratch, dev_t device, u
 
 	if (mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700,size=64k") < 0)
 		return error_errno(err, "cannot mount a tmpfs on \"%s\"", scratch);
-	if (put_node_over(path, scratch, device, uid, gid) < 0)
+	if (mount_node_over(path, scratch, device, uid, gid) < 0)
 		r = error_errno(err, "cannot give \"%s\" to user %u", path, uid);
 	umount2(scratch, MNT_DETACH);
 	return r;

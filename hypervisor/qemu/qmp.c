@@ -102,7 +102,7 @@ static void command_complete(struct command *command, const json_t *result, cons
 }
 
 /* Ends the connection; the callbacks may destroy the qmp. */
-static void lose(struct qmp *qmp, const struct error *err)
+static void disconnect(struct qmp *qmp, const struct error *err)
 {
 	if (qmp->lost)
 		return;
@@ -174,7 +174,7 @@ static void on_message(struct qmp *qmp, const json_t *message)
 		on_reply(qmp, message);
 	} else if (!json_object_get(message, "QMP")) {
 		error_set(&err, ERROR_INTERNAL, "QEMU sent an invalid QMP message");
-		lose(qmp, &err);
+		disconnect(qmp, &err);
 	}
 }
 
@@ -203,7 +203,7 @@ static void handle_messages(struct qmp *qmp)
 		json_decref(message);
 	}
 	if (r < 0)
-		lose(qmp, &err);
+		disconnect(qmp, &err);
 }
 
 static void receive(struct qmp *qmp)
@@ -226,7 +226,7 @@ static void receive(struct qmp *qmp)
 		error_errno(&err, "cannot read from QEMU");
 	else
 		error_set(&err, ERROR_UNAVAILABLE, "QEMU has closed its QMP connection");
-	lose(qmp, &err);
+	disconnect(qmp, &err);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -351,7 +351,7 @@ static void on_handshake(void *ctx, const json_t *result, const struct error *er
 	struct qmp *qmp = ctx;
 
 	if (err)
-		lose(qmp, err);
+		disconnect(qmp, err);
 	else
 		qmp->events.on_ready(qmp->ctx);
 }

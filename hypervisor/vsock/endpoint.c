@@ -54,7 +54,8 @@ static ssize_t write_now(struct endpoint *endpoint, const struct iovec *iov, uns
 }
 
 /* Keeps what follows the first @skip bytes. */
-static void keep(struct endpoint *endpoint, const struct iovec *iov, unsigned int niov, size_t skip)
+static void queue_rest(struct endpoint *endpoint, const struct iovec *iov, unsigned int niov,
+                       size_t skip)
 {
 	for (unsigned int i = 0; i < niov; i++) {
 		size_t off = skip < iov[i].iov_len ? skip : iov[i].iov_len;
@@ -76,7 +77,7 @@ ssize_t endpoint_write(struct endpoint *endpoint, const struct iovec *iov, unsig
 		if (n < 0)
 			return n;
 	}
-	keep(endpoint, iov, niov, n);
+	queue_rest(endpoint, iov, niov, n);
 	flushed = endpoint_flush(endpoint); /* only now it is known that the descriptor is full */
 	return flushed < 0 ? flushed : n + flushed;
 }

@@ -83,7 +83,7 @@ static void flow_farewell(struct flow *flow, enum virtio_vsock_op op)
 		flow_table_say_farewell(flow->table, &farewell);
 }
 
-int flow_say(struct flow *flow, const char *word, uint64_t number)
+int flow_send_line(struct flow *flow, const char *word, uint64_t number)
 {
 	char line[LINE_MAX_SIZE];
 
@@ -91,7 +91,7 @@ int flow_say(struct flow *flow, const char *word, uint64_t number)
 	return line_send(flow->control, line, -1);
 }
 
-int flow_say_moved(struct flow *flow)
+int flow_send_moved(struct flow *flow)
 {
 	char line[LINE_MAX_SIZE];
 
@@ -100,7 +100,7 @@ int flow_say_moved(struct flow *flow)
 	return line_send(flow->control, line, -1);
 }
 
-static void say_failed(struct flow *flow, size_t dropped)
+static void flow_send_failed(struct flow *flow, size_t dropped)
 {
 	char line[LINE_MAX_SIZE];
 
@@ -125,9 +125,9 @@ void flow_end(struct flow *flow)
 		return;
 	close_endpoint(flow);
 	if (flow->control >= 0 && flow->kind != FLOW_SOCKET && flow->failure)
-		say_failed(flow, kept);
+		flow_send_failed(flow, kept);
 	else if (flow->control >= 0 && flow->kind != FLOW_SOCKET)
-		flow_say(flow, LINE_DONE, flow->endpoint.moved);
+		flow_send_line(flow, LINE_DONE, flow->endpoint.moved);
 	source_remove(&flow->control_source, table->epoll);
 	if (flow->control >= 0)
 		close(flow->control);
@@ -237,7 +237,7 @@ static void flow_open(struct flow *flow)
 	int r;
 
 	flow_set_state(flow, FLOW_OPEN);
-	r = flow_say(flow, LINE_OK, flow->connection.host_port);
+	r = flow_send_line(flow, LINE_OK, flow->connection.host_port);
 	if (flow->kind == FLOW_SOCKET && r == 0) {
 		source_remove(&flow->control_source, flow->table->epoll);
 		r = flow_attach(flow, take_fd(&flow->control));

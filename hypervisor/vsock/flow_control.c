@@ -50,7 +50,7 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 	int r = 0;
 
 	if (passed < 0 && !strcmp(line, LINE_PING)) {
-		flow_say(flow, LINE_OK, 0);
+		flow_send_line(flow, LINE_OK, 0);
 		flow_end(flow);
 		return;
 	}
@@ -82,7 +82,7 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 }
 
 /* A later line of a process that has handed its descriptor over, or will; @passed is taken over. */
-static void flow_told(struct flow *flow, const char *line, int passed)
+static void flow_handle_line(struct flow *flow, const char *line, int passed)
 {
 	int r;
 
@@ -101,7 +101,7 @@ static void flow_told(struct flow *flow, const char *line, int passed)
 		close(passed);
 	if (strcmp(line, LINE_MOVED) != 0)
 		flow_fail(flow, "not a line of the device's protocol");
-	else if (flow_say_moved(flow) < 0)
+	else if (flow_send_moved(flow) < 0)
 		flow_fail(flow, "the process does not read the answers");
 }
 
@@ -122,7 +122,7 @@ static void on_control(struct source *source, uint32_t events)
 	else if (flow->state == FLOW_GREETING)
 		flow_greeted(flow, line, passed);
 	else
-		flow_told(flow, line, passed);
+		flow_handle_line(flow, line, passed);
 }
 
 void flow_accept(struct flow_table *table, int fd)

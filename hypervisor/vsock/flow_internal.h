@@ -22,8 +22,8 @@ void flow_written(struct flow *flow, ssize_t n); /* as endpoint_flush() says */
 void flow_fail(struct flow *flow, const char *why);
 
 /* "<word> <number>" to the process. */
-int flow_say(struct flow *flow, const char *word, uint64_t number);
+int flow_send_line(struct flow *flow, const char *word, uint64_t number);
 /* "MOVED <bytes> <kept>" */
-int flow_say_moved(struct flow *flow);
+int flow_send_moved(struct flow *flow);
 
 #endif

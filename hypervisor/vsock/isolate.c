@@ -137,7 +137,7 @@ static int drop_credentials(uid_t uid, gid_t gid, struct error *err)
 
 /* The kernel forgets the death signal when the uid changes: it is set here, after that, and then
  * the parent may have gone already. */
-static int die_with(pid_t parent, struct error *err)
+static int die_with_parent(pid_t parent, struct error *err)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return error_errno(err, "cannot set the parent death signal");
@@ -158,7 +158,7 @@ int isolate(const struct isolate *isolate, struct error *err)
 	if (r == 0)
 		r = drop_credentials(isolate->uid, isolate->gid, err);
 	if (r == 0)
-		r = die_with(isolate->parent, err);
+		r = die_with_parent(isolate->parent, err);
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -26,12 +26,12 @@
 #define TURN_BATCHES  64 /* of packets or bytes sent to it */
 #define SHOW_EVERY    16 /* packets taken before the guest gets its buffers back */
 
-static void complain(struct traffic *traffic, enum vhost_user_queue which)
+static void report_broken_queue(struct traffic *traffic, enum vhost_user_queue which)
 {
 	static const char *const names[] = { "receive", "transmit" };
 
 	say("the guest's %s queue is broken", names[which]);
-	vhost_user_complain(traffic->vhost, which);
+	vhost_user_signal_error(traffic->vhost, which);
 }
 
 /* One packet of the guest. Those of a wrong address or form are dropped, as the kernel's device
@@ -66,7 +66,7 @@ static bool receive_from_guest(struct traffic *traffic)
 			return false;
 		r = virtqueue_pop(vq, VIRTQUEUE_READABLE, iov, IOV_MAX_CHAIN, &chain);
 		if (r < 0)
-			complain(traffic, VHOST_USER_TX);
+			report_broken_queue(traffic, VHOST_USER_TX);
 		if (r <= 0)
 			return virtqueue_want_kick(vq);
 		take_packet(traffic, &chain, iov);
@@ -94,7 +94,7 @@ static bool pop_buffer(struct traffic *traffic, struct iovec *iov, unsigned int 
 		r = -1;
 	}
 	if (r < 0)
-		complain(traffic, VHOST_USER_RX);
+		report_broken_queue(traffic, VHOST_USER_RX);
 	return r > 0;
 }
 

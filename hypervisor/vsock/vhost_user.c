@@ -496,7 +496,7 @@ void vhost_user_publish(struct vhost_user *vhost, enum vhost_user_queue which)
 		signal_fd(vhost->rings[which].call);
 }
 
-void vhost_user_complain(struct vhost_user *vhost, enum vhost_user_queue which)
+void vhost_user_signal_error(struct vhost_user *vhost, enum vhost_user_queue which)
 {
 	signal_fd(vhost->rings[which].error);
 }

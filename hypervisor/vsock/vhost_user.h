@@ -63,6 +63,6 @@ void vhost_user_fini(struct vhost_user *vhost); /* unmaps the guest's memory, cl
 /* Shows the guest what was pushed, with an interrupt if it wants one. */
 void vhost_user_publish(struct vhost_user *vhost, enum vhost_user_queue which);
 /* Tells the VMM that the queue is broken. */
-void vhost_user_complain(struct vhost_user *vhost, enum vhost_user_queue which);
+void vhost_user_signal_error(struct vhost_user *vhost, enum vhost_user_queue which);
 
 #endif

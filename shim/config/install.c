@@ -27,7 +27,7 @@ static const char *const virtiofsd_places[] = {
 };
 
 /* The first that is there, or else the first: its name is what the user reads. */
-static const char *first_there(const char *const *places)
+static const char *first_existing(const char *const *places)
 {
 	for (const char *const *place = places; *place; place++)
 		if (access(*place, F_OK) == 0)
@@ -89,8 +89,8 @@ int install_find(const char *exe, struct install **out, struct error *err)
 	install->initramfs = mem_printf("%s/share/kata-containers/initramfs", prefix);
 	install->config_file =
 		mem_printf("%s/share/defaults/kata-containers/configuration.toml", prefix);
-	install->vmm = first_there(vmm_places);
-	install->virtiofsd = first_there(virtiofsd_places);
+	install->vmm = first_existing(vmm_places);
+	install->virtiofsd = first_existing(virtiofsd_places);
 	*out = install;
 	return 0;
 }

@@ -14,7 +14,7 @@ struct bundle_watch {
 	void *ctx;
 };
 
-static void on_look(struct ev_loop *loop, ev_timer *look, int events)
+static void on_check(struct ev_loop *loop, ev_timer *look, int events)
 {
 	struct bundle_watch *watch = look->data;
 
@@ -33,7 +33,7 @@ struct bundle_watch *bundle_watch_create(struct ev_loop *loop, const char *dir, 
 	watch->dir = mem_strdup(dir);
 	watch->on_gone = on_gone;
 	watch->ctx = ctx;
-	ev_timer_init(&watch->look, on_look, interval_ms / 1e3, interval_ms / 1e3);
+	ev_timer_init(&watch->look, on_check, interval_ms / 1e3, interval_ms / 1e3);
 	watch->look.data = watch;
 	ev_timer_start(loop, &watch->look);
 	return watch;

@@ -47,7 +47,7 @@ int pod_dir_lock(const char *root, struct error *err)
 
 /* A lock of the open file (fcntl(2), "Open file description locks"), which a directory can have for
  * reading only; unlike that of flock(2) it can be asked for without being taken. */
-static struct flock whole(short type)
+static struct flock whole_file_lock(short type)
 {
 	return (struct flock){ .l_type = type, .l_whence = SEEK_SET };
 }
@@ -55,7 +55,7 @@ static struct flock whole(short type)
 int pod_dir_hold(const char *path, struct error *err)
 {
 	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct flock lock = whole(F_RDLCK);
+	struct flock lock = whole_file_lock(F_RDLCK);
 
 	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
 		return error_errno(err, "cannot lock \"%s\"", path);
@@ -66,7 +66,7 @@ bool pod_dir_is_held(const char *root, const char *pod)
 {
 	autofree char *path = mem_printf("%s/%s", root, pod);
 	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct flock lock = whole(F_WRLCK);
+	struct flock lock = whole_file_lock(F_WRLCK);
 
 	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }

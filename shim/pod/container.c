@@ -11,17 +11,17 @@
 #include "shim/spec/spec.h"
 #include "shim/storage/rootfs.h"
 
-static void on_doom(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_kill_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct container *container = timer->data;
 	struct error err;
 
-	if (container->init->state == PROCESS_STOPPED || process_tell_exit(container->init))
+	if (container->init->state == PROCESS_STOPPED || process_report_exit(container->init))
 		return;
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "container \"%s\" was killed and has not ended within %d ms", container->id,
 	          container->pod->config->kill_timeout_ms);
-	sandbox_give_up(container->pod->sandbox, &err);
+	sandbox_fail(container->pod->sandbox, &err);
 }
 
 struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
@@ -34,8 +34,9 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 	container->bundle_dir = mem_strdup(bundle_dir);
 	container->init = process_create(container, id, NULL, paths, pod->events);
 	LIST_INIT(&container->execs);
-	ev_timer_init(&container->doom, on_doom, pod->config->kill_timeout_ms / 1e3, 0);
-	container->doom.data = container;
+	ev_timer_init(&container->kill_timer, on_kill_timeout, pod->config->kill_timeout_ms / 1e3,
+	              0);
+	container->kill_timer.data = container;
 	LIST_INSERT_HEAD(&pod->containers, container, link);
 	return container;
 }
@@ -53,7 +54,7 @@ void container_destroy(struct container *container, const struct error *why)
 
 	if (!container)
 		return;
-	ev_timer_stop(container->pod->loop, &container->doom);
+	ev_timer_stop(container->pod->loop, &container->kill_timer);
 	LIST_REMOVE(container, link); /* first: who is told of the end of a process looks it up */
 	while ((exec = LIST_FIRST(&container->execs)))
 		remove_exec(container, exec, why);
@@ -116,10 +117,10 @@ void container_remove_exec(struct container *container, struct process *exec)
 	remove_exec(container, exec, NULL);
 }
 
-void container_doom(struct container *container)
+void container_start_kill_timer(struct container *container)
 {
 	ev_now_update(container->pod->loop);
-	ev_timer_start(container->pod->loop, &container->doom);
+	ev_timer_start(container->pod->loop, &container->kill_timer);
 }
 
 void container_killed(struct container *container)

@@ -27,7 +27,7 @@ struct container {
 	bool created; /* Create has succeeded: until then it is not there for any other call */
 	LIST_HEAD(, process) execs;
 	unsigned int n_execs;
-	ev_timer doom;
+	ev_timer kill_timer;
 };
 
 /* In the list of @pod until it is destroyed. */
@@ -51,7 +51,7 @@ void container_add_exec(struct container *container, const char *exec_id, Grpc__
 void container_remove_exec(struct container *container, struct process *exec);
 
 /* SIGKILL goes to its init: what does not end in time (kill_ms) ends with the VM. */
-void container_doom(struct container *container);
+void container_start_kill_timer(struct container *container);
 /* The VM has ended: every process has, the init last. */
 void container_killed(struct container *container);
 

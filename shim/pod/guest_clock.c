@@ -66,7 +66,7 @@ static int64_t now_ns(clockid_t clock)
 
 static int look(struct guest_clock *clock, struct error *err);
 
-static void rest(struct guest_clock *clock, double seconds)
+static void schedule_round(struct guest_clock *clock, double seconds)
 {
 	ev_now_update(clock->loop);
 	ev_timer_set(&clock->rest, clock->again ? 0 : seconds, 0);
@@ -85,12 +85,12 @@ static void end_round(struct guest_clock *clock, const struct error *err)
 	clock->looks = 0;
 	clock->on_set = NULL;
 	if (!agent_is_lost(clock->agent) && !(on_set && err))
-		rest(clock, err ? RETRY_S : clock->interval_s);
+		schedule_round(clock, err ? RETRY_S : clock->interval_s);
 	if (on_set)
 		on_set(clock->ctx, err);
 }
 
-static void on_shifted(void *ctx, const struct error *err)
+static void on_adjusted(void *ctx, const struct error *err)
 {
 	struct guest_clock *clock = ctx;
 
@@ -99,7 +99,7 @@ static void on_shifted(void *ctx, const struct error *err)
 }
 
 /* The first round sets it as exactly as it can; a later one changes what it is sure about. */
-static void judge(struct guest_clock *clock)
+static void adjust_clock(struct guest_clock *clock)
 {
 	int64_t by = -clock->best.ahead;
 	int64_t wrong = llabs(by);
@@ -114,7 +114,7 @@ static void judge(struct guest_clock *clock)
 	log_debug("guest's clock ahead_us=%lld round_trip_us=%lld looks=%u slew=%d",
 	          (long long)clock->best.ahead / 1000, (long long)clock->best.round_trip / 1000,
 	          clock->looks, slew);
-	if (agent_shift_time(clock->agent, by, slew, on_shifted, clock, &clock->pending, &err) < 0)
+	if (agent_shift_time(clock->agent, by, slew, on_adjusted, clock, &clock->pending, &err) < 0)
 		end_round(clock, &err);
 }
 
@@ -139,7 +139,7 @@ static void on_time(void *ctx, int64_t ns, const struct error *err)
 	if (clock->looks++ == 0 || one.round_trip < clock->best.round_trip)
 		clock->best = one;
 	if (clock->best.round_trip <= QUICK_NS || clock->looks == LOOKS_MAX)
-		judge(clock);
+		adjust_clock(clock);
 	else if (look(clock, &own) < 0)
 		end_round(clock, &own);
 }
@@ -150,7 +150,7 @@ static int look(struct guest_clock *clock, struct error *err)
 	return agent_get_time(clock->agent, on_time, clock, &clock->pending, err);
 }
 
-static void on_rested(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_round_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct guest_clock *clock = timer->data;
 	struct error err;
@@ -159,7 +159,7 @@ static void on_rested(struct ev_loop *loop, ev_timer *timer, int events)
 		end_round(clock, &err);
 }
 
-static int arm(int fd)
+static int arm_jump_timer(int fd)
 {
 	const struct itimerspec never = { .it_value.tv_sec = FAR_FUTURE_S };
 
@@ -174,11 +174,11 @@ static void on_jump(struct ev_loop *loop, ev_io *watcher, int events)
 
 	if (read(watcher->fd, &times, sizeof(times)) < 0 && errno == EAGAIN)
 		return;
-	arm(watcher->fd);
+	arm_jump_timer(watcher->fd);
 	clock->again = true;
 	if (ev_is_active(&clock->rest)) {
 		ev_timer_stop(loop, &clock->rest);
-		rest(clock, 0);
+		schedule_round(clock, 0);
 	}
 }
 
@@ -186,7 +186,7 @@ static void watch_jumps(struct guest_clock *clock)
 {
 	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 
-	if (fd < 0 || arm(fd) < 0) {
+	if (fd < 0 || arm_jump_timer(fd) < 0) {
 		log_warn("a jump of the host's clock reaches the guest late cause=\"timerfd: %s\"",
 		         strerror(errno));
 		cleanup_close(&fd);
@@ -197,7 +197,7 @@ static void watch_jumps(struct guest_clock *clock)
 }
 
 /* Of an agent that knows no more: @on_set, and that is all. */
-static void on_absolute(void *ctx, const struct error *err)
+static void on_time_set(void *ctx, const struct error *err)
 {
 	struct guest_clock *clock = ctx;
 
@@ -217,13 +217,13 @@ int guest_clock_start(struct ev_loop *loop, struct agent *agent, unsigned int fe
 	clock->interval_s = interval_ms / 1e3;
 	clock->on_set = on_set;
 	clock->ctx = ctx;
-	ev_timer_init(&clock->rest, on_rested, 0, 0);
+	ev_timer_init(&clock->rest, on_round_due, 0, 0);
 	ev_io_init(&clock->jump, on_jump, -1, EV_READ);
 	clock->rest.data = clock->jump.data = clock;
 	if (features & FEATURE_CLOCK)
 		r = look(clock, err);
 	else
-		r = agent_set_time(agent, now_ns(CLOCK_REALTIME), on_absolute, clock,
+		r = agent_set_time(agent, now_ns(CLOCK_REALTIME), on_time_set, clock,
 		                   &clock->pending, err);
 	if (r < 0) {
 		free(clock);

@@ -14,8 +14,8 @@
 #include "proto/features.h"
 #include "proto/vsock_ports.h"
 
-#define GREETING     "hello "
-#define NONSENSE_MAX 8 /* announcements of whatever runs in a guest and is no agent */
+#define GREETING           "hello "
+#define INVALID_HELLOS_MAX 8 /* announcements of whatever runs in a guest and is no agent */
 
 struct hello {
 	struct ev_loop *loop;
@@ -24,7 +24,7 @@ struct hello {
 	int fd; /* -1: nobody has connected, or who did has gone without a word */
 	char line[VSOCK_HELLO_MAX + 1];
 	size_t len;
-	unsigned int nonsense;
+	unsigned int n_invalid;
 	unsigned int features;
 	int timeout_ms;
 	ev_io readable;
@@ -49,17 +49,17 @@ static void drop_connection(struct hello *hello)
 }
 
 /* May be the last act: that of finish(). */
-static void on_nonsense(struct hello *hello)
+static void on_invalid_hello(struct hello *hello)
 {
 	struct error err;
 
 	drop_connection(hello);
-	if (hello->nonsense++ == 0)
+	if (hello->n_invalid++ == 0)
 		log_warn("invalid announcement from the guest, waiting for another");
-	if (hello->nonsense < NONSENSE_MAX)
+	if (hello->n_invalid < INVALID_HELLOS_MAX)
 		return;
 	error_set(&err, ERROR_INTERNAL, "the guest has sent %d invalid announcements",
-	          NONSENSE_MAX);
+	          INVALID_HELLOS_MAX);
 	finish(hello, &err);
 }
 
@@ -67,7 +67,7 @@ static void on_line(struct hello *hello)
 {
 	hello->line[strcspn(hello->line, "\n")] = '\0';
 	if (strncmp(hello->line, GREETING, strlen(GREETING)) != 0) {
-		on_nonsense(hello);
+		on_invalid_hello(hello);
 		return;
 	}
 	hello->features = features_parse(hello->line + strlen(GREETING));

@@ -154,7 +154,7 @@ static void publish_exit(struct process *process)
 }
 
 /* Each of those who wait is told; none is left. */
-static void tell_waiters(struct process *process, const struct error *err)
+static void complete_waiters(struct process *process, const struct error *err)
 {
 	struct process_waiter *waiter;
 
@@ -165,37 +165,37 @@ static void tell_waiters(struct process *process, const struct error *err)
 	}
 }
 
-static void tell_exit(struct process *process)
+static void report_exit(struct process *process)
 {
 	process->exit_status = process->end_status;
 	set_state(process, PROCESS_STOPPED);
 	log_info("process exited container=%s exec=\"%s\" status=%d", process->container_id,
 	         process->id, process->exit_status);
 	publish_exit(process);
-	tell_waiters(process, NULL);
+	complete_waiters(process, NULL);
 }
 
-bool process_tell_exit(struct process *process)
+bool process_report_exit(struct process *process)
 {
 	bool due = process->exited && process->state != PROCESS_STOPPED;
 
 	if (due)
-		tell_exit(process);
+		report_exit(process);
 	return due;
 }
 
-static void tell_exit_in_time(struct process *process)
+static void report_exit_when_due(struct process *process)
 {
 	if (process->settled && process->state != PROCESS_STARTING)
-		process_tell_exit(process);
+		process_report_exit(process);
 }
 
-static void on_settled(void *ctx)
+static void on_output_read(void *ctx)
 {
 	struct process *process = ctx;
 
 	process->settled = true;
-	tell_exit_in_time(process);
+	report_exit_when_due(process);
 }
 
 static void end(struct process *process, const struct agent_exit *exit)
@@ -211,9 +211,9 @@ static void end(struct process *process, const struct agent_exit *exit)
 	log_debug("process ended container=%s exec=\"%s\" status=%d", process->container_id,
 	          process->id, exit->status);
 	if (process->stdio)
-		stdio_settle(process->stdio, &written, on_settled, process);
+		stdio_await_read(process->stdio, &written, on_output_read, process);
 	else
-		on_settled(process);
+		on_output_read(process);
 }
 
 void process_exited(struct process *process, int status)
@@ -270,13 +270,13 @@ void process_destroy(struct process *process, const struct error *why)
 	if (!process)
 		return;
 	if (process->state != PROCESS_STARTING)
-		process_tell_exit(process);
+		process_report_exit(process);
 	error_set(&deleted, ERROR_NOT_FOUND, "process does not exist %s: it was deleted",
 	          process_is_init(process) ? process->container_id : process->id);
 	if (!why)
 		why = &deleted;
 	turn_end(&process->turn, why);
-	tell_waiters(process, why);
+	complete_waiters(process, why);
 	agent_forget(process->wait);
 	stdio_destroy(process->stdio);
 	spec_process_free(process->spec);
@@ -297,12 +297,12 @@ void process_starting(struct process *process)
 void process_started(struct process *process)
 {
 	set_state(process, PROCESS_RUNNING);
-	tell_exit_in_time(process);
+	report_exit_when_due(process);
 }
 
 void process_start_failed(struct process *process)
 {
-	if (process_tell_exit(process)) {
+	if (process_report_exit(process)) {
 		return;
 	} else if (process_is_init(process)) {
 		set_state(process, PROCESS_CREATED);
@@ -312,7 +312,7 @@ void process_start_failed(struct process *process)
 		process->exit_status = PROCESS_STATUS_UNKNOWN;
 		clock_gettime(CLOCK_REALTIME, &process->exited_at);
 		set_state(process, PROCESS_STOPPED);
-		tell_waiters(process, NULL);
+		complete_waiters(process, NULL);
 	}
 }
 

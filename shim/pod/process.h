@@ -82,7 +82,7 @@ struct process {
 	int exit_status; /* once it is STOPPED */
 	struct timespec exited_at;
 	/* A known exit is reported, to all callers at once, after the start has been reported and
-	 * the output has been read, or has no reader (stdio_settle()). */
+	 * the output has been read, or has no reader (stdio_await_read()). */
 	bool exited;
 	bool settled;
 	int end_status; /* what exit_status will be */
@@ -134,7 +134,7 @@ void process_close_stdin(struct process *process);
  * Nothing if an exit is known already. */
 void process_exited(struct process *process, int status);
 /* Reports a known exit now, without waiting for its output. False: no exit is known. */
-bool process_tell_exit(struct process *process);
+bool process_report_exit(struct process *process);
 
 /* Calls @done once: at once if it has exited, else when it does; it must not destroy the process.
  * @err: it was destroyed instead. */

@@ -85,7 +85,7 @@ static void complete_cause(struct sandbox *sandbox)
 	last_words_add(err->text, sizeof(err->text), console);
 }
 
-static void tell_waiters(struct sandbox *sandbox, const struct error *err)
+static void complete_waiters(struct sandbox *sandbox, const struct error *err)
 {
 	struct sandbox_waiter *waiter;
 
@@ -96,7 +96,7 @@ static void tell_waiters(struct sandbox *sandbox, const struct error *err)
 }
 
 /* Its last act is on_gone, which may free the sandbox. */
-static void gone(struct sandbox *sandbox)
+static void report_gone(struct sandbox *sandbox)
 {
 	struct error refusal;
 
@@ -104,13 +104,13 @@ static void gone(struct sandbox *sandbox)
 	if (sandbox->cause.code)
 		complete_cause(sandbox);
 	sandbox_refuse(sandbox, &refusal);
-	tell_waiters(sandbox, &refusal);
+	complete_waiters(sandbox, &refusal);
 	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
 }
 
 static void on_no_vm(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	gone(timer->data);
+	report_gone(timer->data);
 }
 
 /* The VM's end, whoever wanted it. */
@@ -125,7 +125,7 @@ static void on_vm_gone(void *ctx, const struct error *err)
 		error_copy(&sandbox->cause, err);
 	if (sandbox->boot)
 		seq_cancel(sandbox->boot, &sandbox->cause);
-	gone(sandbox);
+	report_gone(sandbox);
 }
 
 /* On to on_vm_gone(), or, where there is no VM, to on_no_vm(). */
@@ -172,7 +172,7 @@ static void on_agent_lost(void *ctx, const struct error *err)
 /* The steps of the boot. Nothing is undone: a sandbox that did not boot is stopped as a whole. */
 
 /* `start` does not wait for the milliseconds that the first steps take. */
-static void boot_return_first(struct seq *seq, void *ctx)
+static void boot_return_to_loop(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
 
@@ -370,7 +370,7 @@ static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
 
 /* clang-format off */
 static const struct seq_step boot_steps[] = {
-	{ "return first", boot_return_first, NULL, boot_cancel_begin },
+	{ "return to the loop", boot_return_to_loop, NULL, boot_cancel_begin },
 	{ "take a uid", boot_take_uid, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },
 	{ "wait for the agent's hello", boot_await_hello, NULL, boot_cancel_hello },
@@ -394,7 +394,7 @@ static void on_booted(void *ctx, const struct error *err)
 	}
 	sandbox->was_ready = true;
 	set_state(sandbox, SANDBOX_READY);
-	tell_waiters(sandbox, NULL);
+	complete_waiters(sandbox, NULL);
 }
 
 struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config *config,
@@ -452,7 +452,7 @@ void sandbox_stop(struct sandbox *sandbox)
 		on_guest_destroyed(sandbox, &err);
 }
 
-void sandbox_give_up(struct sandbox *sandbox, const struct error *why)
+void sandbox_fail(struct sandbox *sandbox, const struct error *why)
 {
 	if (sandbox->state == SANDBOX_READY)
 		fail(sandbox, why);

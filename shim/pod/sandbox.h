@@ -56,7 +56,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 void sandbox_stop(struct sandbox *sandbox);
 /* The guest does not do what it must: it is not asked for more, the VMM ends. Nothing if it is not
  * READY. */
-void sandbox_give_up(struct sandbox *sandbox, const struct error *why);
+void sandbox_fail(struct sandbox *sandbox, const struct error *why);
 /* NULL is fine; kills what lives, no callback. Streams and calls of the guest are destroyed first,
  * by their owners. */
 void sandbox_destroy(struct sandbox *sandbox);

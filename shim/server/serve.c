@@ -161,7 +161,7 @@ static int adjust_oom_score(struct server *server, struct error *err)
 }
 
 /* Where containerd asks for it, no other pod shares a core with this one (core-scheduling.rst). */
-static int take_own_cores(struct server *server, struct error *err)
+static int reserve_cores(struct server *server, struct error *err)
 {
 	const char *wanted = getenv("SCHED_CORE");
 
@@ -294,7 +294,7 @@ static const struct serve_step {
 	{ "open the log", open_log },
 	{ "leave the session", leave_session },
 	{ "adjust the OOM score", adjust_oom_score },
-	{ "take cores of our own", take_own_cores },
+	{ "reserve cores for the pod", reserve_cores },
 	{ "read the configuration", read_configuration },
 	{ "make a mount namespace", make_mount_namespace },
 	{ "apply the deny-list", apply_deny_list },

@@ -49,7 +49,7 @@ struct service {
 };
 
 /* All has ended, or is waited for: the last acts follow from the loop. */
-static void look_for_end(struct service *service)
+static void finish_if_done(struct service *service)
 {
 	if (service->ending && service->server &&
 	    sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
@@ -57,7 +57,7 @@ static void look_for_end(struct service *service)
 		ev_timer_start(service->loop, &service->finish);
 }
 
-static void begin_end(struct service *service)
+static void begin_shutdown(struct service *service)
 {
 	if (service->ending)
 		return;
@@ -67,7 +67,7 @@ static void begin_end(struct service *service)
 	if (service->on_ending)
 		service->on_ending(service->ctx);
 	sandbox_stop(service->pod.sandbox);
-	look_for_end(service);
+	finish_if_done(service);
 }
 
 /* A Create may still be at its first steps, which need no virtual machine. */
@@ -110,7 +110,7 @@ static void on_sandbox_gone(void *ctx, const struct error *err)
 		next = LIST_NEXT(container, link);
 		container_killed(container);
 	}
-	look_for_end(service);
+	finish_if_done(service);
 }
 
 static void await_oom(struct service *service);
@@ -157,7 +157,7 @@ static void on_change(void *ctx)
 	struct service *service = ctx;
 
 	if (service->pod.policy->ends(&service->pod))
-		begin_end(service);
+		begin_shutdown(service);
 }
 
 static bool has_containers(const struct service *service)
@@ -180,8 +180,8 @@ static void on_shutdown(void *ctx, struct ttrpc_call *call)
 		return;
 	}
 	service->shutdown = call;
-	begin_end(service);
-	look_for_end(service);
+	begin_shutdown(service);
+	finish_if_done(service);
 }
 
 static void on_no_create(struct ev_loop *loop, ev_timer *timer, int events)
@@ -192,7 +192,7 @@ static void on_no_create(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	log_warn("no Create has come: the pod ends");
 	service->nobody_asks = true;
-	begin_end(service);
+	begin_shutdown(service);
 }
 
 static void on_no_shutdown(struct ev_loop *loop, ev_timer *timer, int events)
@@ -200,10 +200,10 @@ static void on_no_shutdown(struct ev_loop *loop, ev_timer *timer, int events)
 	struct service *service = timer->data;
 
 	service->nobody_asks = true;
-	look_for_end(service);
+	finish_if_done(service);
 }
 
-static void on_fault(void *ctx, const struct error *err)
+static void on_connection_error(void *ctx, const struct error *err)
 {
 	log_warn("a connection was closed: %s", err->text);
 }
@@ -295,7 +295,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	const struct ttrpc_server_config server = {
 		.services = task_services,
 		.ctx = &service->pod,
-		.on_fault = on_fault,
+		.on_fault = on_connection_error,
 	};
 	autoclose int listen_fd = config->listen_fd;
 
@@ -312,8 +312,8 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 void service_stop(struct service *service)
 {
 	service->nobody_asks = true;
-	begin_end(service);
-	look_for_end(service);
+	begin_shutdown(service);
+	finish_if_done(service);
 }
 
 void service_destroy(struct service *service)

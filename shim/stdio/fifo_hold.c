@@ -45,7 +45,7 @@ static int reopen(int fd, int flags)
 	return open(path, flags | O_NONBLOCK | O_CLOEXEC);
 }
 
-static bool is_read_by_nobody(int write_fd)
+static bool has_no_reader(int write_fd)
 {
 	struct pollfd end = { .fd = write_fd };
 
@@ -60,7 +60,7 @@ size_t fifo_hold_unread(const struct fifo_hold *hold)
 	return fd >= 0 && ioctl(fd, FIONREAD, &bytes) == 0 ? (size_t)bytes : 0;
 }
 
-bool fifo_hold_is_deserted(struct fifo_hold *hold)
+bool fifo_hold_has_no_reader(struct fifo_hold *hold)
 {
 	bool had_reader = hold->read_fd >= 0, had_writer = hold->write_fd >= 0, deserted;
 
@@ -69,7 +69,7 @@ bool fifo_hold_is_deserted(struct fifo_hold *hold)
 	if (hold->write_fd < 0)
 		return false;
 	close_end(&hold->read_fd);
-	deserted = is_read_by_nobody(hold->write_fd);
+	deserted = has_no_reader(hold->write_fd);
 	if (had_reader)
 		hold->read_fd = reopen(hold->write_fd, O_RDONLY);
 	if (!had_writer && hold->read_fd >= 0)
@@ -78,11 +78,11 @@ bool fifo_hold_is_deserted(struct fifo_hold *hold)
 }
 
 /* After the end. */
-static void look(struct fifo_hold *hold)
+static void check_reader(struct fifo_hold *hold)
 {
 	if (!fifo_hold_unread(hold)) {
 		close_end(&hold->write_fd);
-	} else if (!is_read_by_nobody(hold->write_fd)) {
+	} else if (!has_no_reader(hold->write_fd)) {
 		hold->read_fd = reopen(hold->write_fd, O_RDONLY);
 		close_end(&hold->write_fd);
 	} else {
@@ -93,9 +93,9 @@ static void look(struct fifo_hold *hold)
 	}
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_check(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	look(timer->data);
+	check_reader(timer->data);
 }
 
 struct fifo_hold *fifo_hold_create(struct ev_loop *loop, int write_fd, int read_fd)
@@ -107,7 +107,7 @@ struct fifo_hold *fifo_hold_create(struct ev_loop *loop, int write_fd, int read_
 	hold->write_fd = write_fd;
 	hold->read_fd = read_fd;
 	hold->pause = LOOK_FIRST_S;
-	ev_timer_init(&hold->look, on_look, 0, 0);
+	ev_timer_init(&hold->look, on_check, 0, 0);
 	hold->look.data = hold;
 	return hold;
 }
@@ -124,7 +124,7 @@ void fifo_hold_end(struct fifo_hold *hold)
 	if (--hold->writers)
 		return;
 	close_end(&hold->read_fd);
-	look(hold);
+	check_reader(hold);
 }
 
 void fifo_hold_destroy(struct fifo_hold *hold)

@@ -38,7 +38,7 @@ size_t fifo_hold_unread(const struct fifo_hold *hold);
  * Whether no other process has it open for reading. Before fifo_hold_end(), a write of the device
  * during this call may fail with EPIPE: only for a caller that gives up the output.
  */
-bool fifo_hold_is_deserted(struct fifo_hold *hold);
+bool fifo_hold_has_no_reader(struct fifo_hold *hold);
 
 void fifo_hold_destroy(struct fifo_hold *hold); /* NULL is fine; what is in it may be lost */
 

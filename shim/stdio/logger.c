@@ -40,7 +40,7 @@ struct logger {
 };
 
 /* Its last act is the callback. */
-static void tell_ready(struct logger *logger, const struct error *err)
+static void report_ready(struct logger *logger, const struct error *err)
 {
 	done_fn *ready = logger->ready;
 
@@ -51,7 +51,7 @@ static void tell_ready(struct logger *logger, const struct error *err)
 }
 
 /* Why the file cannot be opened; false: the copier has not said that. */
-static bool hear_cause(const struct logger *logger, struct error *err)
+static bool read_cause(const struct logger *logger, struct error *err)
 {
 	int cause;
 
@@ -68,11 +68,11 @@ static void on_ready_fd(struct ev_loop *loop, ev_io *watcher, int events)
 	struct logger *logger = watcher->data;
 	struct error err;
 
-	tell_ready(logger, hear_cause(logger, &err) ? &err : NULL);
+	report_ready(logger, read_cause(logger, &err) ? &err : NULL);
 }
 
 /* Its last act is the callback. */
-static void tell_ended(struct logger *logger)
+static void report_end(struct logger *logger)
 {
 	void (*ended)(void *) = logger->ended;
 
@@ -91,12 +91,12 @@ static void on_exit_status(void *ctx, int status)
 	if (status)
 		log_warn("logger \"%s\" %s", logger->path, how);
 	if (logger->ready) {
-		if (!hear_cause(logger, &err))
+		if (!read_cause(logger, &err))
 			error_set(&err, ERROR_UNKNOWN, "logger \"%s\" %s before it was ready",
 			          logger->path, how);
-		tell_ready(logger, &err);
+		report_ready(logger, &err);
 	} else if (logger->ended) {
-		tell_ended(logger);
+		report_end(logger);
 	}
 }
 
@@ -116,9 +116,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		error_set(&err, ERROR_DEADLINE_EXCEEDED, "logger \"%s\" was not ready within %d ms",
 		          logger->path, logger->config->logger_ready_timeout_ms);
 		proc_kill(logger->proc, SIGKILL);
-		tell_ready(logger, &err);
+		report_ready(logger, &err);
 	} else if (logger->ending == SIGKILL) { /* not even that */
-		tell_ended(logger);
+		report_end(logger);
 	} else {
 		logger->ending = logger->ending ? SIGKILL : SIGTERM;
 		log_warn("logger \"%s\" does not end: signal %d", logger->path, logger->ending);

@@ -108,7 +108,7 @@ static void end_wait_if_read(struct output *output)
 		end_wait(output);
 }
 
-static void on_moved(void *ctx, const struct error *err)
+static void on_progress(void *ctx, const struct error *err)
 {
 	struct output *output = ctx;
 
@@ -116,10 +116,10 @@ static void on_moved(void *ctx, const struct error *err)
 	end_wait_if_read(output);
 }
 
-static void look_again(struct output *output)
+static void schedule_check(struct output *output)
 {
 	if (!output->ended && !output->asked)
-		output->asked = vsock_stream_moved(output->stream, on_moved, output, NULL) == 0;
+		output->asked = vsock_stream_moved(output->stream, on_progress, output, NULL) == 0;
 	ev_timer_stop(output->loop, &output->look);
 	ev_now_update(output->loop);
 	ev_timer_set(&output->look, output->pause_ms / 1e3, 0);
@@ -130,7 +130,7 @@ static void look_again(struct output *output)
 static bool is_abandoned(struct output *output)
 {
 	return bytes_read(output) && (output->ended || output->wait.last) &&
-	       fifo_hold_is_deserted(output->hold);
+	       fifo_hold_has_no_reader(output->hold);
 }
 
 /* Whether a reader is waited for, and not the guest. */
@@ -139,7 +139,7 @@ static bool is_up_to_reader(const struct output *output)
 	return fifo_hold_unread(output->hold) || vsock_stream_progress(output->stream)->kept;
 }
 
-static bool is_hopeless(struct output *output)
+static bool has_timed_out(struct output *output)
 {
 	const struct output_wait *wait = &output->wait;
 
@@ -148,7 +148,7 @@ static bool is_hopeless(struct output *output)
 	       (output->quiet_ms && is_abandoned(output));
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_check(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct output *output = timer->data;
 	int most = fifo_hold_unread(output->hold) ? LOOK_FULL_MS : LOOK_EMPTY_MS;
@@ -157,12 +157,12 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 	output->waited_ms += output->pause_ms;
 	output->quiet_ms = now == output->seen ? output->quiet_ms + output->pause_ms : 0;
 	output->seen = now;
-	if (is_read(output) || is_hopeless(output)) {
+	if (is_read(output) || has_timed_out(output)) {
 		end_wait(output);
 		return;
 	}
 	output->pause_ms = output->pause_ms * 2 < most ? output->pause_ms * 2 : most;
-	look_again(output);
+	schedule_check(output);
 }
 
 void output_wait(struct output *output, const struct output_wait *wait, void (*done)(void *ctx),
@@ -180,7 +180,7 @@ void output_wait(struct output *output, const struct output_wait *wait, void (*d
 	output->pause_ms = LOOK_FIRST_MS;
 	output->quiet_ms = output->waited_ms = 0;
 	output->seen = progress(output);
-	look_again(output);
+	schedule_check(output);
 }
 
 static void on_open(void *ctx, uint32_t host_port, const struct error *err)
@@ -203,7 +203,7 @@ static void on_done(void *ctx, const struct error *err)
 		         output->name, moved, bytes_known(output) - moved, err->text);
 	output->pause_ms = LOOK_FIRST_MS;
 	if (output->done && !is_read(output))
-		look_again(output);
+		schedule_check(output);
 	else
 		end_wait_if_read(output);
 }
@@ -228,7 +228,7 @@ int output_open(struct ev_loop *loop, struct vsock *vsock, const struct output_c
 	output->on_open = opened;
 	output->open_ctx = ctx;
 	output->hold = make_hold(loop, config);
-	ev_timer_init(&output->look, on_look, 0, 0);
+	ev_timer_init(&output->look, on_check, 0, 0);
 	output->look.data = output;
 	r = vsock_stream_open(vsock, VSOCK_PORT_STREAMS, VSOCK_WRITE, config->write_fd,
 	                      config->timeout_ms, on_open, on_done, output, &output->stream, err);

@@ -258,8 +258,8 @@ static void wait_for_outputs(struct stdio *stdio, struct output_wait wait,
 	on_output_waited(stdio);
 }
 
-void stdio_settle(struct stdio *stdio, const struct stdio_written *written, void (*done)(void *ctx),
-                  void *ctx)
+void stdio_await_read(struct stdio *stdio, const struct stdio_written *written,
+                      void (*done)(void *ctx), void *ctx)
 {
 	const struct output_wait wait = {
 		.patience_ms = stdio->config->stdio_exit_timeout_ms,

@@ -46,12 +46,12 @@ struct stdio_written {
  * The process has ended: calls @done once (at once, if nothing is left to wait for) when what it
  * wrote has been read, or after a time without a read (stdio_exit_ms). Output flows on.
  */
-void stdio_settle(struct stdio *stdio, const struct stdio_written *written, void (*done)(void *ctx),
-                  void *ctx);
+void stdio_await_read(struct stdio *stdio, const struct stdio_written *written,
+                      void (*done)(void *ctx), void *ctx);
 
 /*
  * The process is deleted: calls @done once (at once, if nothing is left to do) when all output has
- * been read or does not move any more, and is closed. Drops a stdio_settle() that is under way.
+ * been read or does not move any more, and is closed. Drops a stdio_await_read() that is under way.
  */
 void stdio_drain(struct stdio *stdio, void (*done)(void *ctx), void *ctx);
 

@@ -92,7 +92,7 @@ static void remove_from_guest(struct seq *seq, void *ctx)
 
 /* A containerd that was killed before the answer does not know the container after its restart, and
  * would never delete it. */
-static void see_who_asks(struct seq *seq, void *ctx)
+static void check_caller(struct seq *seq, void *ctx)
 {
 	const struct operation *operation = ctx;
 	struct error err;
@@ -115,8 +115,8 @@ static const struct seq_step create_steps[] = {
 	{ "open the streams", operation_open_streams, NULL, NULL },
 	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
-	{ "watch it", operation_watch, NULL, NULL },
-	{ "see who asks", see_who_asks, NULL, NULL },
+	{ "watch the process", operation_watch, NULL, NULL },
+	{ "check the caller", check_caller, NULL, NULL },
 	{ 0 },
 };
 /* clang-format on */

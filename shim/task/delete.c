@@ -24,7 +24,7 @@ static void on_killed(void *ctx, const struct error *err)
 
 	operation->pending = NULL;
 	if (err)
-		log_warn("kill what was never started container=%s: %s",
+		log_warn("cannot kill the created process container=%s: %s",
 		         operation->process->container_id, err->text);
 }
 
@@ -40,7 +40,7 @@ static void kill_created(struct seq *seq, void *ctx)
 		seq_next(seq);
 		return;
 	}
-	container_doom(process->container);
+	container_start_kill_timer(process->container);
 	operation_wait_for_exit(operation);
 	if (agent_signal(sandbox_agent(operation->pod->sandbox), &all, SIGKILL, on_killed,
 	                 operation, &operation->pending, &err) < 0)
@@ -86,7 +86,7 @@ static void unmount_rootfs(struct seq *seq, void *ctx)
 /* Nothing is cancelled: each step has its own deadline, and the loss of the guest ends them all. */
 /* clang-format off */
 static const struct seq_step init_steps[] = {
-	{ "kill what was never started", kill_created, NULL, NULL },
+	{ "kill the created process", kill_created, NULL, NULL },
 	{ "drain the output", drain, NULL, NULL },
 	{ "remove from the guest", remove_from_guest, NULL, NULL },
 	{ "unmount the rootfs", unmount_rootfs, NULL, NULL },

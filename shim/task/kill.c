@@ -38,7 +38,7 @@ static void signal_in_guest(struct seq *seq, void *ctx)
 	if (kill->all)
 		target.exec_id = "";
 	if (kill->signal == SIGKILL && process_is_init(process)) {
-		container_doom(process->container);
+		container_start_kill_timer(process->container);
 		operation_wait_for_exit(operation);
 	}
 	if (agent_signal(sandbox_agent(operation->pod->sandbox), &target, kill->signal,

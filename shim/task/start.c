@@ -87,7 +87,7 @@ static const struct seq_step exec_steps[] = {
 	{ "open the streams", operation_open_streams, NULL, NULL },
 	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "exec in the guest", exec_in_guest, undo_exec, NULL },
-	{ "watch it", operation_watch, NULL, NULL },
+	{ "watch the process", operation_watch, NULL, NULL },
 	{ "read stdin", read_stdin, NULL, NULL },
 	{ 0 },
 };

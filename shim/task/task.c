@@ -425,7 +425,7 @@ static const char *string_at(const ProtobufCMessage *request, size_t offset)
 
 /* Nothing is left of an init that has ended that this could be done to: runc's shim says it is
  * done. */
-static bool is_moot(const struct process_call *row, const struct task *task)
+static bool is_done_already(const struct process_call *row, const struct task *task)
 {
 	if (!process_is_init(task->process) || task->process->state != PROCESS_STOPPED)
 		return false;
@@ -453,7 +453,7 @@ static void on_process_call(struct ttrpc_call *call, const ProtobufCMessage *req
 	}
 	if (!row->at_once && turn_taken(&task.process->turn))
 		turn_wait(&task.process->turn, on_process_call, call, request, ctx);
-	else if (is_moot(row, &task))
+	else if (is_done_already(row, &task))
 		ttrpc_call_finish(call, NULL);
 	else if (process_allows(task.process, row->verb, &err) < 0)
 		refuse(&task, &err);

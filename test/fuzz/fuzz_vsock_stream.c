@@ -29,7 +29,7 @@ struct ev_loop *vsock_loop(const struct vsock *vsock)
 	return fuzz_loop();
 }
 
-void vsock_unanswered(struct vsock *vsock, int timeout_ms)
+void vsock_ping(struct vsock *vsock, int timeout_ms)
 {
 }
 

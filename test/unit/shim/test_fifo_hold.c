@@ -90,15 +90,15 @@ Test(fifo_hold, tells_whether_somebody_reads)
 {
 	int reader = open(path, O_RDONLY | O_NONBLOCK);
 
-	cr_assert_not(fifo_hold_is_deserted(hold));
+	cr_assert_not(fifo_hold_has_no_reader(hold));
 	close(reader);
-	cr_assert(fifo_hold_is_deserted(hold));
+	cr_assert(fifo_hold_has_no_reader(hold));
 	write_text("hello", 5);
 	reader = open(path, O_RDONLY | O_NONBLOCK);
 	fifo_hold_end(hold);
-	cr_assert_not(fifo_hold_is_deserted(hold));
+	cr_assert_not(fifo_hold_has_no_reader(hold));
 	close(reader);
-	cr_assert(fifo_hold_is_deserted(hold));
+	cr_assert(fifo_hold_has_no_reader(hold));
 	cr_assert_eq(fifo_hold_unread(hold), 5, "it keeps what it asks about");
 }
 
