@@ -40,7 +40,7 @@ struct json_path {
 /* -EINVAL and "<path>: <text>", as in "process.args[2]: expected string, found integer". */
 int json_fail(const struct json_path *at, struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* ERROR_UNIMPLEMENTED and "<path> is not supported". */
+/* ERROR_UNIMPLEMENTED and "<path>: not supported". */
 int json_refuse(const struct json_path *at, struct error *err);
 /* "integer", "array", …: what error texts call the type of @value. */
 const char *json_type_name(const json_t *value);

@@ -1,5 +1,5 @@
 /*
- * One virtual machine: what the shim knows of it. A VMM is a row of functions (struct vmm) behind
+ * One virtual machine, as the shim uses it. A VMM is a row of functions (struct vmm) behind
  * this header; what it can do is data (struct vm_caps), so nothing above asks which VMM runs. A VM
  * owns its memory, its VMM process, its vsock device and its shared-directory daemon; all of them
  * die with this process.

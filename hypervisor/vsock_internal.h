@@ -17,8 +17,9 @@ struct ev_loop *vsock_loop(const struct vsock *vsock);
 int vsock_dial(const struct vsock *vsock, const char *line, int pass, struct error *err);
 
 /*
- * A request had no answer within @timeout_ms: is it the guest that does not answer, or the device?
- * The device has as long again to answer a ping; else it is killed, and lost.
+ * To be called when a request had no answer within @timeout_ms: finds out whether the guest or the
+ * device does not answer. A device that does not answer a ping within the same time is killed, and
+ * lost.
  */
 void vsock_ping(struct vsock *vsock, int timeout_ms);
 

@@ -1,5 +1,5 @@
 /*
- * The kernel's one-value files: cgroup knobs, sysctls, /proc/self/oom_score_adj.
+ * The kernel's one-value files: cgroup files, sysctls, /proc/self/oom_score_adj.
  */
 #ifndef AGENT_KERNEL_FILE_H
 #define AGENT_KERNEL_FILE_H
@@ -9,8 +9,8 @@
 struct error;
 
 /*
- * Writes @value in one write(2), as such files want it. The text of a failure names both:
- * "write 'max' to 'memory.max': Invalid argument". The file is opened below @dirfd without
+ * Writes @value in one write(2), as such files require. The text of a failure names both:
+ * "cannot write "max" to "memory.max": Invalid argument". The file is opened below @dirfd without
  * following links or leaving it.
  */
 int kernel_file_write(int dirfd, const char *name, const char *value, struct error *err);

@@ -3,9 +3,9 @@
  * with the controllers that the kernel has, its limits from the spec's resources, its device rules,
  * killed and removed as a whole.
  *
- * A limit whose controller the kernel lacks is an error that names the file. What cgroup v2 has no
- * knob for is refused by name (ERROR_UNIMPLEMENTED), memory.kernel and memory.kernelTCP aside: they
- * are obsolete and ignored, as runc ignores them.
+ * A limit whose controller the kernel lacks is an error that names the file. A limit that cgroup v2
+ * does not have is refused by name (ERROR_UNIMPLEMENTED), except memory.kernel and
+ * memory.kernelTCP: they are obsolete and ignored, as by runc.
  */
 #ifndef AGENT_CGROUP_H
 #define AGENT_CGROUP_H
@@ -51,8 +51,10 @@ int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *r
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err);
 /* Whether every process in it has stopped: some time after cgroup_freeze(). */
 int cgroup_frozen(const struct cgroup *cgroup, bool *out, struct error *err);
-int cgroup_kill(struct cgroup *cgroup, struct error *err); /* SIGKILL to all in it and below */
-/* @sig to all in it and below; see freezer_signal(). ERROR_NOT_FOUND: no process is in it. */
+/* Sends SIGKILL to every process in it and below. */
+int cgroup_kill(struct cgroup *cgroup, struct error *err);
+/* Sends @sig to every process in it and below; see freezer_signal(). ERROR_NOT_FOUND: no process is
+ * in it. */
 int cgroup_signal(struct cgroup *cgroup, int sig, struct error *err);
 
 /*

@@ -1,6 +1,6 @@
 /*
- * The spec's resources, which speak cgroup v1, in the knobs of cgroup v2. The conversions are
- * runc's, so that a container gets the same limits in a VM.
+ * Converts the spec's resources, which are in cgroup v1's terms, to the files of cgroup v2. The
+ * conversions are runc's, so that a container gets the same limits in a VM.
  */
 #ifndef AGENT_CGROUP_LIMITS_H
 #define AGENT_CGROUP_LIMITS_H
@@ -12,8 +12,8 @@
 struct error;
 
 /*
- * ERROR_UNIMPLEMENTED for what cgroup v2 has no knob for, ERROR_INVALID_ARGUMENT for what makes no
- * sense. What is unset (0, empty) is not looked at: proto3 cannot tell it from absent.
+ * ERROR_UNIMPLEMENTED for a limit that cgroup v2 does not have, ERROR_INVALID_ARGUMENT for a
+ * contradictory one. Unset values (0, empty) are not checked: in proto3 they equal absent ones.
  */
 int cgroup_limits_check(const Grpc__LinuxResources *resources, struct error *err);
 

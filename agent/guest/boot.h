@@ -1,7 +1,7 @@
 /*
- * From the initramfs to a system that containers can be made in: what PID 1 does before anything
- * else, once, blocking. Nothing about the pod's identity is decided here (name, address, time,
- * entropy): a guest may be saved after its boot and cloned.
+ * Turns the initramfs into a system that can run containers: PID 1 does it first, once, and blocks
+ * meanwhile. It sets nothing of the pod's identity (name, address, time, entropy): a guest may be
+ * saved after its boot and cloned.
  */
 #ifndef AGENT_BOOT_H
 #define AGENT_BOOT_H

@@ -19,7 +19,7 @@ int guest_online_memory(struct error *err); /* every block there is */
 
 int64_t guest_clock_ns(void); /* since 1970 */
 int guest_set_time(int64_t sec, int64_t usec, struct error *err);
-/* Both change it by @ns: at once; or by and by, half a millisecond a second. */
+/* Both change it by @ns: at once; or gradually, by half a millisecond a second. */
 int guest_step_clock(int64_t ns, struct error *err);
 int guest_slew_clock(int64_t ns, struct error *err);
 int guest_add_entropy(const void *data, size_t len, struct error *err);

@@ -1,6 +1,6 @@
 /*
  * Kernel modules on demand: the kernel runs `/init -q -- ALIAS`, as it runs modprobe(8) elsewhere
- * (kernel/kmod.c), when somebody opens a device whose driver is not there.
+ * (kernel/kmod.c), when a process opens a device whose driver is not loaded.
  */
 #ifndef AGENT_MODPROBE_H
 #define AGENT_MODPROBE_H
@@ -11,7 +11,7 @@ struct error;
 
 bool modprobe_is_asked_for(int argc, char **argv);
 
-/* The process that the kernel has begun so: loads what @alias stands for. Returns its exit code. */
+/* The main function of such a process: loads the modules of @alias. Returns the exit code. */
 int modprobe_main(const char *alias);
 
 /*

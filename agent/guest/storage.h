@@ -12,7 +12,7 @@ struct error;
 /* The mount point is made when it is missing. One that is mounted already is an error. */
 int storage_mount(const Grpc__Storage *storage, struct error *err);
 
-/* Never waits for those who still use it. */
+/* Detaches it: never waits for processes that still use it. */
 int storage_unmount(const char *mount_point, struct error *err);
 
 /* The drivers' names, for GetGuestDetails; NULL-terminated. */

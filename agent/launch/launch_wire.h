@@ -59,7 +59,7 @@ struct launch_received {
 	int fd;    /* came with it; -1: none. More than one are closed. The caller's. */
 };
 
-/* The agent's end tells who sends. 0, or -1 with errno. */
+/* Makes the agent's end report the pid of the sender. 0, or -1 with errno. */
 int launch_wire_ask_sender(int socket);
 
 /* Receives one without waiting: its length, 0 at the end of file, -1 with errno. */

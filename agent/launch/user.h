@@ -16,7 +16,7 @@ char *user_home(int root, uid_t uid);
 /* As above, of the text of a passwd file. */
 char *user_home_of(const char *passwd, uid_t uid);
 
-/* 0, 1 and 2 come to belong to @user, so that it can open them anew (/proc/self/fd/1). */
+/* Makes @user the owner of 0, 1 and 2, so that it can reopen them (/proc/self/fd/1). */
 int user_own_stdio(const Grpc__User *user, struct error *err);
 
 /* Groups, gid, uid; what becomes of the capabilities is the caller's choice (caps.h). */

@@ -1,5 +1,6 @@
 /*
- * The execs of a container: made and started in one go, forgotten when a wait has been answered.
+ * The execs of a container: made and started by one call, and removed when a wait for them has been
+ * answered.
  */
 #ifndef AGENT_EXEC_H
 #define AGENT_EXEC_H

@@ -2,9 +2,9 @@
  * A child process: spawned with its credentials and descriptors set in the one order that works,
  * watched by a pidfd, killed with its parent. A struct proc that is destroyed kills its process.
  * Nothing here waits for an end: what is destroyed or released is reaped by the loop when it ends,
- * and a process that SIGKILL does not end (uninterruptible sleep) is given up after
- * PROC_KILL_GRACE_MS. In ev_default_loop(), which reaps every child itself on SIGCHLD, an end is told
- * all the same, its status mostly as PROC_UNKNOWN.
+ * and a process that SIGKILL does not end (uninterruptible sleep) is considered gone after
+ * PROC_KILL_GRACE_MS. In ev_default_loop(), which reaps every child itself on SIGCHLD, an end is
+ * reported all the same, mostly with the status PROC_UNKNOWN.
  */
 #ifndef COMMON_PROC_H
 #define COMMON_PROC_H
@@ -49,25 +49,26 @@ struct proc_spec {
 	bool no_network;     /* an empty network namespace: no abstract socket of others either */
 	bool no_shared_core; /* memory that is shared with others is left out of a core dump */
 	bool no_new_privs;
-	bool own_pids;     /* a PID namespace: whatever it forks ends with it, stopped or not */
+	bool own_pids;     /* a PID namespace: its descendants end with it, stopped or not */
 	bool no_pdeathsig; /* loggers only: they end at end of file */
 };
 
-/* @status as of waitpid(2), PROC_STUCK or PROC_UNKNOWN. Called once, from the loop; destroying @proc in it is
- * allowed. */
+/* @status as of waitpid(2), PROC_STUCK or PROC_UNKNOWN. Called once, from the loop; destroying
+ * @proc in it is allowed. */
 typedef void proc_exit_fn(void *ctx, int status);
 
 /*
  * Forks and executes, or calls; returns when that has begun, or with the step that failed in @err.
- * 0, 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups, gid,
- * uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then whether
- * the parent still lives, then exec.
+ * 0, 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups,
+ * gid, uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then
+ * whether the parent still lives, then exec.
  */
 int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
                struct proc **out, struct error *err);
 
 pid_t proc_pid(const struct proc *proc);
-/* By pidfd; -ESRCH when it has ended. After SIGKILL the callback comes within PROC_KILL_GRACE_MS. */
+/* By pidfd; -ESRCH when it has ended. After SIGKILL the callback comes within
+ * PROC_KILL_GRACE_MS. */
 int proc_kill(struct proc *proc, int sig);
 bool proc_ended(const struct proc *proc); /* its exit has been reported */
 /* NULL is fine; no callback. It runs on, and is reaped when it ends while the loop lives. */

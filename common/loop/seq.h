@@ -1,12 +1,11 @@
 /*
- * Work of several named steps, each of which ends now or later. If a step fails, the finished ones
- * are undone.
+ * A sequence of named steps, each of which ends at once or later. If a step fails, the finished
+ * steps are undone.
  *
  * A step's run function ends in seq_next() or seq_fail(), at once or from a later callback. A
  * failure, or seq_cancel(), undoes the finished steps, newest first; undos end in seq_next() or
- * seq_fail() too: their errors are logged and undoing goes on. The engine runs a loop: a thousand
- * steps that end at once use no stack. The step that failed is not undone: it cleans up after
- * itself.
+ * seq_fail() too: their errors are logged and undoing goes on. The step that failed is not undone:
+ * it cleans up after itself. Steps that end at once run in a loop, not by recursion.
  */
 #ifndef COMMON_SEQ_H
 #define COMMON_SEQ_H
@@ -18,7 +17,7 @@ struct seq;
 typedef void seq_fn(struct seq *seq, void *ctx);
 
 struct seq_step {
-	const char *name; /* as it reads in a log line: "boot the guest" */
+	const char *name; /* for the log: "boot the guest" */
 	seq_fn *run;
 	seq_fn *undo;   /* NULL: nothing to undo */
 	seq_fn *cancel; /* drops the call that the step waits for; NULL: it never waits */
@@ -36,15 +35,15 @@ struct seq_step {
  */
 struct seq *seq_create(const char *title, const struct seq_step *steps, void *ctx, done_fn *done);
 void seq_start(struct seq *seq);
-void seq_destroy(struct seq *seq); /* NULL is fine; nothing is undone, @done is not called */
+void seq_destroy(struct seq *seq); /* NULL is fine; undoes nothing and does not call @done */
 
 void seq_next(struct seq *seq);
 void seq_fail(struct seq *seq, const struct error *err);
 /* A done_fn: seq_next() or, with an error, seq_fail(). Pass it with the seq as its ctx. */
 void seq_resume(void *seq, const struct error *err);
 
-/* Stops the running step (its cancel function) and undoes; @done gets @why. Nothing once the seq is
- * undoing. */
+/* Stops the running step (by its cancel function) and undoes the others; @done gets @why. Does
+ * nothing if the seq is undoing already. */
 void seq_cancel(struct seq *seq, const struct error *why);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What the host's processor says of itself.
+ * Properties of the host's processor.
  */
 #ifndef HYPERVISOR_QEMU_HOST_CPU_H
 #define HYPERVISOR_QEMU_HOST_CPU_H

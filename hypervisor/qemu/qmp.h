@@ -1,7 +1,7 @@
 /*
  * QMP client: commands to QEMU and events from it, over one socket it owns. Replies are matched to
  * commands by id, so commands may overlap; the handshake is sent at once and commands may follow it
- * without waiting. Whatever QEMU sends is bounded and checked: it may be in the hands of its guest.
+ * without waiting. All input from QEMU is bounded and checked: its guest may have taken it over.
  */
 #ifndef HYPERVISOR_QEMU_QMP_H
 #define HYPERVISOR_QEMU_QMP_H

@@ -20,7 +20,8 @@ struct ttrpc_server;
 struct ttrpc_call; /* one request that waits for its one answer */
 
 /* One more connection is closed at once. Of one connection: calls that have not been answered, and
- * those of them that are parked, which are counted apart; one more is answered ResourceExhausted. */
+ * those of them that are parked, which are counted apart; one more is answered ResourceExhausted.
+ * */
 #define TTRPC_SERVER_CONNECTIONS_MAX 256
 #define TTRPC_SERVER_CALLS_MAX       LIMIT_CALLS
 #define TTRPC_SERVER_PARKED_MAX      LIMIT_PARKED
@@ -73,15 +74,15 @@ void ttrpc_call_fail(struct ttrpc_call *call,
 void ttrpc_call_finish(void *call, const struct error *err);
 
 const char *ttrpc_call_method(const struct ttrpc_call *call);
-/* Nobody is there to get its answer: the connection has gone, or the deadline that the client set
+/* Its answer has no receiver: the connection has gone, or the deadline that the client set
  * has passed (then DeadlineExceeded has been its answer). */
 bool ttrpc_call_is_orphan(const struct ttrpc_call *call);
 bool ttrpc_call_is_late(const struct ttrpc_call *call); /* the latter */
 /*
  * The answer comes when something happens, perhaps never: @call does not count as a call any more.
  * ttrpc cannot cancel a call, so a client that has gone leaves such calls behind, and they must not
- * use up the room for others. @on_orphan (optional) is called once, when @call becomes an orphan; it
- * may answer the call, which frees it. ERROR_RESOURCE_EXHAUSTED: too many are parked.
+ * use up the room for others. @on_orphan (optional) is called once, when @call becomes an orphan;
+ * it may answer the call, which frees it. ERROR_RESOURCE_EXHAUSTED: too many are parked.
  */
 int ttrpc_call_park(struct ttrpc_call *call, void (*on_orphan)(void *ctx), void *ctx,
                     struct error *err);

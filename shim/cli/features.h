@@ -1,7 +1,7 @@
 /*
- * What this runtime does of the OCI runtime specification, as a features document (runtime-spec
- * features.md and features-linux.md, 1.2): clients offer what they find in it. It names what works,
- * not what is recognised and refused.
+ * The features of the OCI runtime specification that this runtime supports, as a features document
+ * (runtime-spec features.md and features-linux.md, 1.2): clients offer what they find in it.
+ * Settings that are recognised but refused are not in it.
  */
 #ifndef SHIM_FEATURES_H
 #define SHIM_FEATURES_H

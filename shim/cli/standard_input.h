@@ -10,8 +10,9 @@ struct error;
 #define STANDARD_INPUT_MAX        (1 << 20)
 #define STANDARD_INPUT_TIMEOUT_MS 2000
 
-/* Reads to the end of file, which has to come in time. A terminal has nothing to say: somebody
- * tries us by hand. @out is empty and has a maximum of STANDARD_INPUT_MAX. */
+/* Reads to the end of file, which has to come within STANDARD_INPUT_TIMEOUT_MS. Nothing is read
+ * from a terminal: there the command was typed by hand. @out is empty and has a maximum of
+ * STANDARD_INPUT_MAX. */
 int standard_input_read(int fd, struct buf *out, struct error *err);
 
 #endif

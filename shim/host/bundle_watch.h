@@ -11,7 +11,7 @@
 struct bundle_watch;
 struct ev_loop;
 
-/* Calls @on_gone once, from the loop, when there is no @dir any more. */
+/* Calls @on_gone once, from the loop, when @dir does not exist any more. */
 struct bundle_watch *bundle_watch_create(struct ev_loop *loop, const char *dir, int interval_ms,
                                          void (*on_gone)(void *ctx), void *ctx);
 void bundle_watch_destroy(struct bundle_watch *watch); /* NULL is fine */

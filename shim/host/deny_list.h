@@ -1,7 +1,7 @@
 /*
  * The shim's own seccomp filter. It is inherited by all that the shim starts (QEMU, virtiofsd,
- * hooks, loggers), so it only denies what none of them has a use for; who runs untrusted code has
- * an allow-list of its own.
+ * hooks, loggers), so it denies only calls that none of them uses; a process that runs untrusted
+ * code has an allow-list of its own.
  */
 #ifndef SHIM_DENY_LIST_H
 #define SHIM_DENY_LIST_H

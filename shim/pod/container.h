@@ -50,7 +50,7 @@ void container_add_exec(struct container *container, const char *exec_id, Grpc__
                         const struct process_stdio *paths);
 void container_remove_exec(struct container *container, struct process *exec);
 
-/* SIGKILL goes to its init: what does not end in time (kill_ms) ends with the VM. */
+/* For a SIGKILL to its init: if the init has not ended after kill_ms, the VM is ended. */
 void container_start_kill_timer(struct container *container);
 /* The VM has ended: every process has, the init last. */
 void container_killed(struct container *container);

@@ -14,9 +14,9 @@ struct hello;
 struct vsock;
 
 /*
- * Listens, and calls @done once: an agent has said hello, none has within @timeout_ms, or the guest
- * has said too much else. After that no process listens to the guest. The connection is
- * kept until hello_destroy(), which comes before the vsock's end.
+ * Listens, and calls @done once: an agent has announced itself, none has within @timeout_ms, or the
+ * guest has sent too many invalid announcements. After that no process listens to the guest. The
+ * connection is kept until hello_destroy(), which comes before the vsock's end.
  */
 int hello_await(struct ev_loop *loop, struct vsock *vsock, uint32_t guest_cid, int timeout_ms,
                 done_fn *done, void *ctx, struct hello **out, struct error *err);

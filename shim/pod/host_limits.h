@@ -1,7 +1,7 @@
 /*
- * What this host gives its processes beyond what a config.json says: resource limits, which runc's
+ * The limits that this host gives its processes beyond a config.json: resource limits, which runc's
  * containers inherit, and settings of the kernel that belong to no namespace. Containers in a guest
- * get the like of them.
+ * get equal ones.
  */
 #ifndef SHIM_HOST_LIMITS_H
 #define SHIM_HOST_LIMITS_H

@@ -1,6 +1,6 @@
 /*
- * What of a guest's console is worth a place in an error text: the lines up to a kernel's panic
- * say why, the dump of its registers after it says nothing to a user.
+ * Selects the lines of a guest's console for an error text: the last ones up to a kernel panic, if
+ * there is one, since the dump of registers after it tells a user nothing.
  */
 #ifndef SHIM_LAST_WORDS_H
 #define SHIM_LAST_WORDS_H

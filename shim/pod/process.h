@@ -1,14 +1,14 @@
 /*
- * A process as containerd sees it: a container's init or an exec. Here is the one truth about its
- * state; the agent knows only whether it is alive.
+ * A process as containerd sees it: a container's init or an exec. This module owns its state; the
+ * agent only knows whether it is alive.
  *
  *   state      what it means                         leaves it by
  *   CREATED    stopped before its execve, or an      Start; kill of an init
  *              exec that the guest has not seen
  *   STARTING   the guest has been asked to start it  the guest's answer
- *   RUNNING    or exited, which is not told yet      Pause; exit
+ *   RUNNING    or exited, not reported yet           Pause; exit
  *   PAUSED     frozen with its container             Resume; exit
- *   STOPPED    exited, and that has been told        -
+ *   STOPPED    exited, and reported                  -
  *
  * What containerd may ask in each is the table in process.c.
  */
@@ -82,7 +82,7 @@ struct process {
 	int exit_status; /* once it is STOPPED */
 	struct timespec exited_at;
 	/* A known exit is reported, to all callers at once, after the start has been reported and
-	 * the output has been read, or has no reader (stdio_await_read()). */
+	 * the wait for the output to be read has ended (stdio_await_read()). */
 	bool exited;
 	bool settled;
 	int end_status; /* what exit_status will be */
@@ -96,8 +96,8 @@ struct process {
 struct process *process_create(struct container *container, const char *container_id,
                                const char *exec_id, const struct process_stdio *paths,
                                struct events *events);
-/* NULL is fine. Nobody can find it any more; who works on it or waits for it is told @why, or, if
- * that is NULL, ERROR_NOT_FOUND as for one that was deleted. */
+/* NULL is fine. Every operation on it and every wait for it ends with @why, or, if that is NULL,
+ * with ERROR_NOT_FOUND, as for a deleted process. */
 void process_destroy(struct process *process, const struct error *why);
 
 bool process_is_init(const struct process *process);
@@ -106,9 +106,9 @@ struct agent_process process_in_guest(const struct process *process);
 /* FailedPrecondition (kill and stats of a finished one: NotFound), with runc's shim's text. */
 int process_allows(const struct process *process, enum process_verb verb, struct error *err);
 
-/* The guest has been asked to start it: an exit is held back until its answer is here. */
+/* The guest has been asked to start it: an exit is held back until the guest has answered. */
 void process_starting(struct process *process);
-/* The start has been told (event and reply); an exit that was held back follows. */
+/* The start has been reported (event and reply); an exit that was held back follows. */
 void process_started(struct process *process);
 /* An init is CREATED again, if it has not ended; an exec never was: STOPPED without an exit. */
 void process_start_failed(struct process *process);
@@ -130,8 +130,8 @@ void process_set_console_size(struct process *process, uint32_t rows, uint32_t c
 /* CloseIO, at any time. */
 void process_close_stdin(struct process *process);
 
-/* It has ended: the exit is published, and those who wait are told, when its time has come.
- * Nothing if an exit is known already. */
+/* The process has ended: the exit is published and every wait completed once it is due (@settled).
+ * Does nothing if an exit is known already. */
 void process_exited(struct process *process, int status);
 /* Reports a known exit now, without waiting for its output. False: no exit is known. */
 bool process_report_exit(struct process *process);
@@ -141,6 +141,6 @@ bool process_report_exit(struct process *process);
 typedef void process_wait_fn(void *ctx, const struct process *process, const struct error *err);
 /* Returns the waiter until it is called, for process_forget(); NULL: it has been. */
 struct process_waiter *process_wait(struct process *process, process_wait_fn *done, void *ctx);
-void process_forget(struct process_waiter *waiter); /* it is not called; NULL is fine */
+void process_forget(struct process_waiter *waiter); /* drops the callback; NULL is fine */
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * One operation at a time on a process, as under a lock: a call that comes while one is under way
- * waits for its turn, and is then looked at anew, as if it had just come. Work that excludes no
- * other goes on beside the turn. Both are told when the process goes away.
+ * Serializes the operations on a process, as a lock does: a call that arrives during an operation
+ * waits, and its handler is then run from the start, as for a new call. An operation that does not
+ * exclude others runs beside the turn. When the process is destroyed, every operation is abandoned.
  */
 #ifndef SHIM_TURN_H
 #define SHIM_TURN_H
@@ -14,10 +14,10 @@
 
 struct turn_waiter;
 
-/* The call is answered with @why, what it has begun is dropped, and @ctx is freed. */
+/* Answers the call with @why, drops what the operation has begun, and frees @ctx. */
 typedef void turn_abandon_fn(void *ctx, const struct error *why);
 
-/* Work beside the turn: embedded. */
+/* An operation beside the turn; embedded in it. */
 struct turn_side {
 	LIST_ENTRY(turn_side) link;
 	turn_abandon_fn *abandon;
@@ -33,24 +33,26 @@ struct turn {
 
 void turn_init(struct turn *turn);
 bool turn_taken(const struct turn *turn);
-void turn_take(struct turn *turn, turn_abandon_fn *abandon, void *ctx); /* it is free */
+void turn_take(struct turn *turn, turn_abandon_fn *abandon, void *ctx); /* the turn is free */
 
-/* @handler gets @call again when the turn is over. */
+/* Calls @handler with @call when the turn is over. */
 void turn_wait(struct turn *turn, ttrpc_handler_fn *handler, struct ttrpc_call *call,
                const ProtobufCMessage *request, void *ctx);
 
-/* Work begins beside the turn, whoever holds it; it ends by turn_side_remove(), in @abandon too. */
+/* Begins an operation beside the turn, taken or free. It ends with turn_side_remove(), also in
+ * @abandon. */
 void turn_side_add(struct turn *turn, struct turn_side *side, turn_abandon_fn *abandon, void *ctx);
 void turn_side_remove(struct turn_side *side);
 
-/* Frees the turn and hands those who waited to their handlers, in order. @turn may be freed by
- * them: the caller's last use of it. */
+/* Frees the turn and runs the handlers of the waiting calls, in order. They may free @turn: it must
+ * be the caller's last use of it. */
 void turn_over(struct turn *turn);
 
-/* The holder has ended its work, and the process goes: those who wait stay until turn_end(). */
+/* Ends the holder's operation before the process is destroyed: calls go on waiting until
+ * turn_end(). */
 void turn_leave(struct turn *turn);
 
-/* The process goes: all work on it is abandoned. Then as turn_over(). */
+/* For the end of the process: abandons every operation on it, then does as turn_over(). */
 void turn_end(struct turn *turn, const struct error *why);
 
 #endif

@@ -17,8 +17,8 @@ enum bundle_type {
 	BUNDLE_CONTAINER, /* a container of a pod that is there already */
 };
 
-/* "bundle '/x': config.json: …" on failure. A pod's container without the id of its sandbox is one.
- */
+/* "bundle "/x": config.json: …" on failure. A container of a pod whose annotations do not name the
+ * pod's sandbox is a failure. */
 int bundle_load(const char *dir, struct bundle **out, struct error *err);
 void bundle_destroy(struct bundle *bundle); /* NULL is fine */
 

@@ -1,7 +1,8 @@
 /*
- * The FIFO or pipe that an output goes into, held open by us beside the vsock device, which writes.
- * A FIFO loses its data when no process has it open, and after the end of the process a client
- * may still be about to open it, or to open it again. It also reports the number of unread bytes.
+ * The FIFO or pipe that an output goes into, held open by the shim beside the vsock device, which
+ * writes. A FIFO loses its data when no process has it open, and after the end of the process a
+ * client may still be about to open it, or to open it again. It also reports the number of unread
+ * bytes.
  */
 #ifndef SHIM_FIFO_HOLD_H
 #define SHIM_FIFO_HOLD_H

@@ -32,18 +32,18 @@ int output_open(struct ev_loop *loop, struct vsock *vsock, const struct output_c
 
 struct output_wait {
 	uint64_t written; /* the bytes to wait for; OUTPUT_TO_ITS_END: all */
-	/* It is waited no longer when nothing has moved for so long, because of a reader that does
-	 * not read, or of the guest. */
+	/* The wait ends when nothing has moved for this time: @patience_ms if the reader does not
+	 * read, @guest_ms if the guest does not send. */
 	int patience_ms;
 	int guest_ms;
-	int limit_ms; /* nor than that; 0: no limit */
+	int limit_ms; /* of the whole wait; 0: no limit */
 	bool last;    /* then it is destroyed: its reader does not come back */
 };
 
 /*
- * Calls @done once, also from within, when those bytes have been read or it is waited no longer.
- * Time is counted in looks: a process that was stopped, or got no processor, has not waited. A wait
- * that is under way is dropped for a new one.
+ * Calls @done once, also from within, when those bytes have been read or the wait has timed out.
+ * Time is counted in checks: time in which the shim was stopped, or got no processor, does not
+ * count. A new wait replaces one that is under way.
  */
 void output_wait(struct output *output, const struct output_wait *wait, void (*done)(void *ctx),
                  void *ctx);

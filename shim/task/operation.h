@@ -1,9 +1,10 @@
 /*
- * A call of containerd's that works on a process in steps: the turn that it holds on the process, or
- * its place beside the turn, its sequence, and what the running step may wait for: an answer of the agent, the guest, or an
- * exit. The call is answered once: with what kind->succeed replies, or with the error of the step
- * that failed, or, if the machine has died under it, with what it died of. When the process goes
- * first, the operation is abandoned: its call is answered and all that it waits for is dropped.
+ * A call from containerd that works on a process in steps. It holds the turn on the process, or
+ * runs beside the turn; it has a sequence, whose running step may wait for an answer of the agent,
+ * for the guest, or for an exit. The call is answered once: by kind->succeed, or with the error of
+ * the step that failed, or, if the machine has died meanwhile, with the cause of its death. If the
+ * process is destroyed first, the operation is abandoned: its call is answered and its waits are
+ * dropped.
  */
 #ifndef SHIM_OPERATION_H
 #define SHIM_OPERATION_H
@@ -24,17 +25,17 @@ struct process;
 struct process_waiter;
 
 struct operation_kind {
-	const char *name;             /* as it reads in the log: "start" */
-	bool beside;                  /* takes no turn: no other call waits for its end */
+	const char *name;             /* for the log: "start" */
+	bool beside;                  /* runs beside the turn: no other call waits for its end */
 	const struct seq_step *steps; /* their ctx is the operation */
 	/* Every step has ended: answers operation->call. */
 	void (*succeed)(struct operation *operation);
-	/* Optional: a step has failed, what had been done is undone and the call is answered. */
+	/* Optional: after a failed step, when its predecessors are undone and the call is answered. */
 	void (*fail)(struct operation *operation, const struct error *err);
-	/* Optional: releases what the object has beyond its operation, in every case. */
+	/* Optional: releases the members of the object beyond its operation, in every case. */
 	void (*fini)(struct operation *operation);
-	/* Optional, the last act: ends the turn by turn_over(), or by turn_leave() and the end of
-	 * the process. Without it the turn is over. @err: NULL for success. */
+	/* Optional, called last: ends the turn by turn_over(), or by turn_leave() and the
+	 * destruction of the process. Without it, turn_over() follows. @err: NULL for success. */
 	void (*leave)(struct pod *pod, struct process *process, const struct error *err);
 };
 
