@@ -28,7 +28,7 @@ struct turn {
 	turn_abandon_fn *abandon; /* NULL: the turn is free */
 	void *ctx;
 	STAILQ_HEAD(turn_waiters, turn_waiter) waiters;
-	LIST_HEAD(, turn_side) sides;
+	LIST_HEAD(turn_sides, turn_side) sides;
 };
 
 void turn_init(struct turn *turn);
