@@ -83,7 +83,7 @@ static int check_io(const Grpc__LinuxBlockIO *io, struct error *err)
 	return 0;
 }
 
-/* As in the name of the knob: "2MB". */
+/* As in the name of the file: "2MB". */
 static int check_page_size(const Grpc__LinuxHugepageLimit *limit, struct error *err)
 {
 	const char *unit = limit->pagesize + strspn(limit->pagesize, "0123456789");
@@ -136,7 +136,7 @@ static int write_limit(int fd, const char *file, struct error *err, const char *
 	return r;
 }
 
-/* A number, or "max" for the unlimited; 0 leaves the knob alone. */
+/* A number, or "max" for the unlimited; 0 leaves the file alone. */
 static int write_amount(int fd, const char *file, int64_t amount, struct error *err)
 {
 	if (amount == 0)
@@ -188,7 +188,7 @@ static void read_cpu_max(int fd, int64_t *quota, uint64_t *period)
 		sscanf(text, "%" SCNd64 " %" SCNu64, quota, period);
 }
 
-/* Quota and period are one knob: the one that is unset stays as it is. */
+/* Quota and period are in one file: the one that is unset stays as it is. */
 static int write_cpu_max(int fd, const Grpc__LinuxCPU *cpu, struct error *err)
 {
 	uint64_t period = CPU_PERIOD_DEFAULT;
@@ -232,7 +232,7 @@ static int write_throttles(int fd, const char *key, Grpc__LinuxThrottleDevice *c
 	return r;
 }
 
-/* The BFQ scheduler's knob keeps v1's range and comes first, as with runc. */
+/* The file of the BFQ scheduler keeps v1's range and comes first, as with runc. */
 static int write_io_weights(int fd, const Grpc__LinuxBlockIO *io, struct error *err)
 {
 	bool bfq = faccessat(fd, "io.bfq.weight", F_OK, 0) == 0;

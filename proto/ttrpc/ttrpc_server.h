@@ -19,9 +19,9 @@ struct error;
 struct ttrpc_server;
 struct ttrpc_call; /* one request that waits for its one answer */
 
-/* One more connection is closed at once. Of one connection: calls that have not been answered, and
- * those of them that are parked, which are counted apart; one more is answered ResourceExhausted.
- * */
+/* A connection beyond the first limit is closed at once. The others are of one connection: calls
+ * that have not been answered, and, counted apart, those that are parked; a call beyond them is
+ * answered ResourceExhausted. */
 #define TTRPC_SERVER_CONNECTIONS_MAX 256
 #define TTRPC_SERVER_CALLS_MAX       LIMIT_CALLS
 #define TTRPC_SERVER_PARKED_MAX      LIMIT_PARKED
