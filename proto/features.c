@@ -1,12 +1,37 @@
 #include "proto/features.h"
 
+#include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
+#include "proto/agent.pb-c.h"
 
-static const char *const words[] = { "clock", "host-limits", NULL }; /* by bit */
+/* By bit. */
+static const char *const words[] = { "clock", "host-limits", "signal-all", "exit-details", NULL };
+
+/* clang-format off */
+static const struct own_field {
+	const ProtobufCMessageDescriptor *message;
+	uint32_t number;
+	enum feature feature;
+} own_fields[] = {
+	{ &grpc__create_sandbox_request__descriptor, 10000, FEATURE_HOST_LIMITS },
+	{ &grpc__create_sandbox_request__descriptor, 10001, FEATURE_HOST_LIMITS },
+	{ &grpc__guest_details_request__descriptor, 10000, FEATURE_CLOCK },
+	{ &grpc__guest_details_response__descriptor, 10000, FEATURE_CLOCK },
+	{ &grpc__set_guest_date_time_request__descriptor, 10000, FEATURE_CLOCK },
+	{ &grpc__set_guest_date_time_request__descriptor, 10001, FEATURE_CLOCK },
+	{ &grpc__signal_process_request__descriptor, 10001, FEATURE_SIGNAL_ALL },
+	{ &grpc__wait_process_request__descriptor, 10001, FEATURE_EXIT_DETAILS },
+	{ &grpc__wait_process_response__descriptor, 10001, FEATURE_EXIT_DETAILS },
+	{ &grpc__wait_process_response__descriptor, 10002, FEATURE_EXIT_DETAILS },
+	{ &grpc__wait_process_response__descriptor, 10003, FEATURE_EXIT_DETAILS },
+	{ 0 },
+};
+/* clang-format on */
 
 const char *const *features_words(void)
 {
@@ -33,4 +58,42 @@ int features_require(unsigned int features, enum feature feature, const char *wh
 	if (features & feature)
 		return 0;
 	return error_set(err, ERROR_UNIMPLEMENTED, "%s: not supported by the guest's agent", what);
+}
+
+unsigned int features_of_field(const ProtobufCMessageDescriptor *message, uint32_t number)
+{
+	for (const struct own_field *field = own_fields; field->message; field++)
+		if (field->message == message && field->number == number)
+			return field->feature;
+	return 0;
+}
+
+/* Of the kinds that our own fields have. */
+static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	const char *base = (const char *)message;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return *(const size_t *)(base + field->quantifier_offset) > 0;
+	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+		return *(const uint32_t *)(base + field->quantifier_offset) == field->id;
+	assert(field->type == PROTOBUF_C_TYPE_BOOL);
+	return *(const protobuf_c_boolean *)(base + field->offset);
+}
+
+int features_check(unsigned int features, const ProtobufCMessage *request, struct error *err)
+{
+	const ProtobufCMessageDescriptor *type = request->descriptor;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < type->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &type->fields[i];
+		autofree char *name = NULL;
+
+		if (field->id < FEATURE_FIELD_FIRST || !is_set(request, field))
+			continue;
+		name = mem_printf("%s.%s", type->short_name, field->name);
+		r = features_require(features, features_of_field(type, field->id), name, err);
+	}
+	return r;
 }

@@ -2,15 +2,33 @@
  * What our agent can do beyond upstream's protocol: words in its hello (proto/vsock_ports.h), and
  * AgentDetails.extra_features for tools. A word that is not known is ignored, so that either side
  * may be the newer one.
+ *
+ * Each of our own fields in upstream's messages comes with a feature. proto3 drops fields that are
+ * unknown, so the shim sends none to an agent without the word:
+ *
+ *   clock          sets the guest's clock once, as upstream's protocol can (shim/pod/guest_clock.h)
+ *   host-limits    warns, and goes on: containers have the guest's limits where their specs name
+ *                  none. What a spec names is set all the same, and no protection is lost
+ *   signal-all     refuses the signal by name. SIGKILL is sent: with an empty exec_id it is to all
+ *                  processes with any agent
+ *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
+ *                  a stream says that its output is complete
  */
 #ifndef PROTO_FEATURES_H
 #define PROTO_FEATURES_H
 
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+
 struct error;
+
+#define FEATURE_FIELD_FIRST 10000 /* our own fields have numbers from here */
 
 enum feature {
 	FEATURE_CLOCK = 1 << 0,       /* GuestDetailsRequest.clock, SetGuestDateTimeRequest.Shift */
 	FEATURE_HOST_LIMITS = 1 << 1, /* CreateSandboxRequest.host_rlimits, .host_sysctls */
+	FEATURE_SIGNAL_ALL = 1 << 2,  /* SignalProcessRequest.all */
+	FEATURE_EXIT_DETAILS = 1 << 3, /* WaitProcessRequest.with_oom, WaitProcessResponse */
 };
 
 /* The words, as the agent says them; NULL-terminated. */
@@ -22,5 +40,12 @@ unsigned int features_parse(const char *words);
 /* ERROR_UNIMPLEMENTED: @feature is not in @features, "@what: not supported by the guest's agent". */
 int features_require(unsigned int features, enum feature feature, const char *what,
                      struct error *err);
+
+/* The same for each of our own fields that @request has set; what is missing is named as
+ * "SignalProcessRequest.all". */
+int features_check(unsigned int features, const ProtobufCMessage *request, struct error *err);
+
+/* The feature that a field of our own comes with; 0: it has been given none. */
+unsigned int features_of_field(const ProtobufCMessageDescriptor *message, uint32_t number);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "common/mem.h"
+#include "proto/features.h"
 #include "proto/google.pb-c.h"
 #include "proto/ttrpc/ttrpc_client.h"
 #include "shim/config/config.h"
@@ -33,17 +34,18 @@ struct agent_call {
 
 struct agent {
 	const struct config *config;
+	unsigned int features;
 	struct ttrpc_client *client;
 	LIST_HEAD(, agent_call) calls;
 };
 
-struct agent *agent_create(struct ev_loop *loop, int fd, const struct config *config,
-                           done_fn *on_lost, void *ctx)
+struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
+                           const struct config *config, done_fn *on_lost, void *ctx)
 {
 	struct agent *agent = mem_new(struct agent);
 
 	agent->config = config;
-
+	agent->features = features;
 	LIST_INIT(&agent->calls);
 	agent->client = ttrpc_client_create(loop, fd, on_lost, ctx);
 	return agent;
@@ -163,10 +165,14 @@ struct method {
 static int call(struct agent *agent, const struct method *method, const ProtobufCMessage *request,
                 union agent_done done, void *ctx, struct agent_call **out, struct error *err)
 {
-	struct agent_call *pending = mem_new(struct agent_call);
 	const ProtobufCMessageDescriptor *response = method->response;
+	struct agent_call *pending;
 	int r;
 
+	r = features_check(agent->features, request, err);
+	if (r < 0)
+		return r;
+	pending = mem_new(struct agent_call);
 	if (!response)
 		response = &google__protobuf__empty__descriptor;
 	pending->agent = agent;
@@ -275,7 +281,7 @@ int agent_signal(struct agent *agent, const struct agent_process *process, uint3
 	request.container_id = (char *)process->container_id;
 	request.exec_id = (char *)process->exec_id;
 	request.signal = signal;
-	request.all = !*process->exec_id;
+	request.all = !*process->exec_id && signal != SIGKILL;
 	return call_plain(agent, "SignalProcess", agent->config->agent_timeout_ms, &request.base,
 	                  done, ctx, out, err);
 }
@@ -302,7 +308,7 @@ int agent_wait(struct agent *agent, const struct agent_process *process, agent_e
 
 	request.container_id = (char *)process->container_id;
 	request.exec_id = (char *)process->exec_id;
-	request.with_oom = true;
+	request.with_oom = agent->features & FEATURE_EXIT_DETAILS ? 1 : 0;
 	return call(agent, &method, &request.base, (union agent_done){ .exit = done }, ctx, out,
 	            err);
 }

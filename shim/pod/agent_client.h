@@ -17,10 +17,13 @@ struct agent_call;
 struct config;
 struct ev_loop;
 
-/* Takes over @fd, a connection to the agent; @config outlives it. @on_lost: it has gone, after all
- * pending calls were told; it may destroy the agent. */
-struct agent *agent_create(struct ev_loop *loop, int fd, const struct config *config,
-                           done_fn *on_lost, void *ctx);
+/*
+ * Takes over @fd, a connection to the agent; @config outlives it. @features: a set of enum feature
+ * (proto/features.h); a call that needs another is refused (ERROR_UNIMPLEMENTED). @on_lost: it has
+ * gone, after all pending calls were told; it may destroy the agent.
+ */
+struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
+                           const struct config *config, done_fn *on_lost, void *ctx);
 void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
 /* True already while the pending calls are told so, before on_lost. */
 bool agent_is_lost(const struct agent *agent);
@@ -52,7 +55,8 @@ struct agent_process {
 	const char *exec_id;
 };
 
-/* With an empty exec id: to every process of the container. */
+/* With an empty exec id: to every process of the container, for which any signal but SIGKILL needs
+ * FEATURE_SIGNAL_ALL. */
 int agent_signal(struct agent *agent, const struct agent_process *process, uint32_t signal,
                  done_fn *done, void *ctx, struct agent_call **out, struct error *err);
 /* Kills an unwanted exec and removes it from the agent's list; no callback. */
@@ -62,7 +66,7 @@ int agent_resize(struct agent *agent, const struct agent_process *process, uint3
 
 /* An end: an exit code, or 128 + signal; and how much was written, AGENT_WRITTEN_ALL where the
  * stream has its own end. @oom: the container has run out of memory before, and no agent_next_oom()
- * has told it. */
+ * has told it. An agent without FEATURE_EXIT_DETAILS tells neither. */
 #define AGENT_WRITTEN_ALL UINT64_MAX
 struct agent_exit {
 	int status;

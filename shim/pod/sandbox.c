@@ -282,8 +282,8 @@ static void on_connected(void *ctx, int fd, const struct error *err)
 	} else if (err) {
 		seq_fail(sandbox->boot, err);
 	} else {
-		sandbox->agent =
-			agent_create(sandbox->loop, fd, sandbox->config, on_agent_lost, sandbox);
+		sandbox->agent = agent_create(sandbox->loop, fd, hello_features(sandbox->hello),
+		                              sandbox->config, on_agent_lost, sandbox);
 		seq_next(sandbox->boot);
 	}
 }
@@ -323,6 +323,7 @@ static void boot_cancel_set_clock(struct seq *seq, void *ctx)
 	guest_clock_destroy(take_ptr(&sandbox->clock));
 }
 
+/* A warning is enough (proto/features.h): nobody has asked for these limits by a spec. */
 static struct host_limits *read_host_limits(const struct sandbox *sandbox)
 {
 	struct error err;

@@ -169,7 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	world = (struct world){ .script = { data, size } };
 	fd = fuzz_socket(&world.peer);
-	world.agent = agent_create(fuzz_loop(), fd, &config, on_lost, NULL);
+	world.agent = agent_create(fuzz_loop(), fd, ~0U, &config, on_lost, NULL);
 	for (int i = 0; i < STEPS && world.script.left; i++)
 		steps[script_byte(&world.script) % (sizeof(steps) / sizeof(steps[0]))]();
 	fuzz_turn();

@@ -1,9 +1,11 @@
 #include "proto/features.h"
 
 #include <criterion/criterion.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/error.h"
+#include "proto/agent.pb-c.h"
 
 Test(features, are_known_by_their_words_and_others_ignored)
 {
@@ -33,4 +35,80 @@ Test(features, that_are_missing_are_named)
 	cr_assert_lt(features_require(0, FEATURE_CLOCK, "the clock", &err), 0);
 	cr_assert_eq(err.code, ERROR_UNIMPLEMENTED);
 	cr_assert_str_eq(err.text, "the clock: not supported by the guest's agent");
+}
+
+/* Every message that a call of the agent can carry. */
+struct messages {
+	const ProtobufCMessageDescriptor *all[256];
+	size_t n;
+	size_t own; /* fields of our own that were seen */
+};
+
+static void walk(struct messages *seen, const ProtobufCMessageDescriptor *type, bool of_a_call)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (seen->all[i] == type)
+			return;
+	cr_assert_lt(seen->n, sizeof(seen->all) / sizeof(seen->all[0]));
+	seen->all[seen->n++] = type;
+	for (unsigned int i = 0; i < type->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &type->fields[i];
+
+		if (field->id >= FEATURE_FIELD_FIRST) {
+			seen->own++;
+			cr_expect_neq(features_of_field(type, field->id), 0, "%s.%s has no feature",
+			              type->name, field->name);
+			cr_expect(of_a_call, "%s.%s: features_check() does not look there",
+			          type->name, field->name);
+		}
+		if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+			walk(seen, field->descriptor, false);
+	}
+}
+
+Test(features, are_given_to_every_field_of_our_own)
+{
+	const ProtobufCServiceDescriptor *service = &grpc__agent_service__descriptor;
+	struct messages seen = { .n = 0 };
+
+	for (unsigned int i = 0; i < service->n_methods; i++) {
+		walk(&seen, service->methods[i].input, true);
+		walk(&seen, service->methods[i].output, true);
+	}
+	cr_expect_gt(seen.n, 50);
+	cr_expect_gt(seen.own, 10);
+}
+
+static void expect_check(const ProtobufCMessage *request, unsigned int needed, const char *name)
+{
+	struct error err;
+
+	cr_expect_eq(features_check(needed, request, &err), 0);
+	if (!needed)
+		return;
+	cr_expect_lt(features_check(~needed, request, &err), 0);
+	cr_expect_eq(err.code, ERROR_UNIMPLEMENTED);
+	cr_expect(strstr(err.text, name) == err.text, "%s", err.text);
+}
+
+Test(features, are_needed_by_the_fields_that_a_request_sets)
+{
+	Grpc__SignalProcessRequest signal = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+	Grpc__SetGuestDateTimeRequest clock = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+	Grpc__CreateSandboxRequest sandbox = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	Grpc__CreateSandboxRequest__HostSysctlsEntry entry =
+		GRPC__CREATE_SANDBOX_REQUEST__HOST_SYSCTLS_ENTRY__INIT;
+	Grpc__CreateSandboxRequest__HostSysctlsEntry *entries = &entry;
+
+	expect_check(&signal.base, 0, "");
+	signal.all = 1;
+	expect_check(&signal.base, FEATURE_SIGNAL_ALL, "SignalProcessRequest.all:");
+	clock.sec = 5;
+	expect_check(&clock.base, 0, "");
+	clock.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_SLEW_NS;
+	expect_check(&clock.base, FEATURE_CLOCK, "SetGuestDateTimeRequest.slew_ns:");
+	expect_check(&sandbox.base, 0, "");
+	sandbox.host_sysctls = &entries;
+	sandbox.n_host_sysctls = 1;
+	expect_check(&sandbox.base, FEATURE_HOST_LIMITS, "CreateSandboxRequest.host_sysctls:");
 }

@@ -306,7 +306,7 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	struct waiting *one = mem_new(struct waiting);
 
 	/* Nobody reads the end of an exec that has failed and was killed. */
-	must(request->with_oom || fake_logged(killed));
+	must(request->with_oom == !fake.upstream || fake_logged(killed));
 	must(ttrpc_call_park(call, NULL, NULL, NULL) == 0);
 	one->exec_id = mem_strdup(request->exec_id);
 	one->call = call;
@@ -597,7 +597,8 @@ static void say_hello(void *arg)
 {
 	int ends[2];
 
-	const char *hello = fake.upstream ? "hello 1\n" : "hello 1 clock host-limits\n";
+	const char *hello =
+		fake.upstream ? "hello 1\n" : "hello 1 clock host-limits signal-all exit-details\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));

@@ -2,6 +2,7 @@
  * Kill, of one process and of all, and what is killed by Delete.
  */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "fake_guest.h"
 #include "proto/google.pb-c.h"
@@ -69,7 +70,7 @@ Test(kill, what_was_created_and_never_started_is_killed_by_delete)
 	bench_serve(60000);
 	bench_create();
 	cr_expect_eq(bench_delete("").status, 137);
-	cr_expect(fake_order("SignalProcess  9 all", "/tasks/exit c"));
+	cr_expect(fake_order("SignalProcess  9\n", "/tasks/exit c"));
 	cr_expect(fake_order("/tasks/exit c", "/tasks/delete"));
 	cr_expect_eq(fake.mounts, 0);
 }
@@ -85,6 +86,26 @@ Test(kill, a_kill_of_all_reaches_the_container_and_one_of_an_exec_the_exec)
 	cr_expect(fake_logged("SignalProcess c.e 9"), "%s", fake.log);
 	bench_settle();
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
+}
+
+Test(kill, an_agent_without_a_word_for_it_gets_no_signal_to_all_but_sigkill)
+{
+	struct answer refused;
+
+	fake.upstream = true;
+	bench_run_container();
+	refused = bench_kill_all("", 15);
+	cr_expect_eq(refused.err.code, ERROR_UNIMPLEMENTED);
+	cr_expect(strstr(refused.err.text,
+	                 "SignalProcessRequest.all: not supported by the guest's agent"),
+	          "%s", refused.err.text);
+	cr_expect_not(fake_logged("SignalProcess  15 all"));
+	cr_expect_eq(bench_kill("c", "", 15).err.code, ERROR_NONE);
+	cr_expect(fake_logged("SignalProcess c 15"));
+	cr_expect_eq(bench_kill_all("", 9).err.code, ERROR_NONE);
+	cr_expect(fake_logged("SignalProcess  9"));
+	bench_settle();
+	cr_expect_eq(bench_delete("").status, 137);
 }
 
 Test(kill, what_is_left_of_an_ended_init_is_killed_and_resized_in_vain)
