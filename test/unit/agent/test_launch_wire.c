@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/launch/console.h"
+#include "test/unit/open_descriptors.h"
 
 static int agent;
 static int child;
@@ -29,15 +30,6 @@ static void teardown(void)
 }
 
 TestSuite(launch_wire, .init = setup, .fini = teardown);
-
-static int open_descriptors(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 100; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
 
 Test(launch_wire, message_comes_with_its_sender)
 {

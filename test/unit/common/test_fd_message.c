@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "test/unit/open_descriptors.h"
+
 static int ends[2];
 static int null;
 static char data[100];
@@ -21,15 +23,6 @@ static void set_up(void)
 }
 
 TestSuite(fd_message, .init = set_up);
-
-/* The lowest free descriptor: it rises when one is left open. */
-static int next_descriptor(void)
-{
-	int fd = dup(null);
-
-	close(fd);
-	return fd;
-}
 
 static void send_copies(size_t n)
 {
@@ -59,7 +52,7 @@ Test(fd_message, without_descriptors_has_none)
 
 Test(fd_message, with_one_descriptor_too_many_is_refused_and_leaks_none)
 {
-	int before = next_descriptor();
+	int before = open_descriptors();
 
 	for (size_t n = 2; n <= FD_MESSAGE_MAX; n++) {
 		send_copies(n);
@@ -67,7 +60,7 @@ Test(fd_message, with_one_descriptor_too_many_is_refused_and_leaks_none)
 		             -EPROTO);
 		cr_expect_eq(nfds, 0);
 	}
-	cr_expect_eq(next_descriptor(), before);
+	cr_expect_eq(open_descriptors(), before);
 }
 
 Test(fd_message, with_more_descriptors_than_any_has_is_refused_and_leaks_none)
@@ -88,10 +81,10 @@ Test(fd_message, with_more_descriptors_than_any_has_is_refused_and_leaks_none)
 	for (int i = 0; i <= FD_MESSAGE_MAX; i++)
 		memcpy(CMSG_DATA(&control.header) + i * sizeof(int), &null, sizeof(int));
 	cr_assert_eq(sendmsg(ends[0], &message, 0), 4);
-	before = next_descriptor();
+	before = open_descriptors();
 	cr_expect_eq(fd_message_receive(ends[1], data, sizeof(data), fds, FD_MESSAGE_MAX, &nfds),
 	             -EPROTO);
-	cr_expect_eq(next_descriptor(), before);
+	cr_expect_eq(open_descriptors(), before);
 }
 
 Test(fd_message, never_waits_and_tells_the_end_of_file)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/fd_message.h"
+#include "test/unit/open_descriptors.h"
 
 static int ends[2];
 static char line[LINE_MAX_SIZE];
@@ -57,11 +58,12 @@ Test(line, with_two_descriptors_is_refused_and_leaks_none)
 {
 	int null = open("/dev/null", O_RDONLY);
 	int fds[] = { null, null };
+	int before = open_descriptors();
 
 	cr_assert_eq(fd_message_send(ends[0], "OK 1\n", 5, fds, 2), 5);
 	cr_assert_eq(line_receive(ends[1], line, &passed), -EPROTO);
 	cr_assert_eq(passed, -1);
-	cr_assert_eq(dup(null), null + 1, "a descriptor is left open");
+	cr_assert_eq(open_descriptors(), before);
 }
 
 Test(line, the_end_of_file_is_0)
