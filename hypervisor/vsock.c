@@ -26,7 +26,9 @@
  */
 
 #define BACKLOG   128
-#define WORDS_MAX 512 /* of the device's last words that are kept */
+#define WORDS_MAX (64 << 10) /* of the device's last words: what a pipe holds */
+#define LINES_MAX 400        /* of them in the log */
+#define CAUSE_MAX 512        /* of the first of them */
 
 _Static_assert(VSOCK_STREAMS_MAX == LINE_STREAMS_MAX, "what the device serves");
 
@@ -103,13 +105,28 @@ static int listen_at(const struct vsock *vsock, const char *path, struct error *
 	return take_fd(&fd);
 }
 
-/* What the device said last, without the newline at its end. */
-static void last_words(const struct vsock *vsock, char text[WORDS_MAX])
+/*
+ * What the device said last: the first line is @cause, what follows goes to the log, as a
+ * sanitizer's report of a hundred lines does. Lines of '=' alone, with which that begins, say
+ * nothing.
+ */
+static void last_words(const struct vsock *vsock, char cause[CAUSE_MAX])
 {
-	ssize_t n = read(vsock->words, text, WORDS_MAX - 1);
+	autofree char *text = mem_alloc(WORDS_MAX + 1);
+	ssize_t n = read(vsock->words, text, WORDS_MAX);
+	char *rest = text, *line;
+	int lines = 0;
 
+	cause[0] = '\0';
 	text[n < 0 ? 0 : n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
+	while (lines < LINES_MAX && (line = strsep(&rest, "\n"))) {
+		if (!line[strspn(line, "=")])
+			continue;
+		if (lines++ == 0)
+			snprintf(cause, CAUSE_MAX, "%s", line);
+		else
+			log_warn("vsock device: '%s'", line);
+	}
 }
 
 static void ping_end(struct vsock *vsock)
@@ -162,18 +179,18 @@ void vsock_ping(struct vsock *vsock, int timeout_ms)
 static void on_exit_of_device(void *ctx, int status)
 {
 	struct vsock *vsock = ctx;
-	char how[64], words[WORDS_MAX];
+	char how[64], cause[CAUSE_MAX];
 	struct error err;
 
 	ping_end(vsock);
 	proc_describe(status, how, sizeof(how));
-	last_words(vsock, words);
+	last_words(vsock, cause);
 	if (vsock->silent) {
 		error_set(&err, ERROR_UNAVAILABLE, "the vsock device has not answered within %d ms",
 		          vsock->ping.timeout_ms);
 	} else {
 		error_set(&err, ERROR_UNAVAILABLE, "the vsock device %s%s%s", how,
-		          *words ? ": " : "", words);
+		          *cause ? ": " : "", cause);
 		hint_add_to_end(&err, status);
 	}
 	vsock->on_lost(vsock->ctx, status, &err);

@@ -51,7 +51,12 @@ __attribute__((constructor)) void fake_host_become_root(void)
 
 void fake_host_start(struct fake_host *host)
 {
-	struct vsock_config config = { .device_path = DEVICE, .guest_cid = GUEST_CID };
+	fake_host_start_with(host, DEVICE);
+}
+
+void fake_host_start_with(struct fake_host *host, const char *device)
+{
+	struct vsock_config config = { .device_path = device, .guest_cid = GUEST_CID };
 	struct error err = { 0 };
 
 	*host = (struct fake_host){ .loop = ev_loop_new(0), .dir = "/tmp/kata-vsock.XXXXXX" };

@@ -35,6 +35,8 @@ struct fake_connect {
 void fake_host_become_root(void);
 
 void fake_host_start(struct fake_host *host);
+/* With another program for the device. */
+void fake_host_start_with(struct fake_host *host, const char *device);
 void fake_host_stop(struct fake_host *host); /* and nothing of it may be left */
 
 /* Runs the loop until @count is not 0; fails the test when that takes FAKE_HOST_WAIT_MS. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "fake_guest.h"
 #include "fake_host.h"
@@ -677,6 +678,40 @@ Test(device, its_death_is_told_and_ends_all)
 	fake_host_wait(&host, &host.lost_calls);
 	cr_assert_not_null(strstr(host.lost.text, "signal 9"), "%s", host.lost.text);
 	expect_end(ends[0]);
+}
+
+Test(device_words, the_first_line_is_the_cause_and_the_others_are_in_the_log)
+{
+	static const char script[] = "#!/bin/sh\nprintf '%s\\n' ====== 'ERROR: bad' '' ' #0 in f' "
+				     "' #1 in g' >&2\nexit 7\n";
+	static const char *const logged[] = { "msg=\"vsock device: ' #0 in f'\"\n",
+		                              "msg=\"vsock device: ' #1 in g'\"\n" };
+	char path[] = "/tmp/kata-device.XXXXXX", log[4096];
+	int fd = mkstemp(path), ends[2];
+	const char *at = log;
+	ssize_t n;
+
+	cr_assert_eq(write(fd, script, sizeof(script) - 1), (ssize_t)sizeof(script) - 1);
+	cr_assert_eq(fchmod(fd, 0700), 0);
+	close(fd);
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	log_open(ends[1]);
+	fake_host_start_with(&host, path);
+	fake_host_wait(&host, &host.lost_calls);
+	log_open(-1);
+	n = read(ends[0], log, sizeof(log) - 1);
+	cr_assert_gt(n, 0, "nothing was logged");
+	log[n] = '\0';
+	cr_expect_str_eq(host.lost.text, "the vsock device exited with status 7: ERROR: bad");
+	for (size_t i = 0; i < 2; i++) {
+		at = strstr(at, logged[i]);
+		cr_assert_not_null(at, "no %s in\n%s", logged[i], log);
+	}
+	cr_expect_null(strstr(log, "ERROR"), "%s", log);
+	close(ends[0]);
+	close(host.vmm);
+	fake_host_stop(&host);
+	unlink(path);
 }
 
 Test(device, one_that_answers_nothing_is_killed_and_lost_after_a_deadline)
