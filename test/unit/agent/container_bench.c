@@ -287,6 +287,7 @@ static void on_created(void *ctx, int console, const struct error *err)
 	struct run *run = ctx;
 
 	run->console = console;
+	run->bench->created = !err;
 	if (err)
 		on_run(run, err);
 	else if (launch_run(run->launch, on_run, run, &run->bench->err) < 0)
@@ -309,6 +310,7 @@ static int start(struct run *run, const Grpc__Process *process, const struct lau
 	};
 
 	run->console = -1;
+	bench->created = false;
 	if (launch_create(bench->loop, &config, on_created, run, &run->launch, &bench->err) < 0)
 		return bench->err.code;
 	while (!run->done)

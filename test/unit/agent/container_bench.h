@@ -6,6 +6,8 @@
 #ifndef TEST_UNIT_AGENT_CONTAINER_BENCH_H
 #define TEST_UNIT_AGENT_CONTAINER_BENCH_H
 
+#include <stdbool.h>
+
 #include "agent/pod/launch.h"
 #include "common/error.h"
 #include "proto/oci.pb-c.h"
@@ -24,6 +26,7 @@ struct bench {
 	Grpc__Spec *spec;
 	struct launch *init; /* of the container, while it runs */
 	/* What the last process did: */
+	bool created; /* it got as far as that */
 	struct error err;
 	char output[BENCH_OUTPUT_MAX];
 	int status;
