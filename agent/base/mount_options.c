@@ -1,6 +1,8 @@
 #include "agent/base/mount_options.h"
 
+#include <linux/mount.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "common/error.h"
 #include "common/mem.h"
@@ -84,4 +86,27 @@ void mount_options_fini(struct mount_options *options)
 {
 	free(options->data);
 	options->data = NULL;
+}
+
+uint64_t mount_options_attrs(const struct mount_options *options)
+{
+	static const struct {
+		unsigned long flag;
+		uint64_t attr;
+	} rows[] = {
+		{ MS_RDONLY, MOUNT_ATTR_RDONLY },
+		{ MS_NOSUID, MOUNT_ATTR_NOSUID },
+		{ MS_NODEV, MOUNT_ATTR_NODEV },
+		{ MS_NOEXEC, MOUNT_ATTR_NOEXEC },
+		{ MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
+		{ MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
+		{ MS_NOATIME, MOUNT_ATTR_NOATIME },
+		{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
+	};
+	uint64_t attrs = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (options->flags & rows[i].flag)
+			attrs |= rows[i].attr;
+	return attrs;
 }

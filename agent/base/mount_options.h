@@ -27,6 +27,12 @@ int mount_options_parse(char *const *words, size_t count, struct mount_options *
                         struct error *err);
 void mount_options_fini(struct mount_options *options);
 
+/*
+ * MOUNT_ATTR_* of the flags that are the mount's and not the file system's. Relatime is no bit: the
+ * kernel's default.
+ */
+uint64_t mount_options_attrs(const struct mount_options *options);
+
 /* MS_SHARED, MS_SLAVE | MS_REC, … of "shared", "rslave", …; 0 when @word is none of them. */
 unsigned long mount_propagation(const char *word);
 

@@ -7,8 +7,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/base/mount_tree.h"
 #include "agent/launch/in_root.h"
-#include "agent/launch/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 

@@ -10,8 +10,8 @@
 #include <sys/statfs.h>
 
 #include "agent/base/mount_options.h"
+#include "agent/base/mount_tree.h"
 #include "agent/launch/in_root.h"
-#include "agent/launch/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
@@ -121,28 +121,10 @@ static bool is_own_dev(const Grpc__Mount *mount, const struct mount_options *opt
 	 MOUNT_ATTR_NOSYMFOLLOW)
 #define TIME_ATTRS (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME)
 
-/* Of the mount, not of the file system. Relatime is no bit: the kernel's default. */
 static uint64_t attrs_of(const Grpc__Mount *mount, const struct mount_options *options)
 {
-	static const struct {
-		unsigned long flag;
-		uint64_t attr;
-	} rows[] = {
-		{ MS_RDONLY, MOUNT_ATTR_RDONLY },
-		{ MS_NOSUID, MOUNT_ATTR_NOSUID },
-		{ MS_NODEV, MOUNT_ATTR_NODEV },
-		{ MS_NOEXEC, MOUNT_ATTR_NOEXEC },
-		{ MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
-		{ MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
-		{ MS_NOATIME, MOUNT_ATTR_NOATIME },
-		{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
-	};
-	uint64_t attrs = 0;
-	size_t i;
+	uint64_t attrs = mount_options_attrs(options);
 
-	for (i = 0; i < COUNT(rows); i++)
-		if (options->flags & rows[i].flag)
-			attrs |= rows[i].attr;
 	if (is_own_dev(mount, options))
 		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	return attrs;

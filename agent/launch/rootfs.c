@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "agent/base/mount_options.h"
-#include "agent/launch/mount_tree.h"
+#include "agent/base/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 

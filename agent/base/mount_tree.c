@@ -1,4 +1,4 @@
-#include "agent/launch/mount_tree.h"
+#include "agent/base/mount_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
