@@ -15,6 +15,7 @@
 #include "agent/guest/boot.h"
 #include "agent/guest/guest.h"
 #include "agent/guest/modprobe.h"
+#include "agent/guest/storage_driver.h"
 #include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
 #include "agent/launch/launch_child.h"
@@ -116,7 +117,12 @@ static int agent_start(struct agent *agent, struct error *err)
 	if (r < 0)
 		return r;
 	agent->streams = streams_create(agent->loop, fd, vsock_socket_peer);
-	agent->sandbox = sandbox_create(agent->loop, agent->streams, CGROUP_MOUNT);
+	agent->sandbox = sandbox_create(&(struct sandbox_config){
+		.loop = agent->loop,
+		.streams = agent->streams,
+		.cgroup_mount = CGROUP_MOUNT,
+		.storage_drivers = storage_drivers(),
+	});
 	r = agent_serve(agent, err);
 	if (r < 0)
 		return r;

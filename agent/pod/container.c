@@ -40,6 +40,9 @@ struct container {
 	enum container_state state;
 	Grpc__Spec *spec;
 	const struct host_limits *limits;
+	const char *cgroup_mount;
+	struct oom *oom;
+	uint32_t ports[3];
 	struct cgroup *cgroup;
 	struct freezer *freezer;
 	struct limiter *limiter;
@@ -121,19 +124,12 @@ static void on_init_created(void *ctx, const struct error *err)
 	container->on_created(container->ctx, err);
 }
 
-static int make_cgroup(struct container *container, const char *mount, struct error *err)
+static int limit_cgroup(struct container *container, struct error *err)
 {
 	const Grpc__Linux *linux_spec = container->spec->linux;
 	const Grpc__LinuxResources *resources = linux_spec ? linux_spec->resources : NULL;
-	const char *path = linux_spec ? linux_spec->cgroupspath : "";
 	int r;
 
-	r = cgroup_create(mount, *path ? path : container->id, &container->cgroup, err);
-	if (r < 0)
-		return r;
-	container->freezer = freezer_create(container->loop, container->cgroup);
-	container->limiter =
-		limiter_create(container->loop, container->cgroup, CONTAINER_UPDATE_TIMEOUT_MS);
 	/* Here and now: in an empty cgroup there is nothing to reclaim or to move. */
 	r = cgroup_limit(container->cgroup, resources, err);
 	if (r == 0)
@@ -142,22 +138,43 @@ static int make_cgroup(struct container *container, const char *mount, struct er
 }
 
 /* A kernel without the memory controller has nothing to tell. */
-static void watch_memory(struct container *container, struct oom *oom)
+static void watch_memory(struct container *container)
 {
 	struct error err;
 
-	if (oom_watch_create(oom, container->id, cgroup_fd(container->cgroup),
+	if (oom_watch_create(container->oom, container->id, cgroup_fd(container->cgroup),
 	                     &container->oom_watch, &err) < 0)
 		log_warn("out-of-memory kills stay unseen cause=\"%s\"", err.text);
 }
 
-static int make_init(struct container *container, const struct container_config *from,
-                     struct error *err)
+int container_make_cgroup(struct container *container, struct error *err)
+{
+	const Grpc__Linux *linux_spec = container->spec->linux;
+	const char *path = linux_spec ? linux_spec->cgroupspath : "";
+	int r;
+
+	r = cgroup_create(container->cgroup_mount, *path ? path : container->id, &container->cgroup,
+	                  err);
+	if (r < 0)
+		return r;
+	container->freezer = freezer_create(container->loop, container->cgroup);
+	container->limiter =
+		limiter_create(container->loop, container->cgroup, CONTAINER_UPDATE_TIMEOUT_MS);
+	r = limit_cgroup(container, err);
+	if (r < 0)
+		cgroup_remove(container->cgroup, NULL); /* nothing has lived in it */
+	else
+		watch_memory(container);
+	return r;
+}
+
+static int make_init(struct container *container, struct error *err)
 {
 	Grpc__Process process = *container->spec->process;
 	autofree Grpc__POSIXRlimit **rlimits =
 		host_limits_complete(container->limits, container->spec->process, &process);
-	autoclose int guest_cgroup = open(from->cgroup_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int guest_cgroup =
+		open(container->cgroup_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct process_config config = {
 		.launch = {
 			.id = container->id,
@@ -167,7 +184,7 @@ static int make_init(struct container *container, const struct container_config 
 			.cgroup_fd = cgroup_fd(container->cgroup),
 			.guest_cgroup_fd = guest_cgroup,
 		},
-		.ports = { from->ports[0], from->ports[1], from->ports[2] },
+		.ports = { container->ports[0], container->ports[1], container->ports[2] },
 		.cgroup = container->cgroup,
 		.oom = container->oom_watch,
 	};
@@ -188,6 +205,9 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->id = mem_strdup(config->id);
 	container->spec = config->spec;
 	container->limits = config->limits;
+	container->cgroup_mount = config->cgroup_mount;
+	container->oom = config->oom;
+	memcpy(container->ports, config->ports, sizeof(container->ports));
 	container->execs = exec_list_create();
 	ev_timer_init(&container->removal, on_removal, 0, 0);
 	container->removal.data = container;
@@ -195,28 +215,38 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 }
 
 int container_create(struct ev_loop *loop, struct streams *streams,
-                     const struct container_config *config, done_fn *created, void *ctx,
-                     struct container **out, struct error *err)
+                     const struct container_config *config, struct container **out,
+                     struct error *err)
 {
 	autodestroy(container) struct container *container = container_new(loop, streams, config);
-	int r;
 
 	if (!config->spec->process || !config->spec->root)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "the spec has no process or no root");
-	container->on_created = created;
-	container->ctx = ctx;
-	r = make_cgroup(container, config->cgroup_mount, err);
-	if (r == 0)
-		watch_memory(container, config->oom);
-	if (r == 0)
-		r = make_init(container, config, err);
-	if (r < 0) {
-		if (container->cgroup)
-			cgroup_remove(container->cgroup, NULL); /* nothing has lived in it */
-		return r;
-	}
 	*out = take_ptr(&container);
 	return 0;
+}
+
+int container_launch(struct container *container, done_fn *created, void *ctx, struct error *err)
+{
+	int r;
+
+	container->on_created = created;
+	container->ctx = ctx;
+	r = make_init(container, err);
+	if (r < 0)
+		container_set_state(container, CONTAINER_STOPPED);
+	return r;
+}
+
+void container_cancel_launch(struct container *container)
+{
+	process_destroy(take_ptr(&container->init));
+	container_set_state(container, CONTAINER_STOPPED);
+}
+
+Grpc__Spec *container_spec(struct container *container)
+{
+	return container->spec;
 }
 
 const char *container_id(const struct container *container)

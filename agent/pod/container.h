@@ -1,7 +1,7 @@
 /*
  * A container: its cgroup, its init and its execs.
  *
- * CREATING   the init is being made; nothing but a look is legal
+ * CREATING   cgroup and init are being made, as its functions say; nothing else is legal
  * CREATED    the init waits before its execve: start, signals, execs, updates, removal
  * RUNNING    the init runs, or is on its way to its execve: as before, and pause and resume
  * STOPPED    the init has been reaped: wait, removal
@@ -33,24 +33,29 @@ struct ttrpc_call;
 
 struct container_config {
 	const char *id;
-	const char *cgroup_mount;
+	const char *cgroup_mount;         /* outlives the container, as oom and limits do */
 	struct oom *oom;                  /* notified of out-of-memory kills in the container */
 	Grpc__Spec *spec;                 /* taken over, also on failure */
-	const struct host_limits *limits; /* outlive the container; NULL: none */
+	const struct host_limits *limits; /* NULL: none */
 	uint32_t ports[3];
 };
 
 /* Names come from outside and become file names. */
 int container_check_id(const char *id, struct error *err);
 
-/*
- * @created comes once unless 0 was not returned. With an error the container is to be removed, as
- * any other.
- */
+/* One that is CREATING: it has neither a cgroup nor an init yet. */
 int container_create(struct ev_loop *loop, struct streams *streams,
-                     const struct container_config *config, done_fn *created, void *ctx,
-                     struct container **out, struct error *err);
+                     const struct container_config *config, struct container **out,
+                     struct error *err);
 
+/* The two steps to CREATED. From the first on the container is to be removed. */
+int container_make_cgroup(struct container *container, struct error *err);
+
+/* @created comes once unless an error is returned. */
+int container_launch(struct container *container, done_fn *created, void *ctx, struct error *err);
+void container_cancel_launch(struct container *container); /* kills the init; drops @created */
+
+Grpc__Spec *container_spec(struct container *container); /* may be completed before the launch */
 const char *container_id(const struct container *container);
 struct cgroup *container_cgroup(const struct container *container);
 

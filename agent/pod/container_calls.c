@@ -15,8 +15,6 @@ static int refuse_unsupported(const Grpc__CreateContainerRequest *request, struc
 		field = "string_user";
 	else if (request->n_devices)
 		field = "devices";
-	else if (request->n_storages)
-		field = "storages";
 	else if (request->sandbox_pidns)
 		field = "sandbox_pidns";
 	else if (request->n_shared_mounts)
@@ -33,12 +31,10 @@ void container_on_create(struct ttrpc_call *call, const ProtobufCMessage *messag
 {
 	/* The spec outlives the call: it is taken out of the request, not copied. */
 	Grpc__CreateContainerRequest *request = (Grpc__CreateContainerRequest *)message;
-	uint32_t ports[3] = { request->stdin_port, request->stdout_port, request->stderr_port };
 	struct error err;
 
 	if (refuse_unsupported(request, &err) < 0 ||
-	    sandbox_add(ctx, request->container_id, take_ptr(&request->oci), ports,
-	                ttrpc_call_finish, call, &err) < 0)
+	    sandbox_add(ctx, request, ttrpc_call_finish, call, &err) < 0)
 		ttrpc_call_fail(call, &err);
 }
 

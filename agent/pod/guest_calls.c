@@ -1,9 +1,10 @@
+#include <assert.h>
 #include <ev.h>
 #include <stdbool.h>
 #include <unistd.h>
 
 #include "agent/guest/guest.h"
-#include "agent/guest/storage.h"
+#include "agent/guest/storage_driver.h"
 #include "agent/pod/calls.h"
 #include "common/error.h"
 #include "common/loop/errand.h"
@@ -14,6 +15,7 @@
 
 #define PROTOCOL_VERSION  "0.0.1" /* as upstream's agent answers */
 #define ONLINE_TIMEOUT_MS 30000
+#define DRIVERS_MAX       16
 
 void guest_on_check(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
 {
@@ -32,19 +34,31 @@ void guest_on_version(struct ttrpc_call *call, const ProtobufCMessage *request, 
 	ttrpc_call_reply(call, &response.base);
 }
 
+/* Returns how many there are. */
+static size_t list_drivers(const char *names[DRIVERS_MAX])
+{
+	const struct storage_driver *driver;
+	size_t n = 0;
+
+	for (driver = storage_drivers(); driver->name; driver++) {
+		assert(n < DRIVERS_MAX);
+		names[n++] = driver->name;
+	}
+	return n;
+}
+
 void guest_on_details(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__GuestDetailsRequest *request = (const Grpc__GuestDetailsRequest *)message;
 	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
 	Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
-	const char *const *drivers = storage_drivers();
+	const char *drivers[DRIVERS_MAX];
 	const char *const *features = features_words();
 
 	details.version = KATA_VERSION;
 	details.init_daemon = getpid() == 1;
 	details.storage_handlers = (char **)drivers;
-	while (drivers[details.n_storage_handlers])
-		details.n_storage_handlers++;
+	details.n_storage_handlers = list_drivers(drivers);
 	details.extra_features = (char **)features;
 	while (features[details.n_extra_features])
 		details.n_extra_features++;

@@ -19,19 +19,48 @@
 #include "common/loop/reaper.h"
 #include "common/mem.h"
 
-struct pod_namespaces {
-	struct ev_loop *loop;
-	pid_t pause; /* 0: none */
-	int pidfd;
-	ev_io exited;
+enum pause_state {       /* what is legal: */
+	PAUSE_NONE,      /* it may be made */
+	PAUSE_PREPARING, /* joins wait for its report, or for the deadline */
+	PAUSE_READY,     /* containers enter its namespace, until it ends */
 };
 
-static void forget(struct pod_namespaces *namespaces)
+struct pod_namespaces {
+	struct ev_loop *loop;
+	enum pause_state state;
+	pid_t pause; /* 0: none */
+	int pidfd;
+	int report_fd;
+	ev_io report;
+	ev_timer deadline;
+	ev_io exited;
+	LIST_HEAD(, pod_namespaces_join) joins;
+};
+
+static void set_state(struct pod_namespaces *namespaces, enum pause_state state)
 {
+	static const char *const names[] = { "none", "preparing", "ready" };
+
+	log_debug("pause process pid=%d state=%s", namespaces->pause, names[state]);
+	namespaces->state = state;
+}
+
+static void stop_watching(struct pod_namespaces *namespaces)
+{
+	ev_io_stop(namespaces->loop, &namespaces->report);
 	ev_io_stop(namespaces->loop, &namespaces->exited);
-	close(namespaces->pidfd);
+	ev_timer_stop(namespaces->loop, &namespaces->deadline);
+	cleanup_close(&namespaces->report_fd);
+}
+
+static void kill_pause(struct pod_namespaces *namespaces)
+{
+	stop_watching(namespaces);
+	pidfd_send_signal(namespaces->pidfd, SIGKILL, NULL, 0);
+	reaper_take(namespaces->loop, namespaces->pidfd, true);
 	namespaces->pidfd = -1;
 	namespaces->pause = 0;
+	set_state(namespaces, PAUSE_NONE);
 }
 
 static bool has_ended(int pidfd)
@@ -48,12 +77,81 @@ static void reap_pause(struct pod_namespaces *namespaces)
 	reaper_try(namespaces->pidfd, &status);
 	log_error("the pod's pid namespace has ended, and all that was in it pid=%d",
 	          namespaces->pause);
-	forget(namespaces);
+	stop_watching(namespaces);
+	cleanup_close(&namespaces->pidfd);
+	namespaces->pause = 0;
+	set_state(namespaces, PAUSE_NONE);
 }
 
 static void on_exited(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	reap_pause(watcher->data);
+}
+
+static void add_pid_namespace(Grpc__Linux *config, pid_t pause)
+{
+	Grpc__LinuxNamespace *row = mem_new(Grpc__LinuxNamespace);
+
+	grpc__linux_namespace__init(row);
+	row->type = mem_strdup("pid");
+	row->path = mem_printf("/proc/%d/ns/pid", pause);
+	config->namespaces =
+		mem_realloc(config->namespaces, (config->n_namespaces + 1) * sizeof(void *));
+	config->namespaces[config->n_namespaces++] = row;
+}
+
+/* All that wait go on, or fail. */
+static void tell(struct pod_namespaces *namespaces, const struct error *err)
+{
+	enum pause_state state = namespaces->state;
+	struct pod_namespaces_join *join;
+
+	while (namespaces->state == state && (join = LIST_FIRST(&namespaces->joins))) {
+		pod_namespaces_leave(join);
+		if (!err)
+			add_pid_namespace(join->spec->linux, namespaces->pause);
+		join->done(join->ctx, err);
+	}
+}
+
+static void fail(struct pod_namespaces *namespaces, struct error *err)
+{
+	error_wrap(err, "cannot make the pod's pid namespace");
+	kill_pause(namespaces);
+	tell(namespaces, err);
+}
+
+/* No container may meet it before it has nothing that is worth having. */
+static void on_report(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct pod_namespaces *namespaces = watcher->data;
+	struct error cause;
+	struct error err;
+
+	if (read(namespaces->report_fd, &cause, sizeof(cause)) != sizeof(cause)) {
+		error_set(&err, ERROR_ABORTED, "the pause process died");
+		fail(namespaces, &err);
+		return;
+	}
+	cause.text[sizeof(cause.text) - 1] = '\0';
+	if (cause.code) {
+		fail(namespaces, &cause);
+		return;
+	}
+	stop_watching(namespaces);
+	ev_io_set(&namespaces->exited, namespaces->pidfd, EV_READ);
+	ev_io_start(loop, &namespaces->exited);
+	set_state(namespaces, PAUSE_READY);
+	tell(namespaces, NULL);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct error err;
+
+	error_set(&err, ERROR_DEADLINE_EXCEEDED, "not ready within %d ms",
+	          POD_NAMESPACES_TIMEOUT_MS);
+	fail(watcher->data, &err);
 }
 
 struct pod_namespaces *pod_namespaces_create(struct ev_loop *loop)
@@ -62,8 +160,12 @@ struct pod_namespaces *pod_namespaces_create(struct ev_loop *loop)
 
 	namespaces->loop = loop;
 	namespaces->pidfd = -1;
+	namespaces->report_fd = -1;
+	LIST_INIT(&namespaces->joins);
+	ev_io_init(&namespaces->report, on_report, -1, EV_READ);
 	ev_io_init(&namespaces->exited, on_exited, -1, EV_READ);
-	namespaces->exited.data = namespaces;
+	ev_timer_init(&namespaces->deadline, on_deadline, POD_NAMESPACES_TIMEOUT_MS / 1e3, 0);
+	namespaces->report.data = namespaces->exited.data = namespaces->deadline.data = namespaces;
 	return namespaces;
 }
 
@@ -71,11 +173,8 @@ void pod_namespaces_destroy(struct pod_namespaces *namespaces)
 {
 	if (!namespaces)
 		return;
-	if (namespaces->pause) {
-		pidfd_send_signal(namespaces->pidfd, SIGKILL, NULL, 0);
-		ev_io_stop(namespaces->loop, &namespaces->exited);
-		reaper_take(namespaces->loop, namespaces->pidfd, true);
-	}
+	if (namespaces->pause)
+		kill_pause(namespaces);
 	free(namespaces);
 }
 
@@ -108,84 +207,63 @@ static pid_t clone_pause(int ready, int *pidfd)
 	return pid;
 }
 
-/* No container may meet it before it has nothing that is worth having. */
-static int await_ready(int fd, struct error *err)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	struct error cause;
-	int r;
-
-	do
-		r = poll(&ready, 1, POD_NAMESPACES_TIMEOUT_MS);
-	while (r < 0 && errno == EINTR);
-	if (r == 0)
-		return error_set(err, ERROR_DEADLINE_EXCEEDED, "not ready within %d ms",
-		                 POD_NAMESPACES_TIMEOUT_MS);
-	if (read(fd, &cause, sizeof(cause)) != sizeof(cause))
-		return error_set(err, ERROR_ABORTED, "the pause process died");
-	if (!cause.code)
-		return 0;
-	cause.text[sizeof(cause.text) - 1] = '\0';
-	return error_set(err, cause.code, "%s", cause.text);
-}
-
 static int start_pause(struct pod_namespaces *namespaces, struct error *err)
 {
-	autoclose int ready = -1;
-	autoclose int theirs = -1;
 	int ends[2];
 	pid_t pid;
-	int r;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(err, "cannot make a pipe");
-	ready = ends[0];
-	theirs = ends[1];
-	pid = clone_pause(theirs, &namespaces->pidfd);
+	pid = clone_pause(ends[1], &namespaces->pidfd);
 	if (pid < 0)
-		return error_errno(err, "cannot clone a process");
-	namespaces->pause = pid;
-	close(take_fd(&theirs)); /* its end is to be seen */
-	r = await_ready(ready, err);
-	if (r < 0) {
-		pidfd_send_signal(namespaces->pidfd, SIGKILL, NULL, 0);
-		reaper_take(namespaces->loop, namespaces->pidfd, true);
-		namespaces->pause = 0;
-		return r;
+		error_errno(err, "cannot clone a process");
+	close(ends[1]); /* its end is to be seen */
+	if (pid < 0) {
+		close(ends[0]);
+		return error_wrap(err, "cannot make the pod's pid namespace");
 	}
-	log_debug("pause process pid=%d", pid);
-	ev_io_set(&namespaces->exited, namespaces->pidfd, EV_READ);
-	ev_io_start(namespaces->loop, &namespaces->exited);
+	namespaces->pause = pid;
+	namespaces->report_fd = ends[0];
+	ev_io_set(&namespaces->report, ends[0], EV_READ);
+	ev_io_start(namespaces->loop, &namespaces->report);
+	ev_now_update(namespaces->loop); /* cloning takes its time */
+	ev_timer_set(&namespaces->deadline, POD_NAMESPACES_TIMEOUT_MS / 1e3, 0);
+	ev_timer_start(namespaces->loop, &namespaces->deadline);
+	set_state(namespaces, PAUSE_PREPARING);
 	return 0;
 }
 
-static void add_pid_namespace(Grpc__Linux *config, pid_t pause)
-{
-	Grpc__LinuxNamespace *row = mem_new(Grpc__LinuxNamespace);
-
-	grpc__linux_namespace__init(row);
-	row->type = mem_strdup("pid");
-	row->path = mem_printf("/proc/%d/ns/pid", pause);
-	config->namespaces =
-		mem_realloc(config->namespaces, (config->n_namespaces + 1) * sizeof(void *));
-	config->namespaces[config->n_namespaces++] = row;
-}
-
-int pod_namespaces_complete(struct pod_namespaces *namespaces, Grpc__Spec *spec, struct error *err)
+int pod_namespaces_complete(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
+                            struct error *err)
 {
 	int r;
 
-	if (!spec->linux || namespaces_has(spec, NAMESPACE_PID))
+	if (!join->spec->linux || namespaces_has(join->spec, NAMESPACE_PID)) {
+		join->done(join->ctx, NULL);
 		return 0;
-	if (namespaces->pause && has_ended(namespaces->pidfd))
+	}
+	if (namespaces->state == PAUSE_READY && has_ended(namespaces->pidfd))
 		reap_pause(namespaces);
-	if (!namespaces->pause) {
+	if (namespaces->state == PAUSE_NONE) {
 		r = start_pause(namespaces, err);
 		if (r < 0)
-			return error_wrap(err, "cannot make the pod's pid namespace");
+			return r;
 	}
-	add_pid_namespace(spec->linux, namespaces->pause);
+	if (namespaces->state == PAUSE_READY) {
+		add_pid_namespace(join->spec->linux, namespaces->pause);
+		join->done(join->ctx, NULL);
+		return 0;
+	}
+	LIST_INSERT_HEAD(&namespaces->joins, join, link);
+	join->waits = true;
 	return 0;
+}
+
+void pod_namespaces_leave(struct pod_namespaces_join *join)
+{
+	if (join->waits)
+		LIST_REMOVE(join, link);
+	join->waits = false;
 }
 
 pid_t pod_namespaces_pause(const struct pod_namespaces *namespaces)

@@ -11,28 +11,45 @@
 #ifndef AGENT_POD_NAMESPACES_H
 #define AGENT_POD_NAMESPACES_H
 
+#include <stdbool.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "common/cleanup.h"
+#include "common/error.h"
 #include "proto/oci.pb-c.h"
 
-struct error;
 struct ev_loop;
 struct pod_namespaces;
 
-#define POD_NAMESPACES_TIMEOUT_MS 5000 /* for the pause process to be ready, which is waited for */
+#define POD_NAMESPACES_TIMEOUT_MS 5000 /* for the pause process to be ready */
+
+/* Embedded in who waits for the namespaces; zeroed before its first use. */
+struct pod_namespaces_join {
+	LIST_ENTRY(pod_namespaces_join) link;
+	bool waits;
+	Grpc__Spec *spec;
+	done_fn *done;
+	void *ctx;
+};
 
 /* Makes nothing yet. Owned by the sandbox. */
 struct pod_namespaces *pod_namespaces_create(struct ev_loop *loop);
 
-/* NULL is fine. What is in the pid namespace is killed. */
+/* NULL is fine. What is in the pid namespace is killed; all that waited have left. */
 void pod_namespaces_destroy(struct pod_namespaces *namespaces);
 CLEANUP_DESTROY(pod_namespaces)
 
-/* Gives @spec the pod's pid namespace, by its path in the guest, if it names none. */
-int pod_namespaces_complete(struct pod_namespaces *namespaces, Grpc__Spec *spec, struct error *err);
+/*
+ * Gives join->spec the pod's pid namespace, by its path in the guest, if it names none. join->done
+ * comes once unless an error is returned or it leaves; before this returns when there is nothing to
+ * wait for.
+ */
+int pod_namespaces_complete(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
+                            struct error *err);
+void pod_namespaces_leave(struct pod_namespaces_join *join); /* also one that does not wait */
 
-/* The pause process, in the agent's pid namespace; 0: there is none. */
+/* The pause process, in the agent's pid namespace, ready or not; 0: there is none. */
 pid_t pod_namespaces_pause(const struct pod_namespaces *namespaces);
 
 #endif

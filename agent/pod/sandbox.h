@@ -1,5 +1,5 @@
 /*
- * The pod in this guest: its share, its host name, its containers.
+ * The pod in this guest: its storages, its host name, its containers.
  */
 #ifndef AGENT_SANDBOX_H
 #define AGENT_SANDBOX_H
@@ -11,37 +11,42 @@ struct container;
 struct ev_loop;
 struct oom;
 struct sandbox;
+struct storage_driver;
 struct streams;
 
-#define SANDBOX_CONTAINERS_MAX      1024
 #define SANDBOX_TEARDOWN_TIMEOUT_MS 4000 /* the host waits for 5 s */
 
-/* @loop is the default loop. @cgroup_mount: where cgroup v2 is mounted (CGROUP_MOUNT). */
-struct sandbox *sandbox_create(struct ev_loop *loop, struct streams *streams,
-                               const char *cgroup_mount);
-void sandbox_destroy(struct sandbox *sandbox); /* NULL is fine */
+/* All of it outlives the sandbox. */
+struct sandbox_config {
+	struct ev_loop *loop; /* the default loop */
+	struct streams *streams;
+	const char *cgroup_mount;                     /* of cgroup v2: CGROUP_MOUNT */
+	const struct storage_driver *storage_drivers; /* storage_drivers() */
+};
 
-/* Mounts the storages, sets the host name. On failure nothing stays mounted. */
-int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
-                  struct error *err);
+struct sandbox *sandbox_create(const struct sandbox_config *config);
+
+/* NULL is fine. Calls under way fail; nothing of them is undone but what is mounted. */
+void sandbox_destroy(struct sandbox *sandbox);
+
+/* Mounts the storages, sets the host name. @done comes once unless an error is returned, maybe before
+ * this returns. On failure nothing stays mounted. */
+int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request, done_fn *done,
+                  void *ctx, struct error *err);
 
 /*
- * Kills every process of every container; then a child process writes back what is dirty and unmounts
- * the storages. @done comes once unless an error is returned, without an error: what could not be
- * done within SANDBOX_TEARDOWN_TIMEOUT_MS is logged. No container is added any more.
+ * Kills every process of every container, and fails what is still being made; then a child process
+ * writes back what is dirty and unmounts the storages. @done comes once unless an error is returned;
+ * with an error only when the sandbox is destroyed: what could not be done within
+ * SANDBOX_TEARDOWN_TIMEOUT_MS is logged. No container is added any more.
  */
 int sandbox_teardown(struct sandbox *sandbox, done_fn *done, void *ctx, struct error *err);
 
-/* Takes over @spec. @done comes once unless an error is returned; after an error nothing of the
- * container is left. */
-int sandbox_add(struct sandbox *sandbox, const char *id, Grpc__Spec *spec, const uint32_t ports[3],
-                done_fn *done, void *ctx, struct error *err);
-
-/* @done comes once unless an error is returned, maybe before this returns. */
+/* The containers: as container_list.h has it. */
+int sandbox_add(struct sandbox *sandbox, Grpc__CreateContainerRequest *request, done_fn *done,
+                void *ctx, struct error *err);
 int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void *ctx,
                    struct error *err);
-
-/* @unknown: the code of the error when there is no such container. */
 int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code unknown,
                  struct container **out, struct error *err);
 

@@ -12,10 +12,10 @@
 void sandbox_on_create(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
 {
 	struct error err;
-	int r;
 
-	r = sandbox_setup(ctx, (const Grpc__CreateSandboxRequest *)request, &err);
-	ttrpc_call_finish(call, r < 0 ? &err : NULL);
+	if (sandbox_setup(ctx, (const Grpc__CreateSandboxRequest *)request, ttrpc_call_finish, call,
+	                  &err) < 0)
+		ttrpc_call_fail(call, &err);
 }
 
 static void on_power_off(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -25,9 +25,12 @@ static void on_power_off(struct ev_loop *loop, ev_timer *watcher, int events)
 
 static void on_torn_down(void *ctx, const struct error *err)
 {
-	ev_timer *end = mem_new(ev_timer); /* never freed: the end of all */
+	ev_timer *end;
 
 	ttrpc_call_finish(ctx, err);
+	if (err)
+		return;
+	end = mem_new(ev_timer); /* never freed: the end of all */
 	ev_timer_init(end, on_power_off, POWER_OFF_DELAY_S, 0);
 	ev_timer_start(ev_default_loop(0), end);
 }

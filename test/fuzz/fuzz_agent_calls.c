@@ -1,8 +1,8 @@
 /*
- * A shim's calls to the agent in any order, while processes come up, fail, write and end. There are
- * no processes and no cgroups: the agent's init, libev's child watchers and the cgroups are stood
- * in for, and so are the child processes of errands. Each call is answered once, and no cgroup is
- * left.
+ * A shim's calls to the agent in any order, while processes come up, fail, write and end, and mounts
+ * are made or fail. There are no processes, mounts and cgroups: the agent's init, libev's child
+ * watchers, mounts and cgroups are stood in for, and so are the child processes of errands. Each
+ * call is answered once, and no cgroup is left.
  */
 #include <assert.h>
 #include <ev.h>
@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/guest/storage_driver.h"
 #include "agent/pod/launch.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
@@ -31,6 +32,8 @@
 #define STEPS         64
 #define PID_FIRST     100000 /* nobody's */
 #define STREAMS       4
+#define STORAGES_MAX  3 /* of a request: less */
+#define MOUNT_FDS     2 /* that an errand hands back, if it is to mount */
 #define END_TURNS     64
 #define END_TURN_MS   1000
 #define SERVICE       "grpc.AgentService"
@@ -52,6 +55,7 @@ struct errand {
 	LIST_ENTRY(errand) link;
 	ev_timer end;
 	enum error_code ends_with;
+	struct errand_result result;
 	done_fn *done;
 	void *ctx;
 };
@@ -66,7 +70,10 @@ static struct world {
 	struct sockaddr_un streams_address;
 	socklen_t streams_address_len;
 	int stream[STREAMS];
-	uint32_t port; /* of the newest stream */
+	uint32_t port;     /* of the newest stream */
+	uint32_t storages; /* of the request that is being made */
+	int teardowns;     /* under way, or ended */
+	int torn_down;
 	pid_t pids;
 	int kills;     /* of cgroups that processes have died of */
 	bool resisted; /* a cgroup that nothing has lived in may have, too, which no real one does
@@ -165,6 +172,7 @@ int errand_start_with(struct ev_loop *loop, const struct errand_spec *spec, done
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no process");
 	errand = mem_new(struct errand);
 	errand->ends_with = ERROR_DEADLINE_EXCEEDED;
+	errand->result.nfds = MOUNT_FDS;
 	errand->done = done;
 	errand->ctx = ctx;
 	ev_timer_init(&errand->end, on_errand_end, spec->timeout_ms / 1e3, 0);
@@ -199,7 +207,7 @@ void errand_cancel(struct errand *errand)
 
 struct errand_result *errand_result(struct errand *errand)
 {
-	abort(); /* none hands back anything */
+	return &errand->result;
 }
 
 void errand_destroy(struct errand *errand)
@@ -225,6 +233,7 @@ static const struct request_kind methods[] = {
 	{ "TtyWinResize", REQUEST(tty_win_resize) },
 	{ "CloseStdin", REQUEST(close_stdin) },
 	{ "GetOOMEvent", &grpc__get_oomevent_request__descriptor },
+	{ "CreateSandbox", REQUEST(create_sandbox) },
 };
 
 static const char *text_for(struct script *script, const char *field)
@@ -232,8 +241,14 @@ static const char *text_for(struct script *script, const char *field)
 	static const char *const ids[] = { "c", "c", "c", "d" };
 	static const char *const execs[] = { "", "c", "e", "f" };
 
-	if (!strcmp(field, "container_id"))
-		return ids[script_byte(script) % COUNT(ids)];
+	if (!strcmp(field, "container_id")) {
+		uint8_t byte = script_byte(script);
+
+		world.storages = byte / COUNT(ids) % STORAGES_MAX;
+		return ids[byte % COUNT(ids)];
+	}
+	if (!strcmp(field, "hostname"))
+		world.storages = script_byte(script) % STORAGES_MAX;
 	if (!strcmp(field, "exec_id"))
 		return execs[script_byte(script) % COUNT(execs)];
 	return "";
@@ -250,8 +265,29 @@ static Grpc__Process *new_process(struct script *script)
 	return process;
 }
 
+static Grpc__Storage *new_storage(struct script *script)
+{
+	static const char *const places[] = { "/a", "/b", "/a/c", "nowhere" };
+	Grpc__Storage *storage = mem_new(Grpc__Storage);
+	uint8_t byte = script_byte(script);
+
+	grpc__storage__init(storage);
+	storage->driver = mem_strdup("virtio-fs");
+	storage->fstype = mem_strdup("virtiofs");
+	storage->mount_point = mem_strdup(places[byte % COUNT(places)]);
+	storage->source = mem_strdup(byte / COUNT(places) % 8 ? "share" : "other");
+	return storage;
+}
+
+static size_t count_of(struct script *script, const char *field)
+{
+	return strcmp(field, "storages") ? 0 : world.storages;
+}
+
 static ProtobufCMessage *message_for(struct script *script, const char *field)
 {
+	if (!strcmp(field, "storages"))
+		return &new_storage(script)->base;
 	if (!strcmp(field, "process"))
 		return &new_process(script)->base;
 	if (!strcmp(field, "resources")) {
@@ -272,7 +308,7 @@ static ProtobufCMessage *message_for(struct script *script, const char *field)
 	return NULL;
 }
 
-static const struct request_filler filler = { text_for, message_for };
+static const struct request_filler filler = { text_for, message_for, count_of };
 
 static void send_call(unsigned int which)
 {
@@ -425,8 +461,24 @@ static void errand_ends(void)
 	struct errand *errand = LIST_FIRST(&world.errands);
 
 	world.refuse_errands = how % 8 == 7;
+	for (int i = how / 8 % 4; i && errand && LIST_NEXT(errand, link); i--)
+		errand = LIST_NEXT(errand, link);
 	if (errand)
 		errand_end(errand, how % 2 ? ERROR_NONE : ERROR_FAILED_PRECONDITION);
+}
+
+static void on_torn_down(void *ctx, const struct error *err)
+{
+	world.torn_down++;
+}
+
+static void teardown_begins(void)
+{
+	struct error err;
+
+	if (script_byte(&world.script) % 4 == 0 &&
+	    sandbox_teardown(world.sandbox, on_torn_down, NULL, &err) == 0)
+		world.teardowns++;
 }
 
 static void time_passes(void)
@@ -453,6 +505,7 @@ static void (*const steps[])(void) = {
 	cgroup_resists,
 	time_passes,
 	errand_ends,
+	teardown_begins,
 };
 
 static int peer_port(int fd, uint32_t *port, struct error *err)
@@ -483,7 +536,12 @@ static void start(void)
 	int fd = listen_anywhere(&world.streams_address, &world.streams_address_len);
 
 	world.streams = streams_create(fuzz_loop(), fd, peer_port);
-	world.sandbox = sandbox_create(fuzz_loop(), world.streams, "/nowhere");
+	world.sandbox = sandbox_create(&(struct sandbox_config){
+		.loop = fuzz_loop(),
+		.streams = world.streams,
+		.cgroup_mount = "/nowhere",
+		.storage_drivers = storage_drivers(),
+	});
 	config.ctx = world.sandbox;
 	fd = listen_anywhere(&address, &len);
 	if (ttrpc_server_create(fuzz_loop(), fd, &config, &world.server, NULL) < 0 ||
@@ -503,29 +561,39 @@ static void remove_all(void)
 	send_call(5);
 }
 
+/* What is under way goes well. */
+static void turn_to_the_end(void)
+{
+	struct errand *errand = LIST_FIRST(&world.errands);
+	struct launch *launch;
+
+	/* Each of them may take others with it. */
+	LIST_FOREACH (launch, &world.launches, link)
+		if (launch->on_created || launch->on_run)
+			break;
+	if (launch)
+		go_on(launch, NULL);
+	else if (errand)
+		errand_end(errand, ERROR_NONE);
+	turn();
+}
+
 /* Whatever has happened, every call is answered in the end, and nothing is left. */
 static void end(void)
 {
-	struct launch *launch;
-
 	fake_cgroup.busy = 0;
-	for (int i = 0; i < END_TURNS; i++) {
-		/* Each of them may take others with it. */
-		LIST_FOREACH (launch, &world.launches, link)
-			if (launch->on_created || launch->on_run)
-				break;
-		if (launch)
-			go_on(launch, NULL);
-		turn();
-	}
+	world.refuse_errands = false;
+	for (int i = 0; i < END_TURNS; i++)
+		turn_to_the_end();
 	remove_all();
 	for (int i = 0; i < END_TURNS; i++) {
 		fuzz_pass(END_TURN_MS);
-		turn();
+		turn_to_the_end();
 	}
 	for (uint32_t i = 0; i < world.requests.sent; i++)
 		assert(world.requests.answered[i] || world.waits[i]);
 	assert(fake_cgroup.alive == 0 || world.resisted);
+	assert(world.torn_down == world.teardowns);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

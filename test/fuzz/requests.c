@@ -48,6 +48,21 @@ static void fill_field(struct script *script, const ProtobufCFieldDescriptor *fi
 	}
 }
 
+static void fill_repeated(struct script *script, const ProtobufCFieldDescriptor *field,
+                          char *message, const struct request_filler *filler)
+{
+	size_t *n = (size_t *)(message + field->quantifier_offset);
+	ProtobufCMessage **all;
+
+	if (field->type != PROTOBUF_C_TYPE_MESSAGE || !filler->count)
+		return;
+	*n = filler->count(script, field->name);
+	all = *n ? mem_alloc(*n * sizeof(ProtobufCMessage *)) : NULL;
+	for (size_t i = 0; i < *n; i++)
+		all[i] = filler->message(script, field->name);
+	*(ProtobufCMessage ***)(message + field->offset) = all;
+}
+
 static ProtobufCMessage *make(struct script *script, const ProtobufCMessageDescriptor *type,
                               const struct request_filler *filler)
 {
@@ -57,7 +72,9 @@ static ProtobufCMessage *make(struct script *script, const ProtobufCMessageDescr
 	for (unsigned int i = 0; i < type->n_fields; i++) {
 		const ProtobufCFieldDescriptor *field = &type->fields[i];
 
-		if (field->label != PROTOBUF_C_LABEL_REPEATED)
+		if (field->label == PROTOBUF_C_LABEL_REPEATED)
+			fill_repeated(script, field, (char *)message, filler);
+		else
 			fill_field(script, field, (char *)message + field->offset, filler);
 	}
 	return message;

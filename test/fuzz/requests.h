@@ -22,6 +22,8 @@ struct request_kind {
 struct request_filler {
 	const char *(*text)(struct script *script, const char *field);
 	ProtobufCMessage *(*message)(struct script *script, const char *field);
+	/* How many messages there are in a field that is repeated. NULL: none. */
+	size_t (*count)(struct script *script, const char *field);
 };
 
 /* A client of a ttrpc server, and which of its calls have been answered. */

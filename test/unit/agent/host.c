@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/guest/storage_driver.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
@@ -64,20 +65,30 @@ static int peer_port(int fd, uint32_t *port, struct error *err)
 	return 0;
 }
 
-void host_init(struct host *host)
+void host_init_storage(struct host *host, const struct storage_driver *drivers)
 {
 	struct ttrpc_server_config config = { .services = service_table() };
 
 	signal(SIGPIPE, SIG_IGN);
 	host->loop = ev_default_loop(0);
 	host->streams = streams_create(host->loop, new_listener("streams"), peer_port);
-	host->sandbox = sandbox_create(host->loop, host->streams, "/nowhere");
+	host->sandbox = sandbox_create(&(struct sandbox_config){
+		.loop = host->loop,
+		.streams = host->streams,
+		.cgroup_mount = "/nowhere",
+		.storage_drivers = drivers,
+	});
 	host->ndone = 0;
 	config.ctx = host->sandbox;
 	cr_assert_eq(ttrpc_server_create(host->loop, new_listener("agent"), &config, &host->server,
 	                                 NULL),
 	             0);
 	host->client = ttrpc_client_create(host->loop, connect_to("agent", 0), NULL, NULL);
+}
+
+void host_init(struct host *host)
+{
+	host_init_storage(host, storage_drivers());
 }
 
 void host_reconnect(struct host *host)

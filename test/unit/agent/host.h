@@ -13,6 +13,7 @@
 #include "proto/agent.pb-c.h"
 
 struct ev_loop;
+struct storage_driver;
 
 struct host {
 	struct ev_loop *loop;
@@ -24,6 +25,7 @@ struct host {
 };
 
 void host_init(struct host *host);
+void host_init_storage(struct host *host, const struct storage_driver *drivers); /* with these */
 void host_fini(struct host *host);
 void host_reconnect(struct host *host); /* the answers to what was asked before come to nobody */
 

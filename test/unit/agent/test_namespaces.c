@@ -26,11 +26,30 @@ static void drop_pid_namespace(void)
 	config->namespaces[i] = config->namespaces[--config->n_namespaces];
 }
 
+static struct pod_namespaces_join join;
+static bool joined;
+
+static void on_joined(void *ctx, const struct error *err)
+{
+	joined = true;
+	error_copy(&bench.err, err);
+}
+
+static void begin(void)
+{
+	join = (struct pod_namespaces_join){ .spec = bench.spec, .done = on_joined };
+	joined = false;
+	cr_assert_eq(pod_namespaces_complete(namespaces, &join, &bench.err), 0, "%s",
+	             bench.err.text);
+}
+
 static void complete(void)
 {
 	drop_pid_namespace();
-	cr_assert_eq(pod_namespaces_complete(namespaces, bench.spec, &bench.err), 0, "%s",
-	             bench.err.text);
+	begin();
+	while (!joined)
+		ev_run(bench.loop, EVRUN_ONCE);
+	cr_assert_eq(bench.err.code, ERROR_NONE, "%s", bench.err.text);
 }
 
 static void run(const char *command)
@@ -58,7 +77,8 @@ Test(namespaces, nothing_is_made_for_a_container_that_has_its_own)
 {
 	size_t rows = bench.spec->linux->n_namespaces;
 
-	cr_assert_eq(pod_namespaces_complete(namespaces, bench.spec, &bench.err), 0);
+	begin();
+	cr_expect(joined);
 	cr_expect_eq(bench.spec->linux->n_namespaces, rows);
 	cr_expect_eq(pod_namespaces_pause(namespaces), 0);
 }
@@ -121,4 +141,65 @@ Test(namespaces, the_next_container_gets_a_new_one_when_pause_has_died)
 	cr_assert_neq(pod_namespaces_pause(namespaces), 0);
 	run("cat /proc/1/comm");
 	cr_expect_str_eq(bench.output, "pause\n");
+}
+
+static unsigned int ticks;
+
+static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	ticks++;
+}
+
+/* Stopped on its way: long before it can have executed anything. */
+Test(namespaces, a_pause_that_is_never_ready_stops_nothing_else_and_fails_in_the_end)
+{
+	ev_timer tick;
+	pid_t pause_pid;
+
+	ev_timer_init(&tick, on_tick, 0.1, 0.1);
+	ev_timer_start(bench.loop, &tick);
+	drop_pid_namespace();
+	begin();
+	pause_pid = pod_namespaces_pause(namespaces);
+	cr_assert_eq(kill(pause_pid, SIGSTOP), 0);
+	cr_expect_not(joined);
+	while (!joined)
+		ev_run(bench.loop, EVRUN_ONCE);
+	ev_timer_stop(bench.loop, &tick);
+	cr_expect_eq(bench.err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_str_eq(bench.err.text,
+	                 "cannot make the pod's pid namespace: not ready within 5000 ms");
+	cr_expect_gt(ticks, 20);
+	cr_expect_eq(pod_namespaces_pause(namespaces), 0);
+	begin();
+	while (!joined)
+		ev_run(bench.loop, EVRUN_ONCE);
+	cr_expect_eq(bench.err.code, ERROR_NONE, "the next container may have a new one");
+}
+
+Test(namespaces, one_pause_is_made_for_all_that_wait_but_those_that_have_left)
+{
+	struct pod_namespaces_join gone;
+
+	drop_pid_namespace();
+	begin();
+	gone = (struct pod_namespaces_join){ .spec = bench.spec };
+	cr_assert_eq(pod_namespaces_complete(namespaces, &gone, &bench.err), 0);
+	pod_namespaces_leave(&gone);
+	pod_namespaces_leave(&gone);
+	while (!joined)
+		ev_run(bench.loop, EVRUN_ONCE);
+	cr_expect_eq(bench.err.code, ERROR_NONE, "%s", bench.err.text);
+}
+
+Test(namespaces, a_pause_that_dies_early_is_told)
+{
+	drop_pid_namespace();
+	begin();
+	cr_assert_eq(kill(pod_namespaces_pause(namespaces), SIGKILL), 0);
+	while (!joined)
+		ev_run(bench.loop, EVRUN_ONCE);
+	cr_expect_eq(bench.err.code, ERROR_ABORTED);
+	cr_expect_str_eq(bench.err.text,
+	                 "cannot make the pod's pid namespace: the pause process died");
 }

@@ -3,7 +3,10 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "agent/pod/container.h"
+#include "test/unit/agent/fakes.h"
 #include "test/unit/agent/host.h"
+#include "test/unit/agent/storage_bench.h"
 
 static void assert_refused(Grpc__CreateSandboxRequest *request, const char *word)
 {
@@ -114,5 +117,229 @@ Test(sandbox, teardown_is_a_child_s_work_and_lets_nothing_in)
 	while (!done)
 		host_turn(&host);
 	cr_expect_eq(done, 1);
+	host_fini(&host);
+}
+
+static void begin_setup(struct host *host, Grpc__Storage **storages, size_t n,
+                        struct host_call *call)
+{
+	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+
+	request.storages = storages;
+	request.n_storages = n;
+	host_begin(host, "CreateSandbox", &request.base, call);
+}
+
+static enum error_code setup(struct host *host, Grpc__Storage *storage, struct host_call *call)
+{
+	begin_setup(host, &storage, 1, call);
+	host_finish(host, call);
+	return call->err.code;
+}
+
+static void begin_create(struct host *host, const char *id, Grpc__Storage **storages, size_t n,
+                         struct host_call *call)
+{
+	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+	Grpc__Spec spec = GRPC__SPEC__INIT;
+	Grpc__Process process = GRPC__PROCESS__INIT;
+	Grpc__Root root = GRPC__ROOT__INIT;
+	char *args[] = { "sleep", "1000" };
+
+	process.args = args;
+	process.n_args = 2;
+	spec.process = &process;
+	spec.root = &root;
+	request.container_id = (char *)id;
+	request.oci = &spec;
+	request.storages = storages;
+	request.n_storages = n;
+	host_begin(host, "CreateContainer", &request.base, call);
+}
+
+static enum error_code create(struct host *host, const char *id, Grpc__Storage *storage,
+                              struct host_call *call)
+{
+	begin_create(host, id, &storage, 1, call);
+	host_finish(host, call);
+	return call->err.code;
+}
+
+static void init_with_storage(struct host *host)
+{
+	storage_bench_init();
+	host_init_storage(host, storage_bench_drivers);
+}
+
+/* What was sent before has been received by the agent when it has answered this. */
+static void pass_by(struct host *host)
+{
+	cr_assert_eq(host_signal(host, "nosuch", "", 0), ERROR_INVALID_ARGUMENT);
+}
+
+Test(sandbox, mounts_its_storages_and_unmounts_them_at_its_teardown)
+{
+	Grpc__Storage *storage = storage_bench_new("memory", "share");
+	struct host_call call;
+	struct error err;
+	struct host host;
+	int done = 0;
+
+	init_with_storage(&host);
+	cr_assert_eq(setup(&host, storage, &call), ERROR_NONE, "%s", call.err.text);
+	cr_expect(storage_bench_mounted(storage));
+	cr_assert_eq(setup(&host, storage, &call), ERROR_ALREADY_EXISTS);
+	cr_assert_eq(sandbox_teardown(host.sandbox, count, &done, &err), 0, "%s", err.text);
+	while (!done)
+		host_turn(&host);
+	cr_expect_not(storage_bench_mounted(storage));
+	host_fini(&host);
+}
+
+Test(sandbox, that_cannot_be_set_up_leaves_nothing_and_may_come_again)
+{
+	Grpc__Storage *storages[] = { storage_bench_new("memory", "one"),
+		                      storage_bench_new("hang", "two") };
+	struct host_call call, again;
+	struct host host;
+
+	init_with_storage(&host);
+	begin_setup(&host, storages, 2, &call);
+	pass_by(&host);
+	cr_expect_eq(setup(&host, storages[0], &again), ERROR_ALREADY_EXISTS, "it is under way");
+	host_finish(&host, &call);
+	cr_expect_eq(call.err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_not_null(strstr(call.err.text, "\"/tmp/two\""), "%s", call.err.text);
+	cr_expect_not(storage_bench_mounted(storages[0]));
+	cr_expect_eq(setup(&host, storages[0], &again), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(sandbox, unmounts_what_was_a_container_s_alone_when_it_is_removed)
+{
+	Grpc__Storage *share = storage_bench_new("memory", "share");
+	Grpc__Storage *storages[] = { share, storage_bench_new("memory", "own") };
+	struct host_call call;
+	struct host host;
+
+	init_with_storage(&host);
+	cr_assert_eq(setup(&host, share, &call), ERROR_NONE);
+	begin_create(&host, "c1", storages, 2, &call);
+	host_finish(&host, &call);
+	cr_assert_eq(call.err.code, ERROR_NONE, "%s", call.err.text);
+	cr_expect(storage_bench_mounted(storages[1]));
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	cr_expect_not(storage_bench_mounted(storages[1]));
+	cr_expect(storage_bench_mounted(share));
+	host_fini(&host);
+}
+
+Test(sandbox, leaves_nothing_of_a_container_that_fails_after_its_storages)
+{
+	Grpc__Storage *storage = storage_bench_new("memory", "own");
+	struct host_call call;
+	struct host host;
+
+	init_with_storage(&host);
+	fake_cgroup.refuse_limits = true;
+	cr_assert_eq(create(&host, "c1", storage, &call), ERROR_FAILED_PRECONDITION);
+	cr_expect_not(storage_bench_mounted(storage));
+	cr_expect_eq(fake_cgroup.alive, 0);
+	fake_cgroup.refuse_limits = false;
+	cr_assert_eq(create(&host, "c1", storage, &call), ERROR_NONE, "%s", call.err.text);
+	host_fini(&host);
+}
+
+Test(sandbox, goes_on_while_a_container_s_storage_hangs)
+{
+	Grpc__Storage *storage = storage_bench_new("hang", "hangs");
+	struct container *container;
+	struct host_call call;
+	struct error err;
+	struct host host;
+
+	init_with_storage(&host);
+	begin_create(&host, "c1", &storage, 1, &call);
+	pass_by(&host);
+	cr_expect_eq(host_create(&host, "c1", "true", 0), ERROR_ALREADY_EXISTS);
+	cr_expect_eq(host_remove(&host, "c1"), ERROR_FAILED_PRECONDITION);
+	cr_expect_eq(host_start(&host, "c1"), ERROR_FAILED_PRECONDITION);
+	cr_expect_lt(sandbox_find(host.sandbox, "c1", ERROR_NOT_FOUND, &container, &err), 0);
+	cr_expect_str_eq(err.text, "container \"c1\" is being created");
+	cr_expect_eq(host_create(&host, "c2", "exit 3", 0), ERROR_NONE);
+	cr_expect_eq(host_start(&host, "c2"), ERROR_NONE);
+	cr_expect_eq(host_wait(&host, "c2", ""), 3);
+	cr_expect_not(call.done);
+	host_finish(&host, &call);
+	cr_expect_eq(call.err.code, ERROR_DEADLINE_EXCEEDED);
+	cr_expect_eq(host_create(&host, "c1", "true", 0), ERROR_NONE, "its id is free again");
+	host_fini(&host);
+}
+
+static void assert_teardown_ends(Grpc__Storage **of_sandbox, size_t n, Grpc__Storage *of_container)
+{
+	struct host_call set_up, created;
+	struct error err;
+	struct host host;
+	int done = 0;
+
+	init_with_storage(&host);
+	begin_setup(&host, of_sandbox, n, &set_up);
+	if (of_container)
+		begin_create(&host, "c1", &of_container, 1, &created);
+	pass_by(&host);
+	cr_assert_eq(sandbox_teardown(host.sandbox, count, &done, &err), 0, "%s", err.text);
+	host_finish(&host, &set_up);
+	if (n)
+		cr_expect_str_eq(set_up.err.text, "the sandbox is being destroyed");
+	if (of_container) {
+		host_finish(&host, &created);
+		cr_expect_eq(created.err.code, ERROR_FAILED_PRECONDITION);
+		cr_expect_str_eq(created.err.text, "the sandbox is being destroyed");
+		cr_expect_eq(fake_cgroup.alive, 0);
+	}
+	while (!done)
+		host_turn(&host);
+	host_fini(&host);
+}
+
+Test(sandbox, that_is_torn_down_answers_a_setup_that_hangs)
+{
+	Grpc__Storage *storages[] = { storage_bench_new("memory", "one"),
+		                      storage_bench_new("hang", "two") };
+
+	assert_teardown_ends(storages, 2, NULL);
+	cr_expect_not(storage_bench_mounted(storages[0]));
+}
+
+Test(sandbox, that_is_torn_down_answers_a_creation_that_hangs)
+{
+	assert_teardown_ends(NULL, 0, storage_bench_new("hang", "two"));
+}
+
+Test(sandbox, that_is_destroyed_answers_all_that_is_under_way)
+{
+	Grpc__Storage *storages[] = { storage_bench_new("hang", "one"),
+		                      storage_bench_new("hang", "two") };
+	Grpc__RemoveContainerRequest removal = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+	struct host_call set_up, created, removed;
+	struct host host;
+
+	init_with_storage(&host);
+	cr_assert_eq(host_create(&host, "c2", "true", 0), ERROR_NONE);
+	fake_cgroup.busy = 1000;
+	removal.container_id = "c2";
+	host_begin(&host, "RemoveContainer", &removal.base, &removed);
+	begin_setup(&host, &storages[0], 1, &set_up);
+	begin_create(&host, "c1", &storages[1], 1, &created);
+	pass_by(&host);
+	sandbox_destroy(host.sandbox);
+	host.sandbox = NULL;
+	host_finish(&host, &set_up);
+	host_finish(&host, &created);
+	host_finish(&host, &removed);
+	cr_expect_str_eq(set_up.err.text, "the sandbox was destroyed");
+	cr_expect_str_eq(created.err.text, "the sandbox was destroyed");
+	cr_expect_str_eq(removed.err.text, "the sandbox was destroyed");
 	host_fini(&host);
 }

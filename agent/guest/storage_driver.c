@@ -1,0 +1,79 @@
+#include "agent/guest/storage_driver.h"
+
+#include <string.h>
+
+#include "agent/base/mount_options.h"
+#include "agent/base/mount_tree.h"
+#include "common/error.h"
+
+static const struct storage_driver drivers[] = {
+	{ "virtio-fs", "virtiofs", 10000, storage_driver_make_file_system },
+	{ 0 },
+};
+
+const struct storage_driver *storage_drivers(void)
+{
+	return drivers;
+}
+
+static int check(const Grpc__Storage *storage, const struct storage_driver *driver,
+                 struct error *err)
+{
+	struct mount_options options;
+	int r;
+
+	if (strcmp(storage->fstype, driver->fstype) != 0)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "storage driver \"%s\" has no file system \"%s\"", storage->driver,
+		                 storage->fstype);
+	if (*storage->mount_point != '/')
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid mount_point \"%s\": not an absolute path",
+		                 storage->mount_point);
+	if (storage->fs_group || storage->n_driver_options)
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "storage \"%s\": fs_group and driver_options: not supported",
+		                 storage->mount_point);
+	r = mount_options_parse(storage->options, storage->n_options, &options, err);
+	if (r < 0)
+		return r;
+	if (options.n_propagation || options.attr_set || options.attr_clear)
+		r = error_set(err, ERROR_UNIMPLEMENTED,
+		              "storage \"%s\": recursive options: not supported",
+		              storage->mount_point);
+	mount_options_fini(&options);
+	return r;
+}
+
+int storage_driver_find(const struct storage_driver *table, const Grpc__Storage *storage,
+                        const struct storage_driver **out, struct error *err)
+{
+	int r;
+
+	for (; table->name; table++) {
+		if (strcmp(storage->driver, table->name) != 0)
+			continue;
+		r = check(storage, table, err);
+		if (r == 0)
+			*out = table;
+		return r;
+	}
+	return error_set(err, ERROR_UNIMPLEMENTED, "storage driver \"%s\": not supported",
+	                 storage->driver);
+}
+
+int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *err)
+{
+	struct mount_options options;
+	int r;
+
+	r = mount_options_parse(storage->options, storage->n_options, &options, err);
+	if (r < 0)
+		return r;
+	r = mount_tree_new(storage->fstype, storage->source, options.data,
+	                   mount_options_attrs(&options));
+	if (r < 0)
+		r = error_errno(err, "cannot make the file system");
+	mount_options_fini(&options);
+	return r;
+}

@@ -1,0 +1,332 @@
+#include "agent/pod/container_list.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "agent/guest/storage.h"
+#include "agent/pod/container.h"
+#include "agent/pod/namespaces.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/loop/seq.h"
+#include "common/mem.h"
+
+struct member {
+	LIST_ENTRY(member) link;
+	struct container_list *list;
+	struct container *container;
+	struct storage_set *storages;
+	struct pod_namespaces_join join;
+	const Grpc__CreateContainerRequest
+		*request;     /* for the first step, which the call sees end */
+	struct seq *creation; /* NULL: it has been made */
+	bool removing;
+	done_fn *done; /* of the creation or the removal; NULL: none is under way */
+	void *ctx;
+};
+
+struct container_list {
+	struct container_list_config config;
+	LIST_HEAD(, member) members;
+	unsigned int n;
+};
+
+struct container_list *container_list_create(const struct container_list_config *config)
+{
+	struct container_list *list = mem_new(struct container_list);
+
+	list->config = *config;
+	LIST_INIT(&list->members);
+	return list;
+}
+
+static struct member *find(const struct container_list *list, const char *id)
+{
+	struct member *member;
+
+	LIST_FOREACH (member, &list->members, link)
+		if (!strcmp(container_id(member->container), id))
+			break;
+	return member;
+}
+
+static void member_free(struct member *member)
+{
+	LIST_REMOVE(member, link);
+	member->list->n--;
+	seq_destroy(member->creation);
+	pod_namespaces_leave(&member->join);
+	storage_set_destroy(member->storages);
+	container_destroy(member->container);
+	free(member);
+}
+
+/* What was asked for has ended. @gone: the container is no more. */
+static void member_end(struct member *member, bool gone, const struct error *err)
+{
+	done_fn *done = member->done;
+	void *ctx = member->ctx;
+
+	member->done = NULL;
+	if (gone)
+		member_free(member);
+	done(ctx, err);
+}
+
+static void claim_storages(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	const Grpc__CreateContainerRequest *request = take_ptr(&member->request);
+	struct error err;
+
+	if (storage_set_claim(member->storages, request->storages, request->n_storages, &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+static void release_storages(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	storage_set_release(member->storages, seq_resume, seq);
+}
+
+static void mount_storages(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	storage_set_mount(member->storages, seq_resume, seq);
+}
+
+static void cancel_mounts(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	storage_set_cancel(member->storages);
+}
+
+static void join_namespaces(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	struct error err;
+
+	member->join.spec = container_spec(member->container);
+	member->join.done = seq_resume;
+	member->join.ctx = seq;
+	if (pod_namespaces_complete(member->list->config.namespaces, &member->join, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void cancel_join(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	pod_namespaces_leave(&member->join);
+}
+
+static void make_cgroup(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	struct error err;
+
+	if (container_make_cgroup(member->container, &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+/* Also of what is in it. */
+static void remove_cgroup(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	struct error err;
+
+	if (container_remove(member->container, seq_resume, seq, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void launch_init(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	struct error err;
+
+	if (container_launch(member->container, seq_resume, seq, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void cancel_launch(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	container_cancel_launch(member->container);
+}
+
+/* clang-format off */
+static const struct seq_step creation_steps[] = {
+	{ "claim storages", claim_storages, release_storages, NULL },
+	{ "mount storages", mount_storages, NULL, cancel_mounts },
+	{ "join the pod's namespaces", join_namespaces, NULL, cancel_join },
+	{ "make the cgroup", make_cgroup, remove_cgroup, NULL },
+	{ "launch init", launch_init, NULL, cancel_launch },
+	{ 0 },
+};
+/* clang-format on */
+
+static void on_created(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	seq_destroy(take_ptr(&member->creation));
+	member_end(member, err != NULL, err);
+}
+
+static int check_new(const struct container_list *list, const char *id, struct error *err)
+{
+	int r;
+
+	r = container_check_id(id, err);
+	if (r < 0)
+		return r;
+	if (find(list, id))
+		return error_set(err, ERROR_ALREADY_EXISTS, "container \"%s\" already exists", id);
+	if (list->n == CONTAINER_LIST_MAX)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "the sandbox has %d containers",
+		                 CONTAINER_LIST_MAX);
+	return 0;
+}
+
+/* Takes the spec out of @request. */
+static int make_container(const struct container_list *list, Grpc__CreateContainerRequest *request,
+                          const struct host_limits *limits, struct container **out,
+                          struct error *err)
+{
+	struct container_config config = {
+		.id = request->container_id,
+		.cgroup_mount = list->config.cgroup_mount,
+		.oom = list->config.oom,
+		.spec = take_ptr(&request->oci),
+		.limits = limits,
+		.ports = { request->stdin_port, request->stdout_port, request->stderr_port },
+	};
+
+	return container_create(list->config.loop, list->config.streams, &config, out, err);
+}
+
+int container_list_add(struct container_list *list, Grpc__CreateContainerRequest *request,
+                       const struct host_limits *limits, done_fn *done, void *ctx,
+                       struct error *err)
+{
+	autofree char *title = mem_printf("create container=%s", request->container_id);
+	struct container *container;
+	struct member *member;
+	int r;
+
+	r = check_new(list, request->container_id, err);
+	if (r == 0)
+		r = make_container(list, request, limits, &container, err);
+	if (r < 0)
+		return r;
+	member = mem_new(struct member);
+	member->list = list;
+	member->container = container;
+	member->storages = storage_set_create(list->config.storages);
+	member->request = request;
+	member->creation = seq_create(title, creation_steps, member, on_created);
+	member->done = done;
+	member->ctx = ctx;
+	LIST_INSERT_HEAD(&list->members, member, link);
+	list->n++;
+	seq_start(member->creation);
+	return 0;
+}
+
+static void on_released(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	if (err)
+		log_warn("a storage stays mounted container=%s cause=\"%s\"",
+		         container_id(member->container), err->text);
+	member_end(member, true, NULL);
+}
+
+static void on_removed(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	if (!err) {
+		storage_set_release(member->storages, on_released, member);
+		return;
+	}
+	member->removing = false;
+	member_end(member, false, err);
+}
+
+int container_list_remove(struct container_list *list, const char *id, done_fn *done, void *ctx,
+                          struct error *err)
+{
+	struct container *container;
+	struct member *member;
+	int r;
+
+	r = container_list_find(list, id, ERROR_NOT_FOUND, &container, err);
+	if (r < 0)
+		return r;
+	member = find(list, id);
+	if (member->removing)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "container \"%s\" is being removed already", id);
+	member->removing = true;
+	member->done = done;
+	member->ctx = ctx;
+	r = container_remove(container, on_removed, member, err);
+	if (r < 0) {
+		member->removing = false;
+		member->done = NULL;
+	}
+	return r;
+}
+
+int container_list_find(const struct container_list *list, const char *id, enum error_code unknown,
+                        struct container **out, struct error *err)
+{
+	struct member *member = find(list, id);
+
+	if (!member)
+		return error_set(err, unknown, "container \"%s\" does not exist", id);
+	if (member->creation)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "container \"%s\" is being created", id);
+	*out = member->container;
+	return 0;
+}
+
+void container_list_kill(struct container_list *list, const struct error *why)
+{
+	struct member *next;
+
+	for (struct member *member = LIST_FIRST(&list->members); member; member = next) {
+		next = LIST_NEXT(member, link);
+		if (member->creation)
+			seq_cancel(member->creation, why);
+		else
+			container_kill(member->container, NULL);
+	}
+}
+
+void container_list_destroy(struct container_list *list, const struct error *why)
+{
+	struct member *member;
+
+	if (!list)
+		return;
+	while ((member = LIST_FIRST(&list->members))) {
+		if (member->done)
+			member_end(member, true, why);
+		else
+			member_free(member);
+	}
+	free(list);
+}
