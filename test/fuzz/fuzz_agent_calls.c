@@ -191,13 +191,12 @@ int errand_start(struct ev_loop *loop, errand_fn *work, void *work_ctx, int time
 	return errand_start_with(loop, &spec, done, ctx, out, err);
 }
 
-/* As soon as the loop turns. */
+/* As soon as the loop turns, also while time stands still. */
 static void errand_end(struct errand *errand, enum error_code with)
 {
 	errand->ends_with = with;
 	ev_timer_stop(fuzz_loop(), &errand->end);
-	ev_timer_set(&errand->end, 0, 0);
-	ev_timer_start(fuzz_loop(), &errand->end);
+	ev_feed_event(fuzz_loop(), &errand->end, EV_TIMER);
 }
 
 void errand_cancel(struct errand *errand)
