@@ -1,6 +1,7 @@
 """Containers that may write to their cgroup, as systemd, dockerd and kind want it."""
 
 import pytest
+from harness.pods import any_of
 from harness.processes import wait_for
 
 pytestmark = pytest.mark.vm  # a host may have cgroup v1
@@ -29,6 +30,26 @@ def test_its_own_limits_hold(containerd, runtime, name):
     assert lifted.rc != 0 and "Operation not permitted" in lifted.error, str(lifted)
     assert containerd.exec(container, "cat", "/cgroup/memory.max").check().text == f"{LIMIT}\n"
     containerd.delete(container)
+
+
+def test_updates_hold_in_their_order(pods):
+    """Also one below the usage, which the kernel makes its writer reclaim; an exec runs meanwhile."""
+    def with_cgroup(spec):
+        spec["mounts"].append({"destination": "/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]})
+
+    pod = pods.start("sleep", "1000", change=with_cgroup).to_state("running")
+    fill = "dd if=/dev/null of=/file bs=1M seek=64 && dd if=/file of=/dev/null bs=1M"  # as page cache
+    assert pod.run_exec("fill", "sh", "-c", f"{fill} && test $(cat /cgroup/memory.current) -gt {48 << 20}") == 0
+    limits = [256 << 20, 24 << 20, 128 << 20]
+    updates = [
+        pod.task.begin("Update", id=pod.id, resources=any_of("LinuxResources", {"memory": {"limit": limit}}))
+        for limit in limits
+    ]
+    assert pod.run_exec("meanwhile", "true") == 0
+    for update in updates:
+        update()
+    assert pod.run_exec("look", "grep", "-qx", str(limits[-1]), "/cgroup/memory.max") == 0
+    assert pod.kill() == 137
 
 
 def test_what_it_makes_below_is_bounded_and_removed(containerd, runtime, name):
