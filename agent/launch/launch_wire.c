@@ -1,8 +1,11 @@
 #include "agent/launch/launch_wire.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "common/fd_message.h"
 
 int launch_wire_send(int socket, const struct launch_message *message)
 {
@@ -11,21 +14,12 @@ int launch_wire_send(int socket, const struct launch_message *message)
 
 int launch_wire_send_console(int socket, int master)
 {
-	struct launch_message message = { .kind = LAUNCH_CONSOLE };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { .cmsg_level = SOL_SOCKET,
-		                  .cmsg_type = SCM_RIGHTS,
-		                  .cmsg_len = CMSG_LEN(sizeof(int)) } };
-	struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
-	const struct msghdr msg = { .msg_iov = &iov,
-		                    .msg_iovlen = 1,
-		                    .msg_control = &control,
-		                    .msg_controllen = sizeof(control) };
+	const struct launch_message message = { .kind = LAUNCH_CONSOLE };
+	ssize_t n = fd_message_send(socket, &message, sizeof(message), &master, 1);
 
-	memcpy(CMSG_DATA(&control.header), &master, sizeof(int));
-	return sendmsg(socket, &msg, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	if (n < 0)
+		errno = (int)-n;
+	return n < 0 ? -1 : 0;
 }
 
 int launch_wire_ask_sender(int socket)
@@ -49,6 +43,7 @@ static void take_descriptors(const struct cmsghdr *header, struct launch_receive
 	}
 }
 
+/* Not fd_message_receive(): the sender's pid comes along. */
 ssize_t launch_wire_receive(int socket, struct launch_received *out)
 {
 	union {

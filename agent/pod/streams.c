@@ -1,20 +1,15 @@
 #include "agent/pod/streams.h"
 
-#include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/pod/pump.h"
 #include "common/error.h"
 #include "common/log.h"
+#include "common/loop/listener.h"
 #include "common/mem.h"
 #include "proto/vsock_ports.h"
-
-/* Without free descriptors the listener stays readable; it rests this long. */
-#define ACCEPT_PAUSE_S 0.2
 
 struct stream {
 	LIST_ENTRY(stream) link;
@@ -32,10 +27,8 @@ struct drain {
 
 struct streams {
 	struct ev_loop *loop;
-	int fd;
+	struct listener *listener;
 	streams_peer_fn *peer;
-	ev_io listener;
-	ev_timer pause;
 	LIST_HEAD(stream_list, stream) unclaimed;
 	unsigned int nunclaimed;
 	LIST_HEAD(drain_list, drain) drains;
@@ -76,8 +69,9 @@ static void stream_add(struct streams *streams, int fd, uint32_t port)
 	streams->nunclaimed++;
 }
 
-static void streams_admit(struct streams *streams, int fd)
+static void on_connection(void *ctx, int fd)
 {
+	struct streams *streams = ctx;
 	struct error err;
 	uint32_t port;
 
@@ -92,46 +86,15 @@ static void streams_admit(struct streams *streams, int fd)
 	}
 }
 
-/* Takes all that wait, so that a call that follows a connect finds its stream. */
-static void streams_accept(struct streams *streams)
-{
-	int fd;
-
-	while ((fd = accept4(streams->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		streams_admit(streams, fd);
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		ev_io_stop(streams->loop, &streams->listener);
-		ev_timer_set(&streams->pause, ACCEPT_PAUSE_S, 0);
-		ev_timer_start(streams->loop, &streams->pause);
-	}
-}
-
-static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
-{
-	streams_accept(watcher->data);
-}
-
-static void on_pause_over(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-	struct streams *streams = watcher->data;
-
-	ev_io_start(loop, &streams->listener);
-}
-
 struct streams *streams_create(struct ev_loop *loop, int listen_fd, streams_peer_fn *peer)
 {
 	struct streams *streams = mem_new(struct streams);
 
 	streams->loop = loop;
-	streams->fd = listen_fd;
 	streams->peer = peer;
 	LIST_INIT(&streams->unclaimed);
 	LIST_INIT(&streams->drains);
-	fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK);
-	ev_io_init(&streams->listener, on_connection, listen_fd, EV_READ);
-	ev_timer_init(&streams->pause, on_pause_over, 0, 0);
-	streams->listener.data = streams->pause.data = streams;
-	ev_io_start(loop, &streams->listener);
+	streams->listener = listener_create(loop, listen_fd, on_connection, streams);
 	return streams;
 }
 
@@ -149,8 +112,8 @@ int streams_claim(struct streams *streams, uint32_t port, int *out, struct error
 {
 	struct stream *stream = find(streams, port);
 
-	if (!stream) {
-		streams_accept(streams);
+	if (!stream) { /* a call that follows a connect finds its stream */
+		listener_accept_all(streams->listener);
 		stream = find(streams, port);
 	}
 	if (!stream)
@@ -209,8 +172,6 @@ void streams_destroy(struct streams *streams)
 		next_drain = LIST_NEXT(drain, link);
 		drain_free(drain);
 	}
-	ev_io_stop(streams->loop, &streams->listener);
-	ev_timer_stop(streams->loop, &streams->pause);
-	close(streams->fd);
+	listener_destroy(streams->listener);
 	free(streams);
 }

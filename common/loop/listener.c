@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "common/mem.h"
@@ -17,19 +19,30 @@ struct listener {
 	void *ctx;
 };
 
-/* Its last act is the callback, which may destroy the listener. */
-static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+static void rest(struct listener *listener)
 {
-	struct listener *listener = watcher->data;
+	ev_io_stop(listener->loop, &listener->readable);
+	ev_timer_stop(listener->loop, &listener->pause);
+	ev_timer_set(&listener->pause, PAUSE_S, 0);
+	ev_timer_start(listener->loop, &listener->pause);
+}
+
+/* False: none waits. The last act is the callback. */
+static bool accept_one(struct listener *listener)
+{
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		listener->on_accept(listener->ctx, fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-		ev_io_stop(loop, watcher);
-		ev_timer_set(&listener->pause, PAUSE_S, 0);
-		ev_timer_start(loop, &listener->pause);
-	}
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		rest(listener);
+	return fd >= 0;
+}
+
+/* One at a time: the callback may destroy the listener. */
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	accept_one(watcher->data);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -46,6 +59,7 @@ struct listener *listener_create(struct ev_loop *loop, int fd, listener_accept_f
 
 	listener->loop = loop;
 	listener->fd = fd;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	listener->on_accept = on_accept;
 	listener->ctx = ctx;
 	ev_io_init(&listener->readable, on_readable, fd, EV_READ);
@@ -54,6 +68,12 @@ struct listener *listener_create(struct ev_loop *loop, int fd, listener_accept_f
 	listener->readable.data = listener->pause.data = listener;
 	ev_io_start(loop, &listener->readable);
 	return listener;
+}
+
+void listener_accept_all(struct listener *listener)
+{
+	while (accept_one(listener))
+		;
 }
 
 void listener_destroy(struct listener *listener)

@@ -77,3 +77,13 @@ Test(listener, without_descriptors_pauses_and_accepts_later)
 	cr_expect_geq(accepted, 0);
 	cr_expect_leq(ev_iteration(loop) - iterations, 5, "the loop spins");
 }
+
+Test(listener, accepts_all_that_wait_when_it_is_asked_to)
+{
+	cr_assert_geq(unix_socket_connect(path), 0);
+	listener_accept_all(listener);
+	cr_expect_geq(accepted, 0);
+	accepted = -1;
+	listener_accept_all(listener);
+	cr_expect_eq(accepted, -1);
+}
