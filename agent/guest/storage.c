@@ -331,15 +331,17 @@ int storage_list_unmount(const struct storage_list *list, struct error *err)
 
 void storage_list_destroy(struct storage_list *list)
 {
-	struct storage *storage;
+	struct storage *next;
 	struct error err;
 
 	if (!list)
 		return;
 	if (storage_list_unmount(list, &err) < 0)
 		log_warn("a storage stays mounted cause=\"%s\"", err.text);
-	while ((storage = TAILQ_FIRST(&list->all)))
+	for (struct storage *storage = TAILQ_FIRST(&list->all); storage; storage = next) {
+		next = TAILQ_NEXT(storage, link);
 		storage_free(storage);
+	}
 	free(list);
 }
 

@@ -219,7 +219,7 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
                        struct error *err)
 {
 	autofree char *title = mem_printf("create container=%s", request->container_id);
-	struct container *container;
+	struct container *container = NULL;
 	struct member *member;
 	int r;
 
@@ -267,7 +267,7 @@ static void on_removed(void *ctx, const struct error *err)
 int container_list_remove(struct container_list *list, const char *id, done_fn *done, void *ctx,
                           struct error *err)
 {
-	struct container *container;
+	struct container *container = NULL;
 	struct member *member;
 	int r;
 
@@ -318,11 +318,12 @@ void container_list_kill(struct container_list *list, const struct error *why)
 
 void container_list_destroy(struct container_list *list, const struct error *why)
 {
-	struct member *member;
+	struct member *next;
 
 	if (!list)
 		return;
-	while ((member = LIST_FIRST(&list->members))) {
+	for (struct member *member = LIST_FIRST(&list->members); member; member = next) {
+		next = LIST_NEXT(member, link);
 		if (member->done)
 			member_end(member, true, why);
 		else
