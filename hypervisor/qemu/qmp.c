@@ -370,8 +370,9 @@ struct qmp *qmp_create(struct ev_loop *loop, int fd, int handshake_timeout_ms,
 	ev_io_init(&qmp->reader, on_readable, fd, EV_READ);
 	ev_io_init(&qmp->writer, on_writable, fd, EV_WRITE);
 	qmp->reader.data = qmp->writer.data = qmp;
-	ev_set_priority(&qmp->reader, EV_MAXPRI); /* an answer that is there wins over its deadline
-	                                           */
+	/* What is there to be read or can be sent wins over a deadline, even after a halt. */
+	ev_set_priority(&qmp->reader, EV_MAXPRI);
+	ev_set_priority(&qmp->writer, EV_MAXPRI);
 	ev_io_start(loop, &qmp->reader);
 	/* Nothing is in its way yet: this cannot fail. */
 	qmp_execute(qmp, "qmp_capabilities", NULL, handshake_timeout_ms, on_handshake, qmp, NULL);
