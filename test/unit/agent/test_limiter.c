@@ -122,7 +122,7 @@ Test(limiter, updates_of_a_container_keep_their_order_and_hold_up_no_other, .tim
 	slow_cgroup_init(&other);
 	run_container(&host, "c2");
 	for (int i = 0; i < 3; i++)
-		begin_update(&host, "c1", (i + 1) * 1000, &updates[i]);
+		begin_update(&host, "c1", 1000L * (i + 1), &updates[i]);
 	begin_update(&host, "c2", 7000, &another);
 	fd = begin_reading(&other);
 	host_finish(&host, &another.call);
