@@ -99,7 +99,7 @@ static ProtobufCMessage *any_for(struct script *script, const char *field)
 	return &any->base;
 }
 
-static const struct request_filler filler = { text_for, any_for };
+static const struct request_filler filler = { .text = text_for, .message = any_for };
 
 static void call(struct world *world)
 {
