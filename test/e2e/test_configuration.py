@@ -61,8 +61,8 @@ def test_an_unknown_key_warns(configured, containerd, tmp_path):
     [
         ('[hypervisor.qemu]\ndefault_memory = "2G"\n', ":2: hypervisor.qemu.default_memory: expected an integer"),
         ("[hypervisor.qemu\n", ":1: expected ']'"),
-        ('[hypervisor.qemu]\nkernel = "/no/such"\n', "'/no/such': No such file or directory"),
-        ('[hypervisor.qemu]\npath = "/no/such"\n', "'/no/such': No such file or directory"),
+        ('[hypervisor.qemu]\nkernel = "/no/such"\n', '"/no/such": No such file or directory'),
+        ('[hypervisor.qemu]\npath = "/no/such"\n', '"/no/such": No such file or directory'),
         ("[agent.kata]\ndial_timeout = 1\n", "1000 ms"),
     ],
     ids=["wrong_value", "not_toml", "missing_kernel", "missing_qemu", "too_short_a_boot"],
