@@ -17,11 +17,11 @@
 #include "common/mem.h"
 #include "proto/message.h"
 
-/* What a child process that mounts hands back. */
+/* What is made before the storage is mounted. */
 enum {
-	RESULT_TREE,   /* the mount, attached nowhere */
-	RESULT_TARGET, /* the directory that it goes on */
-	RESULT_COUNT,
+	MADE_TREE,   /* the mount, attached nowhere */
+	MADE_TARGET, /* the directory that it goes on */
+	MADE_COUNT,
 };
 
 enum storage_state {        /* what is legal: */
@@ -158,38 +158,40 @@ static int list_get(struct storage_list *list, const Grpc__Storage *wanted, stru
 	return 0;
 }
 
-/* In a child process. */
-static int make(void *ctx, struct errand_result *result, struct error *err)
+static int make(const struct storage *storage, int made[MADE_COUNT], struct error *err)
 {
-	const struct storage *storage = ctx;
 	const char *place = storage->wanted->mount_point;
-	int tree;
+	autoclose int tree = storage->driver->make(storage->wanted, err);
 	int r;
 
-	tree = storage->driver->make(storage->wanted, err);
 	if (tree < 0)
 		return tree;
 	r = file_make_dirs(place, 0755, err);
 	if (r < 0)
 		return r;
-	result->fds[RESULT_TREE] = tree;
-	result->fds[RESULT_TARGET] = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (result->fds[RESULT_TARGET] < 0)
+	made[MADE_TARGET] = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (made[MADE_TARGET] < 0)
 		return error_errno(err, "cannot open it");
-	result->nfds = RESULT_COUNT;
+	made[MADE_TREE] = take_fd(&tree);
 	return 0;
 }
 
-static int attach(struct storage *storage, struct error *err)
+static int make_in_child(void *ctx, struct errand_result *result, struct error *err)
 {
-	const struct errand_result *result = errand_result(storage->errand);
+	int r = make(ctx, result->fds, err);
 
-	if (result->nfds != RESULT_COUNT)
-		return error_set(err, ERROR_INTERNAL, "a child process hands back no mount");
-	if (mount_tree_attach(result->fds[RESULT_TREE], result->fds[RESULT_TARGET]) < 0)
+	if (r == 0)
+		result->nfds = MADE_COUNT;
+	return r;
+}
+
+static int attach(struct storage *storage, const int made[MADE_COUNT], struct error *err)
+{
+	if (mount_tree_attach(made[MADE_TREE], made[MADE_TARGET]) < 0)
 		return error_errno(err, "cannot attach it");
 	TAILQ_REMOVE(&storage->list->all, storage, link);
 	TAILQ_INSERT_HEAD(&storage->list->all, storage, link);
+	storage->state = STORAGE_MOUNTED;
 	return 0;
 }
 
@@ -218,33 +220,67 @@ static int describe(const struct storage *storage, struct error *err)
 	                  storage->wanted->source, storage->wanted->mount_point);
 }
 
+static int attach_result(struct storage *storage, struct error *err)
+{
+	const struct errand_result *result = errand_result(storage->errand);
+
+	if (result->nfds != MADE_COUNT)
+		return error_set(err, ERROR_INTERNAL, "a child process hands back no mount");
+	return attach(storage, result->fds, err);
+}
+
 static void on_made(void *ctx, const struct error *cause)
 {
 	struct storage *storage = ctx;
 	struct error err;
 	bool failed = cause != NULL;
 
+	storage->state = STORAGE_UNMOUNTED;
 	if (failed)
 		error_copy(&err, cause);
 	else
-		failed = attach(storage, &err) < 0;
+		failed = attach_result(storage, &err) < 0;
 	errand_destroy(take_ptr(&storage->errand));
-	storage->state = failed ? STORAGE_UNMOUNTED : STORAGE_MOUNTED;
 	if (failed)
 		describe(storage, &err);
 	wake(storage, failed ? &err : NULL);
 }
 
+static int mount_now(struct storage *storage, struct error *err)
+{
+	int made[MADE_COUNT];
+	int r;
+
+	r = make(storage, made, err);
+	if (r < 0)
+		return r;
+	r = attach(storage, made, err);
+	close(made[MADE_TREE]);
+	close(made[MADE_TARGET]);
+	return r;
+}
+
+static int start_mounting(struct storage *storage, struct error *err)
+{
+	int r;
+
+	r = errand_start(storage->list->loop, make_in_child, storage, storage->driver->timeout_ms,
+	                 on_made, storage, &storage->errand, err);
+	if (r == 0)
+		storage->state = STORAGE_MOUNTING;
+	return r;
+}
+
+/* It is mounted or being mounted then. */
 static int storage_mount(struct storage *storage, struct error *err)
 {
 	int r;
 
-	r = errand_start(storage->list->loop, make, storage, storage->driver->timeout_ms, on_made,
-	                 storage, &storage->errand, err);
-	if (r < 0)
-		return describe(storage, err);
-	storage->state = STORAGE_MOUNTING;
-	return 0;
+	if (storage->driver->timeout_ms)
+		r = start_mounting(storage, err);
+	else
+		r = mount_now(storage, err);
+	return r < 0 ? describe(storage, err) : 0;
 }
 
 /* What is no mount point any more is unmounted: a teardown may have been before. */
@@ -263,34 +299,45 @@ static int unmount_one(void *ctx, struct errand_result *result, struct error *er
 	return unmount(storage->wanted->mount_point, err);
 }
 
-/* Once more, for sets that came while it was being unmounted. It may be gone then. */
+/* For the sets that came while it was being unmounted. It may be gone then. */
 static void mount_again(struct storage *storage)
 {
+	bool failed = false;
 	struct error err;
 
-	if (LIST_EMPTY(&storage->waiting))
+	if (storage->state == STORAGE_UNMOUNTED && !LIST_EMPTY(&storage->waiting))
+		failed = storage_mount(storage, &err) < 0;
+	if (failed || storage->state == STORAGE_MOUNTED)
+		wake(storage, failed ? &err : NULL);
+	else
 		storage_settle(storage);
-	else if (storage_mount(storage, &err) < 0)
-		wake(storage, &err);
+}
+
+/* Its set goes on, and may claim it once more. */
+static void end_release(struct storage *storage, const struct error *err)
+{
+	struct storage_set *set = take_ptr(&storage->releaser);
+
+	set->released = NULL;
+	if (err)
+		error_copy(&set->failure, err);
+	set_release_next(set);
 }
 
 /* One that cannot be unmounted is forgotten. */
 static void on_unmounted(void *ctx, const struct error *err)
 {
 	struct storage *storage = ctx;
-	struct storage_set *releaser = take_ptr(&storage->releaser);
 
 	errand_destroy(take_ptr(&storage->errand));
 	storage->state = STORAGE_UNMOUNTED;
-	if (err && !releaser)
+	storage->pinned = true;
+	if (storage->releaser)
+		end_release(storage, err);
+	else if (err)
 		log_warn("a storage stays mounted cause=\"%s\"", err->text);
+	storage->pinned = false;
 	mount_again(storage);
-	if (!releaser)
-		return;
-	releaser->released = NULL;
-	if (err)
-		error_copy(&releaser->failure, err);
-	set_release_next(releaser);
 }
 
 /* The set gives its reference back. True: it waits for the storage to be unmounted. */
@@ -397,12 +444,12 @@ static void set_advance(struct storage_set *set)
 	for (; set->at < set->n; set->at++) {
 		struct storage *storage = set->storages[set->at];
 
-		if (storage->state == STORAGE_MOUNTED)
-			continue;
 		if (storage->state == STORAGE_UNMOUNTED && storage_mount(storage, &err) < 0) {
 			set->done(set->ctx, &err);
 			return;
 		}
+		if (storage->state == STORAGE_MOUNTED)
+			continue;
 		LIST_INSERT_HEAD(&storage->waiting, set, link);
 		set->waits = true;
 		return;

@@ -3,9 +3,9 @@
  * in one list. Each is mounted once, however many sets claim its mount point, and unmounted when the
  * last of them has released it. A set holds the storages of one owner: the sandbox, a container.
  *
- * A child process makes the mount and opens its place; PID 1 only attaches the one to the other, by
- * their descriptors. So PID 1 never waits for a file system, and a child that its deadline ends
- * leaves nothing mounted.
+ * Where that can wait, a child process makes the mount and opens its place; PID 1 only attaches the
+ * one to the other, by their descriptors. So PID 1 never waits for a file system, and a child that
+ * its deadline ends leaves nothing mounted.
  */
 #ifndef AGENT_STORAGE_H
 #define AGENT_STORAGE_H

@@ -10,15 +10,16 @@
 struct error;
 
 /*
- * In a child process, where it may wait: makes the mount, with its attributes and attached nowhere
- * yet (agent/base/mount_tree.h). Returns its descriptor, or -errno.
+ * Makes the mount, with its attributes and attached nowhere yet (agent/base/mount_tree.h). Returns
+ * its descriptor, or -errno. It may wait only in a child process: with a timeout.
  */
 typedef int storage_make_fn(const Grpc__Storage *storage, struct error *err);
 
 struct storage_driver {
 	const char *name;   /* as GetGuestDetails tells it; NULL ends a table */
 	const char *fstype; /* the only one that it has */
-	int timeout_ms;     /* then the child process is killed, and nothing has been mounted */
+	int timeout_ms;     /* then the child process is killed, and nothing has been mounted; 0:
+	                       @make waits for nothing, and PID 1 calls it itself */
 	storage_make_fn *make;
 };
 

@@ -10,7 +10,8 @@
 
 #define STORAGE_BENCH_TIMEOUT_MS 2000
 
-/* "memory": a tmpfs. "hang": a mount that never ends, given up after STORAGE_BENCH_TIMEOUT_MS. */
+/* "memory": a tmpfs. "at-once": one that no child process makes. "hang": a mount that never ends,
+ * given up after STORAGE_BENCH_TIMEOUT_MS. */
 extern const struct storage_driver storage_bench_drivers[];
 
 void storage_bench_init(void);

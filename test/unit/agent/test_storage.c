@@ -108,6 +108,27 @@ Test(storage, is_mounted_from_the_loop_with_its_attributes_and_unmounted)
 	storage_set_destroy(owner.set);
 }
 
+Test(storage, that_waits_for_nothing_is_mounted_at_once)
+{
+	Grpc__Storage *storage = storage_bench_new("at-once", "now");
+	struct owner owner = owner_new();
+
+	claim(&owner, storage);
+	begin_mount(&owner);
+	cr_assert_eq(owner.told, 1);
+	cr_assert_eq(owner.err.code, ERROR_NONE, "%s", owner.err.text);
+	cr_expect(storage_bench_mounted(storage));
+	cr_assert_eq(release(&owner), ERROR_NONE, "%s", owner.err.text);
+	cr_expect_not(storage_bench_mounted(storage));
+	storage->options = (char *[]){ "nosuch=1" };
+	storage->n_options = 1;
+	claim(&owner, storage);
+	cr_assert_eq(mount_all(&owner), ERROR_UNKNOWN);
+	cr_expect_not_null(strstr(owner.err.text, "\"/tmp/now\": cannot make the file system"));
+	cr_assert_eq(release(&owner), ERROR_NONE);
+	storage_set_destroy(owner.set);
+}
+
 Test(storage, that_fails_names_its_place_and_leaves_nothing_when_released)
 {
 	Grpc__Storage *storages[] = { storage_bench_new("memory", "first"),
@@ -239,9 +260,8 @@ Test(storage, that_all_let_go_of_is_mounted_no_further)
 	storage_set_destroy(second.set);
 }
 
-Test(storage, that_is_claimed_while_it_is_unmounted_is_mounted_again)
+static void claim_while_it_is_unmounted(Grpc__Storage *storage)
 {
-	Grpc__Storage *storage = storage_bench_new("memory", "again");
 	struct owner first = owner_new();
 	struct owner second = owner_new();
 
@@ -259,6 +279,54 @@ Test(storage, that_is_claimed_while_it_is_unmounted_is_mounted_again)
 	cr_expect_not(storage_bench_mounted(storage));
 	storage_set_destroy(first.set);
 	storage_set_destroy(second.set);
+}
+
+Test(storage, that_is_claimed_while_it_is_unmounted_is_mounted_again)
+{
+	claim_while_it_is_unmounted(storage_bench_new("memory", "again"));
+	claim_while_it_is_unmounted(storage_bench_new("at-once", "again"));
+}
+
+/* Owners of one storage: the first mounts it for itself once more when it has released it. */
+struct returning {
+	struct owner owner;
+	Grpc__Storage *storage;
+};
+
+static void on_released(void *ctx, const struct error *err)
+{
+	struct returning *returning = ctx;
+
+	cr_assert_null(err);
+	claim(&returning->owner, returning->storage);
+	begin_mount(&returning->owner);
+}
+
+static void claim_when_it_has_been_unmounted(Grpc__Storage *storage)
+{
+	struct returning first = { .owner = owner_new(), .storage = storage };
+	struct owner second = owner_new();
+
+	claim(&first.owner, storage);
+	cr_assert_eq(mount_all(&first.owner), ERROR_NONE);
+	first.owner.told = 0;
+	storage_set_release(first.owner.set, on_released, &first);
+	claim(&second, storage);
+	begin_mount(&second);
+	cr_assert_eq(finish(&first.owner), ERROR_NONE, "%s", first.owner.err.text);
+	cr_assert_eq(finish(&second), ERROR_NONE, "%s", second.err.text);
+	cr_assert_eq(release(&first.owner), ERROR_NONE);
+	cr_expect(storage_bench_mounted(storage));
+	cr_assert_eq(release(&second), ERROR_NONE);
+	cr_expect_not(storage_bench_mounted(storage));
+	storage_set_destroy(first.owner.set);
+	storage_set_destroy(second.set);
+}
+
+Test(storage, that_its_last_owner_claims_again_is_mounted_once)
+{
+	claim_when_it_has_been_unmounted(storage_bench_new("memory", "returns"));
+	claim_when_it_has_been_unmounted(storage_bench_new("at-once", "returns"));
 }
 
 Test(storage, of_a_list_that_goes_is_unmounted_and_what_is_under_way_ends)
