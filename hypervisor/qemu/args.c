@@ -106,6 +106,10 @@ static const struct parameter {
 	{ "8250.nr_uarts=1", NULL },   /* no search for serial ports that are not there: 15 ms */
 	{ "noreplace-smp", under_tcg },  /* no patching of lock prefixes: 80 ms */
 	{ "no_timer_check", under_tcg }, /* 50 ms */
+	/* No files of tracefs, and no self-tests of two hashes: 120 ms. */
+	{ "initcall_blacklist=trace_eval_init,tracer_init_tracefs,crypto_kdf108_init,"
+	  "blake2s_mod_init",
+	  under_tcg },
 	{ "nolapic_timer", under_tcg_with_one_cpu }, /* no calibration of it: 80 ms; a guest with a
 	                                                second CPU would have no precise timer */
 };

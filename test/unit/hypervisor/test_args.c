@@ -8,6 +8,10 @@
 #define ALWAYS                                                                                     \
 	"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock "             \
 	"pcie_ports=compat 8250.nr_uarts=1"
+#define UNDER_TCG                                                                                  \
+	" noreplace-smp no_timer_check "                                                           \
+	"initcall_blacklist=trace_eval_init,tracer_init_tracefs,crypto_kdf108_init,"               \
+	"blake2s_mod_init"
 
 static const char share_device[] =
 	"{\"driver\":\"vhost-user-fs-pci\",\"id\":\"share\",\"chardev\":\"share\","
@@ -52,8 +56,7 @@ Test(args, are_exactly_these_under_tcg)
 {
 	static const char machine[] = "q35,memory-backend=memory,dump-guest-core=off,"
 				      "sata=off,smbus=off,usb=off,smm=off,vmport=off,i8042=off";
-	static const char command_line[] =
-		ALWAYS " noreplace-smp no_timer_check nolapic_timer tsc_early_khz=2600186";
+	static const char command_line[] = ALWAYS UNDER_TCG " nolapic_timer tsc_early_khz=2600186";
 	const char *const expected[] = {
 		"/usr/bin/qemu-system-x86_64",
 		"-nodefaults",
@@ -159,6 +162,5 @@ Test(args, append_the_users_kernel_parameters_last)
 	args.kernel_params = "agent.log=debug x=\"a b\"";
 	argv = qemu_args_build(&args);
 	cr_assert_str_eq(value_of(argv, "-append", 0),
-	                 ALWAYS " noreplace-smp no_timer_check nolapic_timer "
-	                        "agent.log=debug x=\"a b\"");
+	                 ALWAYS UNDER_TCG " nolapic_timer agent.log=debug x=\"a b\"");
 }
