@@ -14,6 +14,7 @@
 #include "agent/guest/announce.h"
 #include "agent/guest/boot.h"
 #include "agent/guest/guest.h"
+#include "agent/guest/memory_pressure.h"
 #include "agent/guest/modprobe.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/guest/uevent.h"
@@ -35,6 +36,7 @@ struct agent {
 	struct ttrpc_server *server;
 	struct uevents *uevents;
 	struct announce *announce;
+	struct memory_pressure *pressure;
 };
 
 static int agent_start(struct agent *agent, struct error *err);
@@ -128,6 +130,7 @@ static int agent_start(struct agent *agent, struct error *err)
 		return r;
 	agent->uevents = uevents_create(agent->loop);
 	agent->announce = announce_create(agent->loop, agent->uevents);
+	agent->pressure = memory_pressure_create(agent->loop);
 	log_info("agent serves version=" KATA_VERSION);
 	return 0;
 }

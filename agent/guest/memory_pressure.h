@@ -1,0 +1,19 @@
+/*
+ * A guest without memory (Documentation/accounting/psi.rst). The kernel kills no process for an
+ * allocation that may not enter file systems (GFP_NOFS), as out_of_memory() says: it tries again,
+ * for as long as no other process allocates. Each readahead is such an allocation, and a program
+ * whose own pages have been reclaimed needs one to go on; so a container that takes all memory can
+ * keep the guest busy for minutes without an end. While processes are stalled on memory, the agent
+ * allocates some itself, and the kernel kills where it must.
+ */
+#ifndef AGENT_MEMORY_PRESSURE_H
+#define AGENT_MEMORY_PRESSURE_H
+
+struct ev_loop;
+struct memory_pressure;
+
+/* Never fails: on a kernel that reports no stalls it logs this and watches nothing. */
+struct memory_pressure *memory_pressure_create(struct ev_loop *loop);
+void memory_pressure_destroy(struct memory_pressure *pressure); /* NULL is fine */
+
+#endif
