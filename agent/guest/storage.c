@@ -248,15 +248,14 @@ static void on_made(void *ctx, const struct error *cause)
 
 static int mount_now(struct storage *storage, struct error *err)
 {
-	int made[MADE_COUNT];
+	int made[MADE_COUNT] = { -1, -1 };
 	int r;
 
 	r = make(storage, made, err);
-	if (r < 0)
-		return r;
-	r = attach(storage, made, err);
-	close(made[MADE_TREE]);
-	close(made[MADE_TARGET]);
+	if (r == 0)
+		r = attach(storage, made, err);
+	cleanup_close(&made[MADE_TREE]);
+	cleanup_close(&made[MADE_TARGET]);
 	return r;
 }
 
