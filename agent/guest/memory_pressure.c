@@ -38,8 +38,8 @@ static void on_pressure(struct ev_loop *loop, ev_io *watcher, int events)
 	struct memory_pressure *pressure = watcher->data;
 	struct epoll_event event;
 
-	if (epoll_wait(pressure->epoll, &event, 1, 0) == 1)
-		take_memory();
+	epoll_wait(pressure->epoll, &event, 1, 0); /* none is left: the loop's own look took it */
+	take_memory();
 }
 
 static int start(struct memory_pressure *pressure)
