@@ -109,12 +109,18 @@ class Load:
         }
 
     def memory(self):
-        """kB of PSS; what no file has of the lasting container's guest: the agent's, and a sleep's."""
+        """kB that are no file's, which others who run the same programs share as long as they are there; of the lasting
+        container's guest: the agent's, and a sleep's."""
         shims = self.shims()
         below = [one.pid for pid in shims for one in descendants(pid)]
         used = self.containerd.exec(self.lasting, "grep", "AnonPages", "/proc/meminfo").check().text
-        pss = [sum(memory(pid)["Pss"] for pid in pids) for pids in ((self.containerd.pid,), shims, below)]
-        return dict(zip(MEMORY, (*pss, int(used.split()[1]))))
+        own = [sum(private(pid) for pid in pids) for pids in ((self.containerd.pid,), shims, below)]
+        return dict(zip(MEMORY, (*own, int(used.split()[1]))))
+
+
+def private(pid):
+    rollup = memory(pid)
+    return rollup["Pss_Anon"] + rollup["Pss_Shmem"]
 
 
 def grown(first, last):
