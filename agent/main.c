@@ -36,7 +36,6 @@ struct agent {
 	struct ttrpc_server *server;
 	struct uevents *uevents;
 	struct announce *announce;
-	struct memory_pressure *pressure;
 };
 
 static int agent_start(struct agent *agent, struct error *err);
@@ -124,13 +123,13 @@ static int agent_start(struct agent *agent, struct error *err)
 		.streams = agent->streams,
 		.cgroup_mount = CGROUP_MOUNT,
 		.storage_drivers = storage_drivers(),
+		.pressure_file = MEMORY_PRESSURE_FILE,
 	});
 	r = agent_serve(agent, err);
 	if (r < 0)
 		return r;
 	agent->uevents = uevents_create(agent->loop);
 	agent->announce = announce_create(agent->loop, agent->uevents);
-	agent->pressure = memory_pressure_create(agent->loop);
 	log_info("agent serves version=" KATA_VERSION);
 	return 0;
 }

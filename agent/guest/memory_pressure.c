@@ -12,12 +12,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-#define PRESSURE_FILE "/proc/pressure/memory"
-#define TRIGGER       "some 500000 1000000" /* stalled for half of a second, in us */
-#define TAKEN_BYTES   (256 << 10)
+#define TRIGGER     "some 500000 1000000" /* stalled for half of a second, in us */
+#define TAKEN_BYTES (256 << 10)
 
 struct memory_pressure {
 	struct ev_loop *loop;
+	const char *file; /* NULL: it has been tried, or is never to be */
 	int fd;
 	int epoll; /* readable when @fd has EPOLLPRI, for which libev has no event */
 	ev_io watcher;
@@ -42,11 +42,11 @@ static void on_pressure(struct ev_loop *loop, ev_io *watcher, int events)
 	take_memory();
 }
 
-static int start(struct memory_pressure *pressure)
+static int start(struct memory_pressure *pressure, const char *file)
 {
 	struct epoll_event event = { .events = EPOLLPRI };
 
-	pressure->fd = open(PRESSURE_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	pressure->fd = open(file, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (pressure->fd < 0 || write(pressure->fd, TRIGGER, sizeof(TRIGGER)) < 0)
 		return -1;
 	pressure->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -59,15 +59,25 @@ static int start(struct memory_pressure *pressure)
 	return 0;
 }
 
-struct memory_pressure *memory_pressure_create(struct ev_loop *loop)
+struct memory_pressure *memory_pressure_create(struct ev_loop *loop, const char *file)
 {
 	struct memory_pressure *pressure = mem_new(struct memory_pressure);
 
 	pressure->loop = loop;
+	pressure->file = file;
 	pressure->fd = pressure->epoll = -1;
-	if (start(pressure) < 0)
-		log_info("no watch of memory pressure cause=\"%s\"", strerror(errno));
 	return pressure;
+}
+
+void memory_pressure_watch(struct memory_pressure *pressure)
+{
+	const char *file = take_ptr(&pressure->file);
+
+	if (!file || start(pressure, file) == 0)
+		return;
+	log_info("no watch of memory pressure cause=\"%s\"", strerror(errno));
+	cleanup_close(&pressure->epoll);
+	cleanup_close(&pressure->fd);
 }
 
 void memory_pressure_destroy(struct memory_pressure *pressure)

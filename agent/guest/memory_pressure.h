@@ -12,8 +12,13 @@
 struct ev_loop;
 struct memory_pressure;
 
-/* Never fails: on a kernel that reports no stalls it logs this and watches nothing. */
-struct memory_pressure *memory_pressure_create(struct ev_loop *loop);
+#define MEMORY_PRESSURE_FILE "/proc/pressure/memory"
+
+/* Watches nothing yet. @file is MEMORY_PRESSURE_FILE, and outlives it; NULL: it never watches. */
+struct memory_pressure *memory_pressure_create(struct ev_loop *loop, const char *file);
 void memory_pressure_destroy(struct memory_pressure *pressure); /* NULL is fine */
+
+/* From now on; once. On a kernel that reports no stalls it logs this, and keeps nothing open. */
+void memory_pressure_watch(struct memory_pressure *pressure);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "agent/guest/memory_pressure.h"
 #include "agent/guest/storage.h"
 #include "agent/pod/container.h"
 #include "agent/pod/namespaces.h"
@@ -179,6 +180,7 @@ static void on_created(void *ctx, const struct error *err)
 	struct member *member = ctx;
 
 	seq_destroy(take_ptr(&member->creation));
+	memory_pressure_watch(member->list->config.pressure);
 	member_end(member, err != NULL, err);
 }
 

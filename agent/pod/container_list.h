@@ -12,6 +12,7 @@ struct container;
 struct container_list;
 struct ev_loop;
 struct host_limits;
+struct memory_pressure;
 struct oom;
 struct pod_namespaces;
 struct storage_list;
@@ -25,6 +26,7 @@ struct container_list_config {
 	struct streams *streams;
 	const char *cgroup_mount;
 	struct oom *oom;
+	struct memory_pressure *pressure; /* watched from the first container on */
 	struct storage_list *storages;
 	struct pod_namespaces *namespaces;
 };

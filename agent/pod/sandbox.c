@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/cgroup/oom.h"
+#include "agent/guest/memory_pressure.h"
 #include "agent/guest/storage.h"
 #include "agent/pod/container_list.h"
 #include "agent/pod/host_limits.h"
@@ -19,6 +20,7 @@
 struct sandbox {
 	struct ev_loop *loop;
 	struct oom *oom;
+	struct memory_pressure *pressure;
 	struct storage_list *storages;
 	struct storage_set *own; /* that CreateSandbox asked for */
 	struct pod_namespaces *namespaces;
@@ -42,6 +44,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 
 	sandbox->loop = config->loop;
 	sandbox->oom = oom_create(config->loop);
+	sandbox->pressure = memory_pressure_create(config->loop, config->pressure_file);
 	sandbox->storages = storage_list_create(config->loop, config->storage_drivers);
 	sandbox->own = storage_set_create(sandbox->storages);
 	sandbox->namespaces = pod_namespaces_create(config->loop);
@@ -50,6 +53,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 		.streams = config->streams,
 		.cgroup_mount = config->cgroup_mount,
 		.oom = sandbox->oom,
+		.pressure = sandbox->pressure,
 		.storages = sandbox->storages,
 		.namespaces = sandbox->namespaces,
 	};
@@ -275,6 +279,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 	storage_set_destroy(sandbox->own);
 	storage_list_destroy(sandbox->storages);
 	pod_namespaces_destroy(sandbox->namespaces);
+	memory_pressure_destroy(sandbox->pressure);
 	oom_destroy(sandbox->oom);
 	host_limits_destroy(sandbox->limits);
 	free(sandbox);

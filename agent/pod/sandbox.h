@@ -22,6 +22,7 @@ struct sandbox_config {
 	struct streams *streams;
 	const char *cgroup_mount;                     /* of cgroup v2: CGROUP_MOUNT */
 	const struct storage_driver *storage_drivers; /* storage_drivers() */
+	const char *pressure_file;                    /* MEMORY_PRESSURE_FILE; NULL: none */
 };
 
 struct sandbox *sandbox_create(const struct sandbox_config *config);

@@ -65,7 +65,7 @@ static int peer_port(int fd, uint32_t *port, struct error *err)
 	return 0;
 }
 
-void host_init_storage(struct host *host, const struct storage_driver *drivers)
+static void init(struct host *host, const struct storage_driver *drivers, const char *pressure_file)
 {
 	struct ttrpc_server_config config = { .services = service_table() };
 
@@ -77,6 +77,7 @@ void host_init_storage(struct host *host, const struct storage_driver *drivers)
 		.streams = host->streams,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = drivers,
+		.pressure_file = pressure_file,
 	});
 	host->ndone = 0;
 	config.ctx = host->sandbox;
@@ -88,7 +89,17 @@ void host_init_storage(struct host *host, const struct storage_driver *drivers)
 
 void host_init(struct host *host)
 {
-	host_init_storage(host, storage_drivers());
+	init(host, storage_drivers(), NULL);
+}
+
+void host_init_storage(struct host *host, const struct storage_driver *drivers)
+{
+	init(host, drivers, NULL);
+}
+
+void host_init_pressure(struct host *host, const char *pressure_file)
+{
+	init(host, storage_drivers(), pressure_file);
 }
 
 void host_reconnect(struct host *host)
