@@ -5,6 +5,7 @@ goes on as if nothing had been.
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -121,6 +122,53 @@ def test_a_process_that_waits_for_a_silent_file_server_can_be_killed(short, runt
     assert echo(running, b"two\n") == b"two\n"
     kill_running(short, container, running, pids)
     assert "was killed and has not ended within 2000 ms" in short.log_tail(told), "the guest's kernel could kill it"
+
+
+SANDBOX_STEP = re.compile(r"boot done .* create-the-sandbox=([0-9.]+)")
+
+
+def silence_file_server_after_hello(containerd, shim, begun):
+    """Whether CreateSandbox was still to come: it comes some 30 ms later. The machine stands still meanwhile."""
+    assert wait_for(lambda: "agent serves" in containerd.log_tail(begun), BOUNDED, pause=0.0005)
+    machine = [one.pid for one in descendants(shim) if "-nodefaults" in one.command]
+    servers = [one.pid for one in descendants(shim) if "/virtiofsd" in one.command.split(" ")[0]]
+    assert machine and servers
+    for pid in machine + servers:
+        os.kill(pid, signal.SIGSTOP)
+    early = not SANDBOX_STEP.search(containerd.log_tail(begun))
+    for pid in machine if early else machine + servers:
+        os.kill(pid, signal.SIGCONT)
+    return servers if early else []
+
+
+def run_with_silent_file_server(containerd, runtime, container):
+    """`ctr run` on its way, and the file servers that are stopped since the hello; none: it was too late for that."""
+    begun = containerd.log_size()
+    running = containerd.popen("run", "--rm", "--runtime", runtime, "localhost/busybox:latest", container, "echo", "served")
+    assert wait_for(lambda: os.path.exists(f"{containerd.bundle(container)}/shim.pid"), BOUNDED)
+    servers = silence_file_server_after_hello(containerd, containerd.shim(container), begun)
+    if not servers:
+        containerd.finish(running, timeout=BOUNDED).check()
+    return running, servers
+
+
+@pytest.mark.vm
+@pytest.mark.prefix
+def test_the_mount_of_the_share_waits_for_no_file_server(make_containerd, prefix, runtime, name):
+    with altered_prefix(prefix, {}, SHORT + "agent.kata.enable_debug = true") as altered:
+        short = make_containerd(os.path.join(altered, "bin"))
+        servers, tries = [], 0
+        while not servers and tries < 5:
+            begun, tries = short.log_size(), tries + 1
+            running, servers = run_with_silent_file_server(short, runtime, name())
+        assert servers, "CreateSandbox was always faster"
+        sandbox = wait_for(lambda: SANDBOX_STEP.search(short.log_tail(begun)), BOUNDED)
+        assert float(sandbox.group(1)) < 1000, sandbox.group(0)
+        time.sleep(0.5)
+        assert all(process(pid).state == "T" for pid in servers) and running.poll() is None
+        for pid in servers:
+            os.kill(pid, signal.SIGCONT)
+        assert short.finish(running, timeout=BOUNDED).check().text == "served\n"
 
 
 @pytest.fixture
