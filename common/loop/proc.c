@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/error.h"
 #include "common/loop/proc_internal.h"
 #include "common/loop/reaper.h"
 #include "common/mem.h"
@@ -26,6 +25,12 @@ struct proc {
 	bool told; /* on_exit has been called */
 	ev_io watcher;
 	ev_timer grace; /* since SIGKILL */
+	/* Of the start, until it has been reported. */
+	char *subject;
+	int report_fd; /* -1: it has been */
+	ev_io report;
+	ev_timer start_deadline;
+	done_fn *on_started;
 	proc_exit_fn *on_exit;
 	void *ctx;
 };
@@ -47,16 +52,19 @@ static bool report_comes(int fd)
 	return r > 0;
 }
 
-/* Waits for the exec, or takes the child's report of what failed. */
-static int await_start(int report_fd, const struct proc_spec *spec, struct error *err)
+static int fail_late(const struct proc *proc, struct error *err)
 {
+	return error_set(err, ERROR_DEADLINE_EXCEEDED, "cannot start \"%s\": not within %d ms",
+	                 proc->subject, PROC_START_TIMEOUT_MS);
+}
+
+/* The child has executed, or says what failed. */
+static int take_report(struct proc *proc, struct error *err)
+{
+	autoclose int report_fd = take_fd(&proc->report_fd);
 	struct proc_failure failure;
 	ssize_t n;
 
-	if (!report_comes(report_fd))
-		return error_set(err, ERROR_DEADLINE_EXCEEDED,
-		                 "cannot start \"%s\": not within %d ms", subject(spec),
-		                 PROC_START_TIMEOUT_MS);
 	do
 		n = read(report_fd, &failure, sizeof(failure));
 	while (n < 0 && errno == EINTR);
@@ -64,15 +72,22 @@ static int await_start(int report_fd, const struct proc_spec *spec, struct error
 		return 0;
 	if (n != sizeof(failure))
 		return error_errno(err, "cannot start \"%s\": cannot read the child's report",
-		                   subject(spec));
+		                   proc->subject);
 	errno = failure.cause;
-	return error_errno(err, "cannot %s \"%s\"", failure.step, subject(spec));
+	return error_errno(err, "cannot %s \"%s\"", failure.step, proc->subject);
+}
+
+static void stop_waiting_for_start(struct proc *proc)
+{
+	ev_io_stop(proc->loop, &proc->report);
+	ev_timer_stop(proc->loop, &proc->start_deadline);
 }
 
 /* Its last act is the callback, which may destroy @proc. */
 static void report_exit(struct proc *proc, int status)
 {
 	proc->told = true;
+	stop_waiting_for_start(proc);
 	ev_io_stop(proc->loop, &proc->watcher);
 	ev_timer_stop(proc->loop, &proc->grace);
 	if (proc->on_exit)
@@ -95,19 +110,46 @@ static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
 	report_exit(timer->data, PROC_STUCK);
 }
 
-static struct proc *proc_new(struct ev_loop *loop, pid_t pid, int pidfd)
+/* The last act of both is the callback. */
+static void on_report(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct proc *proc = watcher->data;
+	struct error err;
+	int r;
+
+	stop_waiting_for_start(proc);
+	r = take_report(proc, &err);
+	if (r == 0)
+		ev_io_start(loop, &proc->watcher);
+	proc->on_started(proc->ctx, r < 0 ? &err : NULL);
+}
+
+static void on_start_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct proc *proc = timer->data;
+	struct error err;
+
+	stop_waiting_for_start(proc);
+	fail_late(proc, &err);
+	proc->on_started(proc->ctx, &err);
+}
+
+static struct proc *proc_new(struct ev_loop *loop, const struct proc_spec *spec)
 {
 	struct proc *proc = mem_new(struct proc);
 
 	proc->loop = loop;
-	proc->pid = pid;
-	proc->pidfd = pidfd;
-	ev_io_init(&proc->watcher, on_readable, pidfd, EV_READ);
+	proc->subject = mem_strdup(subject(spec));
+	proc->report_fd = -1;
+	ev_io_init(&proc->watcher, on_readable, -1, EV_READ);
 	ev_set_priority(&proc->watcher,
 	                EV_MAXPRI); /* an end that is there wins over the deadline for it */
+	ev_io_init(&proc->report, on_report, -1, EV_READ);
+	ev_set_priority(&proc->report, EV_MAXPRI);
 	ev_timer_init(&proc->grace, on_grace_over, PROC_KILL_GRACE_MS / 1e3, 0);
+	ev_timer_init(&proc->start_deadline, on_start_deadline, PROC_START_TIMEOUT_MS / 1e3, 0);
 	proc->watcher.data = proc->grace.data = proc;
-	ev_io_start(loop, &proc->watcher);
+	proc->report.data = proc->start_deadline.data = proc;
 	return proc;
 }
 
@@ -120,12 +162,13 @@ static pid_t fork_child(const struct proc_spec *spec, int *pidfd)
 	return (pid_t)syscall(SYS_clone, flags, NULL, pidfd, NULL, 0);
 }
 
-int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
-               struct proc **out, struct error *err)
+/* Neither its start nor its end is watched yet. */
+static int proc_fork(struct ev_loop *loop, const struct proc_spec *spec, struct proc **out,
+                     struct error *err)
 {
-	autodestroy(proc) struct proc *proc = NULL;
 	autoclose int report_fd = -1;
 	int ends[2], pidfd, r;
+	struct proc *proc;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -140,13 +183,48 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 	close(ends[1]);
 	if (r < 0)
 		return r;
-	proc = proc_new(loop, pid, pidfd);
-	r = await_start(report_fd, spec, err);
+	proc = proc_new(loop, spec);
+	proc->pid = pid;
+	proc->pidfd = pidfd;
+	ev_io_set(&proc->watcher, pidfd, EV_READ);
+	ev_io_set(&proc->report, report_fd, EV_READ);
+	proc->report_fd = take_fd(&report_fd);
+	*out = proc;
+	return 0;
+}
+
+int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
+               struct proc **out, struct error *err)
+{
+	autodestroy(proc) struct proc *proc = NULL;
+	int r = proc_fork(loop, spec, &proc, err);
+
+	if (r == 0)
+		r = report_comes(proc->report_fd) ? take_report(proc, err) : fail_late(proc, err);
 	if (r < 0)
 		return r;
+	ev_io_start(loop, &proc->watcher);
 	proc->on_exit = on_exit;
 	proc->ctx = ctx;
 	*out = take_ptr(&proc);
+	return 0;
+}
+
+int proc_start(struct ev_loop *loop, const struct proc_spec *spec, done_fn *on_started,
+               proc_exit_fn *on_exit, void *ctx, struct proc **out, struct error *err)
+{
+	struct proc *proc;
+	int r = proc_fork(loop, spec, &proc, err);
+
+	if (r < 0)
+		return r;
+	proc->on_started = on_started;
+	proc->on_exit = on_exit;
+	proc->ctx = ctx;
+	ev_io_start(loop, &proc->report);
+	ev_now_update(loop); /* forking takes its time */
+	ev_timer_start(loop, &proc->start_deadline);
+	*out = proc;
 	return 0;
 }
 
@@ -176,12 +254,15 @@ void proc_release(struct proc *proc)
 {
 	if (!proc)
 		return;
+	stop_waiting_for_start(proc);
 	ev_io_stop(proc->loop, &proc->watcher);
 	ev_timer_stop(proc->loop, &proc->grace);
+	cleanup_close(&proc->report_fd);
 	if (proc->reaped)
 		close(proc->pidfd);
 	else
 		reaper_take(proc->loop, proc->pidfd, proc->killed);
+	free(proc->subject);
 	free(proc);
 }
 

@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 #include "common/cleanup.h"
+#include "common/error.h"
 
 struct ev_loop;
-struct error;
 struct proc;
 
 #define PROC_PLACES           6 /* the numbers that a child's descriptor may be given */
@@ -33,6 +33,9 @@ struct proc_fd {
 
 struct proc_spec {
 	const char *const *argv; /* argv[0] is the file to execute, a path; NULL-terminated */
+	/* A descriptor (O_PATH) of the file to execute, for which argv[0] is but a name; NULL: it is
+	 * the path. */
+	const int *program;
 	/* Or, with argv NULL: what the child calls instead, on a copy of this process's memory.
 	 * Returns the exit status; must not use the loop. No descriptor but those of @fds is open
 	 * in it. */
@@ -46,6 +49,8 @@ struct proc_spec {
 	gid_t gid;
 	const int *oom_score_adj; /* proc(5); NULL: as ours. Lowering it without the right to is no
 	                             failure: it stays */
+	const int *network;       /* a network namespace to enter (setns(2)); NULL: stays in ours */
+	const char *root;    /* becomes the root and the working directory; NULL: stays in ours */
 	bool no_network;     /* an empty network namespace: no abstract socket of others either */
 	bool no_shared_core; /* memory that is shared with others is left out of a core dump */
 	bool no_new_privs;
@@ -61,10 +66,19 @@ typedef void proc_exit_fn(void *ctx, int status);
  * Forks and executes, or calls; returns when that has begun, or with the step that failed in @err.
  * 0, 1 and 2 are /dev/null where @spec does not say otherwise. The order after fork is: groups,
  * gid, uid, capabilities, then PR_SET_PDEATHSIG (prctl(2): a change of the uid clears it), then
- * whether the parent still lives, then exec.
+ * whether the parent still lives, then exec. A root directory is entered before the groups.
  */
 int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn *on_exit, void *ctx,
                struct proc **out, struct error *err);
+
+/*
+ * The same without waiting: returns when the child is forked. @on_started comes once, from the
+ * loop: with NULL when it has executed, with the step that failed, or when PROC_START_TIMEOUT_MS
+ * have passed; after an error @on_exit does not come. A child that is killed while it starts may
+ * report either. @proc may be destroyed in both.
+ */
+int proc_start(struct ev_loop *loop, const struct proc_spec *spec, done_fn *on_started,
+               proc_exit_fn *on_exit, void *ctx, struct proc **out, struct error *err);
 
 pid_t proc_pid(const struct proc *proc);
 /* By pidfd; -ESRCH when it has ended. After SIGKILL the callback comes within

@@ -105,6 +105,18 @@ static int child_restrict_core(const struct proc_spec *spec)
 	return spec->no_shared_core ? write_own("/proc/self/coredump_filter", CORE_PRIVATE) : 0;
 }
 
+/* Before descriptors are moved. */
+static int child_enter_network(const struct proc_spec *spec)
+{
+	return spec->network ? setns(*spec->network, CLONE_NEWNET) : 0;
+}
+
+/* After all that needs ours. */
+static int child_enter_root(const struct proc_spec *spec)
+{
+	return spec->root && (chdir(spec->root) < 0 || chroot(".") < 0) ? -1 : 0;
+}
+
 static int child_leave_network(const struct proc_spec *spec)
 {
 	return spec->no_network ? unshare(CLONE_NEWNET) : 0;
@@ -151,11 +163,13 @@ static int child_die_with_parent(const struct proc_spec *spec)
 	return spec->no_pdeathsig ? 0 : prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-static int child_execute(const struct proc_spec *spec)
+static int child_execute(const struct proc_spec *spec, int program)
 {
 	static char *const nothing[] = { NULL };
 	char *const *envp = spec->envp ? (char *const *)spec->envp : nothing;
 
+	if (program >= 0)
+		return execveat(program, "", (char *const *)spec->argv, envp, AT_EMPTY_PATH);
 	return execve(spec->argv[0], (char *const *)spec->argv, envp);
 }
 
@@ -164,10 +178,12 @@ static const struct child_step {
 	int (*run)(const struct proc_spec *spec); /* -1 and errno on failure */
 } child_steps[] = {
 	{ "reset signals", child_reset_signals },
+	{ "enter the network of", child_enter_network },
 	{ "set descriptors", child_set_descriptors },
 	{ "set the oom_score_adj", child_set_oom_score_adj },
 	{ "restrict the core dump", child_restrict_core },
 	{ "leave the network", child_leave_network },
+	{ "enter the root directory of", child_enter_root },
 	{ "drop groups", child_drop_groups },
 	{ "drop the capability bounding set", child_drop_bounding_set },
 	{ "set the gid", child_set_gid },
@@ -231,9 +247,13 @@ static _Noreturn void child_call(const struct proc_spec *spec)
 
 _Noreturn void proc_child(const struct proc_spec *spec, int report_fd)
 {
+	int program = -1;
+
 	report_fd = fcntl(report_fd, F_DUPFD_CLOEXEC, PROC_PLACES);
 	if (report_fd < 0)
 		_exit(CHILD_FAILED);
+	if (spec->program && (program = fcntl(*spec->program, F_DUPFD_CLOEXEC, PROC_PLACES)) < 0)
+		child_fail(report_fd, "execute");
 	for (size_t i = 0; i < sizeof(child_steps) / sizeof(child_steps[0]); i++)
 		if (child_steps[i].run(spec) < 0)
 			child_fail(report_fd, child_steps[i].name);
@@ -241,6 +261,6 @@ _Noreturn void proc_child(const struct proc_spec *spec, int report_fd)
 		_exit(CHILD_FAILED); /* it died before the signal was set */
 	if (spec->main)
 		child_call(spec);
-	child_execute(spec);
+	child_execute(spec, program);
 	child_fail(report_fd, "execute");
 }

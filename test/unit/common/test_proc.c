@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,6 +292,76 @@ Test(proc, names_the_file_that_cannot_be_executed)
 	assert_no_child();
 }
 
+Test(proc, executes_a_descriptor_under_any_name)
+{
+	const char *const argv[] = { "a name of mine", "-c", "tr '\\0' '|' </proc/$$/cmdline",
+		                     NULL };
+	autoclose int sh = open("/bin/sh", O_PATH | O_CLOEXEC);
+	struct proc_spec spec = { .argv = argv, .program = &sh };
+	char output[100];
+
+	cr_assert_eq(run(&spec, output, sizeof(output)), 0);
+	cr_assert_str_eq(output, "a name of mine|-c|tr '\\0' '|' </proc/$$/cmdline|");
+}
+
+static int is_root_of(void *ctx)
+{
+	struct stat root, work;
+
+	return stat("/", &root) == 0 && stat(".", &work) == 0 && root.st_ino == *(ino_t *)ctx &&
+	       work.st_ino == root.st_ino && access("/bin", F_OK) < 0;
+}
+
+Test(proc, has_the_root_directory_that_it_is_given)
+{
+	char dir[] = "/tmp/proc-XXXXXX";
+	struct proc_spec spec = { .main = is_root_of, .root = dir, .uid = SOME_UID };
+	char output[100];
+	struct stat is;
+
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(chmod(dir, 0755), 0);
+	cr_assert_eq(stat(dir, &is), 0);
+	spec.main_ctx = &is.st_ino;
+	cr_expect_eq(WEXITSTATUS(run(&spec, output, sizeof(output))), 1);
+	rmdir(dir);
+}
+
+Test(proc, without_its_root_directory_does_not_start)
+{
+	struct proc_spec spec = { .argv = SH("true"), .root = "/no/such" };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct proc *proc = NULL;
+	struct error err;
+
+	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), -ENOENT);
+	cr_assert_str_eq(err.text, "cannot enter the root directory of \"/bin/sh\": "
+	                           "No such file or directory");
+	ev_loop_destroy(loop);
+}
+
+Test(proc, enters_the_network_that_it_is_given)
+{
+	struct proc_spec other = { .argv = SH("exec sleep 100"), .no_network = true };
+	struct proc_spec spec = { .argv = SH("readlink /proc/$$/ns/net") };
+	struct ev_loop *loop = ev_loop_new(0);
+	char path[64], its[64] = "", output[64];
+	struct proc *proc = NULL;
+	autoclose int fd = -1;
+	struct error err;
+
+	cr_assert_eq(proc_spawn(loop, &other, NULL, NULL, &proc, &err), 0, "%s", err.text);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)proc_pid(proc));
+	cr_assert_gt(readlink(path, its, sizeof(its) - 1), 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	spec.network = &fd;
+	cr_assert_eq(run(&spec, output, sizeof(output)), 0);
+	output[strcspn(output, "\n")] = '\0';
+	cr_assert_str_eq(output, its);
+	proc_destroy(proc);
+	ev_loop_destroy(loop);
+}
+
 static void on_late(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	ev_break(loop, EVBREAK_ALL);
@@ -469,6 +540,109 @@ Test(proc, whose_executable_does_not_answer_is_given_up)
 	cr_expect_null(proc);
 	stuck_fs_stop(&fs);
 	cr_expect(run_until_no_child(loop, 10000));
+	ev_loop_destroy(loop);
+}
+
+/* What proc_start() reports. */
+struct start {
+	bool started; /* on_started has come */
+	struct error err;
+	bool ended;
+	int status;
+};
+
+static void on_started(void *ctx, const struct error *err)
+{
+	struct start *start = ctx;
+
+	cr_expect_not(start->started || start->ended);
+	start->started = true;
+	error_copy(&start->err, err);
+}
+
+static void on_ended(void *ctx, int status)
+{
+	struct start *start = ctx;
+
+	start->ended = true;
+	start->status = status;
+}
+
+Test(proc, starts_without_waiting)
+{
+	struct proc_spec spec = { .argv = SH("exit 3") };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct start start = { 0 };
+	struct proc *proc = NULL;
+	struct error err;
+
+	cr_assert_eq(proc_start(loop, &spec, on_started, on_ended, &start, &proc, &err), 0);
+	cr_assert_not(start.started);
+	ev_run(loop, 0);
+	cr_expect(start.started);
+	cr_expect_eq(start.err.code, ERROR_NONE, "%s", start.err.text);
+	cr_expect(start.ended);
+	cr_expect_eq(WEXITSTATUS(start.status), 3);
+	proc_destroy(proc);
+	ev_loop_destroy(loop);
+	assert_no_child();
+}
+
+Test(proc, started_without_waiting_reports_what_failed)
+{
+	struct proc_spec spec = { .argv = (const char *const[]){ "/no/such/file", NULL } };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct start start = { 0 };
+	struct proc *proc = NULL;
+	struct error err;
+
+	cr_assert_eq(proc_start(loop, &spec, on_started, on_ended, &start, &proc, &err), 0);
+	ev_run(loop, 0);
+	cr_expect(start.started);
+	cr_expect_str_eq(start.err.text,
+	                 "cannot execute \"/no/such/file\": No such file or directory");
+	cr_expect_not(start.ended);
+	proc_destroy(proc);
+	ev_loop_destroy(loop);
+	assert_no_child();
+}
+
+Test(proc, destroyed_while_it_starts_reports_nothing)
+{
+	struct proc_spec spec = { .argv = SH("exec sleep 100") };
+	struct ev_loop *loop = ev_loop_new(0);
+	struct start start = { 0 };
+	struct proc *proc = NULL;
+	struct error err;
+
+	cr_assert_eq(proc_start(loop, &spec, on_started, on_ended, &start, &proc, &err), 0);
+	proc_destroy(proc);
+	cr_expect(run_until_no_child(loop, 10000));
+	cr_expect_not(start.started || start.ended);
+	ev_loop_destroy(loop);
+}
+
+Test(proc, whose_root_directory_does_not_answer_is_given_up_without_waiting)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	char path[64];
+	struct proc_spec spec = { .argv = SH("true"), .root = path };
+	struct start start = { 0 };
+	struct proc *proc = NULL;
+	struct stuck_fs fs;
+	struct error err;
+
+	stuck_fs_start(loop, &fs);
+	snprintf(path, sizeof(path), "%s/hang/x", fs.dir);
+	cr_assert_eq(proc_start(loop, &spec, on_started, on_ended, &start, &proc, &err), 0);
+	expect_word(&fs, "hanging\n");
+	for (int i = 0; i < 100 && !start.started; i++)
+		ev_run(loop, EVRUN_ONCE);
+	cr_expect_eq(start.err.code, ERROR_DEADLINE_EXCEEDED, "%s", start.err.text);
+	proc_destroy(proc);
+	stuck_fs_stop(&fs);
+	cr_expect(run_until_no_child(loop, 10000));
+	cr_expect_not(start.ended);
 	ev_loop_destroy(loop);
 }
 
