@@ -2,15 +2,11 @@
 
 import socket
 import struct
-import subprocess
-import tempfile
 import threading
-from functools import cache
 from pathlib import Path
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
 from . import REPO
+from .messages import Messages
 
 REQUEST, RESPONSE = 1, 2
 HEADER = struct.Struct(">IIBB")  # length, stream, type, flags
@@ -20,31 +16,15 @@ CODES = (
 ).split()
 
 
-@cache
-def _pool():
-    """All messages, in a pool of their own: ours would clash with the ones inside Python's protobuf."""
-    with tempfile.TemporaryDirectory(prefix="kata-proto.") as folder:
-        made = Path(folder, "proto")
-        made.mkdir()
-        for source in Path(REPO, "proto").glob("*.proto"):
-            (made / source.name).write_text(source.read_text())
-        v2 = (made / "task_v2.proto").read_text()
-        (made / "task_v3.proto").write_text(v2.replace("containerd.task.v2", "containerd.task.v3"))
-        names = [f"proto/{path.name}" for path in sorted(made.glob("*.proto"))]
-        subprocess.run(
-            ["protoc", f"--proto_path={folder}", "--include_imports", f"--descriptor_set_out={folder}/all", *names], check=True,
-        )
-        files = descriptor_pb2.FileDescriptorSet.FromString(Path(folder, "all").read_bytes())
-    pool = descriptor_pool.DescriptorPool()
-    for file in files.file:
-        pool.Add(file)
-    return pool
+def _files():
+    """proto/*.proto, and the Task service of version 3, which differs by its name."""
+    files = {f"proto/{path.name}": path.read_text() for path in Path(REPO, "proto").glob("*.proto")}
+    files["proto/task_v3.proto"] = files["proto/task_v2.proto"].replace("containerd.task.v2", "containerd.task.v3")
+    return files
 
 
-@cache
-def message(name):
-    """The class of a message: message("containerd.task.v2.KillRequest")."""
-    return message_factory.MessageFactory(_pool()).GetPrototype(_pool().FindMessageTypeByName(name))
+_messages = Messages(_files())
+message = _messages.message
 
 
 class Status(Exception):
@@ -142,7 +122,7 @@ class Task:
     def __init__(self, address, version="v2"):
         self.connection = Connection(address)
         self.package = f"containerd.task.{version}"
-        self.service = _pool().FindServiceByName(f"{self.package}.Task")
+        self.service = _messages.service(f"{self.package}.Task")
 
     def close(self):
         self.connection.close()
