@@ -43,10 +43,13 @@ class Result:
 class Containerd:
     """One containerd with a namespace of its own. Its shims come from bin_dir, else from PATH."""
 
+    options = ()  # of test/lib/containerd
+
     def __init__(self, bin_dir, namespace="test", path=None):
         self.dir = tempfile.mkdtemp(prefix="kata-test.")
         self.bin_dir = bin_dir
         self.namespace = namespace
+        self.cgroups = namespace  # the folder of its containers' cgroups
         self.path = path or os.environ["PATH"]
         self.own_fifos = ["--fifo-dir", self.dir]  # for FIFOs that ctr will not remove
         self.log = os.path.join(self.dir, "containerd.log")
@@ -70,10 +73,15 @@ class Containerd:
         return done.stderr
 
     def start(self):
-        self._script("start", self.dir, self.bin_dir)
+        self._script("start", self.dir, self.bin_dir, *self.options)
         if " ok" not in self.ctr("plugins", "ls", "id==overlayfs").text:
             self.env["CONTAINERD_SNAPSHOTTER"] = "native"
         return self
+
+    @property
+    def trees(self):
+        """Where a pod has files."""
+        return ["/run", os.path.join(self.dir, "state")]
 
     def stop(self):
         """Ends containerd; what a test left behind is in the returned text."""
@@ -129,7 +137,7 @@ class Containerd:
     def in_namespace(self, namespace):
         """The same containerd, in another of its namespaces."""
         other = copy.copy(self)
-        other.namespace = namespace
+        other.namespace = other.cgroups = namespace
         other.env = dict(self.env, CONTAINERD_NAMESPACE=namespace)
         return other
 

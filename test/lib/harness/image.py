@@ -1,8 +1,11 @@
 """The image that tests run, as test/lib/image makes it."""
 
+import hashlib
+import json
 import os
 import subprocess
 import tarfile
+from pathlib import Path
 
 from . import REPO
 
@@ -21,3 +24,36 @@ def unpack(image, folder):
         blobs = [member for member in layout if member.name.startswith("./blobs/sha256/")]
         with tarfile.open(fileobj=layout.extractfile(max(blobs, key=lambda member: member.size))) as layer:
             layer.extractall(folder, numeric_owner=True)
+
+
+PAUSE = "localhost/pause:latest"
+PAUSE_COMMAND = ["sh", "-c", "trap exit TERM; while :; do sleep 1000 & wait; done"]  # reaps what comes to it
+
+
+def pause_image(image, folder):
+    """An image of CRI's pause containers, of the same file system: the path of its tar, in a folder of its own."""
+    layout = Path(folder, "layout")
+    with tarfile.open(image) as tar:
+        tar.extractall(layout)
+
+    def read(descriptor):
+        return json.loads((layout / "blobs/sha256" / descriptor["digest"].removeprefix("sha256:")).read_bytes())
+
+    def write(descriptor, value):
+        blob = json.dumps(value).encode()
+        digest = hashlib.sha256(blob).hexdigest()
+        (layout / "blobs/sha256" / digest).write_bytes(blob)
+        descriptor.update(digest=f"sha256:{digest}", size=len(blob))
+
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = read(index["manifests"][0])
+    config = read(manifest["config"])
+    config["config"]["Cmd"] = PAUSE_COMMAND
+    write(manifest["config"], config)
+    write(index["manifests"][0], manifest)
+    index["manifests"][0]["annotations"]["io.containerd.image.name"] = PAUSE
+    (layout / "index.json").write_text(json.dumps(index), encoding="ascii")
+    made = str(Path(folder, "pause.tar"))
+    with tarfile.open(made, "w") as tar:
+        tar.add(layout, ".")
+    return made

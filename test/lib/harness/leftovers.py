@@ -10,7 +10,11 @@ from .processes import alive, processes
 
 WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
 # Directories that are made once and shared by all that come after.
-KEPT = re.compile(r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)|.*/io\.containerd\.runtime\.v2\.task/[^/]+")
+KEPT = re.compile(
+    r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)|.*/io\.containerd\.runtime\.v2\.task/[^/]+"
+    r"|.*/io\.containerd\.grpc\.v1\.cri/(containers|sandboxes|netns)"
+    r"|/var/lib/cni/results|.*/leases(/[^/]+(/lock|/last_reserved_ip\.\d)?)?"
+)
 
 
 def look(containerd, runtime):
@@ -20,9 +24,9 @@ def look(containerd, runtime):
         "mount": _mounts(),
         "file": set(),
         "network device": {name for _, name in socket.if_nameindex()},
-        "cgroup": _cgroups(containerd.namespace),
+        "cgroup": _cgroups(containerd.cgroups),
     }
-    for tree in ("/run", os.path.join(containerd.dir, "state")):
+    for tree in containerd.trees:
         found["file"] |= _tree(tree)
     if runtime == RUNC:  # a killed shim of runc's leaves its socket
         found["file"] = {path for path in found["file"] if not path.startswith("/run/containerd/s/")}
@@ -72,12 +76,12 @@ def _tree(top):
     }
 
 
-def _cgroups(namespace):
-    """Directories that name our namespace or runtime; the namespace's own is made once and kept by runc."""
+def _cgroups(ours):
+    """Directories below the folder of our containers, or of our runtime; the folder is made once and kept by runc."""
     found = set()
     for where, folders, _ in os.walk("/sys/fs/cgroup"):
         for name in folders:
             path = os.path.join(where, name)
-            if (f"/{namespace}/" in path or "kata" in path) and name != namespace:
+            if (f"/{ours}/" in path or "kata" in path) and name != ours:
                 found.add(path)
     return found
