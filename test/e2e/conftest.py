@@ -19,12 +19,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 from harness import KATA, REPO, RUNC, SANITIZER, leftovers  # noqa: E402
 from harness.containerd import Containerd  # noqa: E402
+from harness.cri_containerd import CriContainerd  # noqa: E402
+from harness.cri_pods import CriPods  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
 from harness.pods import Pods  # noqa: E402
 from harness.shim_command import ShimCommand  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
 STAGE = os.environ.get("KATA_STAGE", "e2e")
+HANDLERS = ["runc"]
 
 
 @pytest.hookimpl(trylast=True)
@@ -177,3 +180,30 @@ def pods(containerd, runtime, prefix, rootfs, tmp_path):
     made = Pods(path, containerd, rootfs, tmp_path)
     yield made
     made.end_all()
+
+
+@pytest.fixture(scope="session")
+def session_cri(prefix, image):
+    """The session's containerd that serves Kubernetes."""
+    running = CriContainerd(os.path.join(prefix, "bin")).start()
+    running.import_images(image)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=HANDLERS)
+def handler(request):
+    """The runtime of a pod of Kubernetes, as CRI calls it."""
+    return request.param
+
+
+@pytest.fixture
+def cri(session_cri, handler, request):
+    """The same, watched as the other one."""
+    yield from _watched(session_cri, RUNC if handler == "runc" else KATA, request)
+
+
+@pytest.fixture
+def cri_pods(cri, handler, tmp_path):
+    """cri_pods.run(): a pod of Kubernetes."""
+    return CriPods(cri, handler, tmp_path)

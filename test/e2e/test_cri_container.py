@@ -1,0 +1,221 @@
+"""Containers of a pod of Kubernetes: restarts, commands in them, logs, limits, statistics."""
+
+import os
+import time
+
+import pytest
+from harness.cri import CriError
+from harness.cri_pods import EXITED, RUNNING
+from harness.processes import wait_for
+
+SOON = 10  # seconds
+MIB = 1 << 20
+CAP = 16 * MIB  # of what ExecSync answers of a stream
+
+
+def test_an_exited_container_is_started_again_as_another(cri_pods, tmp_path):
+    (tmp_path / "volume").mkdir()
+    volume = [{"container_path": "/data", "host_path": str(tmp_path / "volume")}]
+    pod = cri_pods.run()
+    other = pod.start("sleep", "1000", name="other")
+    first = pod.start("sh", "-c", "echo first >>/data/runs; touch /mine; exit 3", mounts=volume)
+    assert first.wait_exited().exit_code == 3
+    second = pod.start("sh", "-c", "echo second >>/data/runs; ls /mine; exec sleep 1000", mounts=volume)
+    first.remove()
+    assert wait_for(lambda: second.text("stderr") == "ls: /mine: No such file or directory\n", SOON)
+    assert other.output("hostname") == "pod-1\n"
+    assert (tmp_path / "volume/runs").read_text() == "first\nsecond\n"
+    pod.end()
+
+
+def test_a_crash_loop(cri_pods):
+    pod = cri_pods.run()
+    sidecar = pod.start("sleep", "1000", name="sidecar")
+    before = None
+    for number in range(20):
+        container = pod.start("sh", "-c", f"echo {number}; exit {number + 1}")
+        assert container.wait_exited().exit_code == number + 1
+        assert container.text() == f"{number}\n"
+        if before:
+            before.remove()
+        before = container
+    assert sidecar.status.state == RUNNING
+    assert sidecar.output("echo", "here") == "here\n"
+    pod.end()
+
+
+def test_a_command_that_is_not_there_is_named_and_the_pod_goes_on(cri_pods):
+    pod = cri_pods.run()
+    container = pod.create("/no/such/command")
+    with pytest.raises(CriError, match="/no/such/command"):
+        container.start()
+    status = container.status
+    assert (status.state, status.reason, status.exit_code) == (EXITED, "StartError", 128)
+    container.remove()
+    assert pod.start("echo", "next", name="next").wait_exited().exit_code == 0
+    pod.end()
+
+
+def test_a_container_is_stopped_by_its_signal_or_in_time(cri_pods):
+    pod = cri_pods.run()
+    willing, deaf = (
+        pod.start("sh", "-c", f"trap '{trap}' TERM; echo ready; while :; do sleep 0.1; done", name=name)
+        for name, trap in (("willing", "exit 5"), ("deaf", ""))
+    )
+    for container, patience, code in ((willing, 30, 5), (deaf, 1, 137)):
+        container.wait_text("ready\n")
+        begin = time.monotonic()
+        container.stop(timeout=patience)
+        assert time.monotonic() - begin < 20
+        assert (container.status.state, container.status.exit_code) == (EXITED, code)
+    pod.end()
+
+
+def test_environment_directory_and_arguments(cri_pods):
+    pod = cri_pods.run()
+    envs = [{"key": "A_NAME", "value": "a value"}]
+    container = pod.start("sh", "-c", 'pwd; echo "$A_NAME" "$0" "$1"', args=["x", "y z"], working_dir="/tmp", envs=envs)
+    assert container.wait_exited().exit_code == 0
+    assert container.text() == "/tmp\na value x y z\n"
+    pod.end()
+
+
+def test_volumes_are_files_and_folders_of_the_node(cri_pods, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a").write_text("1")
+    (tmp_path / "file").write_text("of the node")
+    pod = cri_pods.run()
+    mounts = [
+        {"container_path": "/folder", "host_path": str(tmp_path / "folder")},
+        {"container_path": "/fixed", "host_path": str(tmp_path / "folder"), "readonly": True},
+        {"container_path": "/etc/file", "host_path": str(tmp_path / "file")},
+    ]
+    container = pod.start("sleep", "1000", mounts=mounts)
+    assert container.output("cat", "/etc/file") == "of the node"
+    container.output("sh", "-c", "echo 2 >/folder/b; echo changed >/etc/file")
+    assert ((tmp_path / "folder/b").read_text(), (tmp_path / "file").read_text()) == ("2\n", "changed\n")
+    assert container.output("ls", "/fixed") == "a\nb\n"
+    assert "Read-only file system" in container.exec("touch", "/fixed/c").stderr.decode()
+    pod.end()
+
+
+def test_a_command_in_a_container(cri_pods):
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000")
+    done = container.exec("sh", "-c", "echo out; echo err >&2; exit 9")
+    assert (done.exit_code, done.stdout, done.stderr) == (9, b"out\n", b"err\n")
+    with pytest.raises(CriError, match="no-such-command"):
+        container.exec("no-such-command")
+    assert container.exec("true").exit_code == 0
+    pod.end()
+
+
+def test_a_command_that_takes_too_long_is_killed(cri_pods):
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000")
+    begin = time.monotonic()
+    with pytest.raises(CriError) as failed:
+        container.exec("sleep", "500", timeout=1)
+    assert failed.value.code == "DEADLINE_EXCEEDED" and "timeout 1s exceeded" in failed.value.text
+    assert 1 <= time.monotonic() - begin < 10
+    assert "sleep 500" not in container.output("ps", "-o", "args")
+    pod.end()
+
+
+def test_large_output_of_a_command_is_whole_up_to_the_cap(cri_pods):
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000")
+    done = container.exec("sh", "-c", f"head -c {4 * MIB} /dev/zero; head -c {MIB} /dev/zero >&2")
+    assert (done.exit_code, len(done.stdout), len(done.stderr)) == (0, 4 * MIB, MIB)
+    done = container.exec("sh", "-c", f"head -c {CAP + MIB} /dev/zero; exit 3")
+    assert (done.exit_code, len(done.stdout)) == (3, CAP)
+    pod.end()
+
+
+def test_commands_at_once(cri_pods):
+    pod = cri_pods.run()
+    containers = [pod.start("sleep", "1000", name=f"c{number}") for number in range(2)]
+    begun = [
+        pod.cri.begin("ExecSync", container_id=containers[number % 2].id, cmd=["sh", "-c", f"sleep 0.3; echo {number}; exit {number}"])
+        for number in range(10)
+    ]
+    for number, answer in enumerate(begun):
+        done = answer()
+        assert (done.exit_code, done.stdout.decode()) == (number, f"{number}\n")
+    pod.end()
+
+
+def test_lines_of_a_log_are_whole_or_marked_as_partial(cri_pods):
+    pod = cri_pods.run()
+    script = "echo a line; printf 'no end'; echo error >&2; head -c 20000 /dev/zero | tr '\\0' x; echo; echo; printf last"
+    container = pod.start("sh", "-c", script)
+    container.wait_exited()
+    assert container.text() == "a line\nno end" + "x" * 20000 + "\n\nlast"
+    assert container.text("stderr") == "error\n"
+    lines = [line for line in container.log() if line.stream == "stdout"]
+    assert [line.whole for line in lines if "x" in line.text] == [False, True]
+    assert not lines[-1].whole or lines[-1].text == "last"
+    pod.end()
+
+
+def test_a_log_that_was_moved_is_opened_again(cri_pods):
+    pod = cri_pods.run()
+    container = pod.start("sh", "-c", "echo before; while [ ! -e /go ]; do sleep 0.1; done; echo after; exec sleep 1000")
+    container.wait_text("before\n")
+    os.rename(container.log_file, f"{container.log_file}.old")
+    pod.cri.ReopenContainerLog(container_id=container.id)
+    container.output("touch", "/go")
+    container.wait_text("after\n")
+    assert container.text() == "after\n"
+    pod.end()
+
+
+def test_statistics_of_containers_and_the_pod(cri_pods):
+    pod = cri_pods.run()
+    busy = pod.start("sh", "-c", "while :; do :; done", name="busy")
+    idle = pod.start("sleep", "1000", name="idle")
+
+    def stats(container):
+        return pod.cri.ContainerStats(container_id=container.id).stats
+
+    first = stats(busy)
+    assert first.attributes.id == busy.id
+    time.sleep(1)
+    busy_used = stats(busy).cpu.usage_core_nano_seconds.value - first.cpu.usage_core_nano_seconds.value
+    idle_used = stats(idle).cpu.usage_core_nano_seconds.value
+    assert 100e6 < busy_used < 20e9
+    assert idle_used < 1e9
+    assert 0 < stats(idle).memory.working_set_bytes.value < 64 * MIB
+    assert wait_for(lambda: [one for one in pod.cri.ListPodSandboxStats().stats if one.attributes.id == pod.id], SOON, 0.5)
+    linux = pod.cri.PodSandboxStats(pod_sandbox_id=pod.id).stats.linux
+    assert {one.attributes.id for one in linux.containers} == {busy.id, idle.id}
+    pod.end()
+
+
+def test_limits_are_set_and_changed(cri_pods):
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", resources={"memory_limit_in_bytes": 64 * MIB, "cpu_shares": 512})
+    limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"
+    assert int(container.output("sh", "-c", limit)) == 64 * MIB
+    pod.cri.UpdateContainerResources(container_id=container.id, linux={"memory_limit_in_bytes": 96 * MIB})
+    assert int(container.output("sh", "-c", limit)) == 96 * MIB
+    pod.end()
+
+
+def test_a_container_out_of_memory_says_so(cri_pods):
+    pod = cri_pods.run()
+    other = pod.start("sleep", "1000", name="other")
+    container = pod.start("sh", "-c", "x=x; while :; do x=$x$x; done", resources={"memory_limit_in_bytes": 32 * MIB})
+    status = container.wait_exited()
+    assert (status.exit_code, status.reason) == (137, "OOMKilled")
+    assert other.status.state == RUNNING
+    pod.end()
+
+
+def test_a_privileged_container_mounts(cri_pods):
+    pod = cri_pods.run(security={"privileged": True})
+    plain = pod.start("sleep", "1000", name="plain")
+    assert plain.exec("mount", "-t", "tmpfs", "tmpfs", "/tmp").exit_code != 0
+    privileged = pod.start("sleep", "1000", name="privileged", security={"privileged": True})
+    assert privileged.exec("mount", "-t", "tmpfs", "tmpfs", "/tmp").exit_code == 0
+    pod.end()
