@@ -215,6 +215,12 @@ void vm_destroy(struct vm *vm)
 	free(vm);
 }
 
+int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH_MAX],
+                   struct error *err)
+{
+	return vm->ops->device_path(vm->vmm, id, path, err);
+}
+
 enum vm_state vm_state(const struct vm *vm)
 {
 	return vm->state;

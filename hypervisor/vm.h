@@ -13,10 +13,10 @@
 
 #include "common/error.h"
 #include "hypervisor/vm_config.h"
+#include "hypervisor/vm_device.h"
 
 struct ev_loop;
 struct vm;
-struct vm_device;
 struct vsock;
 
 enum vm_state {
@@ -56,6 +56,14 @@ int vm_plug(struct vm *vm, const struct vm_device *device, int timeout_ms, done_
  */
 int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void *ctx,
               struct error *err);
+
+/*
+ * Where the guest finds a device that may be unplugged, as upstream's agent takes it (PciPath): the
+ * slot of a bridge on the root bus, and the slot on the bus behind it, "03/00" in hexadecimal. It is
+ * known when vm_start() returns, or when vm_plug() does.
+ */
+int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH_MAX],
+                   struct error *err);
 
 /*
  * Gives a machine that runs @vcpus processors and @memory_mib of memory, between what it started

@@ -17,6 +17,7 @@ enum vm_device_kind {
 
 #define VM_DEVICE_KINDS      (VM_DEVICE_MEMORY + 1)
 #define VM_DEVICE_ID_MAX     31 /* bytes */
+#define VM_DEVICE_PATH_MAX   16
 #define VM_DEVICE_SERIAL_MAX 20 /* linux/virtio_blk.h: VIRTIO_BLK_ID_BYTES */
 
 /* Strings and the descriptor are the caller's. */

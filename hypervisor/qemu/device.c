@@ -13,6 +13,9 @@
 
 #define PORT_NAME_MAX 16
 
+/* Of the root bus, where slot 0 is the host bridge. */
+#define PORT_SLOT(port) ((port) + 1)
+
 static json_t *socket_backend(const struct vm_device *device, const char *fd_name)
 {
 	return json_pack("{s:s, s:{s:s, s:{s:{s:s, s:{s:s}}, s:b}}}", "id", device->id, "backend",
@@ -210,7 +213,12 @@ void device_add_args(struct arg_list *list, const struct vm_device *device, int 
 void device_add_port_args(struct arg_list *list, int port)
 {
 	arg_list_add(list, "-device");
-	arg_list_print(list, "pcie-root-port,id=port%d,chassis=%d,slot=%d", port, port + 1,
-	               port + 1);
+	arg_list_print(list, "pcie-root-port,id=port%d,chassis=%d,slot=%d,addr=0x%x", port,
+	               port + 1, port + 1, PORT_SLOT(port));
 	arg_list_end(list);
+}
+
+void device_port_path(int port, char path[VM_DEVICE_PATH_MAX])
+{
+	snprintf(path, VM_DEVICE_PATH_MAX, "%02x/00", PORT_SLOT(port));
 }

@@ -47,4 +47,7 @@ void device_add_args(struct arg_list *list, const struct vm_device *device, int 
 /* Appends the option that makes root port @port. */
 void device_add_port_args(struct arg_list *list, int port);
 
+/* Where the guest finds what is on root port @port: see vm_device_path(). */
+void device_port_path(int port, char path[VM_DEVICE_PATH_MAX]);
+
 #endif

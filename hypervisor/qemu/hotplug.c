@@ -374,6 +374,15 @@ int hotplug_assign(struct hotplug *hotplug, const struct vm_device *device, stru
 	return port->number;
 }
 
+int hotplug_find(const struct hotplug *hotplug, const char *id, struct error *err)
+{
+	const struct port *port = port_find((struct hotplug *)hotplug, id);
+
+	if (!port)
+		return error_set(err, ERROR_NOT_FOUND, "the machine has no device \"%s\"", id);
+	return port->number;
+}
+
 int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int timeout_ms,
                  done_fn *done, void *ctx, struct error *err)
 {

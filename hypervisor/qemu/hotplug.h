@@ -46,6 +46,9 @@ int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int ti
 int hotplug_unplug(struct hotplug *hotplug, const char *id, int timeout_ms, done_fn *done,
                    void *ctx, struct error *err);
 
+/* The port that a device is on, or is about to be; or -errno. */
+int hotplug_find(const struct hotplug *hotplug, const char *id, struct error *err);
+
 /* For each event of QMP. */
 void hotplug_on_event(struct hotplug *hotplug, const char *name, const json_t *data);
 

@@ -321,6 +321,18 @@ static int qemu_unplug(void *vmm, const char *id, int timeout_ms, done_fn *done,
 	return hotplug_unplug(qemu->hotplug, id, timeout_ms, done, ctx, err);
 }
 
+static int qemu_device_path(const void *vmm, const char *id, char path[VM_DEVICE_PATH_MAX],
+                            struct error *err)
+{
+	const struct qemu *qemu = vmm;
+	int port = hotplug_find(qemu->hotplug, id, err);
+
+	if (port < 0)
+		return port;
+	device_port_path(port, path);
+	return 0;
+}
+
 static int qemu_resize_memory(void *vmm, const char *id, uint64_t mib, int timeout_ms,
                               done_fn *done, void *ctx, struct error *err)
 {
@@ -465,6 +477,7 @@ const struct vmm vmm_qemu = {
 	.start = qemu_start,
 	.plug = qemu_plug,
 	.unplug = qemu_unplug,
+	.device_path = qemu_device_path,
 	.resize_memory = qemu_resize_memory,
 	.resize_vcpus = qemu_resize_vcpus,
 	.stop = qemu_stop,

@@ -1,8 +1,8 @@
 /*
  * PID 1 of a guest that says on its console what devices it has, a line each time that changes:
- *   guest: disks=[vda:<serial>:<its first 8 bytes> ...] cards=[eth0:<mac> ...] cpus=2 memory=480
+ *   guest: disks=[vda:<serial>:<its first 8 bytes> ...] cards=[eth0:<mac>:<path> ...] cpus=2 memory=480
  *   share=<the file "word" of the share> second=<that of the share with this tag>
- * (in one line).
+ * (in one line). The path of a card is the slot of its root port and its own behind that.
  * It loads its modules in their order, brings network cards and processors up, and adds memory as
  * it comes. It is static and knows nothing of the project.
  */
@@ -79,6 +79,24 @@ static void list_disk(const char *name, FILE *line)
 	fprintf(line, " %s:%s:%s", name, serial, content);
 }
 
+/* From a link as ../../devices/pci0000:00/0000:00:03.0/0000:02:00.0/virtio3/net/eth0. */
+static void print_path(const char *card, FILE *line)
+{
+	char path[300], target[300] = "";
+	const char *separator = ":";
+	unsigned int slot;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s", card);
+	if (readlink(path, target, sizeof(target) - 1) < 0)
+		return;
+	for (char *part = strtok(target, "/"); part; part = strtok(NULL, "/")) {
+		if (sscanf(part, "%*4x:%*2x:%2x.%*1x", &slot) != 1)
+			continue;
+		fprintf(line, "%s%02x", separator, slot);
+		separator = "/";
+	}
+}
+
 static void list_card(const char *name, FILE *line)
 {
 	char path[300], mac[32];
@@ -89,6 +107,7 @@ static void list_card(const char *name, FILE *line)
 	snprintf(path, sizeof(path), "/sys/class/net/%s/address", name);
 	read_text(path, mac, sizeof(mac));
 	fprintf(line, " %s:%s", name, mac);
+	print_path(name, line);
 }
 
 static void bring_cpu_up(const char *name, FILE *line)

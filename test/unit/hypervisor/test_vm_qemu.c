@@ -274,6 +274,19 @@ static void expect_room_for_eight_disks(void)
 	close(disk.fd);
 }
 
+static void expect_card_at_its_path(const char *id)
+{
+	char path[VM_DEVICE_PATH_MAX];
+	char text[64];
+	struct error err;
+
+	cr_assert_eq(vm_device_path(vm, id, path, &err), 0, "%s", err.text);
+	snprintf(text, sizeof(text), "cards=[ eth0:02:00:00:1a:2b:3c:%s]", path);
+	run_until_guest_has(text);
+	cr_assert_lt(vm_device_path(vm, "share", path, &err), 0);
+	cr_assert_str_eq(err.text, "the machine has no device \"share\"");
+}
+
 Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 {
 	autofree char *path = mem_printf("%s/disk1", dir);
@@ -286,7 +299,8 @@ Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 		plug(&disk);
 		plug(&card);
 		run_until_done(2);
-		run_until_guest_has("disks=[ vda:disk1:content1] cards=[ eth0:02:00:00:1a:2b:3c]");
+		run_until_guest_has("disks=[ vda:disk1:content1] cards=[ eth0:02:00:00:1a:2b:3c:");
+		expect_card_at_its_path("card1");
 		cr_assert_geq(count_descriptors(path), 1);
 		cr_assert_geq(count_descriptors("/dev/net/tun"), 1);
 		unplug("disk1");
@@ -374,7 +388,8 @@ Test(vm_qemu, a_machine_with_devices_from_its_start_grows_and_gives_memory_back)
 	long before, more, less;
 
 	start(devices, 2);
-	run_until_guest_has("disks=[ vda:disk0:content0] cards=[ eth0:02:00:00:1a:2b:3c]");
+	run_until_guest_has("disks=[ vda:disk0:content0] cards=[ eth0:02:00:00:1a:2b:3c:");
+	expect_card_at_its_path("card0");
 	before = guest_memory();
 	resize(3, 768);
 	more = before + 450;
