@@ -21,7 +21,7 @@
 #include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
 #include "shim/host/pod_dir.h"
-#include "shim/pod/pod.h"
+#include "shim/pod/pod_policy.h"
 #include "shim/server/serve.h"
 #include "shim/spec/bundle.h"
 
@@ -37,15 +37,18 @@ struct pod_start {
 	char *pod_dir;
 	int listen_fd;
 	pid_t server;
+	bool joins; /* a container of a pod that is there already */
 	bool published;
 };
 
-/* The bundle is read here to say early and clearly what is wrong with it. */
+/* The bundle is read here to say early and clearly what is wrong with it, and because it says whose
+ * pod the container is in. */
 static int find_pod(struct pod_start *start, struct error *err)
 {
 	const struct command_line *line = start->line;
 	autodestroy(bundle) struct bundle *bundle = NULL;
 	const struct pod_policy *policy;
+	const char *id = line->id;
 	const char *dir;
 	int r;
 
@@ -55,14 +58,24 @@ static int find_pod(struct pod_start *start, struct error *err)
 	r = bundle_load(start->bundle, &bundle, err);
 	if (r < 0)
 		return r;
-	r = pod_policy_for(bundle, &policy, err);
+	start->joins = bundle_type(bundle) == BUNDLE_CONTAINER;
+	if (start->joins)
+		id = bundle_sandbox_id(bundle);
+	else
+		r = pod_policy_for(bundle, &policy, err);
 	if (r < 0)
 		return r;
 	dir = start->handshake->socket_dir ? start->handshake->socket_dir : ADDRESS_DIR;
 	if (*dir != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid socket directory \"%s\": not an absolute path", dir);
-	return address_of(dir, line->address, line->namespace, line->id, &start->address, err);
+	r = address_of(dir, line->address, line->namespace, id, &start->address, err);
+	if (r == 0 && start->joins && !address_is_served(&start->address))
+		return error_set(
+			err, ERROR_NOT_FOUND,
+			"cannot find sandbox \"%s\" of container \"%s\": no shim serves it", id,
+			line->id);
+	return r;
 }
 
 static int make_pod(struct pod_start *start, struct error *err)
@@ -104,7 +117,7 @@ static int try_claim(struct pod_start *start, struct error *err)
  */
 static int claim_pod(struct pod_start *start, struct error *err)
 {
-	int r = try_claim(start, err);
+	int r = start->joins ? 0 : try_claim(start, err);
 
 	while (r == -EAGAIN &&
 	       pod_dir_wait(POD_DIR_ROOT, start->address.pod, start->deadlines.start_ending_ms))

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "proto/limits.h"
 #include "shim/config/config.h"
@@ -10,6 +11,17 @@
 #include "shim/spec/bundle.h"
 #include "shim/spec/spec.h"
 #include "shim/storage/rootfs.h"
+
+/* Besides pause containers. */
+static bool is_alone(const struct container *container)
+{
+	const struct container *other;
+
+	LIST_FOREACH (other, &container->pod->containers, link)
+		if (other != container && !other->is_pause)
+			return false;
+	return true;
+}
 
 static void on_kill_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -21,7 +33,10 @@ static void on_kill_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "container \"%s\" was killed and has not ended within %d ms", container->id,
 	          container->pod->config->kill_timeout_ms);
-	sandbox_fail(container->pod->sandbox, &err);
+	if (container->kill_answered && !is_alone(container))
+		log_warn("%s", err.text);
+	else
+		sandbox_fail(container->pod->sandbox, &err);
 }
 
 struct container *container_create(struct pod *pod, const char *id, const char *bundle_dir,
@@ -32,6 +47,7 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 	container->pod = pod;
 	container->id = mem_strdup(id);
 	container->bundle_dir = mem_strdup(bundle_dir);
+	container->end_status = PROCESS_STATUS_KILLED;
 	container->init = process_create(container, id, NULL, paths, pod->events);
 	LIST_INIT(&container->execs);
 	ev_timer_init(&container->kill_timer, on_kill_timeout, pod->config->kill_timeout_ms / 1e3,
@@ -73,6 +89,16 @@ struct container *container_lookup(const struct pod *pod, const char *id)
 
 	LIST_FOREACH (container, &pod->containers, link)
 		if (strcmp(container->id, id) == 0)
+			return container;
+	return NULL;
+}
+
+struct container *container_pause(const struct pod *pod)
+{
+	struct container *container;
+
+	LIST_FOREACH (container, &pod->containers, link)
+		if (container->is_pause)
 			return container;
 	return NULL;
 }
@@ -131,5 +157,5 @@ void container_killed(struct container *container)
 		if (exec->state != PROCESS_CREATED)
 			process_exited(exec, PROCESS_STATUS_KILLED);
 	if (container->created)
-		process_exited(container->init, PROCESS_STATUS_KILLED);
+		process_exited(container->init, container->end_status);
 }

@@ -24,10 +24,13 @@ struct container {
 	struct rootfs *rootfs;
 	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
-	bool created; /* Create has succeeded: until then it is not there for any other call */
+	bool created;   /* Create has succeeded: until then it is not there for any other call */
+	bool is_pause;  /* the pod's pause container: see pod.h */
+	int end_status; /* of the init, if the machine ends under it */
 	LIST_HEAD(, process) execs;
 	unsigned int n_execs;
 	ev_timer kill_timer;
+	bool kill_answered; /* the guest has sent that SIGKILL */
 };
 
 /* In the list of @pod until it is destroyed. */
@@ -40,6 +43,10 @@ void container_destroy(struct container *container, const struct error *why);
 /* The container of @pod with this id; NULL: there is none. */
 struct container *container_lookup(const struct pod *pod, const char *id);
 
+/* The pause container of @pod; NULL: none has come yet, it has gone, or the pod is that of a single
+ * container. */
+struct container *container_pause(const struct pod *pod);
+
 /* The init for an empty id; NULL: there is none. */
 struct process *container_process(const struct container *container, const char *exec_id);
 
@@ -50,7 +57,8 @@ void container_add_exec(struct container *container, const char *exec_id, Grpc__
                         const struct process_stdio *paths);
 void container_remove_exec(struct container *container, struct process *exec);
 
-/* For a SIGKILL to its init: if the init has not ended after kill_ms, the VM is ended. */
+/* For a SIGKILL to its init: if the init has not ended after kill_ms, the VM is ended, unless the
+ * guest has done what it was asked (@kill_answered) and other containers are in it. */
 void container_start_kill_timer(struct container *container);
 /* The VM has ended: every process has, the init last. */
 void container_killed(struct container *container);

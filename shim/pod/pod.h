@@ -1,5 +1,9 @@
 /*
- * What the shim's calls work on: a sandbox and the containers in it.
+ * What the shim's calls work on: a sandbox and the containers in it. A pod begins with one
+ * container: its only one, or its pause container, which a CRI implementation creates first and
+ * ends last. A pause container has no process of its own in the guest: it stands for the machine,
+ * runs as long, and the machine ends when it is killed. The pod ends when its last container has
+ * gone.
  */
 #ifndef SHIM_POD_H
 #define SHIM_POD_H
@@ -8,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/error.h"
+#include "shim/pod/shared_paths.h"
 
 struct bundle;
 struct config;
@@ -19,12 +24,11 @@ struct ttrpc_call;
 
 struct pod;
 
-/* What kind of pod it is: when it ends, and which containers it takes. */
+/* What kind of pod it is: which containers it takes. */
 struct pod_policy {
-	/* Asked when a Create has failed, or a container has gone. */
-	bool (*ends)(const struct pod *pod);
-	/* Whether a container with this id may come now. */
-	int (*takes)(const struct pod *pod, const char *id, struct error *err);
+	/* Whether a container with this id and bundle may come now. */
+	int (*takes)(const struct pod *pod, const char *id, const struct bundle *bundle,
+	             struct error *err);
 };
 
 struct pod {
@@ -33,8 +37,10 @@ struct pod {
 	const struct config *config;
 	struct events *events;
 	struct sandbox *sandbox;
+	char *id; /* of the container that it begins with */
 	char *ns; /* containerd's namespace */
 	char *share_dir;
+	struct shared_paths shared; /* empty in the pod of a single container */
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.
@@ -45,7 +51,6 @@ struct pod {
 	void *ctx;
 };
 
-/* The kind of pod that begins with this bundle. ERROR_UNIMPLEMENTED: we do not serve it. */
-int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, struct error *err);
-
+/* No container is there: it ends, if one has been. */
+bool pod_is_empty(const struct pod *pod);
 #endif

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <ev.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -29,6 +31,8 @@
 /* Of the guest's console, to choose from. */
 #define CONSOLE_MAX 8192
 
+#define SIZE_OPTION_MAX 32
+
 struct sandbox {
 	struct ev_loop *loop;
 	char *id;
@@ -40,6 +44,7 @@ struct sandbox {
 	unsigned int vcpus;
 	uint64_t memory_mib;
 	int oom_score_adj;
+	uint64_t shm_bytes;
 
 	enum sandbox_state state;
 	bool was_ready;
@@ -344,16 +349,26 @@ static void boot_create_sandbox(struct seq *seq, void *ctx)
 	autodestroy(host_limits) struct host_limits *limits = read_host_limits(sandbox);
 	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	Grpc__Storage share = GRPC__STORAGE__INIT;
-	Grpc__Storage *storages[] = { &share };
+	Grpc__Storage shm = GRPC__STORAGE__INIT;
+	Grpc__Storage *storages[] = { &share, &shm };
+	char size[SIZE_OPTION_MAX];
+	char *options[] = { "noexec", "nosuid", "nodev", "mode=1777", size };
 	struct error err;
 
 	share.driver = "virtio-fs";
 	share.source = "kataShared";
 	share.fstype = "virtiofs";
 	share.mount_point = GUEST_SHARE;
+	snprintf(size, sizeof(size), "size=%" PRIu64, sandbox->shm_bytes);
+	shm.driver = "ephemeral";
+	shm.source = "shm";
+	shm.fstype = "tmpfs";
+	shm.mount_point = GUEST_SHM;
+	shm.options = options;
+	shm.n_options = sizeof(options) / sizeof(options[0]);
 	request.sandbox_id = sandbox->id;
 	request.storages = storages;
-	request.n_storages = 1;
+	request.n_storages = sandbox->shm_bytes ? 2 : 1;
 	request.hostname = sandbox->hostname;
 	if (limits)
 		host_limits_put(limits, &request);
@@ -413,6 +428,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->vcpus = config->size->vcpus;
 	sandbox->memory_mib = config->size->memory_mib;
 	sandbox->oom_score_adj = config->oom_score_adj;
+	sandbox->shm_bytes = config->shm_bytes;
 	sandbox->on_gone = on_gone;
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);

@@ -41,7 +41,8 @@ struct sandbox_config {
 	const struct install *install;
 	const struct config *config;
 	const struct vm_size *size;
-	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
+	int oom_score_adj;  /* of the VM's processes; 0: as the shim's */
+	uint64_t shm_bytes; /* of the pod's /dev/shm, at GUEST_SHM in the guest; 0: it has none */
 };
 
 /*

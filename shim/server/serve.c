@@ -42,6 +42,7 @@ struct server {
 	struct service *service;
 	int hold; /* of the pod's directory */
 	struct bundle_watch *bundle_watch;
+	char *watched; /* the bundle that it watches */
 	ev_signal on_term;
 	ev_signal on_int;
 };
@@ -236,12 +237,29 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
 	service_stop(server->service);
 }
 
+static void watch_bundle(struct server *server, const char *dir);
+
 static void on_bundle_gone(void *ctx)
 {
 	struct server *server = ctx;
+	autofree char *gone = take_ptr(&server->watched);
+	const char *next = service_next_bundle(server->service, gone);
 
-	log_warn("the bundle \"%s\" is gone: the pod ends", server->config->bundle);
+	if (next) {
+		watch_bundle(server, next);
+		return;
+	}
+	log_warn("the bundle \"%s\" is gone: the pod ends", gone);
 	service_stop(server->service);
+}
+
+static void watch_bundle(struct server *server, const char *dir)
+{
+	bundle_watch_destroy(server->bundle_watch);
+	server->watched = mem_strdup(dir);
+	server->bundle_watch =
+		bundle_watch_create(server->loop, server->watched, server->config->bundle_look_ms,
+	                            on_bundle_gone, server);
 }
 
 static int make_loop(struct server *server, struct error *err)
@@ -280,8 +298,7 @@ static int start_service(struct server *server, struct error *err)
 		return r;
 	ev_signal_start(server->loop, &server->on_term);
 	ev_signal_start(server->loop, &server->on_int);
-	server->bundle_watch = bundle_watch_create(server->loop, config->bundle,
-	                                           config->bundle_look_ms, on_bundle_gone, server);
+	watch_bundle(server, config->bundle);
 	return 0;
 }
 
@@ -323,6 +340,7 @@ static bool report(int fd, const struct error *err)
 static void server_fini(struct server *server)
 {
 	bundle_watch_destroy(server->bundle_watch);
+	free(server->watched);
 	service_destroy(server->service);
 	events_destroy(server->events);
 	config_destroy(server->settings);

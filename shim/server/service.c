@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <ev.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "common/log.h"
@@ -14,6 +15,7 @@
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
+#include "shim/pod/pod_policy.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
 #include "shim/spec/vm_size.h"
@@ -22,7 +24,7 @@
 /*
  * The end of a pod: its last container is deleted (or Create failed, or none came) -> the sandbox
  * is stopped -> containerd's Shutdown is answered, or was waited for in vain -> on_end. A pod whose
- * VM has died lives on until its containers are deleted.
+ * VM has died, or whose pause container was killed, lives on until its containers are deleted.
  */
 
 /* Between an event of the guest and the next that it is asked for. What a guest tells goes on to
@@ -156,7 +158,7 @@ static void on_change(void *ctx)
 {
 	struct service *service = ctx;
 
-	if (service->pod.policy->ends(&service->pod))
+	if (pod_is_empty(&service->pod))
 		begin_shutdown(service);
 }
 
@@ -188,7 +190,7 @@ static void on_no_create(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
 
-	if (!LIST_EMPTY(&service->pod.containers))
+	if (!pod_is_empty(&service->pod))
 		return;
 	log_warn("no Create has come: the pod ends");
 	service->nobody_asks = true;
@@ -227,6 +229,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.loop = loop;
 	service->pod.config = config->config;
 	service->pod.events = config->events;
+	service->pod.id = mem_strdup(config->id);
 	service->pod.ns = mem_strdup(config->ns);
 	service->pod.share_dir = mem_strdup(config->share_dir);
 	service->pod.on_change = on_change;
@@ -280,6 +283,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 		.config = config->config,
 		.size = &size,
 		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
+		.shm_bytes = service->pod.shared.shm_bytes,
 	};
 
 	uname(&uts);
@@ -303,10 +307,23 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	    pod_policy_for(bundle, &service->pod.policy, err) < 0 ||
 	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0)
 		return error_code_errno(err->code);
+	if (bundle_type(bundle) == BUNDLE_SANDBOX)
+		shared_paths_init(&service->pod.shared, bundle_spec(bundle));
 	start_sandbox(service, config, bundle);
 	ev_timer_start(loop, &service->create_deadline);
 	*out = take_ptr(&service);
 	return 0;
+}
+
+const char *service_next_bundle(const struct service *service, const char *gone)
+{
+	const struct container *container;
+
+	LIST_FOREACH (container, &service->pod.containers, link)
+		if (strcmp(container->bundle_dir, gone) == 0)
+			return NULL;
+	container = LIST_FIRST(&service->pod.containers);
+	return container ? container->bundle_dir : NULL;
 }
 
 void service_stop(struct service *service)
@@ -327,6 +344,8 @@ void service_destroy(struct service *service)
 	ev_timer_stop(service->loop, &service->create_deadline);
 	ev_timer_stop(service->loop, &service->shutdown_wait);
 	ev_timer_stop(service->loop, &service->finish);
+	shared_paths_fini(&service->pod.shared);
+	free(service->pod.id);
 	free(service->pod.ns);
 	free(service->pod.share_dir);
 	free(service);

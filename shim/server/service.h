@@ -38,6 +38,11 @@ typedef void service_end_fn(void *ctx);
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
                   void *ctx, struct service **out, struct error *err);
 
+/* The bundle that tells whether containerd still has this pod, now that @gone does not exist any
+ * more: that of a container which is left, owned by the service. NULL: there is none, or @gone
+ * belongs to a container that has not been deleted. */
+const char *service_next_bundle(const struct service *service, const char *gone);
+
 /* Asked to go (SIGTERM): kills the VM, ends every process with status 137, then on_end. */
 void service_stop(struct service *service);
 void service_destroy(struct service *service); /* NULL is fine; kills what lives, no callback */

@@ -48,7 +48,8 @@ static int check_mounts(const Grpc__Spec *spec, const char *id, struct error *er
 		const Grpc__Mount *mount = spec->mounts[i];
 
 		if (guest_spec_is_bind(mount)) {
-			if (!strncmp(mount->source, volumes, strlen(volumes)))
+			if (!strncmp(mount->source, volumes, strlen(volumes)) ||
+			    !strcmp(mount->source, GUEST_SHM))
 				continue;
 			return error_set(
 				err, ERROR_UNIMPLEMENTED,

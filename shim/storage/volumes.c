@@ -92,15 +92,25 @@ static int take_one(Grpc__Mount *mount, size_t number, const char *id, const cha
 	return 0;
 }
 
-int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, struct volumes **out,
-                 struct error *err)
+/* Replaces the source of a mount of the pod's /dev/shm. */
+static bool take_shm(Grpc__Mount *mount, const char *shm)
+{
+	if (!shm || strcmp(mount->source, shm) != 0)
+		return false;
+	free(mount->source);
+	mount->source = mem_strdup(GUEST_SHM);
+	return true;
+}
+
+int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, const char *shm,
+                 struct volumes **out, struct error *err)
 {
 	autodestroy(volumes) struct volumes *volumes = mem_new(struct volumes);
 
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		int r;
 
-		if (!guest_spec_is_bind(spec->mounts[i]))
+		if (!guest_spec_is_bind(spec->mounts[i]) || take_shm(spec->mounts[i], shm))
 			continue;
 		if (volumes->n == VOLUMES_MAX)
 			return error_set(err, ERROR_INVALID_ARGUMENT,

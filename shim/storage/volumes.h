@@ -16,13 +16,14 @@ struct volumes;
 #define VOLUMES_MAX 1024
 
 /*
- * Takes the bind mounts of @spec over: the source of each becomes <GUEST_SHARE>/<id>/mounts/<n>;
+ * Takes the bind mounts of @spec over: the source of each becomes <GUEST_SHARE>/<id>/mounts/<n>,
+ * but that of the pod's /dev/shm (@shm, NULL: it has none) becomes GUEST_SHM and is not shared;
  * options stay, for the guest. A relative source is one of the bundle (config.md, "Mounts").
  * *@out is NULL when there are none. ERROR_UNIMPLEMENTED: a mount that is to be shared back to the
  * host ("mounts[3] /data: …"). On failure @spec is good for spec_free() only.
  */
-int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, struct volumes **out,
-                 struct error *err);
+int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, const char *shm,
+                 struct volumes **out, struct error *err);
 void volumes_destroy(struct volumes *volumes); /* NULL is fine; unmounts nothing */
 
 /* Mounts them in the container's directory @dirfd. For a child process: it may block.

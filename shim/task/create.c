@@ -11,6 +11,7 @@
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
+#include "shim/pod/shared_namespaces.h"
 #include "shim/spec/bundle.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/stdio/stdio.h"
@@ -24,6 +25,7 @@ struct create {
 	struct operation operation;                             /* of the init */
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
 	struct volumes *volumes;                                /* NULL: none */
+	char *pid_of; /* the container whose pid namespace it joins; NULL: none */
 };
 
 static void create_fini(struct operation *operation)
@@ -31,6 +33,7 @@ static void create_fini(struct operation *operation)
 	struct create *create = (struct create *)operation;
 
 	volumes_destroy(create->volumes);
+	free(create->pid_of);
 }
 
 static void mount_rootfs(struct seq *seq, void *ctx)
@@ -109,6 +112,12 @@ static void check_caller(struct seq *seq, void *ctx)
 /* Nothing is cancelled: each step has its own deadline, and the loss of the guest ends them all.
  */
 /* clang-format off */
+static const struct seq_step pause_steps[] = {
+	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
+	{ "check the caller", check_caller, NULL, NULL },
+	{ 0 },
+};
+
 static const struct seq_step create_steps[] = {
 	{ "mount the file systems", mount_rootfs, unmount_rootfs, NULL },
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
@@ -161,7 +170,7 @@ static void create_succeed(struct operation *operation)
  * told version 3 takes Unimplemented for an older API, and shows what that answers to Create. */
 static void note_failure(struct pod *pod, const struct error *err)
 {
-	if (pod->policy->ends(pod))
+	if (pod_is_empty(pod))
 		error_copy(&pod->failure, err);
 	pod->on_change(pod->ctx);
 }
@@ -180,6 +189,14 @@ static void create_leave(struct pod *pod, struct process *init, const struct err
 static const struct operation_kind create_kind = {
 	.name = "create",
 	.steps = create_steps,
+	.succeed = create_succeed,
+	.fini = create_fini,
+	.leave = create_leave,
+};
+
+static const struct operation_kind pause_kind = {
+	.name = "create",
+	.steps = pause_steps,
 	.succeed = create_succeed,
 	.fini = create_fini,
 	.leave = create_leave,
@@ -215,7 +232,7 @@ static int check_request(const struct pod *pod,
 	if (container_lookup(pod, request->id))
 		return error_set(err, ERROR_ALREADY_EXISTS,
 		                 "container with given ID already exists");
-	return pod->policy->takes(pod, request->id, err);
+	return 0;
 }
 
 static int check_netns(const char *netns, struct error *err)
@@ -226,28 +243,53 @@ static int check_netns(const char *netns, struct error *err)
 	                 "linux.namespaces network: joining \"%s\": not supported yet", netns);
 }
 
-/* The bundle as the guest is to see it. */
-static int load_bundle(const Containerd__Task__V2__CreateTaskRequest *request, struct bundle **out,
-                       struct volumes **out_volumes, struct error *err)
+/* The spec as the guest is to see it. */
+static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct create *create,
+                        struct error *err)
 {
-	autodestroy(bundle) struct bundle *bundle = NULL;
-	autodestroy(volumes) struct volumes *volumes = NULL;
+	const Containerd__Task__V2__CreateTaskRequest *request = create->request;
+	Grpc__Spec *spec = bundle_spec(bundle);
 	autofree char *netns = NULL;
-	Grpc__Spec *spec;
+	const char *pid_of = NULL;
 
-	if (bundle_load(request->bundle, &bundle, err) < 0)
-		return error_code_errno(err->code);
-	spec = bundle_spec(bundle);
 	if (!spec->process)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "bundle \"%s\": no process to run",
-		                 request->bundle);
+		return error_set(err, ERROR_INVALID_ARGUMENT, "no process to run");
 	spec->process->terminal = request->terminal;
-	if (volumes_take(spec, request->id, bundle_dir(bundle), &volumes, err) < 0 ||
+	if (bundle_type(bundle) == BUNDLE_SANDBOX) /* it is not the guest's */
+		return 0;
+	if (bundle_type(bundle) == BUNDLE_CONTAINER &&
+	    shared_namespaces_apply(pod, spec, &pid_of, err) < 0)
+		return error_code_errno(err->code);
+	create->pid_of = pid_of ? mem_strdup(pid_of) : NULL;
+	if (volumes_take(spec, request->id, bundle_dir(bundle), pod->shared.shm, &create->volumes,
+	                 err) < 0 ||
 	    guest_spec_apply(spec, request->id, &netns, err) < 0 || check_netns(netns, err) < 0)
+		return error_code_errno(err->code);
+	return 0;
+}
+
+static int load_bundle(const struct pod *pod, struct create *create, struct bundle **out,
+                       struct error *err)
+{
+	const Containerd__Task__V2__CreateTaskRequest *request = create->request;
+	autodestroy(bundle) struct bundle *bundle = NULL;
+
+	if (bundle_load(request->bundle, &bundle, err) < 0 ||
+	    pod->policy->takes(pod, request->id, bundle, err) < 0)
+		return error_code_errno(err->code);
+	if (prepare_spec(pod, bundle, create, err) < 0)
 		return error_wrap(err, "bundle \"%s\": config.json", request->bundle);
 	*out = take_ptr(&bundle);
-	*out_volumes = take_ptr(&volumes);
 	return 0;
+}
+
+static void refuse(struct pod *pod, struct create *create, struct ttrpc_call *call,
+                   const struct error *err)
+{
+	create_fini(&create->operation);
+	free(create);
+	ttrpc_call_fail(call, err);
+	note_failure(pod, err);
 }
 
 void create_run(struct pod *pod, struct ttrpc_call *call,
@@ -260,25 +302,23 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 		.terminal = request->terminal,
 	};
 	struct bundle *bundle = NULL;
-	struct volumes *volumes = NULL;
 	struct container *container;
 	struct create *create;
 	struct error err;
 
-	if (pod->failure.code && pod->policy->ends(pod)) {
+	if (pod->failure.code && pod_is_empty(pod)) {
 		ttrpc_call_fail(call, &pod->failure);
 		return;
 	}
-	if (check_request(pod, request, &err) < 0 ||
-	    load_bundle(request, &bundle, &volumes, &err) < 0) {
-		ttrpc_call_fail(call, &err);
-		note_failure(pod, &err);
+	create = mem_new(struct create);
+	create->request = request;
+	if (check_request(pod, request, &err) < 0 || load_bundle(pod, create, &bundle, &err) < 0) {
+		refuse(pod, create, call, &err);
 		return;
 	}
 	container = container_create(pod, request->id, request->bundle, &paths);
 	container->bundle = bundle;
-	create = mem_new(struct create);
-	create->request = request;
-	create->volumes = volumes;
-	operation_run(&create->operation, &create_kind, pod, container->init, call);
+	container->is_pause = bundle_type(bundle) == BUNDLE_SANDBOX;
+	operation_run(&create->operation, container->is_pause ? &pause_kind : &create_kind, pod,
+	              container->init, call);
 }

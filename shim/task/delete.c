@@ -47,6 +47,19 @@ static void kill_created(struct seq *seq, void *ctx)
 		on_killed(operation, &err);
 }
 
+/* A pause container that was created and never started. */
+static void end_machine(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+
+	if (operation->process->state == PROCESS_STOPPED) {
+		seq_next(seq);
+		return;
+	}
+	operation_wait_for_exit(operation);
+	sandbox_stop(operation->pod->sandbox);
+}
+
 static void on_drained(void *ctx)
 {
 	operation_try(ctx, NULL);
@@ -90,6 +103,11 @@ static const struct seq_step init_steps[] = {
 	{ "drain the output", drain, NULL, NULL },
 	{ "remove from the guest", remove_from_guest, NULL, NULL },
 	{ "unmount the rootfs", unmount_rootfs, NULL, NULL },
+	{ 0 },
+};
+
+static const struct seq_step pause_steps[] = {
+	{ "end the machine", end_machine, NULL, NULL },
 	{ 0 },
 };
 
@@ -141,6 +159,13 @@ static const struct operation_kind init_kind = {
 	.leave = delete_leave,
 };
 
+static const struct operation_kind pause_kind = {
+	.name = "delete",
+	.steps = pause_steps,
+	.succeed = delete_succeed,
+	.leave = delete_leave,
+};
+
 static const struct operation_kind exec_kind = {
 	.name = "delete",
 	.steps = exec_steps,
@@ -148,9 +173,14 @@ static const struct operation_kind exec_kind = {
 	.leave = delete_leave,
 };
 
+static const struct operation_kind *kind_for(const struct process *process)
+{
+	if (!process_is_init(process))
+		return &exec_kind;
+	return process->container->is_pause ? &pause_kind : &init_kind;
+}
+
 void delete_run(struct pod *pod, struct process *process, struct ttrpc_call *call)
 {
-	const struct operation_kind *kind = process_is_init(process) ? &init_kind : &exec_kind;
-
-	operation_run(mem_new(struct operation), kind, pod, process, call);
+	operation_run(mem_new(struct operation), kind_for(process), pod, process, call);
 }

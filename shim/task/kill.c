@@ -21,6 +21,8 @@ static void on_signalled(void *ctx, const struct error *err)
 	struct operation *operation = ctx;
 
 	operation->pending = NULL;
+	if (!err && ((const struct kill *)operation)->signal == SIGKILL)
+		operation->process->container->kill_answered |= process_is_init(operation->process);
 	if (operation->exit && err &&
 	    (err->code == ERROR_DEADLINE_EXCEEDED || err->code == ERROR_UNAVAILABLE))
 		return;
@@ -46,6 +48,26 @@ static void signal_in_guest(struct seq *seq, void *ctx)
 		on_signalled(operation, &err);
 }
 
+/* As the programs of pause images have it (Kubernetes, build/pause/linux/pause.c): SIGTERM and
+ * SIGINT end it with 0; other signals but SIGKILL do nothing to the first process of a pid
+ * namespace. The machine ends with it. */
+static void end_machine(struct seq *seq, void *ctx)
+{
+	const struct kill *kill = ctx;
+	const struct operation *operation = ctx;
+
+	if (kill->signal == SIGTERM || kill->signal == SIGINT)
+		operation->process->container->end_status = 0;
+	if (kill->signal == SIGKILL || kill->signal == SIGTERM || kill->signal == SIGINT)
+		sandbox_stop(operation->pod->sandbox);
+	seq_next(seq);
+}
+
+static const struct seq_step pause_steps[] = {
+	{ "end the machine", end_machine, NULL, NULL },
+	{ 0 },
+};
+
 static const struct seq_step kill_steps[] = {
 	{ "signal in the guest", signal_in_guest, NULL, NULL },
 	{ 0 },
@@ -58,6 +80,13 @@ static const struct operation_kind kill_kind = {
 	.succeed = operation_finish,
 };
 
+static const struct operation_kind pause_kind = {
+	.name = "kill",
+	.beside = true,
+	.steps = pause_steps,
+	.succeed = operation_finish,
+};
+
 void kill_run(struct pod *pod, struct process *process, uint32_t signal, bool all,
               struct ttrpc_call *call)
 {
@@ -65,5 +94,6 @@ void kill_run(struct pod *pod, struct process *process, uint32_t signal, bool al
 
 	kill->signal = signal;
 	kill->all = all;
-	operation_run(&kill->operation, &kill_kind, pod, process, call);
+	operation_run(&kill->operation, process->container->is_pause ? &pause_kind : &kill_kind,
+	              pod, process, call);
 }

@@ -83,6 +83,11 @@ static const struct seq_step init_steps[] = {
 	{ 0 },
 };
 
+/* A pause container has no process in the guest: it runs as the machine does. */
+static const struct seq_step pause_steps[] = {
+	{ 0 },
+};
+
 static const struct seq_step exec_steps[] = {
 	{ "open the streams", operation_open_streams, NULL, NULL },
 	{ "open stdin", operation_open_stdin, NULL, NULL },
@@ -133,6 +138,12 @@ static const struct operation_kind init_kind = {
 	.fail = start_fail,
 };
 
+static const struct operation_kind pause_kind = {
+	.name = "start",
+	.steps = pause_steps,
+	.succeed = start_succeed,
+};
+
 static const struct operation_kind exec_kind = {
 	.name = "start",
 	.steps = exec_steps,
@@ -140,9 +151,15 @@ static const struct operation_kind exec_kind = {
 	.fail = start_fail,
 };
 
+static const struct operation_kind *kind_for(const struct process *process)
+{
+	if (!process_is_init(process))
+		return &exec_kind;
+	return process->container->is_pause ? &pause_kind : &init_kind;
+}
+
 void start_run(struct pod *pod, struct process *process, struct ttrpc_call *call)
 {
-	const struct operation_kind *kind = process_is_init(process) ? &init_kind : &exec_kind;
 	struct error err;
 
 	if (sandbox_state(pod->sandbox) != SANDBOX_READY) {
@@ -152,5 +169,5 @@ void start_run(struct pod *pod, struct process *process, struct ttrpc_call *call
 	}
 	process->pid = (uint32_t)sandbox_pid(pod->sandbox);
 	process_starting(process);
-	operation_run(mem_new(struct operation), kind, pod, process, call);
+	operation_run(mem_new(struct operation), kind_for(process), pod, process, call);
 }

@@ -22,8 +22,8 @@
 #include "shim/task/delete.h"
 #include "shim/task/freeze.h"
 #include "shim/task/kill.h"
-#include "shim/task/metrics.h"
 #include "shim/task/start.h"
+#include "shim/task/stats.h"
 #include "shim/task/update.h"
 
 #define SIGNAL_MAX 64 /* SIGRTMAX of the kernel */
@@ -319,29 +319,14 @@ static void task_update(const struct task *task)
 		update_run(task->pod, task->process, take_ptr(&resources), task->call);
 }
 
-static void on_stats(void *call, const Grpc__StatsContainerResponse *stats, const struct error *err)
-{
-	Containerd__Task__V2__StatsResponse response = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
-	Google__Protobuf__Any metrics = GOOGLE__PROTOBUF__ANY__INIT;
-
-	if (err) {
-		ttrpc_call_fail(call, err);
-		return;
-	}
-	metrics_encode(stats, metrics_version_of_host(), &metrics);
-	response.stats = &metrics;
-	ttrpc_call_reply(call, &response.base);
-	free(metrics.value.data);
-}
-
 static void task_stats(const struct task *task)
 {
 	struct error err;
 
-	if (guest_is_ready(task, &err) < 0 ||
-	    agent_stats(sandbox_agent(task->pod->sandbox), task->process->container_id, on_stats,
-	                task->call, &err) < 0)
+	if (guest_is_ready(task, &err) < 0)
 		ttrpc_call_fail(task->call, &err);
+	else
+		stats_run(task->pod, task->process->container, task->call);
 }
 
 static void task_checkpoint(const struct task *task)
@@ -358,6 +343,7 @@ struct process_call {
 	const char *name;
 	enum process_verb verb;
 	bool at_once; /* does not wait for its turn */
+	bool pause;   /* a pause container can be asked, which has no process in the guest */
 	size_t id;    /* the offsets of the request's ids; exec_id 0: the init is meant */
 	size_t exec_id;
 	void (*run)(const struct task *task);
@@ -369,20 +355,20 @@ struct process_call {
 
 /* clang-format off */
 static const struct process_call process_calls[] = {
-	{ "State", PROCESS_ANY, true, OF_PROCESS(StateRequest), task_state },
-	{ "Start", PROCESS_START, false, OF_PROCESS(StartRequest), task_start },
-	{ "Delete", PROCESS_DELETE, false, OF_PROCESS(DeleteRequest), task_delete },
-	{ "Pids", PROCESS_ANY, true, OF_INIT(PidsRequest), task_pids },
-	{ "Pause", PROCESS_PAUSE, false, OF_INIT(PauseRequest), task_pause },
-	{ "Resume", PROCESS_RESUME, false, OF_INIT(ResumeRequest), task_resume },
-	{ "Checkpoint", PROCESS_CHECKPOINT, false, OF_INIT(CheckpointTaskRequest), task_checkpoint },
-	{ "Kill", PROCESS_KILL, false, OF_PROCESS(KillRequest), task_kill },
-	{ "Exec", PROCESS_EXEC, false, OF_INIT(ExecProcessRequest), task_exec },
-	{ "ResizePty", PROCESS_RESIZE, false, OF_PROCESS(ResizePtyRequest), task_resize },
-	{ "CloseIO", PROCESS_ANY, false, OF_PROCESS(CloseIORequest), task_close_io },
-	{ "Update", PROCESS_UPDATE, false, OF_INIT(UpdateTaskRequest), task_update },
-	{ "Wait", PROCESS_ANY, true, OF_PROCESS(WaitRequest), task_wait },
-	{ "Stats", PROCESS_ANY, false, OF_INIT(StatsRequest), task_stats },
+	{ "State", PROCESS_ANY, true, true, OF_PROCESS(StateRequest), task_state },
+	{ "Start", PROCESS_START, false, true, OF_PROCESS(StartRequest), task_start },
+	{ "Delete", PROCESS_DELETE, false, true, OF_PROCESS(DeleteRequest), task_delete },
+	{ "Pids", PROCESS_ANY, true, true, OF_INIT(PidsRequest), task_pids },
+	{ "Pause", PROCESS_PAUSE, false, false, OF_INIT(PauseRequest), task_pause },
+	{ "Resume", PROCESS_RESUME, false, false, OF_INIT(ResumeRequest), task_resume },
+	{ "Checkpoint", PROCESS_CHECKPOINT, false, false, OF_INIT(CheckpointTaskRequest), task_checkpoint },
+	{ "Kill", PROCESS_KILL, false, true, OF_PROCESS(KillRequest), task_kill },
+	{ "Exec", PROCESS_EXEC, false, false, OF_INIT(ExecProcessRequest), task_exec },
+	{ "ResizePty", PROCESS_RESIZE, false, false, OF_PROCESS(ResizePtyRequest), task_resize },
+	{ "CloseIO", PROCESS_ANY, false, true, OF_PROCESS(CloseIORequest), task_close_io },
+	{ "Update", PROCESS_UPDATE, false, false, OF_INIT(UpdateTaskRequest), task_update },
+	{ "Wait", PROCESS_ANY, true, true, OF_PROCESS(WaitRequest), task_wait },
+	{ "Stats", PROCESS_ANY, false, true, OF_INIT(StatsRequest), task_stats },
 	{ 0 },
 };
 /* clang-format on */
@@ -415,6 +401,16 @@ static void refuse(const struct task *task, struct error *err)
 		          cause->text);
 		err = &both;
 	}
+	ttrpc_call_fail(task->call, err);
+}
+
+static void refuse_pause_container(const struct task *task, const struct process_call *row,
+                                   struct error *err)
+{
+	error_set(err, ERROR_UNIMPLEMENTED,
+	          "%s of pause container \"%s\": not supported; it has no process in the virtual "
+	          "machine",
+	          row->name, task->process->container_id);
 	ttrpc_call_fail(task->call, err);
 }
 
@@ -451,7 +447,9 @@ static void on_process_call(struct ttrpc_call *call, const ProtobufCMessage *req
 		ttrpc_call_fail(call, &err);
 		return;
 	}
-	if (!row->at_once && turn_taken(&task.process->turn))
+	if (task.process->container->is_pause && !row->pause)
+		refuse_pause_container(&task, row, &err);
+	else if (!row->at_once && turn_taken(&task.process->turn))
 		turn_wait(&task.process->turn, on_process_call, call, request, ctx);
 	else if (is_done_already(row, &task))
 		ttrpc_call_finish(call, NULL);

@@ -146,6 +146,11 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	return 0;
 }
 
+const char *service_next_bundle(const struct service *service, const char *gone)
+{
+	return NULL;
+}
+
 void service_stop(struct service *service)
 {
 	service->on_ending(service->ctx);

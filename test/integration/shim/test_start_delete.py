@@ -204,11 +204,50 @@ def test_a_missing_config_is_said(bundle):
     assert "config.json" in refused(bundle)
 
 
-@pytest.mark.parametrize("kind", ["sandbox", "container"])
-def test_pods_of_several_containers_are_refused_by_name(bundle, kind):
-    annotations = {"io.kubernetes.cri.container-type": kind, "io.kubernetes.cri.sandbox-id": "abc"}
-    bundle.write("config.json", json.dumps(CONFIG | {"annotations": annotations}))
-    assert "pods of several containers: not supported" in refused(bundle)
+def of_pod(bundle, kind, sandbox, *namespaces):
+    """Makes it the bundle of a container of a CRI pod."""
+    config = json.loads(bundle.read("config.json"))
+    config["annotations"] = {"io.kubernetes.cri.container-type": kind, "io.kubernetes.cri.sandbox-id": sandbox}
+    if namespaces:
+        config["linux"]["namespaces"] = [{"type": name} for name in ("mount", *namespaces)]
+    bundle.write("config.json", json.dumps(config))
+
+
+@pytest.mark.parametrize("missing", ["network", "pid", "ipc"])
+def test_a_sandbox_in_a_namespace_of_the_host_is_refused(bundle, missing):
+    """hostNetwork, hostPID, hostIPC."""
+    of_pod(bundle, "sandbox", bundle.id, *{"network", "pid", "ipc", "uts"} - {missing})
+    assert f"linux.namespaces: the host's {missing} namespace (none is named): not supported" in refused(bundle)
+
+
+def test_a_sandbox_that_names_a_namespace_of_the_host_is_refused(bundle):
+    of_pod(bundle, "sandbox", bundle.id, "network", "pid", "ipc")
+    config = json.loads(bundle.read("config.json"))
+    config["linux"]["namespaces"][3]["path"] = "/proc/1/ns/ipc"
+    bundle.write("config.json", json.dumps(config))
+    assert "linux.namespaces: the host's ipc namespace (\"/proc/1/ns/ipc\"): not supported" in refused(bundle)
+
+
+def test_a_container_of_a_pod_that_is_not_there_is_refused(bundle):
+    of_pod(bundle, "container", "abc")
+    assert refused(bundle) == "cannot find sandbox \"abc\" of container \"web\": no shim serves it"
+
+
+def test_containers_of_a_pod_have_one_shim(make_bundle):
+    pod, first, second = make_bundle("pod"), make_bundle("first"), make_bundle("second")
+    of_pod(pod, "sandbox", "pod", "network", "pid", "ipc", "uts")
+    address = pod.started()
+    for container in (first, second):
+        of_pod(container, "container", "pod")
+        assert container.started() == address
+        assert container.read("address") == address
+        assert not container.has("shim.pid")
+    begin = time.monotonic()
+    assert b"nothing is removed" in first.delete().stderr
+    assert time.monotonic() - begin < 1, "delete waits for a pod that does not end"
+    assert alive(pod.pid)
+    pod.end()
+    assert_nothing_left(pod)
 
 
 def test_what_the_service_says_is_what_start_says(bundle):

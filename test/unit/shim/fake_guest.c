@@ -201,7 +201,31 @@ static void on_create_sandbox(struct ttrpc_call *call, const ProtobufCMessage *m
 
 	fake.n_host_rlimits = request->n_host_rlimits;
 	fake.n_host_sysctls = request->n_host_sysctls;
+	for (size_t i = 0; i < request->n_storages; i++)
+		if (strcmp(request->storages[i]->driver, "ephemeral") == 0)
+			snprintf(
+				fake.shm_storage, sizeof(fake.shm_storage), "%s %s",
+				request->storages[i]->mount_point,
+				request->storages[i]->options[request->storages[i]->n_options - 1]);
 	on_call(call, message, ctx);
+}
+
+static void note_spec(const Grpc__Spec *spec)
+{
+	size_t len = 0;
+
+	fake.namespaces[0] = fake.shm_source[0] = '\0';
+	for (size_t i = 0; i < spec->linux->n_namespaces && len < sizeof(fake.namespaces); i++) {
+		const Grpc__LinuxNamespace *row = spec->linux->namespaces[i];
+
+		len += (size_t)snprintf(fake.namespaces + len, sizeof(fake.namespaces) - len,
+		                        "%s%s%s%s", i ? " " : "", row->type, *row->path ? "=" : "",
+		                        row->path);
+	}
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (strcmp(spec->mounts[i]->destination, "/dev/shm") == 0)
+			snprintf(fake.shm_source, sizeof(fake.shm_source), "%s",
+			         spec->mounts[i]->source);
 }
 
 /* What still lives of the container is killed. */
@@ -219,6 +243,7 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 {
 	const Grpc__CreateContainerRequest *request = (const void *)message;
 
+	note_spec(request->oci);
 	fake.ports[0] = request->stdin_port;
 	fake.ports[1] = request->stdout_port;
 	fake.ports[2] = request->stderr_port;

@@ -60,6 +60,9 @@ struct fake_guest {
 	uint32_t size[2];      /* rows and columns of the last exec's terminal */
 	int64_t memory_limit;  /* of the last UpdateContainer */
 	uint32_t exit_status;  /* of the last exit event */
+	char namespaces[128];  /* of the last CreateContainer: "pid mount=/path …" */
+	char shm_source[128];  /* what is mounted at /dev/shm in it */
+	char shm_storage[128]; /* of CreateSandbox: its mount point and size */
 	size_t n_host_rlimits; /* of CreateSandbox */
 	size_t n_host_sysctls;
 	char capability[32];    /* the first effective one of the last exec */

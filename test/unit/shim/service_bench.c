@@ -151,8 +151,8 @@ void bench_ask_create(struct answer *answer)
 {
 	T(CreateTaskRequest) request = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
 
-	request.id = "c";
-	request.bundle = fake.dir;
+	request.id = (char *)bench.id;
+	request.bundle = bench.bundle ? bench.bundle : fake.dir;
 	request.terminal = bench.terminal;
 	request.stdin = bench.fifos[0];
 	request.stdout = bench.fifos[1];
@@ -174,7 +174,7 @@ void bench_ask_start(struct answer *answer, const char *exec_id)
 {
 	T(StartRequest) request = CONTAINERD__TASK__V2__START_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	bench_ask(answer, "Start", &request, &containerd__task__v2__start_response__descriptor);
 }
@@ -192,7 +192,7 @@ void bench_ask_wait(struct answer *answer, const char *exec_id)
 {
 	T(WaitRequest) request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	bench_ask(answer, "Wait", &request, &containerd__task__v2__wait_response__descriptor);
 }
@@ -201,7 +201,7 @@ struct answer bench_delete(const char *exec_id)
 {
 	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	return bench_get("Delete", &request, &containerd__task__v2__delete_response__descriptor);
 }
@@ -220,7 +220,7 @@ void bench_ask_kill(struct answer *answer, uint32_t signal)
 {
 	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.signal = signal;
 	bench_ask(answer, "Kill", &request, &google__protobuf__empty__descriptor);
 }
@@ -229,7 +229,7 @@ struct answer bench_kill_all(const char *exec_id, uint32_t signal)
 {
 	T(KillRequest) request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	request.signal = signal;
 	request.all = true;
@@ -240,7 +240,7 @@ void bench_ask_delete(struct answer *answer)
 {
 	T(DeleteRequest) request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	bench_ask(answer, "Delete", &request, &containerd__task__v2__delete_response__descriptor);
 }
 
@@ -251,7 +251,7 @@ void bench_ask_update(struct answer *answer, const char *json)
 
 	resources.value.data = (uint8_t *)json;
 	resources.value.len = strlen(json);
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.resources = &resources;
 	bench_ask(answer, "Update", &request, &google__protobuf__empty__descriptor);
 }
@@ -269,7 +269,7 @@ struct answer bench_freeze(const char *method)
 {
 	T(PauseRequest) request = CONTAINERD__TASK__V2__PAUSE_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	return bench_get(method, &request, &google__protobuf__empty__descriptor);
 }
 
@@ -277,7 +277,7 @@ struct answer bench_stats(void)
 {
 	T(StatsRequest) request = CONTAINERD__TASK__V2__STATS_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	return bench_get("Stats", &request, &containerd__task__v2__stats_response__descriptor);
 }
 
@@ -288,7 +288,7 @@ struct answer bench_exec(const char *exec_id)
 
 	spec.value.data = (uint8_t *)bench.exec_spec;
 	spec.value.len = strlen(bench.exec_spec);
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	request.terminal = bench.terminal;
 	request.stdin = bench.fifos[0];
@@ -301,7 +301,7 @@ struct answer bench_state(const char *exec_id)
 {
 	T(StateRequest) request = CONTAINERD__TASK__V2__STATE_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	return bench_get("State", &request, &containerd__task__v2__state_response__descriptor);
 }
@@ -310,7 +310,7 @@ void bench_ask_close_io(struct answer *answer, const char *exec_id)
 {
 	T(CloseIORequest) request = CONTAINERD__TASK__V2__CLOSE_IOREQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	request.exec_id = (char *)exec_id;
 	request.stdin = true;
 	bench_ask(answer, "CloseIO", &request, &google__protobuf__empty__descriptor);
@@ -320,7 +320,7 @@ struct answer bench_shutdown(void)
 {
 	T(ShutdownRequest) request = CONTAINERD__TASK__V2__SHUTDOWN_REQUEST__INIT;
 
-	request.id = "c";
+	request.id = (char *)bench.id;
 	return bench_get("Shutdown", &request, &google__protobuf__empty__descriptor);
 }
 
@@ -338,6 +338,7 @@ void bench_setup(void)
 
 	bench = (struct bench){
 		.version = "v2",
+		.id = "c",
 		.fifos = { "", "", "" },
 		.exec_spec = EXEC_SPEC,
 	};

@@ -36,6 +36,8 @@ struct bench {
 	bool ending;                 /* the service has begun to end */
 	bool ended;                  /* the service has */
 	const char *version;         /* of the Task service */
+	const char *id;              /* the container that the next calls are about */
+	char *bundle;                /* of the next Create; NULL: that of the pod */
 	char *fifos[3];              /* of the next Create or Exec */
 	bool terminal;               /* the same */
 	const char *exec_spec;       /* of the next Exec */

@@ -37,7 +37,7 @@ static struct volumes *take(Grpc__Spec *spec)
 	struct volumes *volumes = NULL;
 	struct error err = { 0 };
 
-	cr_assert_eq(volumes_take(spec, "c1", "/bundle", &volumes, &err), 0, "%s", err.text);
+	cr_assert_eq(volumes_take(spec, "c1", "/bundle", NULL, &volumes, &err), 0, "%s", err.text);
 	return volumes;
 }
 
@@ -107,7 +107,7 @@ Test(volumes, refuse_what_would_have_to_reach_the_host)
 	struct volumes *volumes = NULL;
 	struct error err = { 0 };
 
-	cr_expect_eq(volumes_take(spec, "c1", "/bundle", &volumes, &err), -ENOSYS);
+	cr_expect_eq(volumes_take(spec, "c1", "/bundle", NULL, &volumes, &err), -ENOSYS);
 	cr_expect_str_eq(err.text,
 	                 "mounts[1] \"/a\": option \"rshared\": not supported; mounts made "
 	                 "in the guest do not reach the host");

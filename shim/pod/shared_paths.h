@@ -1,0 +1,46 @@
+/*
+ * What the containers of a pod share, by the paths of the host that a client's specs name: the
+ * pod's namespaces, as /proc/<pid>/ns/<type> of its pause container (containerd) or as the files
+ * that the sandbox's spec names (CRI-O pins them), and its /dev/shm, a tmpfs of the host that the
+ * client has made. In the guest the ipc, uts and network namespaces are the guest's own, the pid
+ * namespace is that of the agent's pause process, and /dev/shm is a tmpfs of the guest.
+ */
+#ifndef SHIM_SHARED_PATHS_H
+#define SHIM_SHARED_PATHS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/oci.pb-c.h"
+
+struct bundle;
+struct error;
+
+enum shared_namespace {
+	SHARED_IPC,
+	SHARED_NETWORK,
+	SHARED_PID,
+	SHARED_UTS,
+	SHARED_NAMESPACES,
+};
+
+/* By the type's name in a spec; SHARED_NAMESPACES: none that containers of a pod share. */
+enum shared_namespace shared_namespace_of(const char *type);
+/* Its name in /proc/<pid>/ns. */
+const char *shared_namespace_file(enum shared_namespace namespace);
+
+struct shared_paths {
+	char *namespaces[SHARED_NAMESPACES]; /* NULL: the sandbox's spec names no file */
+	char *shm;                           /* NULL: the pod has none */
+	uint64_t shm_bytes;                  /* its size */
+};
+
+/* Whether a pod can have the namespaces that the sandbox's spec asks for: those of the host are
+ * refused (hostNetwork, hostPID, hostIPC), ERROR_UNIMPLEMENTED. */
+int shared_paths_check(const struct bundle *sandbox, struct error *err);
+
+/* From the sandbox's spec. @paths is zeroed before. */
+void shared_paths_init(struct shared_paths *paths, const Grpc__Spec *sandbox);
+void shared_paths_fini(struct shared_paths *paths);
+
+#endif
