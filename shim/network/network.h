@@ -1,0 +1,40 @@
+/*
+ * The networks of a pod: each link of its namespace that counts has a network card in the guest.
+ *
+ * A link counts when it is up and has an address, as with upstream's runtime. The tunnels that some
+ * kernels put into every namespace (tunl0, sit0) are down, the ports of a bridge have no address,
+ * nor have the taps of this runtime. One that counts and is no Ethernet is refused by name.
+ */
+#ifndef SHIM_NETWORK_H
+#define SHIM_NETWORK_H
+
+#include <stddef.h>
+
+#include "common/cleanup.h"
+
+struct error;
+struct guest_network;
+struct netns;
+struct network;
+struct nic;
+
+/* The machine has eight root ports; one is for memory that comes later. */
+#define NETWORK_CARDS_MAX 7
+
+/* Reads the namespace and makes a card for each link that counts, with @queues queues. On failure
+ * the namespace is as before. @netns outlives the network. */
+int network_connect(const struct netns *netns, unsigned int queues, struct network **out,
+                    struct error *err);
+/* NULL is fine. The machine has ended, or has let go of the cards. The namespace is as before. */
+void network_destroy(struct network *network);
+
+/* In the order of the links' indexes. */
+size_t network_cards(const struct network *network, struct nic *const **out);
+
+/* Reads the namespace again: what the guest is to be told of it. guest_network_destroy() it; the
+ * paths of its cards are still to be set. */
+int network_describe(struct network *network, struct guest_network **out, struct error *err);
+
+CLEANUP_DESTROY(network)
+
+#endif

@@ -1,0 +1,258 @@
+#include "shim/network/network.h"
+
+#include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
+
+#include "hypervisor/vm_device.h"
+#include "shim/network/guest_network.h"
+#include "shim/network/nic.h"
+#include "test/unit/open_descriptors.h"
+#include "test/unit/shim/network_fixture.h"
+
+static struct netns *blue;
+static char *before;
+static int fds;
+
+/* All but counters, which packets change, and the kernel's own neighbours. */
+#define LOOK                                                                                       \
+	"ip -n blue -o addr; ip -n blue -o link; ip -n blue route show table all; "                \
+	"ip -n blue -6 route show table all; ip -n blue neigh show nud permanent; "                \
+	"tc -n blue qdisc"
+
+static void setup(void)
+{
+	unshare_network();
+	sh("ip netns add blue");
+	fds = open_descriptors();
+	blue = open_netns("/run/netns/blue");
+}
+
+/* Everything is as before: the namespace, and the descriptors. */
+static void teardown(void)
+{
+	autofree char *after = output_of(LOOK);
+
+	netns_destroy(blue);
+	if (before)
+		cr_expect_str_eq(before, after);
+	cr_expect_eq(open_descriptors(), fds);
+	free(before);
+}
+
+TestSuite(network, .init = setup, .fini = teardown);
+
+/* A veth with the other end outside, as a CNI plugin makes it. */
+static void add_veth(const char *name, const char *mac)
+{
+	sh("ip link add host-%s type veth peer name %s netns blue address %s && "
+	   "ip link set host-%s up && ip -n blue link set %s up",
+	   name, name, mac, name, name);
+}
+
+/* IPv6 addresses are tentative for a second. */
+static void settle(void)
+{
+	sh("for i in $(seq 100); do ip -n blue -6 addr show tentative | grep -q inet6 || exit 0; "
+	   "sleep 0.05; done; exit 1");
+	before = output_of(LOOK);
+}
+
+static struct network *connect_all(size_t n_cards)
+{
+	struct network *network = NULL;
+	struct nic *const *cards;
+	struct error err = { 0 };
+
+	cr_assert_eq(network_connect(blue, 1, &network, &err), 0, "%s", err.text);
+	cr_assert_eq(network_cards(network, &cards), n_cards);
+	return network;
+}
+
+static struct guest_network *describe(struct network *network)
+{
+	struct guest_network *guest = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(network_describe(network, &guest, &err), 0, "%s", err.text);
+	return guest;
+}
+
+static void expect_refusal(const char *text)
+{
+	struct network *network = NULL;
+	struct error err = { 0 };
+
+	cr_expect_lt(network_connect(blue, 1, &network, &err), 0);
+	cr_expect_null(network);
+	cr_expect_str_eq(err.text, text);
+}
+
+Test(network, an_empty_namespace_has_no_cards)
+{
+	struct network *network;
+	struct guest_network *guest;
+
+	settle();
+	network = connect_all(0);
+	guest = describe(network);
+	cr_expect_eq(guest->interfaces.n_interfaces, 0);
+	cr_expect_eq(guest->routes.n_routes, 0);
+	guest_network_destroy(guest);
+	network_destroy(network);
+}
+
+Test(network, each_link_with_an_address_has_a_card_of_its_mac)
+{
+	static const uint8_t macs[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
+	struct network *network;
+	struct nic *const *cards;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	add_veth("net.1", "02:00:00:00:00:02");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0; ip -n blue addr add fd00::2/64 dev net.1");
+	settle();
+	network = connect_all(2);
+	network_cards(network, &cards);
+	for (int i = 0; i < 2; i++) {
+		struct vm_device device;
+
+		nic_device(cards[i], &device);
+		cr_expect_eq(device.kind, VM_DEVICE_NIC);
+		cr_expect_arr_eq(device.mac, macs[i], 6);
+		cr_expect_geq(device.fd, 0);
+	}
+	sh("test $(tc -n blue qdisc | grep -c ingress) = 4");
+	network_destroy(network);
+}
+
+Test(network, links_that_are_down_or_without_an_address_do_not_count)
+{
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue link set eth0 down && ip -n blue addr add 10.0.0.2/24 dev eth0 && "
+	   "ip -n blue link add veth1 type veth peer name veth2 && "
+	   "ip -n blue link set veth1 addrgenmode none && ip -n blue link set veth1 up");
+	settle();
+	network_destroy(connect_all(0));
+}
+
+Test(network, the_taps_of_another_network_do_not_count)
+{
+	struct network *network;
+	struct error err = { 0 };
+	struct network *other = NULL;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	settle();
+	network = connect_all(1);
+	cr_expect_lt(network_connect(blue, 1, &other, &err), 0);
+	cr_expect_str_eq(err.text, "link \"eth0\": it has an ingress qdisc already");
+	network_destroy(network);
+	network_destroy(connect_all(1));
+}
+
+Test(network, what_is_no_ethernet_is_refused_by_name)
+{
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0 && ip -n blue tuntap add tun5 mode tun && "
+	   "ip -n blue addr add 10.5.0.1/24 dev tun5 && ip -n blue link set tun5 up");
+	settle();
+	expect_refusal("link \"tun5\" of kind \"tun\": not supported, since it is not an Ethernet");
+}
+
+Test(network, more_links_than_the_machine_has_room_for_are_refused)
+{
+	for (int i = 0; i <= NETWORK_CARDS_MAX; i++) {
+		sh("ip -n blue link add v%d type veth peer name w%d && "
+		   "ip -n blue addr add 10.0.%d.1/24 dev v%d && ip -n blue link set v%d up",
+		   i, i, i, i, i);
+	}
+	settle();
+	expect_refusal("8 links with addresses: not supported; at most 7 are");
+}
+
+Test(network, the_guest_is_told_what_is_in_the_namespace)
+{
+	struct network *network;
+	struct guest_network *guest;
+	const Types__Interface *one;
+	const Types__Route *route;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue link set eth0 mtu 1400 addrgenmode none; "
+	   "ip -n blue addr flush dev eth0; ip -n blue addr add 10.0.0.2/24 dev eth0 && "
+	   "ip -n blue addr add fd00::2/64 dev eth0 nodad && "
+	   "ip -n blue route add default via 169.254.1.1 dev eth0 onlink src 10.0.0.2 mtu 1300 && "
+	   "ip -n blue route add 10.9.0.0/16 via 10.0.0.1 && "
+	   "ip -n blue route add 169.254.1.1 dev eth0 scope link && "
+	   "ip -n blue -6 route add default via fd00::1 && "
+	   "ip -n blue neigh add 10.0.0.1 lladdr 02:00:00:00:00:09 dev eth0 nud permanent && "
+	   "ip -n blue neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 dev eth0 nud stale");
+	settle();
+	network = connect_all(1);
+	guest = describe(network);
+	cr_assert_eq(guest->interfaces.n_interfaces, 1);
+	one = guest->interfaces.interfaces[0];
+	cr_expect_str_eq(one->name, "eth0");
+	cr_expect_str_eq(one->device, "eth0");
+	cr_expect_str_eq(one->hwaddr, "02:00:00:00:00:01");
+	cr_expect_eq(one->mtu, 1400);
+	cr_assert_eq(one->n_ipaddresses, 2);
+	cr_expect_str_eq(one->ipaddresses[0]->address, "10.0.0.2");
+	cr_expect_str_eq(one->ipaddresses[0]->mask, "24");
+	cr_expect_str_eq(one->ipaddresses[1]->address, "fd00::2");
+	cr_expect_eq(one->ipaddresses[1]->family, TYPES__IPFAMILY__v6);
+
+	cr_assert_eq(guest->routes.n_routes, 4);
+	route = guest->routes.routes[0];
+	cr_expect_str_eq(route->dest, "169.254.1.1/32");
+	cr_expect_str_eq(route->gateway, "");
+	cr_expect_eq(route->scope, RT_SCOPE_LINK);
+	route = guest->routes.routes[1];
+	cr_expect_str_eq(route->dest, "");
+	cr_expect_str_eq(route->gateway, "169.254.1.1");
+	cr_expect_str_eq(route->source, "10.0.0.2");
+	cr_expect_str_eq(route->device, "eth0");
+	cr_expect_eq(route->flags, RTNH_F_ONLINK);
+	cr_expect_eq(route->mtu, 1300);
+	route = guest->routes.routes[2];
+	cr_expect_str_eq(route->dest, "10.9.0.0/16");
+	cr_expect_str_eq(route->gateway, "10.0.0.1");
+	route = guest->routes.routes[3];
+	cr_expect_eq(route->family, TYPES__IPFAMILY__v6);
+	cr_expect_str_eq(route->gateway, "fd00::1");
+
+	cr_assert_eq(guest->neighbours.n_arpneighbors, 1);
+	cr_expect_str_eq(guest->neighbours.arpneighbors[0]->toipaddress->address, "10.0.0.1");
+	cr_expect_str_eq(guest->neighbours.arpneighbors[0]->lladdr, "02:00:00:00:00:09");
+	guest_network_set_path(guest, 0, "03/00");
+	cr_expect_str_eq(one->devicepath, "03/00");
+	guest_network_destroy(guest);
+	network_destroy(network);
+}
+
+Test(network, a_tap_is_quiet_and_has_the_mtu_of_its_link)
+{
+	struct network *network;
+	autofree char *addresses = NULL;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0; ip -n blue link set eth0 mtu 9000");
+	settle();
+	network = connect_all(1);
+	addresses = output_of("ip -n blue -o addr show tap0_kata");
+	cr_expect_str_eq(addresses, "");
+	sh("ip -n blue link show tap0_kata | grep -q 'mtu 9000'");
+	network_destroy(network);
+}
+
+Test(network, it_may_go_after_its_links)
+{
+	struct network *network;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	network = connect_all(1);
+	sh("ip -n blue link del eth0");
+	network_destroy(network);
+}
