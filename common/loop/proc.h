@@ -50,7 +50,8 @@ struct proc_spec {
 	const int *oom_score_adj; /* proc(5); NULL: as ours. Lowering it without the right to is no
 	                             failure: it stays */
 	const int *network;       /* a network namespace to enter (setns(2)); NULL: stays in ours */
-	const char *root;    /* becomes the root and the working directory; NULL: stays in ours */
+	/* A directory, no link: becomes the root and the working directory; NULL: stays in ours */
+	const char *root;
 	bool no_network;     /* an empty network namespace: no abstract socket of others either */
 	bool no_shared_core; /* memory that is shared with others is left out of a core dump */
 	bool no_new_privs;

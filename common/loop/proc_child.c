@@ -114,7 +114,11 @@ static int child_enter_network(const struct proc_spec *spec)
 /* After all that needs ours. */
 static int child_enter_root(const struct proc_spec *spec)
 {
-	return spec->root && (chdir(spec->root) < 0 || chroot(".") < 0) ? -1 : 0;
+	int fd = spec->root ? open(spec->root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	if (!spec->root)
+		return 0;
+	return fd < 0 || fchdir(fd) < 0 || chroot(".") < 0 ? -1 : close(fd);
 }
 
 static int child_leave_network(const struct proc_spec *spec)

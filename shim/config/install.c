@@ -85,6 +85,7 @@ int install_find(const char *exe, struct install **out, struct error *err)
 		return r;
 	install = mem_new(struct install);
 	install->vsock = mem_printf("%s/libexec/kata-containers/kata-vsock", prefix);
+	install->placeholder = mem_printf("%s/libexec/kata-containers/kata-placeholder", prefix);
 	install->kernel = mem_printf("%s/share/kata-containers/kernel", prefix);
 	install->initramfs = mem_printf("%s/share/kata-containers/initramfs", prefix);
 	install->config_file =
@@ -100,6 +101,7 @@ void install_destroy(struct install *install)
 	if (!install)
 		return;
 	free(install->vsock);
+	free(install->placeholder);
 	free(install->kernel);
 	free(install->initramfs);
 	free(install->config_file);

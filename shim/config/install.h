@@ -13,6 +13,7 @@ struct error;
 /* Absolute paths. */
 struct install {
 	char *vsock;       /* <prefix>/libexec/kata-containers/… */
+	char *placeholder; /* the same */
 	char *kernel;      /* <prefix>/share/kata-containers/… */
 	char *initramfs;   /* the same */
 	char *config_file; /* <prefix>/share/defaults/kata-containers/configuration.toml */

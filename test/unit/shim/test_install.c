@@ -19,6 +19,7 @@ Test(install, finds_its_parts_beside_the_bin_directory_of_the_executable)
 	autofree char *exe = mem_printf("%s/bin/shim", dir);
 	autofree char *link = mem_printf("%s/shim", dir);
 	autofree char *vsock = mem_printf("%s/libexec/kata-containers/kata-vsock", dir);
+	autofree char *placeholder = mem_printf("%s/libexec/kata-containers/kata-placeholder", dir);
 	autofree char *kernel = mem_printf("%s/share/kata-containers/kernel", dir);
 	autofree char *initramfs = mem_printf("%s/share/kata-containers/initramfs", dir);
 
@@ -27,6 +28,7 @@ Test(install, finds_its_parts_beside_the_bin_directory_of_the_executable)
 	cr_assert_eq(symlink("bin/shim", link), 0);
 	cr_assert_eq(install_find(link, &install, &err), 0, "%s", err.text);
 	cr_assert_str_eq(install->vsock, vsock);
+	cr_assert_str_eq(install->placeholder, placeholder);
 	cr_assert_str_eq(install->kernel, kernel);
 	cr_assert_str_eq(install->initramfs, initramfs);
 	cr_assert_eq(unlink(link) | unlink(exe) | rmdir(bin) | rmdir(dir), 0);
