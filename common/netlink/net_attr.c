@@ -1,11 +1,22 @@
 #include "common/netlink/net_attr.h"
 
+#include <linux/netlink.h>
 #include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/netlink/net_ip.h"
+
+struct nl_msg *net_message(int type, int flags, const void *header, size_t len)
+{
+	struct nl_msg *message = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
+
+	if (!message || nlmsg_append(message, (void *)header, len, NLMSG_ALIGNTO) < 0)
+		abort();
+	return message;
+}
 
 uint32_t net_attr_u32(const struct nlattr *attr, uint32_t none)
 {

@@ -1,5 +1,5 @@
-/* Attributes of a netlink message (netlink/attr.h), read with a default and written without an error:
- * a message that is full is our own mistake. For this folder, and for users of net_message(). */
+/* A netlink message and its attributes (netlink/attr.h), which are read with a default and written
+ * without an error: a message that is full is our own mistake. */
 #ifndef COMMON_NET_ATTR_H
 #define COMMON_NET_ATTR_H
 
@@ -10,6 +10,9 @@ struct error;
 struct net_ip;
 struct nl_msg;
 struct nlattr;
+
+/* A new message of @type (RTM_*) with @flags (NLM_F_*) and its fixed header. */
+struct nl_msg *net_message(int type, int flags, const void *header, size_t len);
 
 /* @attr is NULL where there is none; one that is too short counts as none. */
 uint32_t net_attr_u32(const struct nlattr *attr, uint32_t none);

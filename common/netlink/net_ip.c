@@ -73,7 +73,7 @@ int net_prefix_parse(const char *text, struct net_prefix *out, struct error *err
 	const char *slash = strchr(text, '/');
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
 	char address[NET_IP_TEXT_MAX];
-	struct net_prefix prefix;
+	struct net_prefix prefix = { .len = 0 };
 
 	if (n >= sizeof(address))
 		return error_set(err, ERROR_INVALID_ARGUMENT, "invalid prefix \"%s\"", text);

@@ -1,6 +1,7 @@
 #include "common/netlink/net_link.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
@@ -121,6 +122,24 @@ const struct net_link *net_link_by_mac(const struct net_link *links, size_t n,
 	return NULL;
 }
 
+/* A request of its own: of one message the kernel sets the flags first. */
+static int stop_link_local(struct net_socket *socket, int index, struct error *err)
+{
+	struct ifinfomsg header = { .ifi_index = index };
+	struct nl_msg *message = net_message(RTM_NEWLINK, 0, &header, sizeof(header));
+	struct nlattr *families = nla_nest_start(message, IFLA_AF_SPEC);
+	struct nlattr *family = families ? nla_nest_start(message, AF_INET6) : NULL;
+	int r;
+
+	if (!family)
+		abort();
+	nla_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	nla_nest_end(message, family);
+	nla_nest_end(message, families);
+	r = net_socket_request(socket, message, err);
+	return r == -EAFNOSUPPORT ? 0 : r; /* a kernel without IPv6 */
+}
+
 int net_link_set(struct net_socket *socket, int index, const struct net_link_change *change,
                  struct error *err)
 {
@@ -129,8 +148,13 @@ int net_link_set(struct net_socket *socket, int index, const struct net_link_cha
 		.ifi_flags = change->flags,
 		.ifi_change = change->flags_mask,
 	};
-	struct nl_msg *message = net_message(RTM_NEWLINK, 0, &header, sizeof(header));
+	struct nl_msg *message;
+	int r;
 
+	r = change->no_link_local ? stop_link_local(socket, index, err) : 0;
+	if (r < 0)
+		return r;
+	message = net_message(RTM_NEWLINK, 0, &header, sizeof(header));
 	if (change->name)
 		net_attr_put(message, IFLA_IFNAME, change->name, strlen(change->name) + 1);
 	if (change->mac.len)
@@ -190,9 +214,11 @@ int net_mac_parse(const char *text, struct net_mac *out, struct error *err)
 
 const char *net_mac_text(const struct net_mac *mac, char text[NET_MAC_TEXT_MAX])
 {
+	size_t at = 0;
+
 	*text = '\0';
-	for (int i = 0; i < mac->len; i++)
-		snprintf(text + 3L * i, NET_MAC_TEXT_MAX - 3L * i, "%02x%s", mac->bytes[i],
-		         i + 1 < mac->len ? ":" : "");
+	for (size_t i = 0; i < mac->len; i++)
+		at += (size_t)snprintf(text + at, NET_MAC_TEXT_MAX - at, "%s%02x", i ? ":" : "",
+		                       mac->bytes[i]);
 	return text;
 }

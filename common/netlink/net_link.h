@@ -13,7 +13,7 @@ struct net_socket;
 #define NET_LINKS_MAX    1024
 #define NET_KIND_MAX     32
 #define NET_MAC_MAX      32 /* linux/netdevice.h: MAX_ADDR_LEN */
-#define NET_MAC_TEXT_MAX (3 * NET_MAC_MAX)
+#define NET_MAC_TEXT_MAX 96 /* 3 * NET_MAC_MAX */
 
 struct net_mac {
 	uint8_t bytes[NET_MAC_MAX];
@@ -52,6 +52,7 @@ struct net_link_change {
 	uint32_t flags;
 	uint32_t flags_mask; /* which of @flags count */
 	int master;          /* 0: stays; -1: none */
+	bool no_link_local;  /* the kernel gives it no IPv6 address by itself from now on */
 };
 
 /* *links is free()d by the caller, and NULL when there are none; as all lists of this folder. */

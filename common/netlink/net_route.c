@@ -285,43 +285,20 @@ static int compare(const void *a, const void *b)
 	return r ? r : one->index < other->index ? -1 : one->index > other->index;
 }
 
-/* Drops from @left what could be added. Returns 0, or what the first that is left failed with. */
-static int add_some(struct net_socket *socket, struct ranked *left, size_t *n,
-                    enum net_route_how how, struct error *err)
-{
-	size_t kept = 0;
-	int first = 0;
-
-	for (size_t i = 0; i < *n; i++) {
-		int r = net_route_add(socket, left[i].route, how, kept ? NULL : err);
-
-		if (r == 0)
-			continue;
-		if (!kept)
-			first = r;
-		left[kept++] = left[i];
-	}
-	*n = kept;
-	return first;
-}
-
 int net_route_add_all(struct net_socket *socket, const struct net_route *routes, size_t n,
                       enum net_route_how how, size_t *failed, struct error *err)
 {
-	autofree struct ranked *left = mem_alloc((n + 1) * sizeof(*left));
-	size_t n_left = n;
-	size_t before;
-	int r;
+	autofree struct ranked *ranked = mem_alloc((n + 1) * sizeof(*ranked));
+	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		left[i] = (struct ranked){ &routes[i], i };
-	qsort(left, n, sizeof(*left), compare);
-	do {
-		before = n_left;
-		r = add_some(socket, left, &n_left, how, err);
-	} while (r < 0 && n_left < before);
-	if (r < 0)
-		*failed = left[0].index;
+		ranked[i] = (struct ranked){ &routes[i], i };
+	qsort(ranked, n, sizeof(*ranked), compare);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = net_route_add(socket, ranked[i].route, how, err);
+		if (r < 0)
+			*failed = ranked[i].index;
+	}
 	return r;
 }
 

@@ -65,11 +65,10 @@ int net_route_add(struct net_socket *socket, const struct net_route *route, enum
 int net_route_delete(struct net_socket *socket, const struct net_route *route, struct error *err);
 
 /*
- * Adds all of them, each when its gateway can be reached: the kernel refuses a route whose gateway
- * it has no route to. So first those without a gateway or with one that is on the link by decree
- * (RTNH_F_ONLINK), from the narrowest scope on, then the others; and again those that the kernel
- * refused, as long as others have become possible. *failed, on an error, is the index of the route
- * that the error is about. The routes that were added stay.
+ * Adds all of them in an order in which each gateway can be reached, since the kernel refuses a
+ * route to a gateway that is not on a link (fib_check_nh(), ip6_validate_gw()): first those without
+ * a gateway, or with one that is on the link by decree (RTNH_F_ONLINK), then the others. The first
+ * that fails ends it: *failed is its index, and those before it stay.
  */
 int net_route_add_all(struct net_socket *socket, const struct net_route *routes, size_t n,
                       enum net_route_how how, size_t *failed, struct error *err);

@@ -21,6 +21,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "common/netlink/net_attr.h"
 
 #define DUMP_TRIES   10
 #define REASON_MAX   200
@@ -159,15 +160,6 @@ void net_watch_drain(int fd)
 
 	while (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0 || errno == ENOBUFS)
 		;
-}
-
-struct nl_msg *net_message(int type, int flags, const void *header, size_t len)
-{
-	struct nl_msg *message = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
-
-	if (!message || nlmsg_append(message, (void *)header, len, NLMSG_ALIGNTO) < 0)
-		abort();
-	return message;
 }
 
 /* The words stand behind the header of the request, which NETLINK_CAP_ACK leaves alone. */

@@ -43,9 +43,6 @@ struct nl_sock *net_socket_nl(struct net_socket *socket);
 int net_watch_open(int netns_fd, int *out, struct error *err);
 void net_watch_drain(int fd);
 
-/* A new message of @type (RTM_*) with @flags (NLM_F_*) and its fixed header. */
-struct nl_msg *net_message(int type, int flags, const void *header, size_t len);
-
 /*
  * Sends @message, which is freed, and takes the kernel's answer: 0, or the kernel's own -errno with
  * its text, to be put behind what was tried: "cannot set link 3 up: Operation not permitted".

@@ -1,6 +1,7 @@
 /*
  * A network namespace of a test's own, in the kernel that the test runs on. Without root it is one
- * of a user namespace. Where the kernel refuses both, the test is skipped and says so.
+ * of a user namespace. Where the kernel refuses both, the test is skipped and says so. The main function
+ * of such a test is here.
  */
 #ifndef TEST_NET_BENCH_H
 #define TEST_NET_BENCH_H
