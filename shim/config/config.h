@@ -10,6 +10,12 @@
 
 #include "hypervisor/vm_config.h" /* the enums of choices */
 
+/* How the guest is connected with the pod's network namespace. */
+enum network_model {
+	NETWORK_MODEL_TCFILTER, /* a tap for each link, joined by filters of tc */
+	NETWORK_MODEL_NONE,     /* not at all */
+};
+
 struct config {
 	char *file; /* what was read; NULL: there was none */
 	/* [hypervisor.qemu]; paths are never NULL */
@@ -32,6 +38,7 @@ struct config {
 	bool debug;
 	int create_timeout_ms;
 	bool host_limits;
+	int network_model; /* enum network_model */
 	/* [timeouts] */
 	int idle_timeout_ms;
 	int shutdown_timeout_ms;

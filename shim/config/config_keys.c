@@ -80,6 +80,11 @@ const struct config_key config_keys[] = {
 	  MEANS("The shim logs every step, as with containerd's own debug level.") },
 	{ KEY(RUNTIME, "create_container_timeout", CONFIG_SECONDS, create_timeout_ms, "60"),
 	  RANGE(1, SECONDS_MAX), MEANS("Seconds for the guest to create a container.") },
+	{ KEY(RUNTIME, "internetworking_model", CONFIG_CHOICE, network_model, "\"tcfilter\""),
+	  ONE_OF("tcfilter", "none"),
+	  MEANS("How the guest is connected with the pod's network namespace. `tcfilter`: for "
+	        "each link in it that is up and has an address the guest has a network card; "
+	        "`none`: not at all.") },
 	{ KEY(RUNTIME, "host_limits", CONFIG_BOOLEAN, host_limits, "true"),
 	  MEANS("Processes inherit the shim's resource limits (`ulimit`), as under runc, and the "
 	        "guest's kernel gets at least the host's values of settings without a namespace "

@@ -225,6 +225,33 @@ int agent_update_container(struct agent *agent, const Grpc__UpdateContainerReque
 	                  done, ctx, out, err);
 }
 
+int agent_update_interface(struct agent *agent, const Grpc__UpdateInterfaceRequest *request,
+                           done_fn *done, void *ctx, struct agent_call **out, struct error *err)
+{
+	const struct method method = { "UpdateInterface", agent->config->agent_timeout_ms, on_done,
+		                       &types__interface__descriptor };
+
+	return call(agent, &method, &request->base, (union agent_done){ .plain = done }, ctx, out,
+	            err);
+}
+
+int agent_update_routes(struct agent *agent, const Grpc__UpdateRoutesRequest *request,
+                        done_fn *done, void *ctx, struct agent_call **out, struct error *err)
+{
+	const struct method method = { "UpdateRoutes", agent->config->agent_timeout_ms, on_done,
+		                       &grpc__routes__descriptor };
+
+	return call(agent, &method, &request->base, (union agent_done){ .plain = done }, ctx, out,
+	            err);
+}
+
+int agent_add_neighbours(struct agent *agent, const Grpc__AddARPNeighborsRequest *request,
+                         done_fn *done, void *ctx, struct agent_call **out, struct error *err)
+{
+	return call_plain(agent, "AddARPNeighbors", agent->config->agent_timeout_ms, &request->base,
+	                  done, ctx, out, err);
+}
+
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)
 {
 	const Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;

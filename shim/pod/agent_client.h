@@ -39,6 +39,14 @@ int agent_exec_process(struct agent *agent, const Grpc__ExecProcessRequest *requ
 int agent_update_container(struct agent *agent, const Grpc__UpdateContainerRequest *request,
                            done_fn *done, void *ctx, struct agent_call **out, struct error *err);
 
+/* What the agent answers (the interface, the routes) is not told: it is the guest's word. */
+int agent_update_interface(struct agent *agent, const Grpc__UpdateInterfaceRequest *request,
+                           done_fn *done, void *ctx, struct agent_call **out, struct error *err);
+int agent_update_routes(struct agent *agent, const Grpc__UpdateRoutesRequest *request,
+                        done_fn *done, void *ctx, struct agent_call **out, struct error *err);
+int agent_add_neighbours(struct agent *agent, const Grpc__AddARPNeighborsRequest *request,
+                         done_fn *done, void *ctx, struct agent_call **out, struct error *err);
+
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err);
 int agent_start_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
                           struct agent_call **out, struct error *err);

@@ -19,6 +19,7 @@ struct config;
 struct container;
 struct ev_loop;
 struct events;
+struct netns;
 struct sandbox;
 struct ttrpc_call;
 
@@ -36,6 +37,7 @@ struct pod {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct events *events;
+	struct netns *netns; /* the host's side of its network */
 	struct sandbox *sandbox;
 	char *id; /* of the container that it begins with */
 	char *ns; /* containerd's namespace */

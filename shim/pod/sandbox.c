@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "hypervisor/hint.h"
 #include "hypervisor/vm.h"
+#include "hypervisor/vm_device.h"
 #include "hypervisor/vsock.h"
 #include "proto/features.h"
 #include "proto/vsock_ports.h"
@@ -19,11 +20,15 @@
 #include "shim/config/install.h"
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
+#include "shim/network/guest_network.h"
+#include "shim/network/network.h"
+#include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/guest_clock.h"
 #include "shim/pod/hello.h"
 #include "shim/pod/host_limits.h"
 #include "shim/pod/last_words.h"
+#include "shim/pod/network_setup.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/spec/vm_size.h"
@@ -50,10 +55,13 @@ struct sandbox {
 	bool was_ready;
 	bool vm_gone;
 	struct uid_lease *lease;
+	const struct netns *netns;
+	struct network *network; /* NULL: none, or not connected */
 	struct vm *vm;
 	struct hello *hello;
 	struct agent *agent;
 	struct guest_clock *clock;
+	struct network_setup *setup;
 	struct seq *boot; /* NULL once it has ended */
 	LIST_HEAD(, sandbox_waiter) waiters;
 
@@ -106,6 +114,7 @@ static void report_gone(struct sandbox *sandbox)
 	struct error refusal;
 
 	set_state(sandbox, SANDBOX_GONE);
+	network_destroy(take_ptr(&sandbox->network));
 	if (sandbox->cause.code)
 		complete_cause(sandbox);
 	sandbox_refuse(sandbox, &refusal);
@@ -210,6 +219,26 @@ static void boot_take_uid(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
+/* The cards are on the VMM's command line: the guest finds them when it boots. */
+static void boot_connect_networks(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct error err;
+
+	if (sandbox->netns && sandbox->config->network_model != NETWORK_MODEL_NONE &&
+	    network_connect(sandbox->netns, 1, &sandbox->network, &err) < 0) {
+		error_wrap(&err, "cannot connect the pod's network");
+		seq_fail(seq, &err);
+	} else {
+		seq_next(seq);
+	}
+}
+
+static size_t cards_of(const struct sandbox *sandbox, struct nic *const **out)
+{
+	return sandbox->network ? network_cards(sandbox->network, out) : 0;
+}
+
 /* The user's own come last: they count. */
 static char *make_kernel_params(const struct config *config)
 {
@@ -222,6 +251,9 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 	autofree char *kernel_params = make_kernel_params(sandbox->config);
 	static const struct vm_events events = { .on_gone = on_vm_gone };
 	uid_t uid = uid_lease_uid(sandbox->lease);
+	struct vm_device devices[NETWORK_CARDS_MAX];
+	struct nic *const *cards = NULL;
+	size_t n_cards = cards_of(sandbox, &cards);
 	const struct vm_config config = {
 		.vmm_path = sandbox->config->vmm_path,
 		.kernel = sandbox->config->kernel,
@@ -241,11 +273,20 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.own_mounts = true,
 		.oom_score_adj = sandbox->oom_score_adj ? &sandbox->oom_score_adj : NULL,
 		.kernel_params = kernel_params,
+		.devices = devices,
+		.ndevices = n_cards,
 		.handshake_timeout_ms = sandbox->config->handshake_timeout_ms,
 		.stop_timeout_ms = sandbox->config->vmm_stop_timeout_ms,
 	};
 
-	return vm_start(sandbox->loop, &config, &events, sandbox, &sandbox->vm, err);
+	int r;
+
+	for (size_t i = 0; i < n_cards; i++)
+		nic_device(cards[i], &devices[i]);
+	r = vm_start(sandbox->loop, &config, &events, sandbox, &sandbox->vm, err);
+	for (size_t i = 0; i < n_cards; i++)
+		nic_close_fds(cards[i]); /* with the VMM's own a tap ends */
+	return r;
 }
 
 static void boot_start_vm(struct seq *seq, void *ctx)
@@ -328,6 +369,49 @@ static void boot_cancel_set_clock(struct seq *seq, void *ctx)
 	guest_clock_destroy(take_ptr(&sandbox->clock));
 }
 
+static int describe_network(const struct sandbox *sandbox, struct guest_network **out,
+                            struct error *err)
+{
+	autodestroy(guest_network) struct guest_network *guest = NULL;
+	struct nic *const *cards = NULL;
+	size_t n_cards = cards_of(sandbox, &cards);
+	char path[VM_DEVICE_PATH_MAX];
+	int r = network_describe(sandbox->network, &guest, err);
+
+	for (size_t i = 0; i < n_cards && r == 0; i++) {
+		r = vm_device_path(sandbox->vm, nic_id(cards[i]), path, err);
+		if (r == 0)
+			guest_network_set_path(guest, i, path);
+	}
+	if (r == 0)
+		*out = take_ptr(&guest);
+	return r;
+}
+
+/* Before a process of a container can see that it is not there yet. */
+static void boot_set_networks_up(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	struct guest_network *guest = NULL;
+	struct nic *const *cards;
+	struct error err;
+
+	if (!cards_of(sandbox, &cards))
+		seq_next(seq);
+	else if (describe_network(sandbox, &guest, &err) < 0 ||
+	         network_setup_start(sandbox->agent, guest, seq_resume, seq, &sandbox->setup,
+	                             &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void boot_cancel_set_networks_up(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	network_setup_destroy(take_ptr(&sandbox->setup));
+	guest_clock_destroy(take_ptr(&sandbox->clock));
+}
+
 /* A warning is enough (proto/features.h): nobody has asked for these limits by a spec. */
 static struct host_limits *read_host_limits(const struct sandbox *sandbox)
 {
@@ -388,10 +472,12 @@ static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
 static const struct seq_step boot_steps[] = {
 	{ "return to the loop", boot_return_to_loop, NULL, boot_cancel_begin },
 	{ "take a uid", boot_take_uid, NULL, NULL },
+	{ "connect the networks", boot_connect_networks, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },
 	{ "wait for the agent's hello", boot_await_hello, NULL, boot_cancel_hello },
 	{ "connect to the agent", boot_connect, NULL, boot_cancel_connect },
 	{ "set the guest's clock", boot_set_clock, NULL, boot_cancel_set_clock },
+	{ "set the networks up", boot_set_networks_up, NULL, boot_cancel_set_networks_up },
 	{ "create the sandbox", boot_create_sandbox, NULL, boot_cancel_create_sandbox },
 	{ 0 },
 };
@@ -402,6 +488,7 @@ static void on_booted(void *ctx, const struct error *err)
 	struct sandbox *sandbox = ctx;
 
 	seq_destroy(take_ptr(&sandbox->boot));
+	network_setup_destroy(take_ptr(&sandbox->setup));
 	if (err) {
 		/* That it was the VM's end which cancelled the boot is on_vm_gone()'s to say. */
 		if (!sandbox->vm_gone)
@@ -427,6 +514,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->config = config->config;
 	sandbox->vcpus = config->size->vcpus;
 	sandbox->memory_mib = config->size->memory_mib;
+	sandbox->netns = config->netns;
 	sandbox->oom_score_adj = config->oom_score_adj;
 	sandbox->shm_bytes = config->shm_bytes;
 	sandbox->on_gone = on_gone;
@@ -481,9 +569,11 @@ void sandbox_destroy(struct sandbox *sandbox)
 		return;
 	seq_destroy(sandbox->boot);
 	guest_clock_destroy(sandbox->clock);
+	network_setup_destroy(sandbox->setup);
 	agent_destroy(sandbox->agent);
 	hello_destroy(sandbox->hello);
 	vm_destroy(sandbox->vm);
+	network_destroy(sandbox->network);
 	uid_lease_destroy(sandbox->lease);
 	ev_timer_stop(sandbox->loop, &sandbox->grace);
 	ev_timer_stop(sandbox->loop, &sandbox->begin);

@@ -11,6 +11,7 @@
 #include "proto/events.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 #include "shim/config/config.h"
+#include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
@@ -18,6 +19,7 @@
 #include "shim/pod/pod_policy.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
+#include "shim/spec/guest_spec.h"
 #include "shim/spec/vm_size.h"
 #include "shim/task/task.h"
 
@@ -282,6 +284,7 @@ static void start_sandbox(struct service *service, const struct service_config *
 		.install = config->install,
 		.config = config->config,
 		.size = &size,
+		.netns = service->pod.netns,
 		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
 		.shm_bytes = service->pod.shared.shm_bytes,
 	};
@@ -289,6 +292,16 @@ static void start_sandbox(struct service *service, const struct service_config *
 	uname(&uts);
 	service->pod.sandbox = sandbox_start(service->loop, &sandbox, on_sandbox_gone, service);
 	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
+}
+
+/* That of the spec, or one of the pod's own. */
+static int open_netns(struct service *service, const Grpc__Spec *spec, struct error *err)
+{
+	const char *path = guest_spec_netns(spec);
+	int r = path ? netns_open(path, &service->pod.netns, err)
+	             : netns_make(&service->pod.netns, err);
+
+	return r < 0 ? error_wrap(err, "linux.namespaces network") : 0;
 }
 
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
@@ -305,6 +318,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 
 	if (bundle_load(config->bundle, &bundle, err) < 0 ||
 	    pod_policy_for(bundle, &service->pod.policy, err) < 0 ||
+	    open_netns(service, bundle_spec(bundle), err) < 0 ||
 	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0)
 		return error_code_errno(err->code);
 	if (bundle_type(bundle) == BUNDLE_SANDBOX)
@@ -344,6 +358,7 @@ void service_destroy(struct service *service)
 	ev_timer_stop(service->loop, &service->create_deadline);
 	ev_timer_stop(service->loop, &service->shutdown_wait);
 	ev_timer_stop(service->loop, &service->finish);
+	netns_destroy(service->pod.netns);
 	shared_paths_fini(&service->pod.shared);
 	free(service->pod.id);
 	free(service->pod.ns);

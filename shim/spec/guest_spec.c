@@ -119,6 +119,17 @@ static int check_namespace(const Grpc__LinuxNamespace *ns, size_t i, struct erro
 	return 0;
 }
 
+const char *guest_spec_netns(const Grpc__Spec *spec)
+{
+	for (size_t i = 0; spec->linux && i < spec->linux->n_namespaces; i++) {
+		const Grpc__LinuxNamespace *ns = spec->linux->namespaces[i];
+
+		if (!strcmp(ns->type, "network"))
+			return *ns->path ? ns->path : NULL;
+	}
+	return NULL;
+}
+
 /* All others are left, in their order. */
 static int take_network_namespace(Grpc__Linux *linux, char **netns, struct error *err)
 {

@@ -11,6 +11,9 @@
 
 struct error;
 
+/* The path of the network namespace that the spec names; NULL: it names none. It is the spec's. */
+const char *guest_spec_netns(const Grpc__Spec *spec);
+
 /*
  * Changes @spec for the guest's container @id:
  *

@@ -6,6 +6,7 @@
 #include "proto/events.pb-c.h"
 #include "shim/config/config.h"
 #include "shim/config/runtime_options.h"
+#include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
@@ -235,12 +236,11 @@ static int check_request(const struct pod *pod,
 	return 0;
 }
 
-static int check_netns(const char *netns, struct error *err)
+static int check_netns(const struct pod *pod, const char *netns, struct error *err)
 {
-	if (!netns)
-		return 0;
-	return error_set(err, ERROR_UNIMPLEMENTED,
-	                 "linux.namespaces network: joining \"%s\": not supported yet", netns);
+	if (netns && netns_check(pod->netns, netns, err) < 0)
+		return error_wrap(err, "linux.namespaces network");
+	return 0;
 }
 
 /* The spec as the guest is to see it. */
@@ -263,7 +263,8 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	create->pid_of = pid_of ? mem_strdup(pid_of) : NULL;
 	if (volumes_take(spec, request->id, bundle_dir(bundle), pod->shared.shm, &create->volumes,
 	                 err) < 0 ||
-	    guest_spec_apply(spec, request->id, &netns, err) < 0 || check_netns(netns, err) < 0)
+	    guest_spec_apply(spec, request->id, &netns, err) < 0 ||
+	    check_netns(pod, netns, err) < 0)
 		return error_code_errno(err->code);
 	return 0;
 }

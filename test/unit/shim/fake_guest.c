@@ -210,6 +210,41 @@ static void on_create_sandbox(struct ttrpc_call *call, const ProtobufCMessage *m
 	on_call(call, message, ctx);
 }
 
+/* "UpdateInterface eth0 02/00", and the like. */
+static void on_interface(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Types__Interface *interface =
+		((const Grpc__UpdateInterfaceRequest *)message)->interface;
+	autofree char *text = mem_printf("%s %s", interface->name, interface->devicepath);
+
+	note("UpdateInterface", text);
+	if (fake.fails && strcmp(fake.fails, "UpdateInterface") == 0)
+		ttrpc_call_fail(call, &fake.refusal);
+	else if (!hold(call))
+		ttrpc_call_reply(call, &interface->base);
+}
+
+static void on_routes(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__Routes *routes = ((const Grpc__UpdateRoutesRequest *)message)->routes;
+	autofree char *text = mem_printf("%zu", routes->n_routes);
+
+	note("UpdateRoutes", text);
+	if (fake.fails && strcmp(fake.fails, "UpdateRoutes") == 0)
+		ttrpc_call_fail(call, &fake.refusal);
+	else
+		ttrpc_call_reply(call, &routes->base);
+}
+
+static void on_neighbours(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__ARPNeighbors *all = ((const Grpc__AddARPNeighborsRequest *)message)->neighbors;
+	autofree char *text = mem_printf("%zu", all->n_arpneighbors);
+
+	note("AddARPNeighbors", text);
+	ttrpc_call_finish(call, NULL);
+}
+
 static void note_spec(const Grpc__Spec *spec)
 {
 	size_t len = 0;
@@ -378,6 +413,11 @@ static void on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message
 
 static const struct ttrpc_method methods[] = {
 	{ "CreateSandbox", &grpc__create_sandbox_request__descriptor, EMPTY, on_create_sandbox },
+	{ "UpdateInterface", &grpc__update_interface_request__descriptor,
+	  &types__interface__descriptor, on_interface },
+	{ "UpdateRoutes", &grpc__update_routes_request__descriptor, &grpc__routes__descriptor,
+	  on_routes },
+	{ "AddARPNeighbors", &grpc__add_arpneighbors_request__descriptor, EMPTY, on_neighbours },
 	{ "DestroySandbox", &grpc__destroy_sandbox_request__descriptor, EMPTY, on_call },
 	{ "CreateContainer", &grpc__create_container_request__descriptor, EMPTY, on_create },
 	{ "StartContainer", &grpc__start_container_request__descriptor, EMPTY, on_call },
@@ -642,6 +682,7 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 	vm = *out = mem_new(struct vm);
 	vm->events = events;
 	vm->ctx = ctx;
+	fake.n_devices = config->ndevices;
 	fake.vms++;
 	agent_start();
 	if (fake.boot_dies)
@@ -679,6 +720,13 @@ void vm_destroy(struct vm *one)
 	agent_stop();
 	fake.vms--;
 	free(one);
+}
+
+int vm_device_path(const struct vm *one, const char *id, char path[VM_DEVICE_PATH_MAX],
+                   struct error *err)
+{
+	snprintf(path, VM_DEVICE_PATH_MAX, "at-%.10s", id);
+	return 0;
 }
 
 pid_t vm_pid(const struct vm *one)

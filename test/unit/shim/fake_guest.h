@@ -53,6 +53,7 @@ struct fake_guest {
 	 */
 	char log[4096];
 	unsigned int vms; /* that live */
+	size_t n_devices; /* of the last one */
 	unsigned int mounts;
 	struct fake_stream streams[FAKE_STREAMS_MAX];
 	size_t n_streams;

@@ -81,6 +81,7 @@ Test(config, has_a_value_for_everything)
 	cr_expect_str_eq(config->virtiofsd_path, install->virtiofsd);
 	cr_expect_str_eq(config->kernel_params, "");
 	cr_expect_eq(config->accel, VM_ACCEL_AUTO);
+	cr_expect_eq(config->network_model, NETWORK_MODEL_TCFILTER);
 	cr_expect_eq(config->virtiofs_cache, VM_CACHE_AUTO);
 	cr_expect_eq(config->vcpus, 1);
 	cr_expect_eq(config->memory_mib, 2048);
@@ -105,6 +106,7 @@ Test(config, reads_the_keys_of_upstream)
 	                                                      "dial_timeout = 45\n"
 	                                                      "[runtime]\n"
 	                                                      "enable_debug = true\n"
+	                                                      "internetworking_model = \"none\"\n"
 	                                                      "[timeouts]\n"
 	                                                      "mount_ms = 1\n");
 
@@ -118,6 +120,7 @@ Test(config, reads_the_keys_of_upstream)
 	cr_expect(config->vmm_debug);
 	cr_expect_eq(config->boot_timeout_ms, 45000);
 	cr_expect(config->debug);
+	cr_expect_eq(config->network_model, NETWORK_MODEL_NONE);
 	cr_expect_eq(config->mount_timeout_ms, 1);
 	cr_expect_null(config->file);
 }

@@ -1,0 +1,167 @@
+/*
+ * What a pod does about the network namespace that its spec names: the guest is told in the right
+ * order, and afterwards the namespace is as before.
+ */
+#include <criterion/criterion.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "fake_guest.h"
+#include "service_bench.h"
+#include "shim/config/config.h"
+#include "test/unit/shim/network_fixture.h"
+
+#define CONFIG                                                                                     \
+	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"                 \
+	"\"root\":{\"path\":\"rootfs\"},"                                                          \
+	"\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"%s}]}}"
+#define BLUE ",\"path\":\"/run/netns/blue\""
+#define LOOK "ip -n blue -o addr; ip -n blue -o link; tc -n blue qdisc"
+
+static char *before;
+
+static void setup(void)
+{
+	unshare_network();
+	sh("ip netns add blue && "
+	   "ip link add host type veth peer name eth0 netns blue address 02:00:00:00:00:01 && "
+	   "ip -n blue link set eth0 addrgenmode none && ip link set host up && "
+	   "ip -n blue addr add 10.0.0.2/24 dev eth0 && ip -n blue link set eth0 up && "
+	   "ip -n blue route add default via 10.0.0.1 && "
+	   "ip -n blue neigh add 10.0.0.1 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
+	before = output_of(LOOK);
+	bench_setup();
+}
+
+static void teardown(void)
+{
+	autofree char *after = NULL;
+
+	bench_teardown();
+	after = output_of(LOOK);
+	cr_expect_str_eq(before, after);
+	free(before);
+}
+
+TestSuite(pod_network, .init = setup, .fini = teardown, .timeout = 30);
+
+static void write_config(const char *namespace)
+{
+	autofree char *text = mem_printf(CONFIG, namespace);
+
+	pod_bench_write_config(text);
+}
+
+Test(pod_network, the_guest_is_told_before_its_sandbox_is_made)
+{
+	autofree char *index = output_of("ip netns exec blue cat /sys/class/net/eth0/ifindex");
+	autofree char *interface = mem_printf("UpdateInterface eth0 at-nic%d", atoi(index));
+
+	write_config(BLUE);
+	bench_run_container();
+	cr_expect_eq(fake.n_devices, 1);
+	cr_expect(fake_order(interface, "UpdateRoutes 1"), "%s", fake.log);
+	cr_expect(fake_order("UpdateRoutes 1", "AddARPNeighbors 1"));
+	cr_expect(fake_order("AddARPNeighbors 1", "CreateSandbox"));
+	sh("tc -n blue qdisc | grep -q 'ingress.*dev eth0'");
+}
+
+Test(pod_network, the_namespace_is_as_before_when_the_machine_has_ended)
+{
+	autofree char *after = NULL;
+
+	write_config(BLUE);
+	bench_run_container();
+	fake_kill_vm("as told");
+	bench_settle();
+	after = output_of(LOOK);
+	cr_expect_str_eq(before, after);
+}
+
+Test(pod_network, without_a_path_there_is_nothing_to_be_told)
+{
+	write_config("");
+	bench_run_container();
+	cr_expect_eq(fake.n_devices, 0);
+	cr_expect_null(strstr(fake.log, "UpdateInterface"));
+}
+
+Test(pod_network, with_the_model_none_nothing_is_connected)
+{
+	autofree char *during = NULL;
+
+	bench.settings->network_model = NETWORK_MODEL_NONE;
+	write_config(BLUE);
+	bench_run_container();
+	cr_expect_eq(fake.n_devices, 0);
+	during = output_of(LOOK);
+	cr_expect_str_eq(before, during);
+}
+
+static void expect_no_service(const char *namespace, const char *text)
+{
+	struct error err = { 0 };
+
+	write_config(namespace);
+	cr_expect_lt(bench_try_serve(&err), 0);
+	cr_expect_str_eq(err.text, text);
+}
+
+Test(pod_network, a_path_that_is_no_namespace_is_refused_at_the_start)
+{
+	expect_no_service(",\"path\":\"/run/netns/none\"",
+	                  "linux.namespaces network: cannot open \"/run/netns/none\": No such "
+	                  "file or directory");
+}
+
+Test(pod_network, the_hosts_own_namespace_is_refused_at_the_start)
+{
+	expect_no_service(
+		",\"path\":\"/proc/self/ns/net\"",
+		"linux.namespaces network: \"/proc/self/ns/net\": the host's network: not "
+		"supported");
+}
+
+Test(pod_network, another_namespace_at_create_is_refused)
+{
+	struct answer answer;
+
+	sh("ip netns add red");
+	write_config(BLUE);
+	bench_serve(60000);
+	write_config(",\"path\":\"/run/netns/red\"");
+	answer = bench_create();
+	cr_expect_eq(answer.err.code, ERROR_UNIMPLEMENTED);
+	cr_expect(strstr(answer.err.text, "linux.namespaces network: \"/run/netns/red\": not the "
+	                                  "pod's network namespace: not supported"),
+	          "%s", answer.err.text);
+}
+
+Test(pod_network, a_guest_that_refuses_fails_the_create_with_its_words)
+{
+	struct answer answer;
+
+	write_config(BLUE);
+	fake.fails = "UpdateRoutes";
+	error_set(&fake.refusal, ERROR_INVALID_ARGUMENT, "no such gateway");
+	bench_serve(60000);
+	answer = bench_create();
+	cr_expect(strstr(answer.err.text, "cannot set up the guest's network: no such gateway"),
+	          "%s", answer.err.text);
+}
+
+Test(pod_network, a_machine_that_dies_meanwhile_leaves_nothing)
+{
+	struct answer answer;
+
+	write_config(BLUE);
+	fake.holds = "UpdateInterface";
+	bench_serve(60000);
+	bench_ask_create(&answer);
+	bench_settle();
+	cr_expect(fake.holding);
+	fake_kill_vm("as told");
+	cr_assert(bench_wait_until(&answer.here));
+	cr_expect(strstr(answer.err.text, "as told"), "%s", answer.err.text);
+}
