@@ -8,9 +8,11 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/agent.pb-c.h"
+#include "proto/types.pb-c.h"
 
 /* By bit. */
-static const char *const words[] = { "clock", "host-limits", "signal-all", "exit-details", NULL };
+static const char *const words[] = { "clock",        "host-limits",     "signal-all",
+	                             "exit-details", "network-details", NULL };
 
 /* clang-format off */
 static const struct own_field {
@@ -25,6 +27,10 @@ static const struct own_field {
 	{ &grpc__set_guest_date_time_request__descriptor, 10000, FEATURE_CLOCK },
 	{ &grpc__set_guest_date_time_request__descriptor, 10001, FEATURE_CLOCK },
 	{ &grpc__signal_process_request__descriptor, 10001, FEATURE_SIGNAL_ALL },
+	{ &grpc__update_routes_request__descriptor, 10000, FEATURE_NETWORK_DETAILS },
+	{ &grpc__update_routes_request__descriptor, 10001, FEATURE_NETWORK_DETAILS },
+	{ &types__ipaddress__descriptor, 10000, FEATURE_NETWORK_DETAILS },
+	{ &types__route__descriptor, 10000, FEATURE_NETWORK_DETAILS },
 	{ &grpc__wait_process_request__descriptor, 10001, FEATURE_EXIT_DETAILS },
 	{ &grpc__wait_process_response__descriptor, 10001, FEATURE_EXIT_DETAILS },
 	{ &grpc__wait_process_response__descriptor, 10002, FEATURE_EXIT_DETAILS },
@@ -77,8 +83,48 @@ static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescript
 		return *(const size_t *)(base + field->quantifier_offset) > 0;
 	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
 		return *(const uint32_t *)(base + field->quantifier_offset) == field->id;
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+		return *(const ProtobufCMessage *const *)(base + field->offset) != NULL;
 	assert(field->type == PROTOBUF_C_TYPE_BOOL);
 	return *(const protobuf_c_boolean *)(base + field->offset);
+}
+
+static int check_messages_in(unsigned int features, const ProtobufCMessage *message,
+                             const ProtobufCFieldDescriptor *field, struct error *err)
+{
+	const char *base = (const char *)message;
+	const void *value = base + field->offset;
+	size_t n = *(const ProtobufCMessage *const *)value != NULL;
+	const ProtobufCMessage *const *all = value;
+	int r = 0;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		n = *(const size_t *)(base + field->quantifier_offset);
+		all = *(const ProtobufCMessage *const *const *)value;
+	} else if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF && !is_set(message, field)) {
+		n = 0;
+	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = features_check(features, all[i], err);
+	return r;
+}
+
+static int check_field(unsigned int features, const ProtobufCMessage *message,
+                       const ProtobufCFieldDescriptor *field, struct error *err)
+{
+	const ProtobufCMessageDescriptor *type = message->descriptor;
+	autofree char *name = NULL;
+	int r;
+
+	if (field->id >= FEATURE_FIELD_FIRST && is_set(message, field)) {
+		name = mem_printf("%s.%s", type->short_name, field->name);
+		r = features_require(features, features_of_field(type, field->id), name, err);
+		if (r < 0)
+			return r;
+	}
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+		return check_messages_in(features, message, field, err);
+	return 0;
 }
 
 int features_check(unsigned int features, const ProtobufCMessage *request, struct error *err)
@@ -86,14 +132,7 @@ int features_check(unsigned int features, const ProtobufCMessage *request, struc
 	const ProtobufCMessageDescriptor *type = request->descriptor;
 	int r = 0;
 
-	for (unsigned int i = 0; r == 0 && i < type->n_fields; i++) {
-		const ProtobufCFieldDescriptor *field = &type->fields[i];
-		autofree char *name = NULL;
-
-		if (field->id < FEATURE_FIELD_FIRST || !is_set(request, field))
-			continue;
-		name = mem_printf("%s.%s", type->short_name, field->name);
-		r = features_require(features, features_of_field(type, field->id), name, err);
-	}
+	for (unsigned int i = 0; r == 0 && i < type->n_fields; i++)
+		r = check_field(features, request, &type->fields[i], err);
 	return r;
 }

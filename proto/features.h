@@ -13,6 +13,8 @@
  *                  processes with any agent
  *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
  *                  a stream says that its output is complete
+ *   network-details  goes without for a namespace that has nothing but what upstream's fields can
+ *                  say, and refuses others by name
  */
 #ifndef PROTO_FEATURES_H
 #define PROTO_FEATURES_H
@@ -28,7 +30,8 @@ enum feature {
 	FEATURE_CLOCK = 1 << 0,       /* GuestDetailsRequest.clock, SetGuestDateTimeRequest.Shift */
 	FEATURE_HOST_LIMITS = 1 << 1, /* CreateSandboxRequest.host_rlimits, .host_sysctls */
 	FEATURE_SIGNAL_ALL = 1 << 2,  /* SignalProcessRequest.all */
-	FEATURE_EXIT_DETAILS = 1 << 3, /* WaitProcessRequest.with_oom, WaitProcessResponse */
+	FEATURE_EXIT_DETAILS = 1 << 3,    /* WaitProcessRequest.with_oom, WaitProcessResponse */
+	FEATURE_NETWORK_DETAILS = 1 << 4, /* those of types.proto; UpdateRoutesRequest */
 };
 
 /* The words, as the agent says them; NULL-terminated. */
@@ -41,8 +44,8 @@ unsigned int features_parse(const char *words);
 int features_require(unsigned int features, enum feature feature, const char *what,
                      struct error *err);
 
-/* The same for each of our own fields that @request has set; what is missing is named as
- * "SignalProcessRequest.all". */
+/* The same for each of our own fields that @request, or a message in it, has set; what is missing is
+ * named as "SignalProcessRequest.all". */
 int features_check(unsigned int features, const ProtobufCMessage *request, struct error *err);
 
 /* The feature that a field of our own comes with; 0: it has been given none. */

@@ -178,7 +178,7 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	time_t now = time(NULL);
 
 	cr_assert_eq(details.features, FEATURE_CLOCK | FEATURE_HOST_LIMITS | FEATURE_SIGNAL_ALL |
-	                                       FEATURE_EXIT_DETAILS);
+	                                       FEATURE_EXIT_DETAILS | FEATURE_NETWORK_DETAILS);
 	cr_assert(details.has_virtiofs);
 	cr_assert(details.has_clock);
 	cr_assert_leq(details.clock_ns / 1000000000, now);
