@@ -10,6 +10,7 @@ static const struct storage_driver drivers[] = {
 	/* The kernel sends FUSE_INIT and does not wait for the answer (virtio_fs_fill_super()):
 	   what waits is the first lookup. A child process would cost 26 ms of each start. */
 	{ "virtio-fs", "virtiofs", 0, storage_driver_make_file_system },
+	{ "ephemeral", "tmpfs", 0, storage_driver_make_file_system },
 	{ 0 },
 };
 

@@ -135,7 +135,7 @@ struct details {
 	bool has_clock;
 	int64_t clock_ns;
 	unsigned int features;
-	bool has_virtiofs;
+	bool has_virtiofs, has_ephemeral;
 	char version[32];
 };
 
@@ -150,9 +150,12 @@ static void on_details(void *ctx, const ProtobufCMessage *message, const struct 
 	details->clock_ns = response->clock_ns;
 	for (size_t i = 0; i < response->agent_details->n_extra_features; i++)
 		details->features |= features_parse(response->agent_details->extra_features[i]);
-	for (size_t i = 0; i < response->agent_details->n_storage_handlers; i++)
-		details->has_virtiofs |=
-			!strcmp(response->agent_details->storage_handlers[i], "virtio-fs");
+	for (size_t i = 0; i < response->agent_details->n_storage_handlers; i++) {
+		const char *name = response->agent_details->storage_handlers[i];
+
+		details->has_virtiofs |= !strcmp(name, "virtio-fs");
+		details->has_ephemeral |= !strcmp(name, "ephemeral");
+	}
 }
 
 static struct details get_details(bool clock)
@@ -180,6 +183,7 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	cr_assert_eq(details.features, FEATURE_CLOCK | FEATURE_HOST_LIMITS | FEATURE_SIGNAL_ALL |
 	                                       FEATURE_EXIT_DETAILS | FEATURE_NETWORK_DETAILS);
 	cr_assert(details.has_virtiofs);
+	cr_assert(details.has_ephemeral);
 	cr_assert(details.has_clock);
 	cr_assert_leq(details.clock_ns / 1000000000, now);
 	cr_assert_geq(details.clock_ns / 1000000000, now - 60);
