@@ -1,7 +1,8 @@
 """Fixtures of the e2e tests. Run them by ./test/run e2e, or, for pytest's own options, as root:
 TEST_RUNTIME=io.containerd.runc.v2 test/lib/sandbox /usr/bin/python3 -m pytest test/e2e -k echo
 
-Environment: TEST_RUNTIME (default io.containerd.kata.v2), KATA_PREFIX (an installed tree or a build tree,
+Environment: TEST_RUNTIME (default io.containerd.kata.v2), TEST_CONTAINERD (trixie or forky: the containerd of a later suite of
+Debian, for the suites of CRI), KATA_PREFIX (an installed tree or a build tree,
 default build/release), KATA_IMAGE (the image's tar), and for ./test/run KATA_RESULTS and KATA_FAILURES (its files),
 KATA_STAGE (the prefix of the tests' names) and KATA_PATTERN.
 """
@@ -22,12 +23,13 @@ from harness.containerd import Containerd  # noqa: E402
 from harness.cri_containerd import CriContainerd  # noqa: E402
 from harness.cri_pods import CriPods  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
+from harness.newer import newer_path  # noqa: E402
 from harness.pods import Pods  # noqa: E402
 from harness.shim_command import ShimCommand  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
 STAGE = os.environ.get("KATA_STAGE", "e2e")
-HANDLERS = ["runc"]
+HANDLERS = ["runc", "kata"]
 
 
 @pytest.hookimpl(trylast=True)
@@ -183,9 +185,15 @@ def pods(containerd, runtime, prefix, rootfs, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def session_cri(prefix, image):
+def cri_suite():
+    """The suite of Debian whose containerd serves Kubernetes, None for the installed one."""
+    return os.environ.get("TEST_CONTAINERD")
+
+
+@pytest.fixture(scope="session")
+def session_cri(prefix, image, cri_suite):
     """The session's containerd that serves Kubernetes."""
-    running = CriContainerd(os.path.join(prefix, "bin")).start()
+    running = CriContainerd(os.path.join(prefix, "bin"), cri_suite and newer_path(cri_suite)).start()
     running.import_images(image)
     yield running
     running.stop()

@@ -1,9 +1,12 @@
 """Pods of Kubernetes through containerd's CRI: what their containers share, and how pods end."""
 
+import os
+
 import pytest
+from harness.cri import CriError
 from harness.cri_pods import CREATED, NOTREADY, READY, RUNNING
 from harness.parts import static_program
-from harness.processes import wait_for
+from harness.processes import alive, wait_for
 
 SOON = 10  # seconds
 
@@ -123,6 +126,7 @@ def test_orphans_of_a_shared_namespace_are_reaped(cri_pods):
     pod.end()
 
 
+@pytest.mark.parametrize("handler", ["runc"], indirect=True)  # later: a pid of its own for each container
 def test_a_container_joins_the_processes_of_another(cri_pods):
     """As an ephemeral container does it to debug."""
     pod = cri_pods.run()
@@ -163,11 +167,46 @@ def test_a_pod_that_is_ready_can_be_removed(cri_pods):
     assert pod.id not in [item.id for item in pod.cri.ListPodSandbox().items]
 
 
-def test_a_killed_sandbox_is_not_ready(cri_pods, cri):
+def test_a_stopped_pod_has_no_machine(cri_pods, cri, handler):
+    """So its network can be removed when StopPodSandbox is answered."""
     pod = cri_pods.run()
     pod.start("sleep", "1000")
+    below = cri.shim(pod.id) if handler == "runc" else cri.part(pod.id, "qemu-system")
+    pod.stop()
+    assert handler == "runc" or not alive(below)
+    assert cri.task(pod.id) == (None, None)
+    pod.remove()
+
+
+def test_a_killed_sandbox_is_not_ready(cri_pods, cri, handler):
+    pod = cri_pods.run()
+    container = pod.start("sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1; done")
     cri.kill(pod.id).check()
     assert wait_for(lambda: pod.status.state == NOTREADY, SOON)
+    if handler == "kata":  # runc's container has its own processes, and lives on
+        assert container.wait_exited(SOON).exit_code == 137
+    pod.end()
+
+
+HOSTS = {
+    "network": "linux.namespaces: the host's network namespace (none is named): not supported",
+    "pid": "linux.namespaces: the host's pid namespace (none is named): not supported",
+    "ipc": "linux.namespaces: the host's ipc namespace (none is named): not supported",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_a_namespace_of_the_node_is_the_nodes_or_refused(cri_pods, cri, handler, kind):
+    more = {"hostname": ""} if kind == "network" else {}  # then it is the node's
+    if handler == "kata":
+        with pytest.raises(CriError) as failed:
+            cri_pods.run(namespaces={kind: "NODE"}, **more)
+        assert HOSTS[kind] in failed.value.text and "\n" not in failed.value.text, failed.value
+        return
+    pod = cri_pods.run(namespaces={kind: "NODE"}, **more)
+    container = pod.start("sleep", "1000")
+    name = {"network": "net"}.get(kind, kind)
+    assert container.output("readlink", f"/proc/self/ns/{name}").strip() == os.readlink(f"/proc/self/ns/{name}")
     pod.end()
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from harness.events import Events
-from harness.newer import newer_containerd
+from harness.newer import newer_path
 from harness.processes import wait_for
 
 SOON = 10  # seconds
@@ -18,8 +18,7 @@ pytestmark = pytest.mark.vm
 @pytest.fixture(params=["trixie", "forky"])
 def newer(request, make_containerd, prefix):
     """A containerd of a later suite of Debian, and its ctr."""
-    programs = os.path.join(newer_containerd(request.param), "usr/bin")
-    return make_containerd(os.path.join(prefix, "bin"), f"{programs}:{os.environ['PATH']}")
+    return make_containerd(os.path.join(prefix, "bin"), newer_path(request.param))
 
 
 def test_it_is_newer(newer):

@@ -227,12 +227,19 @@ class Containerd:
             f"task {container}: {seen[-1]}, not {state}, after {timeout} s"
         )
 
-    def task_state(self, container):
+    def task(self, container):
+        """(pid, state) of a container's task, (None, None) when there is none."""
         for line in self.ctr("tasks", "ls").text.splitlines()[1:]:
-            name, _, state = line.split()
+            name, pid, state = line.split()
             if name == container:
-                return state
-        return None
+                return int(pid), state
+        return None, None
+
+    def task_pid(self, container):
+        return self.task(container)[0]
+
+    def task_state(self, container):
+        return self.task(container)[1]
 
     def delete(self, container):
         """Ends a detached container: kill, delete of task and container."""

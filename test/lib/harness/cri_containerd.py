@@ -3,8 +3,8 @@
 import os
 import secrets
 import shutil
-from pathlib import Path
 
+from . import cgroups
 from .containerd import Containerd
 from .cri import Cri
 from .image import pause_image
@@ -31,8 +31,7 @@ class CriContainerd(Containerd):
     def stop(self):
         self.cri.close()
         left = super().stop()
-        for folder in Path("/sys/fs/cgroup").glob(f"*/{self.cgroups}"):
-            folder.rmdir()
+        cgroups.remove(self.cgroups)
         return left
 
     def import_images(self, image):

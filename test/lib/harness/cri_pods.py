@@ -1,10 +1,12 @@
 """Pods and their containers, made through CRI as a kubelet makes them."""
 
 import itertools
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import IMAGE
+from . import IMAGE, cgroups
+from .cri import CriError
 from .processes import wait_for
 
 READY, NOTREADY = 0, 1
@@ -78,7 +80,13 @@ class CriPod:
         self.log_folder = Path(config["log_directory"])
         self.namespaces = config["linux"]["security_context"]["namespace_options"]
         self.names = []
-        self.id = self.cri.RunPodSandbox(config=config, runtime_handler=handler).pod_sandbox_id
+        self.cgroup = config["linux"]["cgroup_parent"].lstrip("/")
+        cgroups.make(self.cgroup)
+        try:
+            self.id = self.cri.RunPodSandbox(config=config, runtime_handler=handler).pod_sandbox_id
+        except CriError:
+            cgroups.remove(self.cgroup)
+            raise
 
     def attempts(self, name):
         """How many containers of this name there were before."""
@@ -113,6 +121,7 @@ class CriPod:
 
     def remove(self):
         self.cri.RemovePodSandbox(pod_sandbox_id=self.id)
+        cgroups.remove(self.cgroup)
 
     def end(self):
         self.stop()
@@ -133,9 +142,9 @@ class CriPods:
         logs.mkdir()
         namespaces = {"pid": "CONTAINER"} | (namespaces or {})
         config = {
-            "metadata": {"name": name, "uid": name, "namespace": "default"}, "hostname": name, "log_directory": str(logs),
+            "metadata": {"name": name, "uid": secrets.token_hex(4), "namespace": "default"}, "hostname": name, "log_directory": str(logs),
             "linux": {
-                "cgroup_parent": f"/{self.containerd.cgroups}",
+                "cgroup_parent": f"/{self.containerd.cgroups}/{name}",
                 "security_context": {"namespace_options": namespaces} | (security or {}),
             } | (linux or {}),
         }

@@ -1,5 +1,6 @@
 """The containerd of later suites of Debian."""
 
+import os
 import subprocess
 
 from . import REPO
@@ -10,3 +11,8 @@ def newer_containerd(suite):
     script = f'. {REPO}/test/lib/steps.sh; newer_containerd "$1"'
     command = ["bash", "-c", script, "newer_containerd", suite]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def newer_path(suite):
+    """A PATH on which this containerd and its ctr come first."""
+    return f"{newer_containerd(suite)}/usr/bin:{os.environ['PATH']}"
