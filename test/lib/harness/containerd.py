@@ -1,14 +1,18 @@
 """A private containerd, by test/lib/containerd, and ctr as its client."""
 
 import copy
+import http.client
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 
 from . import IMAGE, REPO
@@ -102,6 +106,16 @@ class Containerd:
 
     def import_image(self, path):
         self.ctr("images", "import", path).check()
+
+    def heap_objects(self):
+        """How many objects its heap has when all garbage is collected."""
+        debug = http.client.HTTPConnection("containerd")
+        debug.sock = socket.socket(socket.AF_UNIX)
+        with closing(debug):
+            debug.sock.connect(os.path.join(self.dir, "debug"))
+            debug.request("GET", "/debug/pprof/heap?debug=1&gc=1")
+            text = debug.getresponse().read().decode()
+        return int(re.search(r"^# HeapObjects = (\d+)$", text, re.MULTILINE)[1])
 
     def log_size(self):
         return os.path.getsize(self.log)
