@@ -19,6 +19,7 @@
 #include "shim/cli/deadlines.h"
 #include "shim/cli/standard_output.h"
 #include "shim/host/address.h"
+#include "shim/host/pid_file.h"
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
 
@@ -37,6 +38,14 @@ static int find_address(const struct command_line *line, struct address *out, st
 	    address_parse(text, out, NULL) == 0)
 		return 0;
 	return address_of(ADDRESS_DIR, line->address, line->namespace, line->id, out, err);
+}
+
+/* 0: unknown. */
+static pid_t read_pid(const struct command_line *line)
+{
+	autofree char *bundle = command_line_bundle(line, NULL);
+
+	return bundle ? pid_file_read(bundle) : 0;
 }
 
 static int remove_pod(const struct address *address, struct error *err)
@@ -86,7 +95,7 @@ int delete_command(const struct command_line *line, char **argv, struct error *e
 	r = find_address(line, &address, err);
 	if (r < 0)
 		return r;
-	pid = pod_dir_read_vmm_pid(POD_DIR_ROOT, address.pod);
+	pid = read_pid(line);
 	if (!address_is_served(&address)) /* else it does not end: a pod that does has no socket */
 		pod_dir_wait(POD_DIR_ROOT, address.pod, deadlines_get().delete_ending_ms);
 	r = remove_pod(&address, err);

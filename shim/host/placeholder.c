@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/loop/proc.h"
@@ -151,6 +150,11 @@ int placeholder_start(struct ev_loop *loop, const struct placeholder_config *con
 pid_t placeholder_pid(const struct placeholder *placeholder)
 {
 	return placeholder->pid;
+}
+
+bool placeholder_is_gone(const struct placeholder *placeholder)
+{
+	return placeholder->state == PLACEHOLDER_GONE;
 }
 
 void placeholder_await(struct placeholder *placeholder, done_fn *done, void *ctx)

@@ -8,6 +8,7 @@
 #ifndef SHIM_PLACEHOLDER_H
 #define SHIM_PLACEHOLDER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "common/cleanup.h"
@@ -36,6 +37,9 @@ int placeholder_start(struct ev_loop *loop, const struct placeholder_config *con
 
 /* Of its first moment on, and of no other process until it has been lost or ended. */
 pid_t placeholder_pid(const struct placeholder *placeholder);
+
+/* Neither is it there any more, nor will it be. */
+bool placeholder_is_gone(const struct placeholder *placeholder);
 
 /* Calls @done once, at once or from the loop, when it is what the header says, or with the reason
  * why it is not. At most one waits for it. */

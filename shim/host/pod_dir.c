@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +15,8 @@
 #include "common/file.h"
 #include "common/mem.h"
 
-#define ID_FILE      "id"
-#define VMM_PID_FILE "vmm.pid"
-#define PID_TEXT_MAX 20
-#define LOOK_MS      10
+#define ID_FILE "id"
+#define LOOK_MS 10
 
 static int root_open(const char *root, struct error *err)
 {
@@ -104,6 +101,8 @@ int pod_dir_make(const char *root, const char *pod, const char *ns, const char *
 		return error_errno(err, "cannot make directory \"%s\"", made);
 	fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = fd < 0 ? error_errno(err, "cannot open \"%s\"", made) : write_id(fd, ns, id, err);
+	if (r == 0 && mkdirat(fd, POD_DIR_EMPTY, 0700) < 0)
+		r = error_errno(err, "cannot make directory \"%s/" POD_DIR_EMPTY "\"", made);
 	if (r < 0) {
 		pod_dir_remove(root, pod, NULL);
 		return r;
@@ -121,28 +120,4 @@ int pod_dir_remove(const char *root, const char *pod, struct error *err)
 	if (file_remove_tree(fd, pod, err) < 0)
 		return error_wrap(err, "cannot remove \"%s/%s\"", root, pod);
 	return 0;
-}
-
-int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err)
-{
-	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char text[PID_TEXT_MAX];
-	int len = snprintf(text, sizeof(text), "%d\n", (int)pid);
-
-	if (fd < 0)
-		return error_errno(err, "cannot open \"%s\"", path);
-	return file_write(fd, VMM_PID_FILE, 0600, text, len, err);
-}
-
-pid_t pod_dir_read_vmm_pid(const char *root, const char *pod)
-{
-	autofree char *path = mem_printf("%s/%s/" VMM_PID_FILE, root, pod);
-	autofree char *text = NULL;
-	char *end;
-	long pid;
-
-	if (file_read(AT_FDCWD, path, PID_TEXT_MAX, &text, NULL) < 0)
-		return 0;
-	pid = strtol(text, &end, 10);
-	return end != text && pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
 }

@@ -4,7 +4,7 @@
  * The id is in a file inside.
  *
  *	id          the container that the pod begins with, and its namespace: "<namespace>/<id>\n"
- *	vmm.pid     what containerd sees as the pid, for the exit that `delete` reports
+ *	empty/      the root directory of a process that needs no other
  *	share/      where the file systems of containers are mounted
  *	view/       what the guest sees: the same, read-only
  *
@@ -23,6 +23,8 @@ struct error;
 #define POD_DIR_ROOT "/run/kata"
 #define POD_NAME_LEN 32
 
+#define POD_DIR_EMPTY "empty" /* 0700, and nothing is in it */
+
 /*
  * Makes <root>/<pod>, anew: what a killed shim has left there is removed. *@path is free()d by the
  * caller.
@@ -32,11 +34,6 @@ int pod_dir_make(const char *root, const char *pod, const char *ns, const char *
 
 /* A missing directory is no error. Does not descend into mounts (file_remove_tree()). */
 int pod_dir_remove(const char *root, const char *pod, struct error *err);
-
-/* Written by the service as soon as there is a VMM. */
-int pod_dir_write_vmm_pid(const char *path, pid_t pid, struct error *err);
-/* 0 if the file is missing or invalid. */
-pid_t pod_dir_read_vmm_pid(const char *root, const char *pod);
 
 /* By the shim, for as long as the descriptor that is returned is open; no child inherits it. */
 int pod_dir_hold(const char *path, struct error *err);

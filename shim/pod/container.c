@@ -1,16 +1,22 @@
 #include "shim/pod/container.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/limits.h"
 #include "shim/config/config.h"
+#include "shim/config/install.h"
+#include "shim/network/netns.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
 #include "shim/spec/spec.h"
 #include "shim/storage/rootfs.h"
+
+#define PLACEHOLDER_MARK " (placeholder)"
+#define EXEC_ID_SHOWN    100 /* of its characters */
 
 /* Besides pause containers. */
 static bool is_alone(const struct container *container)
@@ -57,11 +63,38 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 	return container;
 }
 
+static bool is_ending(const struct process *process)
+{
+	return process->placeholder && !placeholder_is_gone(process->placeholder);
+}
+
+/* All have been killed: one after the other is waited for. */
+static void await_placeholders(void *ctx)
+{
+	struct container *container = ctx;
+	placeholder_ended_fn *done = container->placeholders_ended;
+	struct process *exec;
+
+	LIST_FOREACH (exec, &container->execs, link)
+		if (is_ending(exec))
+			break;
+	if (exec) {
+		placeholder_end(exec->placeholder, await_placeholders, container);
+	} else if (is_ending(container->init)) {
+		placeholder_end(container->init->placeholder, await_placeholders, container);
+	} else {
+		container->placeholders_ended = NULL;
+		done(container->placeholders_ctx);
+	}
+}
+
 static void remove_exec(struct container *container, struct process *exec, const struct error *why)
 {
 	LIST_REMOVE(exec, link);
 	container->n_execs--;
 	process_destroy(exec, why);
+	if (container->placeholders_ended) /* its own, perhaps, was waited for */
+		await_placeholders(container);
 }
 
 void container_destroy(struct container *container, const struct error *why)
@@ -71,6 +104,7 @@ void container_destroy(struct container *container, const struct error *why)
 	if (!container)
 		return;
 	ev_timer_stop(container->pod->loop, &container->kill_timer);
+	container->placeholders_ended = NULL;
 	LIST_REMOVE(container, link); /* first: who is told of the end of a process looks it up */
 	while ((exec = LIST_FIRST(&container->execs)))
 		remove_exec(container, exec, why);
@@ -141,6 +175,119 @@ void container_add_exec(struct container *container, const char *exec_id, Grpc__
 void container_remove_exec(struct container *container, struct process *exec)
 {
 	remove_exec(container, exec, NULL);
+}
+
+/* In ps(1), and up to the colon in top(1). */
+static char *title_of(const struct process *process)
+{
+	const struct container *container = process->container;
+	const struct pod *pod = container->pod;
+	bool is_alone = strcmp(container->id, pod->id) == 0;
+	autofree char *of_pod = is_alone ? mem_strdup("") : mem_printf(" of pod %s", pod->id);
+
+	if (container->is_pause)
+		return mem_printf("kata-pod: %s" PLACEHOLDER_MARK, pod->id);
+	if (process_is_init(process))
+		return mem_printf("kata-container: %s%s" PLACEHOLDER_MARK, container->id, of_pod);
+	return mem_printf("kata-exec: %.*s of container %s%s" PLACEHOLDER_MARK, EXEC_ID_SHOWN,
+	                  process->id, container->id, of_pod);
+}
+
+static void on_kill_sent(void *ctx, const struct error *err)
+{
+	struct process *process = ctx;
+
+	process->kill = NULL;
+	if (err)
+		log_warn("cannot kill container=%s exec=\"%s\": %s", process->container_id,
+		         process->id, err->text);
+	else if (process_is_init(process))
+		process->container->kill_answered = true;
+}
+
+static void kill_in_guest(struct process *process)
+{
+	const struct agent_process target = process_in_guest(process);
+	struct container *container = process->container;
+	struct error err;
+
+	if (process_is_init(process))
+		container_start_kill_timer(container);
+	if (agent_signal(sandbox_agent(container->pod->sandbox), &target, SIGKILL, on_kill_sent,
+	                 process, &process->kill, &err) < 0)
+		on_kill_sent(process, &err);
+}
+
+/* Another has killed it. Clients that do so mean the container: docker sends SIGKILL to the pid when
+ * a container does not end. */
+static void on_placeholder_lost(void *ctx, int status)
+{
+	struct process *process = ctx;
+	struct container *container = process->container;
+	bool is_being_made =
+		process_is_init(process) ? !container->created : process->state == PROCESS_STARTING;
+
+	if (is_being_made || process->exited || process->state == PROCESS_STOPPED ||
+	    sandbox_state(container->pod->sandbox) != SANDBOX_READY)
+		return;
+	log_warn("the placeholder pid=%u was killed, so is its process container=%s exec=\"%s\"",
+	         process->pid, process->container_id, process->id);
+	if (container->is_pause)
+		sandbox_stop(container->pod->sandbox);
+	else
+		kill_in_guest(process);
+}
+
+int container_start_placeholder(struct process *process, struct error *err)
+{
+	const struct container *container = process->container;
+	const struct pod *pod = container->pod;
+	autofree char *title = title_of(process);
+	autofree char *rootfs = mem_printf("%s/%s/" ROOTFS_NAME, pod->share_dir, container->id);
+	const struct placeholder_config config = {
+		.program = pod->install->placeholder,
+		.title = title,
+		.root = container->is_pause ? pod->empty_dir : rootfs,
+		.uid = sandbox_uid(pod->sandbox),
+		.network = netns_fd(pod->netns),
+	};
+
+	return placeholder_start(pod->loop, &config, on_placeholder_lost, process,
+	                         &process->placeholder, err);
+}
+
+void container_end_placeholders(struct container *container, placeholder_ended_fn *done, void *ctx)
+{
+	struct process *exec;
+
+	container->placeholders_ended = done;
+	container->placeholders_ctx = ctx;
+	LIST_FOREACH (exec, &container->execs, link)
+		if (exec->placeholder)
+			placeholder_end(exec->placeholder, NULL, NULL);
+	if (container->init->placeholder)
+		placeholder_end(container->init->placeholder, NULL, NULL);
+	await_placeholders(container);
+}
+
+static bool has_pid(const struct container *container, uint32_t pid)
+{
+	const struct process *exec;
+
+	LIST_FOREACH (exec, &container->execs, link)
+		if (exec->pid == pid)
+			return true;
+	return container->init->pid == pid;
+}
+
+struct container *container_of_pid(const struct pod *pod, pid_t pid)
+{
+	struct container *container;
+
+	LIST_FOREACH (container, &pod->containers, link)
+		if (pid > 0 && container->created && has_pid(container, (uint32_t)pid))
+			return container;
+	return NULL;
 }
 
 void container_start_kill_timer(struct container *container)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "shim/host/placeholder.h"
 #include "shim/pod/process.h"
 
 struct bundle;
@@ -30,7 +31,9 @@ struct container {
 	LIST_HEAD(, process) execs;
 	unsigned int n_execs;
 	ev_timer kill_timer;
-	bool kill_answered; /* the guest has sent that SIGKILL */
+	bool kill_answered;                       /* the guest has sent that SIGKILL */
+	placeholder_ended_fn *placeholders_ended; /* NULL: nobody waits for that */
+	void *placeholders_ctx;
 };
 
 /* In the list of @pod until it is destroyed. */
@@ -55,7 +58,21 @@ int container_check_exec(const struct container *container, const char *exec_id,
 /* Takes over @spec; the id has been checked. */
 void container_add_exec(struct container *container, const char *exec_id, Grpc__Process *spec,
                         const struct process_stdio *paths);
+/* Its last act may be the end of a Delete of @container, which destroys that. */
 void container_remove_exec(struct container *container, struct process *exec);
+
+/*
+ * Starts the placeholder of @process (placeholder.h), which has none: under the container's root
+ * file system, which is mounted, in the pod's network namespace. The sandbox has a uid. If it is
+ * killed by another, the process is, in the guest; while the process is still being made,
+ * placeholder_await() tells.
+ */
+int container_start_placeholder(struct process *process, struct error *err);
+/* Ends those of all its processes and calls @done once, at once or from the loop, when they have
+ * gone: none keeps the root file system or the network namespace any more. */
+void container_end_placeholders(struct container *container, placeholder_ended_fn *done, void *ctx);
+/* The container of @pod of whose init or exec this is the pid; NULL: there is none. */
+struct container *container_of_pid(const struct pod *pod, pid_t pid);
 
 /* For a SIGKILL to its init: if the init has not ended after kill_ms, the VM is ended, unless the
  * guest has done what it was asked (@kill_answered) and other containers are in it. */

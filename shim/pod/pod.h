@@ -20,6 +20,7 @@ struct container;
 struct ev_loop;
 struct events;
 struct netns;
+struct install;
 struct sandbox;
 struct ttrpc_call;
 
@@ -42,7 +43,9 @@ struct pod {
 	char *id; /* of the container that it begins with */
 	char *ns; /* containerd's namespace */
 	char *share_dir;
-	struct shared_paths shared; /* empty in the pod of a single container */
+	char *empty_dir;               /* an empty directory */
+	const struct install *install; /* outlives it */
+	struct shared_paths shared;    /* empty in the pod of a single container */
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.

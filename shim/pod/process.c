@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
+#include "shim/host/placeholder.h"
 #include "shim/pod/events.h"
 #include "shim/spec/spec.h"
 #include "shim/stdio/stdio.h"
@@ -278,6 +279,8 @@ void process_destroy(struct process *process, const struct error *why)
 	turn_end(&process->turn, why);
 	complete_waiters(process, why);
 	agent_forget(process->wait);
+	agent_forget(process->kill);
+	placeholder_destroy(process->placeholder);
 	stdio_destroy(process->stdio);
 	spec_process_free(process->spec);
 	free(process->container_id);
@@ -309,6 +312,8 @@ void process_start_failed(struct process *process)
 	} else {
 		/* A client first waits for the end of the output, and only then asks for Delete. */
 		stdio_destroy(take_ptr(&process->stdio));
+		placeholder_destroy(take_ptr(&process->placeholder));
+		process->pid = 0;
 		process->exit_status = PROCESS_STATUS_UNKNOWN;
 		clock_gettime(CLOCK_REALTIME, &process->exited_at);
 		set_state(process, PROCESS_STOPPED);

@@ -27,6 +27,7 @@
 
 struct container;
 struct events;
+struct placeholder;
 struct process_waiter;
 struct stdio;
 
@@ -78,8 +79,12 @@ struct process {
 	bool stdin_closed;   /* CloseIO came before the start */
 
 	enum process_state state;
+	/* On the host: a placeholder's, from the first moment that the process is told of to its
+	 * Delete. NULL, 0: there is none yet, or its start has failed. */
+	struct placeholder *placeholder;
 	uint32_t pid;
-	int exit_status; /* once it is STOPPED */
+	struct agent_call *kill; /* of a process whose placeholder was killed; NULL: none */
+	int exit_status;         /* once it is STOPPED */
 	struct timespec exited_at;
 	/* A known exit is reported, to all callers at once, after the start has been reported and
 	 * the wait for the output to be read has ended (stdio_await_read()). */

@@ -18,7 +18,6 @@
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
 #include "shim/config/install.h"
-#include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
 #include "shim/network/guest_network.h"
 #include "shim/network/network.h"
@@ -294,8 +293,7 @@ static void boot_start_vm(struct seq *seq, void *ctx)
 	struct sandbox *sandbox = ctx;
 	struct error err;
 
-	if (start_vm(sandbox, &err) < 0 ||
-	    pod_dir_write_vmm_pid(sandbox->pod_dir, vm_pid(sandbox->vm), &err) < 0)
+	if (start_vm(sandbox, &err) < 0)
 		seq_fail(seq, &err);
 	else
 		seq_next(seq);
@@ -656,7 +654,7 @@ struct vsock *sandbox_vsock(struct sandbox *sandbox)
 	return vm_vsock(sandbox->vm);
 }
 
-pid_t sandbox_pid(const struct sandbox *sandbox)
+uid_t sandbox_uid(const struct sandbox *sandbox)
 {
-	return sandbox->vm ? vm_pid(sandbox->vm) : 0;
+	return sandbox->lease ? uid_lease_uid(sandbox->lease) : 0;
 }

@@ -89,7 +89,8 @@ void sandbox_explain(struct sandbox *sandbox, const struct error *err,
 /* Legal when READY. */
 struct agent *sandbox_agent(struct sandbox *sandbox);
 struct vsock *sandbox_vsock(struct sandbox *sandbox);
-pid_t sandbox_pid(const struct sandbox *sandbox); /* the VMM's; 0: there was none */
+/* Of the pod, and its gid; taken in the first step of the boot. 0: not yet, or there is none. */
+uid_t sandbox_uid(const struct sandbox *sandbox);
 
 CLEANUP_DESTROY(sandbox)
 

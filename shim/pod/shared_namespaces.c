@@ -12,20 +12,13 @@
 static const struct container *container_by_path(const struct pod *pod, const char *path,
                                                  const char *file)
 {
-	const struct container *pause = container_pause(pod);
-	const struct container *container;
-	unsigned int pid;
+	int pid;
 	char name[8];
 	char end;
 
-	if (sscanf(path, "/proc/%u/ns/%7[a-z]%c", &pid, name, &end) != 2 || strcmp(name, file) != 0)
+	if (sscanf(path, "/proc/%d/ns/%7[a-z]%c", &pid, name, &end) != 2 || strcmp(name, file) != 0)
 		return NULL;
-	if (pause && pause->created && pause->init->pid == pid)
-		return pause;
-	LIST_FOREACH (container, &pod->containers, link)
-		if (container->created && container->init->pid == pid)
-			return container;
-	return NULL;
+	return container_of_pid(pod, pid);
 }
 
 static bool is_of_pod(const struct pod *pod, enum shared_namespace kind, const char *path,

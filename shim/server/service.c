@@ -11,6 +11,7 @@
 #include "proto/events.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 #include "shim/config/config.h"
+#include "shim/host/pod_dir.h"
 #include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
@@ -234,6 +235,8 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.id = mem_strdup(config->id);
 	service->pod.ns = mem_strdup(config->ns);
 	service->pod.share_dir = mem_strdup(config->share_dir);
+	service->pod.empty_dir = mem_printf("%s/" POD_DIR_EMPTY, config->pod_dir);
+	service->pod.install = config->install;
 	service->pod.on_change = on_change;
 	service->pod.on_shutdown = on_shutdown;
 	service->pod.ctx = service;
@@ -363,5 +366,6 @@ void service_destroy(struct service *service)
 	free(service->pod.id);
 	free(service->pod.ns);
 	free(service->pod.share_dir);
+	free(service->pod.empty_dir);
 	free(service);
 }

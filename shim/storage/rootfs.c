@@ -16,7 +16,7 @@
 #include "shim/storage/rootfs_options.h"
 #include "shim/storage/volumes.h"
 
-#define ROOTFS   "rootfs" /* in the container's directory */
+#define ROOTFS   ROOTFS_NAME
 #define DIR_MODE 0755
 #define CONTEXT  "cannot mount the container's file systems" /* of error texts */
 

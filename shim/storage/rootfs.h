@@ -17,6 +17,7 @@ struct rootfs;
 struct volumes;
 
 #define ROOTFS_MOUNTS_MAX 16
+#define ROOTFS_NAME       "rootfs" /* in the container's directory */
 
 struct rootfs_config {
 	const char *dir; /* <share>/<container id>: made here */

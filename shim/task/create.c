@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "shim/config/config.h"
 #include "shim/config/runtime_options.h"
+#include "shim/host/pid_file.h"
 #include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
@@ -114,18 +116,23 @@ static void check_caller(struct seq *seq, void *ctx)
  */
 /* clang-format off */
 static const struct seq_step pause_steps[] = {
+	{ "start the placeholder", operation_start_placeholder, operation_end_placeholders, NULL },
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
+	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
 	{ "check the caller", check_caller, NULL, NULL },
 	{ 0 },
 };
 
 static const struct seq_step create_steps[] = {
 	{ "mount the file systems", mount_rootfs, unmount_rootfs, NULL },
+	{ "start the placeholder", operation_start_placeholder, operation_end_placeholders, NULL },
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
+	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
 	{ "open the streams", operation_open_streams, NULL, NULL },
 	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
 	{ "watch the process", operation_watch, NULL, NULL },
+	{ "await the placeholder", operation_await_placeholder, NULL, NULL }, /* is it still there? */
 	{ "check the caller", check_caller, NULL, NULL },
 	{ 0 },
 };
@@ -151,6 +158,15 @@ static void publish_create(const struct create *create)
 	events_publish(create->operation.pod->events, "/tasks/create", &event.base);
 }
 
+static void write_pid_file(const struct process *init)
+{
+	const char *bundle = init->container->bundle_dir;
+	struct error err;
+
+	if (pid_file_write(bundle, (pid_t)init->pid, &err) < 0)
+		log_warn("no pid file in bundle \"%s\": %s", bundle, err.text);
+}
+
 static void create_succeed(struct operation *operation)
 {
 	Containerd__Task__V2__CreateTaskResponse response =
@@ -160,8 +176,8 @@ static void create_succeed(struct operation *operation)
 
 	container->created = true;
 	container->spec = take_ptr(&bundle_spec(container->bundle)->process);
-	init->pid = (uint32_t)sandbox_pid(operation->pod->sandbox);
 	bundle_destroy(take_ptr(&container->bundle));
+	write_pid_file(init);
 	publish_create((const struct create *)operation);
 	response.pid = init->pid;
 	ttrpc_call_reply(operation->call, &response.base);

@@ -102,12 +102,14 @@ static const struct seq_step init_steps[] = {
 	{ "kill the created process", kill_created, NULL, NULL },
 	{ "drain the output", drain, NULL, NULL },
 	{ "remove from the guest", remove_from_guest, NULL, NULL },
+	{ "end the placeholders", operation_end_placeholders, NULL, NULL },
 	{ "unmount the rootfs", unmount_rootfs, NULL, NULL },
 	{ 0 },
 };
 
 static const struct seq_step pause_steps[] = {
 	{ "end the machine", end_machine, NULL, NULL },
+	{ "end the placeholders", operation_end_placeholders, NULL, NULL },
 	{ 0 },
 };
 

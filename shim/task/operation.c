@@ -4,7 +4,9 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "shim/host/placeholder.h"
 #include "shim/pod/agent_client.h"
+#include "shim/pod/container.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
 #include "shim/stdio/stdio.h"
@@ -218,6 +220,55 @@ void operation_open_stdin(struct seq *seq, void *ctx)
 	if (process->stdin_closed)
 		stdio_close_stdin(process->stdio);
 	seq_next(seq);
+}
+
+/* A boot that has no uid yet is waited for, or has failed, which that wait reports. */
+void operation_start_placeholder(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	struct error err;
+
+	if (sandbox_uid(operation->pod->sandbox) &&
+	    container_start_placeholder(operation->process, &err) < 0)
+		seq_fail(seq, &err);
+	else
+		seq_next(seq);
+}
+
+static void on_placeholder_started(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+	struct process *process = operation->process;
+
+	if (!err)
+		process->pid = (uint32_t)placeholder_pid(process->placeholder);
+	seq_resume(operation->seq, err);
+}
+
+void operation_await_placeholder(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+	struct process *process = operation->process;
+	struct error err;
+
+	if (!process->placeholder && container_start_placeholder(process, &err) < 0)
+		seq_fail(seq, &err);
+	else
+		placeholder_await(process->placeholder, on_placeholder_started, operation);
+}
+
+static void on_placeholders_ended(void *ctx)
+{
+	const struct operation *operation = ctx;
+
+	seq_next(operation->seq);
+}
+
+void operation_end_placeholders(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+
+	container_end_placeholders(operation->process->container, on_placeholders_ended, operation);
 }
 
 void operation_watch(struct seq *seq, void *ctx)

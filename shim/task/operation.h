@@ -84,6 +84,10 @@ void operation_wait_for_exit(struct operation *operation);
 void operation_wait_for_guest(struct seq *seq, void *operation); /* fails with why it never comes */
 void operation_open_streams(struct seq *seq, void *operation);   /* here and to the guest */
 void operation_open_stdin(struct seq *seq, void *operation);
+/* Begins; without a uid of the pod the await does. */
+void operation_start_placeholder(struct seq *seq, void *operation);
+void operation_await_placeholder(struct seq *seq, void *operation); /* then it has its pid */
+void operation_end_placeholders(struct seq *seq, void *operation);  /* all of the container's */
 void operation_watch(struct seq *seq, void *operation); /* asks the guest to report the exit */
 
 #endif

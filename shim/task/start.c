@@ -60,6 +60,8 @@ static void exec_in_guest(struct seq *seq, void *ctx)
 	if (agent_exec_process(sandbox_agent(operation->pod->sandbox), &request, on_exec_answer,
 	                       operation, &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
+	else if (container_start_placeholder(exec, &err) < 0) /* beside the guest's work */
+		log_warn("the start of a placeholder is tried again: %s", err.text);
 }
 
 static void read_stdin(struct seq *seq, void *ctx)
@@ -93,6 +95,7 @@ static const struct seq_step exec_steps[] = {
 	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "exec in the guest", exec_in_guest, undo_exec, NULL },
 	{ "watch the process", operation_watch, NULL, NULL },
+	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
 	{ "read stdin", read_stdin, NULL, NULL },
 	{ 0 },
 };
@@ -167,7 +170,6 @@ void start_run(struct pod *pod, struct process *process, struct ttrpc_call *call
 		ttrpc_call_fail(call, &err);
 		return;
 	}
-	process->pid = (uint32_t)sandbox_pid(pod->sandbox);
 	process_starting(process);
 	operation_run(mem_new(struct operation), kind_for(process), pod, process, call);
 }

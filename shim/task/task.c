@@ -257,7 +257,8 @@ static void task_close_io(const struct task *task)
 	ttrpc_call_finish(task->call, NULL);
 }
 
-/* On the host there is one process for all of the container's: the VMM. */
+/* The init's is there until its Delete: a containerd that restarts takes a shim without a pid for
+ * one whose task was never made. */
 static void task_pids(const struct task *task)
 {
 	Containerd__Task__V2__PidsResponse response = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
@@ -269,10 +270,8 @@ static void task_pids(const struct task *task)
 	struct process *exec;
 	size_t n = 0;
 
-	if (container->init->state != PROCESS_STOPPED) {
-		containerd__v1__types__process_info__init(&infos[n]);
-		infos[n++].pid = container->init->pid;
-	}
+	containerd__v1__types__process_info__init(&infos[n]);
+	infos[n++].pid = container->init->pid;
 	LIST_FOREACH (exec, &container->execs, link) {
 		Containerd__Runc__V1__ProcessDetails exec_id =
 			CONTAINERD__RUNC__V1__PROCESS_DETAILS__INIT;

@@ -138,8 +138,9 @@ def test_what_it_cannot_do_is_refused_by_name(containerd, runtime, name, spec_fi
 @pytest.mark.vm
 @pytest.mark.prefix
 @pytest.mark.parametrize(
-    "part", [f"{SHARE}/kernel", f"{SHARE}/initramfs", "libexec/kata-containers/kata-vsock"],
-    ids=["kernel", "initramfs", "vsock_device"],
+    "part", [f"{SHARE}/kernel", f"{SHARE}/initramfs", "libexec/kata-containers/kata-vsock",
+             "libexec/kata-containers/kata-placeholder"],
+    ids=["kernel", "initramfs", "vsock_device", "placeholder"],
 )
 def test_a_missing_part_is_named(make_containerd, prefix, runtime, name, part):
     with altered_prefix(prefix, {part: None}) as altered:

@@ -26,11 +26,11 @@
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "shim/cli/deadlines.h"
-#include "shim/host/pod_dir.h"
+#include "shim/host/pid_file.h"
 #include "shim/pod/events.h"
 #include "shim/server/service.h"
 
-#define VMM_PID  4711
+#define INIT_PID 4711
 #define WORD_MAX 100
 #define END_S    0.2
 #define SLOW_S   0.5
@@ -92,7 +92,7 @@ static int mount_rootfs(const struct service_config *config, struct error *err)
 
 	if (mkdir(target, 0755) < 0 || mount(rootfs, target, NULL, MS_BIND, NULL) < 0)
 		return error_errno(err, "cannot mount \"%s\"", rootfs);
-	return pod_dir_write_vmm_pid(config->pod_dir, VMM_PID, err);
+	return pid_file_write(config->bundle, INIT_PID, err);
 }
 
 static void start_late(const struct service_config *config)

@@ -14,7 +14,7 @@ import pytest
 from conftest import CONFIG, CONTAINERD, leftovers
 from harness.processes import alive, kill, process, wait_for, wait_gone
 
-VMM_PID = 4711  # fake_service.c
+INIT_PID = 4711  # fake_service.c
 
 
 def varint(value):
@@ -457,8 +457,8 @@ def test_delete_removes_what_a_killed_shim_leaves(bundle):
     pod = pod_of(bundle.started())
     bundle.end(signal.SIGKILL)
     assert os.path.isdir(pod)
-    assert_deleted(bundle, VMM_PID)
-    assert_deleted(bundle, 0)
+    assert_deleted(bundle, INIT_PID)
+    assert_deleted(bundle, INIT_PID)
 
 
 def test_delete_tells_the_time_of_now(bundle):
@@ -493,14 +493,14 @@ def test_delete_after_half_a_start(bundle):
     for name in ("address", "shim.pid"):
         os.unlink(f"{bundle.path}/{name}")
     os.unlink(f"{pod}/id")
-    assert_deleted(bundle, VMM_PID)
+    assert_deleted(bundle, INIT_PID)
 
 
 def test_delete_ignores_an_address_that_is_none(bundle):
     bundle.started()
     bundle.end(signal.SIGKILL)
     bundle.write("address", "unix:///etc/passwd")
-    assert_deleted(bundle, VMM_PID)
+    assert_deleted(bundle, INIT_PID)
     assert os.path.exists("/etc/passwd")
 
 
@@ -527,7 +527,7 @@ def test_delete_waits_for_a_shim_that_is_ending(bundle):
     bundle.write("service", "slow")
     bundle.started()
     kill(bundle.pid, signal.SIGTERM)
-    assert_deleted(bundle, VMM_PID)
+    assert_deleted(bundle, INIT_PID)
     assert wait_gone(bundle.pid, 2)
 
 
@@ -535,4 +535,4 @@ def test_start_and_delete_by_turns(bundle):
     for _ in range(10):
         bundle.started()
         bundle.end(signal.SIGKILL)
-        assert_deleted(bundle, VMM_PID)
+        assert_deleted(bundle, INIT_PID)

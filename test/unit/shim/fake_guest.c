@@ -22,6 +22,7 @@
 #include "proto/google.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 #include "proto/vsock_ports.h"
+#include "shim/host/placeholder.h"
 #include "shim/host/uid_lease.h"
 #include "shim/pod/events.h"
 #include "shim/storage/rootfs.h"
@@ -729,11 +730,6 @@ int vm_device_path(const struct vm *one, const char *id, char path[VM_DEVICE_PAT
 	return 0;
 }
 
-pid_t vm_pid(const struct vm *one)
-{
-	return FAKE_VM_PID;
-}
-
 struct vsock *vm_vsock(struct vm *one)
 {
 	return (struct vsock *)one;
@@ -747,6 +743,149 @@ uint32_t vm_guest_cid(const struct vm *one)
 void vm_console_tail(const struct vm *one, char *text, size_t size)
 {
 	snprintf(text, size, "last | words");
+}
+
+/* Placeholders. */
+
+struct placeholder {
+	LIST_ENTRY(placeholder) link;
+	pid_t pid;
+	bool started;
+	bool ending;
+	bool gone;
+	done_fn *on_started;
+	void *started_ctx;
+	placeholder_ended_fn *on_ended;
+	void *ended_ctx;
+	placeholder_lost_fn *on_lost;
+	void *ctx;
+};
+static LIST_HEAD(, placeholder) placeholders;
+
+static void placeholder_goes(struct placeholder *one)
+{
+	if (!one->gone)
+		fake.placeholders--;
+	one->gone = true;
+	forget_later(one);
+}
+
+static void placeholder_tell(struct placeholder *one)
+{
+	done_fn *done = take_ptr(&one->on_started);
+	struct error err;
+
+	error_set(&err, ERROR_UNAVAILABLE, "%s",
+	          fake.placeholder_fails ? fake.placeholder_fails : "the placeholder was killed");
+	if (done)
+		done(one->started_ctx, one->gone ? &err : NULL);
+}
+
+static void placeholder_starts(void *arg)
+{
+	struct placeholder *one = arg;
+
+	one->started = true;
+	if (fake.placeholder_fails)
+		placeholder_goes(one);
+	placeholder_tell(one);
+}
+
+int placeholder_start(struct ev_loop *loop, const struct placeholder_config *config,
+                      placeholder_lost_fn *on_lost, void *ctx, struct placeholder **out,
+                      struct error *err)
+{
+	static pid_t next = FAKE_PID;
+	struct placeholder *one = mem_new(struct placeholder);
+
+	must(config->uid);
+	note("placeholder", config->title);
+	snprintf(fake.placeholder_root, sizeof(fake.placeholder_root), "%s", config->root);
+	one->pid = next++;
+	one->on_lost = on_lost;
+	one->ctx = ctx;
+	LIST_INSERT_HEAD(&placeholders, one, link);
+	fake.placeholders++;
+	do_later(placeholder_starts, one);
+	*out = one;
+	return 0;
+}
+
+pid_t placeholder_pid(const struct placeholder *one)
+{
+	return one->pid;
+}
+
+bool placeholder_is_gone(const struct placeholder *one)
+{
+	return one->gone;
+}
+
+void placeholder_await(struct placeholder *one, done_fn *done, void *ctx)
+{
+	one->on_started = done;
+	one->started_ctx = ctx;
+	if (one->started || one->gone)
+		placeholder_tell(one);
+}
+
+static void placeholder_ends(void *arg)
+{
+	struct placeholder *one = arg;
+	placeholder_ended_fn *ended = take_ptr(&one->on_ended);
+	void *ctx = one->ended_ctx;
+
+	placeholder_goes(one);
+	note("placeholder ended", "");
+	placeholder_tell(one);
+	if (ended)
+		ended(ctx);
+}
+
+void placeholder_end(struct placeholder *one, placeholder_ended_fn *done, void *ctx)
+{
+	one->on_ended = done;
+	one->ended_ctx = ctx;
+	if (!one->ending && !one->gone && !fake.placeholders_linger)
+		do_later(placeholder_ends, one);
+	one->ending = true;
+	if (one->gone && done)
+		done(ctx);
+}
+
+void placeholder_destroy(struct placeholder *one)
+{
+	if (!one)
+		return;
+	placeholder_goes(one);
+	LIST_REMOVE(one, link);
+	free(one);
+}
+
+void fake_kill_placeholder(uint32_t pid)
+{
+	struct placeholder *one;
+
+	LIST_FOREACH (one, &placeholders, link)
+		if (one->pid == (pid_t)pid)
+			break;
+	if (!one || one->gone || one->ending)
+		return;
+	placeholder_goes(one);
+	if (one->on_started)
+		placeholder_tell(one);
+	else
+		one->on_lost(one->ctx, 9);
+}
+
+void fake_reap(void)
+{
+	struct placeholder *one;
+
+	fake.placeholders_linger = false;
+	LIST_FOREACH (one, &placeholders, link)
+		if (one->ending && !one->gone)
+			do_later(placeholder_ends, one);
 }
 
 /* Root file systems, ids and events. */
@@ -796,6 +935,7 @@ void rootfs_destroy(struct rootfs *rootfs)
 int uid_lease_take(const char *dir, uid_t first, unsigned int count, struct uid_lease **out,
                    struct error *err)
 {
+	*out = (struct uid_lease *)&fake;
 	return 0;
 }
 

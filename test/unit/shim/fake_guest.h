@@ -17,7 +17,7 @@ struct ev_loop;
 
 #define FAKE_STREAMS_MAX 16
 #define FAKE_EVENTS_MAX  32
-#define FAKE_VM_PID      4242
+#define FAKE_PID         4242 /* the first placeholder's; each has the next */
 
 struct fake_stream {
 	int fd; /* -1: none was attached yet, or it is done */
@@ -47,7 +47,9 @@ struct fake_guest {
 	bool streams_refuse; /* no stream can be opened */
 	bool tells_written;  /* an exit comes with how much was written to stdout: */
 	uint64_t written;
-	bool unmount_fails; /* at once */
+	bool unmount_fails;            /* at once */
+	const char *placeholder_fails; /* from the loop, with this text */
+	bool placeholders_linger;      /* one that is ended has not gone until fake_reap() */
 
 	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.
 	 */
@@ -55,6 +57,8 @@ struct fake_guest {
 	unsigned int vms; /* that live */
 	size_t n_devices; /* of the last one */
 	unsigned int mounts;
+	unsigned int placeholders;  /* that have not gone */
+	char placeholder_root[128]; /* of the last: its root directory */
 	struct fake_stream streams[FAKE_STREAMS_MAX];
 	size_t n_streams;
 	uint32_t ports[3];     /* of the last CreateContainer or ExecProcess */
@@ -84,7 +88,9 @@ bool fake_exit_any(int status); /* false: no process is waited for */
 void fake_oom(const char *id);  /* a container has run out of memory */
 bool fake_oom_is_asked_for(void);
 void fake_kill_vm(const char *cause);
-void fake_lose_agent(void);      /* its connection ends, as it does a moment before its VM does */
+void fake_lose_agent(void); /* its connection ends, as it does a moment before its VM does */
+void fake_kill_placeholder(uint32_t pid);
+void fake_reap(void);            /* all that linger */
 void fake_stream_done(size_t i); /* as the device says it */
 
 bool fake_logged(const char *line);

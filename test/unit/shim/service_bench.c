@@ -48,6 +48,7 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 		answer->status = ((const T(WaitResponse) *)response)->exit_status;
 	} else if (strstr(response->descriptor->name, "DeleteResponse")) {
 		answer->status = ((const T(DeleteResponse) *)response)->exit_status;
+		answer->pid = ((const T(DeleteResponse) *)response)->pid;
 	} else if (strstr(response->descriptor->name, "StatsResponse")) {
 		const T(StatsResponse) *stats = (const void *)response;
 
@@ -55,6 +56,7 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 		answer->status = (uint32_t)stats->stats->value.len;
 	} else if (strstr(response->descriptor->name, "StateResponse")) {
 		answer->state = ((const T(StateResponse) *)response)->status;
+		answer->pid = ((const T(StateResponse) *)response)->pid;
 	} else if (strstr(response->descriptor->name, "ConnectResponse")) {
 		answer->pid = ((const T(ConnectResponse) *)response)->task_pid;
 	} else if (strstr(response->descriptor->name, "PidsResponse")) {
@@ -372,6 +374,7 @@ void bench_teardown(void)
 	ttrpc_client_destroy(bench.client);
 	pod_bench_fini(&bench.pod);
 	cr_expect_eq(fake.vms, 0);
+	cr_expect_eq(fake.placeholders, 0);
 	fake_fini();
 	log_open(-1);
 }

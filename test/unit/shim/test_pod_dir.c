@@ -76,30 +76,12 @@ Test(pod_dir, can_be_removed_twice, .init = make_root, .fini = remove_root)
 	cr_assert_eq(pod_dir_remove("/tmp/kata-nowhere", POD, &err), 0);
 }
 
-Test(pod_dir, keeps_the_pid_of_the_vmm, .init = make_root, .fini = remove_root)
+Test(pod_dir, has_an_empty_directory, .init = make_root, .fini = remove_root)
 {
 	autofree char *path = make();
+	autofree char *empty = mem_printf("%s/" POD_DIR_EMPTY, path);
 
-	cr_assert_eq(pod_dir_read_vmm_pid(root, POD), 0);
-	cr_assert_eq(pod_dir_write_vmm_pid(path, 4711, &err), 0);
-	cr_assert_eq(pod_dir_read_vmm_pid(root, POD), 4711);
-}
-
-Test(pod_dir, takes_nonsense_for_no_pid, .init = make_root, .fini = remove_root)
-{
-	static const char *const texts[] = { "",   "x",
-		                             "-3", "99999999999",
-		                             "0",  "123456789012345678901234567890" };
-	autofree char *path = make();
-	autofree char *file = mem_printf("%s/vmm.pid", path);
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		FILE *out = fopen(file, "w");
-
-		fputs(texts[i], out);
-		fclose(out);
-		cr_assert_eq(pod_dir_read_vmm_pid(root, POD), 0, "%s", texts[i]);
-	}
+	cr_expect_eq(rmdir(empty), 0);
 }
 
 Test(pod_dir, is_held_until_it_is_let_go, .init = make_root, .fini = remove_root)

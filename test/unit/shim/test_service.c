@@ -20,10 +20,10 @@ Test(service, a_container_is_created_started_ends_and_is_deleted)
 	bench_serve(60000);
 	answer = bench_create();
 	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
-	cr_expect_eq(answer.pid, FAKE_VM_PID);
+	cr_expect_eq(answer.pid, FAKE_PID);
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__CREATED);
 	bench_ask_wait(&exit, "");
-	cr_expect_eq(bench_start("").pid, FAKE_VM_PID);
+	cr_expect_eq(bench_start("").pid, FAKE_PID);
 	cr_expect_eq(bench_state("").state, CONTAINERD__V1__TYPES__STATUS__RUNNING);
 	fake_exit("c", 7);
 	cr_assert(bench_wait_until(&exit.here));
@@ -170,7 +170,7 @@ Test(service, connect_tells_the_pid)
 	cr_expect_eq(
 		bench_get("Connect", &request, &containerd__task__v2__connect_response__descriptor)
 			.pid,
-		FAKE_VM_PID);
+		FAKE_PID);
 }
 
 Test(service, a_pod_of_several_containers_is_refused)
