@@ -24,6 +24,8 @@
 #include "shim/host/uid_lease.h"
 
 #define ADDRESS_FILE_MAX 1024
+#define LOOK_MS          10
+#define SERVED_MS        300 /* a socket's end is waited for */
 #define EXIT_KILLED      (128 + SIGKILL)
 
 /* What `start` wrote into the bundle: the address of the pod that the container belongs to. What it
@@ -86,6 +88,23 @@ static int answer(pid_t pid, struct error *err)
 	return r;
 }
 
+/*
+ * A pod that ends by itself has no socket any more, and one that has does not end: it is not waited
+ * for. A shim that was killed closes its connections, which is why containerd asks for this, some
+ * time before its socket: on a busy host milliseconds before.
+ */
+static void await_end(const struct address *address)
+{
+	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+
+	for (int waited = 0; address_is_served(address); waited += LOOK_MS) {
+		if (waited >= SERVED_MS)
+			return;
+		nanosleep(&look, NULL);
+	}
+	pod_dir_wait(POD_DIR_ROOT, address->pod, deadlines_get().delete_ending_ms);
+}
+
 int delete_command(const struct command_line *line, char **argv, struct error *err)
 {
 	struct address address;
@@ -96,8 +115,7 @@ int delete_command(const struct command_line *line, char **argv, struct error *e
 	if (r < 0)
 		return r;
 	pid = read_pid(line);
-	if (!address_is_served(&address)) /* else it does not end: a pod that does has no socket */
-		pod_dir_wait(POD_DIR_ROOT, address.pod, deadlines_get().delete_ending_ms);
+	await_end(&address);
 	r = remove_pod(&address, err);
 	return r < 0 ? r : answer(pid, err);
 }

@@ -95,6 +95,21 @@ def test_it_may_do_nothing(containerd, container):
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net"), "it has the host's network"
 
 
+def test_it_is_in_the_pods_network_namespace(containerd, runtime, name):
+    container = name()
+    with subprocess.Popen(["unshare", "--net", "sleep", "1000"]) as other:
+        assert wait_for(lambda: process(other.pid).comm == "sleep", SOON)
+        path = f"/proc/{other.pid}/ns/net"
+        containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=["--with-ns", f"network:{path}"])
+        running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
+        shim = containerd.shim(container)
+        assert wait_for(lambda: len(placeholders(shim)) == 2, SOON)
+        assert {os.readlink(f"/proc/{one.pid}/ns/net") for one in placeholders(shim)} == {os.readlink(path)}
+        containerd.delete(container)
+        containerd.finish(running)
+        other.kill()
+
+
 def test_its_root_directory_is_the_containers(containerd, container):
     """What `nerdctl cp` reads and writes."""
     root = Path(f"/proc/{pid_of(containerd, container)}/root")

@@ -1,5 +1,6 @@
 """`start` and `delete`: what they print, what they leave, what they survive."""
 
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -15,6 +16,7 @@ from conftest import CONFIG, CONTAINERD, leftovers
 from harness.processes import alive, kill, process, wait_for, wait_gone
 
 INIT_PID = 4711  # fake_service.c
+PIDFD_GETFD = 438  # the number of the system call, on every architecture
 
 
 def varint(value):
@@ -529,6 +531,21 @@ def test_delete_waits_for_a_shim_that_is_ending(bundle):
     kill(bundle.pid, signal.SIGTERM)
     assert_deleted(bundle, INIT_PID)
     assert wait_gone(bundle.pid, 2)
+
+
+def test_delete_waits_for_the_socket_of_a_shim_that_was_killed(bundle):
+    """The kernel closes the descriptors of a dying process one after another."""
+    bundle.started()
+    shim = os.pidfd_open(bundle.pid)
+    getfd = ctypes.CDLL(None, use_errno=True).syscall
+    taken = [getfd(PIDFD_GETFD, shim, int(fd), 0) for fd in os.listdir(f"/proc/{bundle.pid}/fd")]
+    assert min(taken) >= 0
+    bundle.end(signal.SIGKILL)
+    late = threading.Timer(0.1, lambda: [os.close(fd) for fd in taken])
+    late.start()
+    assert_deleted(bundle, INIT_PID)
+    late.join()
+    os.close(shim)
 
 
 def test_start_and_delete_by_turns(bundle):
