@@ -80,25 +80,6 @@ def test_environment_directory_and_arguments(cri_pods):
     pod.end()
 
 
-def test_volumes_are_files_and_folders_of_the_node(cri_pods, tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder/a").write_text("1")
-    (tmp_path / "file").write_text("of the node")
-    pod = cri_pods.run()
-    mounts = [
-        {"container_path": "/folder", "host_path": str(tmp_path / "folder")},
-        {"container_path": "/fixed", "host_path": str(tmp_path / "folder"), "readonly": True},
-        {"container_path": "/etc/file", "host_path": str(tmp_path / "file")},
-    ]
-    container = pod.start("sleep", "1000", mounts=mounts)
-    assert container.output("cat", "/etc/file") == "of the node"
-    container.output("sh", "-c", "echo 2 >/folder/b; echo changed >/etc/file")
-    assert ((tmp_path / "folder/b").read_text(), (tmp_path / "file").read_text()) == ("2\n", "changed\n")
-    assert container.output("ls", "/fixed") == "a\nb\n"
-    assert "Read-only file system" in container.exec("touch", "/fixed/c").stderr.decode()
-    pod.end()
-
-
 def test_a_command_in_a_container(cri_pods):
     pod = cri_pods.run()
     container = pod.start("sleep", "1000")

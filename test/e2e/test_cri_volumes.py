@@ -1,0 +1,185 @@
+"""What a kubelet mounts into the containers of a pod: folders of the node, kept up to date."""
+
+import os
+import subprocess
+
+import pytest
+from harness.parts import static_program
+from harness.processes import wait_for
+
+SOON = 10  # seconds
+
+# Unix sockets, of which busybox has no tool: "serve PATH" answers each with "hello", "ask PATH" prints an answer.
+UNIX_SOCKET = r"""
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char answer[16] = "";
+	ssize_t n;
+
+	strcpy(address.sun_path, argv[2]);
+	if (strcmp(argv[1], "ask") == 0) {
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+			return 1;
+		n = read(fd, answer, sizeof(answer));
+		return n < 0 || fwrite(answer, 1, n, stdout) != n;
+	}
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 5) < 0)
+		return 1;
+	for (;;) {
+		int client = accept(fd, NULL, NULL);
+
+		if (client < 0 || write(client, "hello\n", 6) < 0)
+			return 1;
+		close(client);
+	}
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def unix_socket(tmp_path_factory):
+    return static_program(tmp_path_factory.mktemp("unix") / "unix", text=UNIX_SOCKET)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "volume"
+    made.mkdir()
+    return made
+
+
+def mount(path, at, **more):
+    return {"container_path": at, "host_path": str(path), **more}
+
+
+class ConfigMap:
+    """A folder as a kubelet writes it: each version is a folder of its own, and one rename shows it."""
+
+    def __init__(self, folder, files):
+        self.folder, self.version = folder, 0
+        for name in files:
+            os.symlink(f"..data/{name}", folder / name)
+        self.write(files)
+
+    def write(self, files):
+        old, self.version = self.folder / f"..{self.version}", self.version + 1
+        new = self.folder / f"..{self.version}"
+        new.mkdir()
+        for name, text in files.items():
+            (new / name).write_text(text)
+        os.symlink(new.name, self.folder / "..data_tmp")
+        os.rename(self.folder / "..data_tmp", self.folder / "..data")
+        if old.exists():
+            for name in os.listdir(old):
+                (old / name).unlink()
+            old.rmdir()
+
+
+def test_folders_and_files_of_the_node(cri_pods, folder, tmp_path):
+    (folder / "a").write_text("1")
+    (tmp_path / "file").write_text("of the node")
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", mounts=[
+        mount(folder, "/folder"), mount(folder, "/fixed", readonly=True), mount(tmp_path / "file", "/etc/file"),
+    ])
+    assert container.output("cat", "/etc/file") == "of the node"
+    container.output("sh", "-c", "echo 2 >/folder/b; echo changed >/etc/file")
+    assert ((folder / "b").read_text(), (tmp_path / "file").read_text()) == ("2\n", "changed\n")
+    assert container.output("ls", "/fixed") == "a\nb\n"
+    assert "Read-only file system" in container.exec("touch", "/fixed/c").stderr.decode()
+    pod.end()
+
+
+def test_changes_of_the_node_are_seen(cri_pods, folder):
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", mounts=[mount(folder, "/data")])
+    assert container.output("ls", "/data") == ""
+    for number in range(5):
+        (folder / "file").write_text(str(number))
+        assert wait_for(lambda: container.exec("cat", "/data/file").stdout == str(number).encode(), 2), number
+    (folder / "file").unlink()
+    assert wait_for(lambda: container.output("ls", "/data") == "", 2)
+    pod.end()
+
+
+@pytest.mark.parametrize("handler", ["runc"], indirect=True)  # later: the guest keeps names for a second
+def test_an_update_of_a_config_map_is_seen_whole(cri_pods, folder):
+    names = [f"key-{number}" for number in range(20)]
+    config = ConfigMap(folder, dict.fromkeys(names, "0"))
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", mounts=[mount(folder, "/config", readonly=True)])
+    for version in range(1, 4):
+        assert container.output("sh", "-c", "cat /config/key-*") == str(version - 1) * len(names)
+        config.write(dict.fromkeys(names, str(version)))
+        assert wait_for(lambda: container.output("cat", "/config/key-0") == str(version), 2)
+        assert container.output("sh", "-c", "cat /config/..data/*") == str(version) * len(names)
+    pod.end()
+
+
+def test_a_file_of_a_volume_is_mounted_by_a_sub_path(cri_pods, folder):
+    (folder / "settings").write_text("a setting\n")
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", mounts=[mount(folder / "settings", "/etc/settings", readonly=True)])
+    assert container.output("cat", "/etc/settings") == "a setting\n"
+    (folder / "new").write_text("another\n")
+    os.rename(folder / "new", folder / "settings")  # the mount is of the old file
+    assert container.output("cat", "/etc/settings") == "a setting\n"
+    pod.end()
+
+
+def test_an_empty_folder_of_memory_is_shared(cri_pods, folder):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    try:
+        pod = cri_pods.run()
+        one, two = (pod.start("sleep", "1000", name=name, mounts=[mount(folder, "/memory")]) for name in ("one", "two"))
+        one.output("sh", "-c", "echo text >/memory/file")
+        assert two.output("cat", "/memory/file") == "text\n"
+        assert two.exec("sh", "-c", "head -c 16000000 /dev/zero >/memory/large").exit_code != 0
+        pod.end()
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("handler", ["runc"], indirect=True)  # later: one file system of the guest for a folder of a pod
+def test_containers_meet_at_a_socket_in_a_volume(cri_pods, folder, unix_socket):
+    mounts = [mount(folder, "/sockets"), mount(unix_socket, "/unix", readonly=True)]
+    pod = cri_pods.run()
+    server = pod.start("/unix", "serve", "/sockets/here", name="server", mounts=mounts)
+    client = pod.start("sleep", "1000", name="client", mounts=mounts)
+    assert wait_for(lambda: client.exec("/unix", "ask", "/sockets/here").stdout == b"hello\n", SOON, 0.2), server.status
+    pod.end()
+
+
+def test_a_termination_message_is_written(cri_pods, tmp_path):
+    (tmp_path / "message").touch()
+    pod = cri_pods.run()
+    container = pod.start("sh", "-c", "echo the reason >/dev/termination-log; exit 2", mounts=[mount(tmp_path / "message", "/dev/termination-log")])
+    assert container.wait_exited().exit_code == 2
+    assert (tmp_path / "message").read_text() == "the reason\n"
+    pod.end()
+
+
+def test_hosts_and_resolver_are_writable_as_the_root_is(cri_pods):
+    pod = cri_pods.run()
+    plain = pod.start("sleep", "1000", name="plain")
+    fixed = pod.start("sleep", "1000", name="fixed", security={"readonly_rootfs": True})
+    assert plain.exec("sh", "-c", "echo >>/etc/hosts && echo >>/etc/resolv.conf && touch /file").exit_code == 0
+    for path in ("/etc/hosts", "/etc/resolv.conf", "/file"):
+        assert "Read-only file system" in fixed.exec("sh", "-c", f"echo >>{path}").stderr.decode()
+    pod.end()
+
+
+def test_the_shared_memory_of_a_pod_has_its_size(cri_pods):
+    pod = cri_pods.run()
+    one, two = pod.start("sleep", "1000", name="one"), pod.start("sleep", "1000", name="two")
+    rows = [container.output("df", "-k", "/dev/shm").splitlines()[1].split() for container in (one, two)]
+    assert [(row[0], row[1]) for row in rows] == [("shm", "65536")] * 2
+    pod.end()
