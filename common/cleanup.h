@@ -14,10 +14,12 @@ static inline void cleanup_free(void *p)
 	free(*(void **)p);
 }
 
-static inline void cleanup_close(const int *fd)
+/* Also for a descriptor that is open now and then: -1 is left behind, and is nothing to close. */
+static inline void cleanup_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 }
 
 #define autofree  __attribute__((cleanup(cleanup_free)))

@@ -213,7 +213,8 @@ static struct fifo_hold *make_hold(struct ev_loop *loop, const struct output_con
 	if (!config->beside)
 		return fifo_hold_create(loop, fcntl(config->write_fd, F_DUPFD_CLOEXEC, 0),
 		                        config->read_fd);
-	cleanup_close(&config->read_fd);
+	if (config->read_fd >= 0)
+		close(config->read_fd);
 	return fifo_hold_share(config->beside->hold);
 }
 

@@ -132,7 +132,7 @@ void stdio_sink_end(struct stdio_sink *sink, void (*done)(void *ctx), void *ctx)
 		done(ctx);
 }
 
-static void close_end(const struct sink_end *end)
+static void close_end(struct sink_end *end)
 {
 	cleanup_close(&end->write_fd);
 	cleanup_close(&end->read_fd);
