@@ -11,8 +11,10 @@
 #include "proto/types.pb-c.h"
 
 /* By bit. */
-static const char *const words[] = { "clock",        "host-limits",     "signal-all",
-	                             "exit-details", "network-details", NULL };
+static const char *const words[] = {
+	"clock",           "host-limits",      "signal-all", "exit-details",
+	"network-details", "pid-namespace-of", NULL
+};
 
 /* clang-format off */
 static const struct own_field {
@@ -22,6 +24,7 @@ static const struct own_field {
 } own_fields[] = {
 	{ &grpc__create_sandbox_request__descriptor, 10000, FEATURE_HOST_LIMITS },
 	{ &grpc__create_sandbox_request__descriptor, 10001, FEATURE_HOST_LIMITS },
+	{ &grpc__create_container_request__descriptor, 10000, FEATURE_PID_NAMESPACE_OF },
 	{ &grpc__guest_details_request__descriptor, 10000, FEATURE_CLOCK },
 	{ &grpc__guest_details_response__descriptor, 10000, FEATURE_CLOCK },
 	{ &grpc__set_guest_date_time_request__descriptor, 10000, FEATURE_CLOCK },
@@ -85,6 +88,11 @@ static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescript
 		return *(const uint32_t *)(base + field->quantifier_offset) == field->id;
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
 		return *(const ProtobufCMessage *const *)(base + field->offset) != NULL;
+	if (field->type == PROTOBUF_C_TYPE_STRING) {
+		const char *text = *(const char *const *)(base + field->offset);
+
+		return text && *text;
+	}
 	assert(field->type == PROTOBUF_C_TYPE_BOOL);
 	return *(const protobuf_c_boolean *)(base + field->offset);
 }

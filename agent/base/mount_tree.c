@@ -43,8 +43,12 @@ int mount_tree_new(const char *type, const char *source, const char *data, uint6
 {
 	autoclose int context = fsopen(type, FSOPEN_CLOEXEC);
 
-	if (context < 0 ||
-	    (*source && fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0) ||
+	return context < 0 ? -1 : mount_tree_make(context, source, data, attrs);
+}
+
+int mount_tree_make(int context, const char *source, const char *data, uint64_t attrs)
+{
+	if ((*source && fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0) ||
 	    set_options(context, data) < 0 ||
 	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;

@@ -24,6 +24,9 @@ int mount_tree_clone(int dir, const char *path, bool below);
  */
 int mount_tree_new(const char *type, const char *source, const char *data, uint64_t attrs);
 
+/* The same of what fsopen(2) has returned, which stays open. */
+int mount_tree_make(int context, const char *source, const char *data, uint64_t attrs);
+
 /* The file system of the mount @fd gets other options, as for MS_REMOUNT of mount(2). */
 int mount_tree_change(int fd, const char *data);
 

@@ -7,17 +7,17 @@
  * touched by in_root.h only, and by paths of /proc/self/fd in the guest's own /proc. After that,
  * paths are the container's and so is what they lead to; nothing read there is believed.
  *
- * An exec's child is two processes. The first is the agent's, in its pid namespace, where no process
- * of the container can see it, nor trace it or send it signals, whatever its capabilities: it joins
- * the rest of the container's namespaces and becomes all that the exec will be (root directory,
- * cgroup, user, capabilities, no_new_privs, filter). Only then does it clone the second into the
- * container's pid namespace, with the agent for a parent (CLONE_PARENT), and ends. What a tracer in
- * the container gets hold of is no more than what it runs.
+ * Where the pid namespace is there already (an exec's; one that a container joins), the child is two
+ * processes. The first is the agent's, in its pid namespace, where no process of a container can see
+ * it, nor trace it or send it signals, whatever its capabilities: it enters the other namespaces and
+ * becomes all that the process will be (root directory, cgroup, user, capabilities, no_new_privs,
+ * filter). Only then does it clone the second into the pid namespace, with the agent for a parent
+ * (CLONE_PARENT), and ends. What a tracer there gets hold of is no more than what is to run.
  *
  * The filter comes first where the profile allows what is still to be called behind it, and that is
  * little: all that needs memory or files is done before. CAP_SYS_ADMIN, which a filter without
  * no_new_privs needs, is kept for it alone. Where a profile does not allow so much, the filter comes
- * last; an exec then gets no_new_privs, as it must not be seen with CAP_SYS_ADMIN.
+ * last; who enters late then gets no_new_privs, as it must not be seen with CAP_SYS_ADMIN.
  */
 #include "agent/launch/launch_child.h"
 
@@ -35,9 +35,12 @@
 #include "proto/message.h"
 
 enum who {
-	INIT = 1, /* of a container */
-	EXEC = 2, /* in a container that runs */
-	BOTH = INIT | EXEC,
+	FIRST = 1,  /* a container's init, the first process of its pid namespace */
+	JOINER = 2, /* a container's init in a pid namespace that is there already */
+	EXEC = 4,   /* in a container that runs */
+	INIT = FIRST | JOINER,
+	LATE = JOINER | EXEC,
+	ALL = FIRST | JOINER | EXEC,
 };
 
 /* clang-format off: one row a line */
@@ -46,11 +49,11 @@ static const struct step {
 	const char *name; /* put before the text of its error; "": the text is runc's own */
 	step_fn *run;
 } steps[] = {
-	{ BOTH, "start a session", step_start_session },
-	{ BOTH, "set the OOM score", step_set_oom_score },
-	{ BOTH, "read the seccomp profile", step_get_seccomp },
-	{ BOTH, "enter the namespaces", step_enter_namespaces },
-	{ BOTH, "join the session keyring", step_join_keyring },
+	{ ALL, "start a session", step_start_session },
+	{ ALL, "set the OOM score", step_set_oom_score },
+	{ ALL, "read the seccomp profile", step_get_seccomp },
+	{ ALL, "enter the namespaces", step_enter_namespaces },
+	{ ALL, "join the session keyring", step_join_keyring },
 	{ INIT, "set the hostname", step_set_hostname },
 	{ INIT, "write kernel settings", step_write_sysctls },
 	{ INIT, "open the root file system", step_open_rootfs },
@@ -62,27 +65,28 @@ static const struct step {
 	{ INIT, "protect paths", step_protect_paths },
 	{ INIT, "mask paths", step_mask_paths },
 	{ INIT, "change the root", step_change_root },
+	{ JOINER, "join the pid namespace", step_join_pid_namespace },
 	{ EXEC, "open a console", step_open_console },
-	{ BOTH, "hand over the console", step_hand_over_console },
-	{ BOTH, "connect the console", step_connect_console },
-	{ INIT, "take control of the console", step_control_console },
-	{ BOTH, "set resource limits", step_set_rlimits },
-	{ BOTH, "set no_new_privs", step_set_no_new_privs },
-	{ BOTH, "", step_try_cwd },
-	{ BOTH, "become the user", step_become_user },
-	{ BOTH, "", step_check_cwd },
-	{ BOTH, "set capabilities", step_set_caps },
-	{ BOTH, "make the environment", step_make_environment },
-	{ BOTH, "", step_find_executable },
-	{ BOTH, "make the arguments", step_make_arguments },
-	{ BOTH, "close descriptors", step_close_descriptors },
-	{ BOTH, "install the seccomp profile", step_filter_first },
-	{ EXEC, "enter the pid namespace", step_enter_pid_namespace },
-	{ EXEC, "start a session", step_start_session },
-	{ EXEC, "take control of the console", step_control_console },
-	{ BOTH, "wait for the start", step_wait_for_go },
-	{ BOTH, "install the seccomp profile", step_filter_last },
-	{ BOTH, "", step_execute },
+	{ ALL, "hand over the console", step_hand_over_console },
+	{ ALL, "connect the console", step_connect_console },
+	{ FIRST, "take control of the console", step_control_console },
+	{ ALL, "set resource limits", step_set_rlimits },
+	{ ALL, "set no_new_privs", step_set_no_new_privs },
+	{ ALL, "", step_try_cwd },
+	{ ALL, "become the user", step_become_user },
+	{ ALL, "", step_check_cwd },
+	{ ALL, "set capabilities", step_set_caps },
+	{ ALL, "make the environment", step_make_environment },
+	{ ALL, "", step_find_executable },
+	{ ALL, "make the arguments", step_make_arguments },
+	{ ALL, "close descriptors", step_close_descriptors },
+	{ ALL, "install the seccomp profile", step_filter_first },
+	{ LATE, "enter the pid namespace", step_enter_pid_namespace },
+	{ LATE, "start a session", step_start_session },
+	{ LATE, "take control of the console", step_control_console },
+	{ ALL, "wait for the start", step_wait_for_go },
+	{ ALL, "install the seccomp profile", step_filter_last },
+	{ ALL, "", step_execute },
 };
 /* clang-format on */
 
@@ -128,6 +132,13 @@ static void reset_process(void)
 	umask(0); /* modes are meant as they are written; UMASK comes with the user */
 }
 
+static enum who who_is(const Launch__Request *request)
+{
+	if (request->exec)
+		return EXEC;
+	return request->joins_pid_namespace ? JOINER : FIRST;
+}
+
 int launch_child_main(void)
 {
 	static const Grpc__User root = GRPC__USER__INIT;
@@ -140,6 +151,7 @@ int launch_child_main(void)
 	fcntl(LAUNCH_FD_INIT, F_SETFD, FD_CLOEXEC);
 	fcntl(LAUNCH_FD_SECCOMP, F_SETFD, FD_CLOEXEC);
 	fcntl(LAUNCH_FD_GUEST_CGROUP, F_SETFD, FD_CLOEXEC);
+	fcntl(LAUNCH_FD_PID_NAMESPACE, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	reset_process();
 	child.request = read_request(&err);
@@ -149,7 +161,7 @@ int launch_child_main(void)
 	child.process = child.request->process;
 	child.user = child.process->user ? child.process->user : &root;
 	child.no_new_privs = child.process->nonewprivileges;
-	who = child.request->exec ? EXEC : INIT;
+	who = who_is(child.request);
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if ((steps[i].who & who) && steps[i].run(&child, &err) < 0)
 			report_failure(steps[i].name, &err);

@@ -8,6 +8,7 @@
 #include "agent/launch/devices.h"
 #include "agent/launch/in_root.h"
 #include "agent/launch/launch_step.h"
+#include "agent/launch/launch_wire.h"
 #include "agent/launch/masked_paths.h"
 #include "agent/launch/mounts.h"
 #include "agent/launch/rootfs.h"
@@ -36,7 +37,12 @@ int step_open_rootfs(struct child *child, struct error *err)
 
 int step_make_mounts(struct child *child, struct error *err)
 {
-	return mounts_make(child->root, child->spec, err);
+	const struct mounts_place place = {
+		.root = child->root,
+		.pid_namespace = child->request->joins_pid_namespace ? LAUNCH_FD_PID_NAMESPACE : -1,
+	};
+
+	return mounts_make(&place, child->spec, err);
 }
 
 int step_make_devices(struct child *child, struct error *err)

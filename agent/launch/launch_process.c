@@ -50,19 +50,25 @@ int step_set_oom_score(struct child *child, struct error *err)
 	return kernel_file_write(self, "oom_score_adj", value, err);
 }
 
+/* Its pid namespace is there already: it enters that last. */
+static bool enters_late(const struct child *child)
+{
+	return child->request->exec || child->request->joins_pid_namespace;
+}
+
 /* What the process still calls behind its filter when that comes first. */
 static bool can_filter_early(const struct child *child)
 {
+	const bool late = enters_late(child);
 	const struct {
 		bool needed;
 		int number;
 		uint64_t first, second;
 	} calls[] = {
 		{ !child->process->nonewprivileges, SYS_capset, 0, 0 },
-		{ child->request->exec, SYS_clone, CLONE_PARENT | SIGCHLD, 0 },
-		{ child->request->exec, SYS_setsid, 0, 0 },
-		{ child->request->exec && child->process->terminal, SYS_ioctl, STDIN_FILENO,
-		  TIOCSCTTY },
+		{ late, SYS_clone, CLONE_PARENT | SIGCHLD, 0 },
+		{ late, SYS_setsid, 0, 0 },
+		{ late && child->process->terminal, SYS_ioctl, STDIN_FILENO, TIOCSCTTY },
 		{ true, SYS_write, LAUNCH_FD_SOCKET, 0 },
 		{ true, SYS_read, LAUNCH_FD_SOCKET, 0 },
 		{ true, SYS_execve, 0, 0 },
@@ -91,10 +97,11 @@ int step_get_seccomp(struct child *child, struct error *err)
 	if (r < 0)
 		return r;
 	child->filter_first = can_filter_early(child);
-	/* An init without no_new_privs has no other way: its profile has to allow these. */
-	if (!child->request->exec && !child->no_new_privs)
+	/* Alone in its pid namespace, without no_new_privs, it has no other way: the profile has to
+	 * allow these. */
+	if (!enters_late(child) && !child->no_new_privs)
 		child->filter_first = true;
-	/* An exec has: behind its filter it could not get into the pid namespace, before that it
+	/* Who enters late has: behind its filter it could not get into the pid namespace, before that it
 	 * must not have the capability to install one. */
 	if (!child->filter_first)
 		child->no_new_privs = true;
@@ -110,6 +117,12 @@ int step_enter_namespaces(struct child *child, struct error *err)
 	r = namespaces_join(LAUNCH_FD_INIT, err);
 	close(LAUNCH_FD_INIT);
 	return r;
+}
+
+/* Of children only: proc_context_open() has made its own by now, of another kind. */
+int step_join_pid_namespace(struct child *child, struct error *err)
+{
+	return namespaces_join_pid(LAUNCH_FD_PID_NAMESPACE, err);
 }
 
 /* Gives the container a session keyring of its own. A kernel without keys is no error. */
@@ -295,7 +308,9 @@ int step_filter_first(struct child *child, struct error *err)
 
 int step_enter_pid_namespace(struct child *child, struct error *err)
 {
-	return namespaces_enter_pid(err);
+	return namespaces_enter_pid(child->request->exec ? "the container's process"
+	                                                 : "the pid namespace to join",
+	                            err);
 }
 
 /* Created: all but execve is done. An agent that has gone has no use for us. */

@@ -51,6 +51,7 @@ step_fn step_start_session;
 step_fn step_set_oom_score;
 step_fn step_get_seccomp;
 step_fn step_enter_namespaces;
+step_fn step_join_pid_namespace;
 step_fn step_join_keyring;
 step_fn step_open_console;
 step_fn step_hand_over_console;

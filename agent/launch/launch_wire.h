@@ -29,7 +29,8 @@ enum launch_fd { /* after 0, 1 and 2 */
 	LAUNCH_FD_SOCKET = 4,
 	LAUNCH_FD_INIT = 5,    /* a pidfd of the container's init; only with launch.Request.exec */
 	LAUNCH_FD_SECCOMP = 6, /* seccomp_write() by a container's init, seccomp_read() by execs */
-	LAUNCH_FD_GUEST_CGROUP = 7, /* where seccomp_compile_apart() is counted; not for execs */
+	LAUNCH_FD_GUEST_CGROUP = 7,  /* where seccomp_compile_apart() is counted; not for execs */
+	LAUNCH_FD_PID_NAMESPACE = 8, /* only with launch.Request.joins_pid_namespace */
 	LAUNCH_FD_END,
 };
 

@@ -12,6 +12,7 @@
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
 #include "agent/launch/in_root.h"
+#include "agent/launch/proc_context.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
@@ -222,12 +223,41 @@ static int error_file_system(struct error *err, const Grpc__Mount *mount, const 
 	                   type, mount->destination, options->data);
 }
 
+/* Where others may have had a hand in it: proc_context_open(). */
+static int check_is_proc(int tree, struct error *err)
+{
+	struct statfs fs;
+
+	if (fstatfs(tree, &fs) < 0)
+		return error_errno(err, "cannot stat a new /proc");
+	return fs.f_type == PROC_SUPER_MAGIC ? 0
+	                                     : error_set(err, ERROR_ABORTED, "a new /proc is none");
+}
+
+/* A proc of the pid namespace that the container joins. */
+static int joined_proc_tree(const Grpc__Mount *mount, int pid_namespace, const char *data,
+                            uint64_t attrs, struct error *err)
+{
+	autoclose int context = proc_context_open(pid_namespace, err);
+	autoclose int tree = -1;
+	int r;
+
+	if (context < 0)
+		return context;
+	tree = mount_tree_make(context, mount->source, data, attrs);
+	if (tree < 0)
+		return error_errno(err, "cannot mount proc on \"%s\" with \"%s\"",
+		                   mount->destination, data);
+	r = check_is_proc(tree, err);
+	return r < 0 ? r : take_fd(&tree);
+}
+
 /*
  * A tmpfs that is told no mode takes that of the directory that it covers, and must not be
  * read-only before it has.
  */
-static int file_system_tree(int root, const Grpc__Mount *mount, const struct mount_options *options,
-                            int *target, struct error *err)
+static int file_system_tree(const struct mounts_place *place, const Grpc__Mount *mount,
+                            const struct mount_options *options, int *target, struct error *err)
 {
 	const char *type = !strcmp(mount->type, "cgroup") ? "cgroup2" : mount->type;
 	autofree char *data = file_system_data(mount, options);
@@ -236,9 +266,13 @@ static int file_system_tree(int root, const Grpc__Mount *mount, const struct mou
 	autoclose int tree = -1;
 	int mode;
 
-	*target = make_target(root, mount, &mode, err);
+	*target = make_target(place->root, mount, &mode, err);
 	if (*target < 0)
 		return *target;
+	if (place->pid_namespace >= 0 && !strcmp(type, "proc")) {
+		tree = joined_proc_tree(mount, place->pid_namespace, data, attrs, err);
+		return tree < 0 ? tree : take_fd(&tree);
+	}
 	tree = mount_tree_new(type, mount->source, data, attrs & ~MOUNT_ATTR_RDONLY);
 	if (tree < 0)
 		return error_file_system(err, mount, type, options);
@@ -291,20 +325,20 @@ static int attach(int tree, int target, const Grpc__Mount *mount,
 	return 0;
 }
 
-static int add_mount(int root, const Grpc__Mount *mount, const struct mount_options *options,
-                     struct error *err)
+static int add_mount(const struct mounts_place *place, const Grpc__Mount *mount,
+                     const struct mount_options *options, struct error *err)
 {
 	autoclose int target = -1;
 	autoclose int tree = -1;
 
 	if (is_bind(mount, options))
-		tree = bind_tree(root, mount, options, &target, err);
+		tree = bind_tree(place->root, mount, options, &target, err);
 	else
-		tree = file_system_tree(root, mount, options, &target, err);
+		tree = file_system_tree(place, mount, options, &target, err);
 	return tree < 0 ? tree : attach(tree, target, mount, options, err);
 }
 
-static int make_mount(int root, const Grpc__Mount *mount, struct error *err)
+static int make_mount(const struct mounts_place *place, const Grpc__Mount *mount, struct error *err)
 {
 	struct mount_options options;
 	int r = parse(mount, &options, err);
@@ -312,20 +346,20 @@ static int make_mount(int root, const Grpc__Mount *mount, struct error *err)
 	if (r < 0)
 		return r;
 	if ((options.flags & MS_REMOUNT) && !is_bind(mount, &options))
-		r = change_file_system(root, mount, &options, err);
+		r = change_file_system(place->root, mount, &options, err);
 	else
-		r = add_mount(root, mount, &options, err);
+		r = add_mount(place, mount, &options, err);
 	mount_options_fini(&options);
 	return r;
 }
 
-int mounts_make(int root, const Grpc__Spec *spec, struct error *err)
+int mounts_make(const struct mounts_place *place, const Grpc__Spec *spec, struct error *err)
 {
 	size_t i;
 	int r;
 
 	for (i = 0; i < spec->n_mounts; i++) {
-		r = make_mount(root, spec->mounts[i], err);
+		r = make_mount(place, spec->mounts[i], err);
 		if (r < 0)
 			return r;
 	}

@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/mem.h"
 
 static const struct {
 	const char *type;
@@ -95,6 +98,31 @@ const char *namespaces_pid_path(const Grpc__Spec *spec)
 	return row && *row->path ? row->path : NULL;
 }
 
+int namespaces_open_pid(pid_t pid, int pidfd, struct error *err)
+{
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	autofree char *path = mem_printf("/proc/%d/ns/pid", pid);
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	/* Looked at after it: then the pid was nobody else's. */
+	if (poll(&end, 1, 0) != 0)
+		return error_set(err, ERROR_FAILED_PRECONDITION, "it has ended");
+	if (fd < 0)
+		return error_errno(err, "cannot open \"%s\"", path);
+	return take_fd(&fd);
+}
+
+int namespaces_check_pid(int pid_namespace, struct error *err)
+{
+	struct stat ours, theirs;
+
+	if (stat("/proc/self/ns/pid", &ours) < 0 || fstat(pid_namespace, &theirs) < 0)
+		return error_errno(err, "cannot stat a pid namespace");
+	if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
+		return error_set(err, ERROR_PERMISSION_DENIED, "the pid namespace is the agent's");
+	return 0;
+}
+
 uint64_t namespaces_clone_flags(const Grpc__Spec *spec)
 {
 	uint64_t flags = 0;
@@ -155,15 +183,22 @@ int namespaces_join(int pidfd, struct error *err)
 	                      : error_errno(err, "cannot join the container's namespaces");
 }
 
-int namespaces_enter_pid(struct error *err)
+int namespaces_join_pid(int pid_namespace, struct error *err)
+{
+	if (setns(pid_namespace, CLONE_NEWPID) < 0)
+		return error_errno(err, "cannot join it");
+	return 0;
+}
+
+int namespaces_enter_pid(const char *what, struct error *err)
 {
 	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 
-	if (pid > 0)
-		_exit(0);
+	if (pid > 0) /* _exit() is more than a system call where sanitizers are */
+		syscall(SYS_exit_group, 0);
 	if (pid == 0)
 		return 0;
-	/* clone(2): ENOMEM when the namespace's init is gone. */
-	return errno == ENOMEM ? refuse_ended(err)
-	                       : error_errno(err, "cannot clone into the pid namespace");
+	if (errno == ENOMEM) /* clone(2): the namespace's init is gone */
+		return error_set(err, ERROR_FAILED_PRECONDITION, "%s has ended", what);
+	return error_errno(err, "cannot clone into the pid namespace");
 }

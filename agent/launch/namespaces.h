@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "proto/oci.pb-c.h"
 
@@ -25,8 +26,17 @@ enum namespace_kind {
 int namespaces_check(const Grpc__Spec *spec, struct error *err);
 bool namespaces_has(const Grpc__Spec *spec, enum namespace_kind kind);
 
-/* The path of the pid namespace to join, or NULL: it is entered by the parent of the process. */
+/* The path of the pid namespace to join, or NULL. */
 const char *namespaces_pid_path(const Grpc__Spec *spec);
+
+/*
+ * The pid namespace of the process that @pidfd is, whose pid in the caller's @pid is. Returns a
+ * descriptor. ERROR_FAILED_PRECONDITION: it has ended.
+ */
+int namespaces_open_pid(pid_t pid, int pidfd, struct error *err);
+
+/* ERROR_PERMISSION_DENIED: @pid_namespace is the caller's own. */
+int namespaces_check_pid(int pid_namespace, struct error *err);
 
 /*
  * CLONE_NEW* of those that clone3(2) makes. The cgroup namespace is not among them: its root is the
@@ -43,10 +53,14 @@ int namespaces_enter(const Grpc__Spec *spec, struct error *err);
  */
 int namespaces_join(int pidfd, struct error *err);
 
+/* The pid namespace alone, in the same way. */
+int namespaces_join_pid(int pid_namespace, struct error *err);
+
 /*
  * Goes on as a child in that pid namespace, whose parent is the calling process's: for who called,
- * it does not return. With a filter it takes clone and exit_group.
+ * it does not return. With a filter it takes clone and exit_group. @what has ended when the
+ * namespace's init is gone: ERROR_FAILED_PRECONDITION.
  */
-int namespaces_enter_pid(struct error *err);
+int namespaces_enter_pid(const char *what, struct error *err);
 
 #endif

@@ -3,33 +3,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "agent/base/kernel_file.h"
 #include "agent/launch/caps.h"
-#include "agent/launch/rootfs.h"
+#include "agent/launch/empty_root.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 
-#define EMPTY_ROOT   "/proc" /* a directory that there always is: what is mounted over it */
 #define NEVER_KILLED "-1000"
-
-static int leave_the_tree(struct error *err)
-{
-	autoclose int root = -1;
-
-	if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
-		return error_errno(err, "cannot make the mounts private");
-	if (mount("pause", EMPTY_ROOT, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-	          NULL) < 0)
-		return error_errno(err, "cannot mount an empty root");
-	root = open(EMPTY_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return error_errno(err, "cannot open the empty root");
-	return rootfs_enter(root, err);
-}
 
 /* All that is in the namespace would go with it. In the guest there is the right to do so. */
 static void disable_oom_kill(void)
@@ -58,7 +41,7 @@ static int become_pause(struct error *err)
 	setsid();
 	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
 	disable_oom_kill();
-	r = leave_the_tree(err);
+	r = empty_root_enter(PAUSE_ARGUMENT, err);
 	return r < 0 ? r : drop_capabilities(err);
 }
 

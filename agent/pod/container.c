@@ -13,6 +13,7 @@
 #include "agent/cgroup/freezer.h"
 #include "agent/cgroup/limiter.h"
 #include "agent/cgroup/oom.h"
+#include "agent/launch/namespaces.h"
 #include "agent/pod/exec.h"
 #include "agent/pod/host_limits.h"
 #include "agent/pod/process.h"
@@ -43,6 +44,8 @@ struct container {
 	const char *cgroup_mount;
 	struct oom *oom;
 	uint32_t ports[3];
+	bool joins_pids;   /* a pid namespace that is there already */
+	int pid_namespace; /* that one, until the launch; else -1 */
 	struct cgroup *cgroup;
 	struct freezer *freezer;
 	struct limiter *limiter;
@@ -91,12 +94,10 @@ int container_check_id(const char *id, struct error *err)
 	return 0;
 }
 
-static bool has_own_pids(const Grpc__Spec *spec)
+static bool has_own_pids(const struct container *container)
 {
-	for (size_t i = 0; spec->linux && i < spec->linux->n_namespaces; i++)
-		if (!strcmp(spec->linux->namespaces[i]->type, "pid"))
-			return !*spec->linux->namespaces[i]->path;
-	return false;
+	return !container->joins_pids && namespaces_has(container->spec, NAMESPACE_PID) &&
+	       !namespaces_pid_path(container->spec);
 }
 
 static void on_init_exited(void *ctx)
@@ -109,7 +110,7 @@ static void on_init_exited(void *ctx)
 	container_set_state(container, CONTAINER_STOPPED);
 	/* The kernel kills a pid namespace with its init; without one, what is left is killed here.
 	 */
-	if (!has_own_pids(container->spec) && cgroup_kill(container->cgroup, &err) < 0)
+	if (!has_own_pids(container) && cgroup_kill(container->cgroup, &err) < 0)
 		log_error("processes outlive their container id=%s cause=\"%s\"", container->id,
 		          err.text);
 }
@@ -183,6 +184,7 @@ static int make_init(struct container *container, struct error *err)
 			.rootfs = container->spec->root->path,
 			.cgroup_fd = cgroup_fd(container->cgroup),
 			.guest_cgroup_fd = guest_cgroup,
+			.pid_namespace = container->pid_namespace,
 		},
 		.ports = { container->ports[0], container->ports[1], container->ports[2] },
 		.cgroup = container->cgroup,
@@ -207,6 +209,7 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->limits = config->limits;
 	container->cgroup_mount = config->cgroup_mount;
 	container->oom = config->oom;
+	container->pid_namespace = -1;
 	memcpy(container->ports, config->ports, sizeof(container->ports));
 	container->execs = exec_list_create();
 	ev_timer_init(&container->removal, on_removal, 0, 0);
@@ -233,6 +236,7 @@ int container_launch(struct container *container, done_fn *created, void *ctx, s
 	container->on_created = created;
 	container->ctx = ctx;
 	r = make_init(container, err);
+	cleanup_close(&container->pid_namespace);
 	if (r < 0)
 		container_set_state(container, CONTAINER_STOPPED);
 	return r;
@@ -244,7 +248,14 @@ void container_cancel_launch(struct container *container)
 	container_set_state(container, CONTAINER_STOPPED);
 }
 
-Grpc__Spec *container_spec(struct container *container)
+void container_join_pid_namespace(struct container *container, int pid_namespace)
+{
+	cleanup_close(&container->pid_namespace);
+	container->joins_pids = true;
+	container->pid_namespace = pid_namespace;
+}
+
+const Grpc__Spec *container_spec(const struct container *container)
 {
 	return container->spec;
 }
@@ -262,6 +273,21 @@ struct cgroup *container_cgroup(const struct container *container)
 static bool is_alive(const struct container *container)
 {
 	return container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+}
+
+int container_open_pid_namespace(const struct container *container, int *out, struct error *err)
+{
+	const struct launch *launch;
+	int fd;
+
+	if (!is_alive(container))
+		return error_set(err, ERROR_FAILED_PRECONDITION, "it is %s", state_name(container));
+	launch = process_launch(container->init);
+	fd = namespaces_open_pid(launch_pid(launch), launch_pidfd(launch), err);
+	if (fd < 0)
+		return fd;
+	*out = fd;
+	return 0;
 }
 
 static bool paused(const struct container *container)
@@ -511,6 +537,7 @@ void container_destroy(struct container *container)
 	freezer_destroy(container->freezer);
 	limiter_destroy(container->limiter);
 	cgroup_destroy(container->cgroup);
+	cleanup_close(&container->pid_namespace);
 	if (container->spec)
 		grpc__spec__free_unpacked(container->spec, NULL);
 	free(container->id);

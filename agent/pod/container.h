@@ -48,6 +48,13 @@ int container_create(struct ev_loop *loop, struct streams *streams,
                      const struct container_config *config, struct container **out,
                      struct error *err);
 
+/* Before its launch: it joins that pid namespace, whatever its spec says. The descriptor is taken
+ * over. */
+void container_join_pid_namespace(struct container *container, int pid_namespace);
+
+/* The pid namespace of its init; the caller's to close. ERROR_FAILED_PRECONDITION: it has ended. */
+int container_open_pid_namespace(const struct container *container, int *out, struct error *err);
+
 /* The two steps to CREATED. From the first on the container is to be removed. */
 int container_make_cgroup(struct container *container, struct error *err);
 
@@ -55,7 +62,7 @@ int container_make_cgroup(struct container *container, struct error *err);
 int container_launch(struct container *container, done_fn *created, void *ctx, struct error *err);
 void container_cancel_launch(struct container *container); /* kills the init; drops @created */
 
-Grpc__Spec *container_spec(struct container *container); /* may be completed before the launch */
+const Grpc__Spec *container_spec(const struct container *container);
 const char *container_id(const struct container *container);
 struct cgroup *container_cgroup(const struct container *container);
 

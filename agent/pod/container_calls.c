@@ -15,13 +15,15 @@ static int refuse_unsupported(const Grpc__CreateContainerRequest *request, struc
 		field = "string_user";
 	else if (request->n_devices)
 		field = "devices";
-	else if (request->sandbox_pidns)
-		field = "sandbox_pidns";
 	else if (request->n_shared_mounts)
 		field = "shared_mounts";
 	if (field)
 		return error_set(err, ERROR_UNIMPLEMENTED, "CreateContainer: %s: not supported",
 		                 field);
+	if (request->sandbox_pidns && *request->pid_namespace_of)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "CreateContainer: sandbox_pidns and pid_namespace_of: only one of "
+		                 "them can be set");
 	if (!request->oci)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "CreateContainer: no spec");
 	return 0;

@@ -6,12 +6,14 @@
 
 #include "agent/guest/memory_pressure.h"
 #include "agent/guest/storage.h"
+#include "agent/launch/namespaces.h"
 #include "agent/pod/container.h"
 #include "agent/pod/namespaces.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/loop/seq.h"
 #include "common/mem.h"
+#include "proto/limits.h"
 
 struct member {
 	LIST_ENTRY(member) link;
@@ -19,6 +21,8 @@ struct member {
 	struct container *container;
 	struct storage_set *storages;
 	struct pod_namespaces_join join;
+	bool shares_pids;       /* the pod's */
+	char *pid_namespace_of; /* another container's id; "": none */
 	const Grpc__CreateContainerRequest
 		*request;     /* for the first step, which the call sees end */
 	struct seq *creation; /* NULL: it has been made */
@@ -60,6 +64,7 @@ static void member_free(struct member *member)
 	pod_namespaces_leave(&member->join);
 	storage_set_destroy(member->storages);
 	container_destroy(member->container);
+	free(member->pid_namespace_of);
 	free(member);
 }
 
@@ -108,15 +113,59 @@ static void cancel_mounts(struct seq *seq, void *ctx)
 	storage_set_cancel(member->storages);
 }
 
+static void on_joined(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	if (!err)
+		container_join_pid_namespace(member->container, member->join.pid_namespace);
+	seq_resume(member->creation, err);
+}
+
+static int join_pod(struct member *member, struct error *err)
+{
+	member->join.done = on_joined;
+	member->join.ctx = member;
+	return pod_namespaces_join_pid(member->list->config.namespaces, &member->join, err);
+}
+
+static int open_pid_namespace_of(const struct member *of, int *out, struct error *err)
+{
+	if (!of)
+		return error_set(err, ERROR_FAILED_PRECONDITION, "it does not exist");
+	return container_open_pid_namespace(of->container, out, err);
+}
+
+static int join_container(struct member *member, struct error *err)
+{
+	const char *id = member->pid_namespace_of;
+	int pid_namespace = -1;
+
+	if (open_pid_namespace_of(find(member->list, id), &pid_namespace, err) < 0)
+		return error_wrap(err, "cannot join the pid namespace of container \"%s\"", id);
+	container_join_pid_namespace(member->container, pid_namespace);
+	seq_next(member->creation);
+	return 0;
+}
+
+static bool needs_pid_namespace(const Grpc__Spec *spec)
+{
+	return spec->linux && !namespaces_has(spec, NAMESPACE_PID);
+}
+
 static void join_namespaces(struct seq *seq, void *ctx)
 {
 	struct member *member = ctx;
 	struct error err;
+	int r = 0;
 
-	member->join.spec = container_spec(member->container);
-	member->join.done = seq_resume;
-	member->join.ctx = seq;
-	if (pod_namespaces_complete(member->list->config.namespaces, &member->join, &err) < 0)
+	if (*member->pid_namespace_of)
+		r = join_container(member, &err);
+	else if (member->shares_pids || needs_pid_namespace(container_spec(member->container)))
+		r = join_pod(member, &err);
+	else
+		seq_next(seq);
+	if (r < 0)
 		seq_fail(seq, &err);
 }
 
@@ -193,9 +242,9 @@ static int check_new(const struct container_list *list, const char *id, struct e
 		return r;
 	if (find(list, id))
 		return error_set(err, ERROR_ALREADY_EXISTS, "container \"%s\" already exists", id);
-	if (list->n == CONTAINER_LIST_MAX)
+	if (list->n == LIMIT_CONTAINERS)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "the sandbox has %d containers",
-		                 CONTAINER_LIST_MAX);
+		                 LIMIT_CONTAINERS);
 	return 0;
 }
 
@@ -235,6 +284,8 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
 	member->container = container;
 	member->storages = storage_set_create(list->config.storages);
 	member->request = request;
+	member->shares_pids = request->sandbox_pidns;
+	member->pid_namespace_of = mem_strdup(request->pid_namespace_of);
 	member->creation = seq_create(title, creation_steps, member, on_created);
 	member->done = done;
 	member->ctx = ctx;
@@ -266,24 +317,36 @@ static void on_removed(void *ctx, const struct error *err)
 	member_end(member, false, err);
 }
 
+static int find_made(const struct container_list *list, const char *id, enum error_code unknown,
+                     struct member **out, struct error *err)
+{
+	struct member *member = find(list, id);
+
+	if (!member)
+		return error_set(err, unknown, "container \"%s\" does not exist", id);
+	if (member->creation)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "container \"%s\" is being created", id);
+	*out = member;
+	return 0;
+}
+
 int container_list_remove(struct container_list *list, const char *id, done_fn *done, void *ctx,
                           struct error *err)
 {
-	struct container *container = NULL;
-	struct member *member;
+	struct member *member = NULL;
 	int r;
 
-	r = container_list_find(list, id, ERROR_NOT_FOUND, &container, err);
+	r = find_made(list, id, ERROR_NOT_FOUND, &member, err);
 	if (r < 0)
 		return r;
-	member = find(list, id);
 	if (member->removing)
 		return error_set(err, ERROR_FAILED_PRECONDITION,
 		                 "container \"%s\" is being removed already", id);
 	member->removing = true;
 	member->done = done;
 	member->ctx = ctx;
-	r = container_remove(container, on_removed, member, err);
+	r = container_remove(member->container, on_removed, member, err);
 	if (r < 0) {
 		member->removing = false;
 		member->done = NULL;
@@ -294,15 +357,12 @@ int container_list_remove(struct container_list *list, const char *id, done_fn *
 int container_list_find(const struct container_list *list, const char *id, enum error_code unknown,
                         struct container **out, struct error *err)
 {
-	struct member *member = find(list, id);
+	struct member *member = NULL;
+	int r = find_made(list, id, unknown, &member, err);
 
-	if (!member)
-		return error_set(err, unknown, "container \"%s\" does not exist", id);
-	if (member->creation)
-		return error_set(err, ERROR_FAILED_PRECONDITION,
-		                 "container \"%s\" is being created", id);
-	*out = member->container;
-	return 0;
+	if (r == 0)
+		*out = member->container;
+	return r;
 }
 
 void container_list_kill(struct container_list *list, const struct error *why)

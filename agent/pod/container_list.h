@@ -18,8 +18,6 @@ struct pod_namespaces;
 struct storage_list;
 struct streams;
 
-#define CONTAINER_LIST_MAX 1024
-
 /* All of it outlives the list. */
 struct container_list_config {
 	struct ev_loop *loop;
@@ -36,7 +34,7 @@ struct container_list *container_list_create(const struct container_list_config 
 /* NULL is fine. Calls under way fail with @why; nothing is undone. */
 void container_list_destroy(struct container_list *list, const struct error *why);
 
-/* Takes the spec out of @request. @limits outlive the container; NULL: none. @done comes once unless
+/* ERROR_RESOURCE_EXHAUSTED: there are LIMIT_CONTAINERS. Takes the spec out of @request. @limits outlive the container; NULL: none. @done comes once unless
  * an error is returned, maybe before this returns; after an error nothing of the container is left.
  */
 int container_list_add(struct container_list *list, Grpc__CreateContainerRequest *request,

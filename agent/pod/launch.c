@@ -39,9 +39,9 @@ struct launch {
 	struct ev_loop *loop;
 	ev_io watch; /* of the socket */
 	int socket;
-	bool is_exec;
-	bool terminal; /* was asked for */
-	int console;   /* the pty's master, until launch_created_fn has it */
+	bool enters_late; /* its pid namespace: READY comes from another process than was cloned */
+	bool terminal;    /* was asked for */
+	int console;      /* the pty's master, until launch_created_fn has it */
 	int pidfd;
 	int seccomp; /* the container's compiled profile, for execs; -1: it has none */
 	pid_t pid;   /* of the child that was cloned; from READY on, of the process */
@@ -161,7 +161,7 @@ static bool take_ready(struct launch *launch, pid_t pid)
 	struct error err;
 
 	if (launch->state != LAUNCH_CREATING || launch->terminal != (launch->console >= 0) ||
-	    launch->is_exec == (pid == launch->pid))
+	    launch->enters_late == (pid == launch->pid))
 		return false;
 	if (adopt(launch, pid, &err) < 0) {
 		fail(launch, &err);
@@ -207,7 +207,8 @@ static void on_readable(struct ev_loop *loop, ev_io *watch, int events)
 }
 
 /* The request in a memfd, to be read from its start. */
-static int make_request(const struct launch_config *config, struct error *err)
+static int make_request(const struct launch *launch, const struct launch_config *config,
+                        struct error *err)
 {
 	Launch__Request request = LAUNCH__REQUEST__INIT;
 	autoclose int fd = memfd_create(LAUNCH_ARGUMENT, MFD_CLOEXEC);
@@ -221,6 +222,7 @@ static int make_request(const struct launch_config *config, struct error *err)
 	request.spec = (Grpc__Spec *)config->spec;
 	request.process = (Grpc__Process *)config->process;
 	request.exec = config->init != NULL;
+	request.joins_pid_namespace = launch->enters_late && !config->init;
 	data = message_encode(&request.base);
 	n = pwrite(fd, data.data, data.len, 0);
 	free(data.data);
@@ -253,47 +255,6 @@ static void become_child(const int fds[LAUNCH_FD_END])
 	_exit(127);
 }
 
-/* The namespace that clone3(2) puts children in; -1 and 0: the agent's own, where an exec's child
- * begins. */
-static int open_pid_namespace(const struct launch_config *config, int *fd, struct error *err)
-{
-	const char *path = config->init ? NULL : namespaces_pid_path(config->spec);
-
-	*fd = -1;
-	if (!path)
-		return 0;
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
-	return *fd < 0 ? error_errno(err, "cannot open the pid namespace") : 0;
-}
-
-/* A pid namespace is entered by children only; the agent itself never leaves its own. */
-static int clone_into(int pid_namespace, struct clone_args *args, struct error *err)
-{
-	autoclose int own = -1;
-	pid_t pid;
-
-	if (pid_namespace < 0) {
-		pid = syscall(SYS_clone3, args, sizeof(*args));
-		return pid < 0 ? error_errno(err, "cannot clone the container's process") : pid;
-	}
-	own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	if (own < 0)
-		return error_errno(err, "cannot open \"/proc/self/ns/pid\"");
-	if (setns(pid_namespace, CLONE_NEWPID) < 0)
-		return errno == ESRCH ? refuse_ended(err)
-		                      : error_errno(err, "cannot join the pid namespace");
-	pid = syscall(SYS_clone3, args, sizeof(*args));
-	if (pid == 0)
-		return 0;
-	if (pid < 0)
-		pid = errno == ENOMEM
-		              ? refuse_ended(err) /* the namespace's init is gone: clone(2) */
-		              : error_errno(err, "cannot clone into the pid namespace");
-	if (setns(own, CLONE_NEWPID) < 0)
-		abort(); /* every later container would be in this one */
-	return pid;
-}
-
 static int clone_child(struct launch *launch, const struct launch_config *config,
                        const int fds[LAUNCH_FD_END], struct error *err)
 {
@@ -303,20 +264,30 @@ static int clone_child(struct launch *launch, const struct launch_config *config
 		.exit_signal = SIGCHLD,
 		.cgroup = config->cgroup_fd,
 	};
-	autoclose int pid_namespace = -1;
-	int r = open_pid_namespace(config, &pid_namespace, err);
+	pid_t pid;
 
-	if (r < 0)
-		return r;
 	if (!config->init)
 		args.flags |= namespaces_clone_flags(config->spec);
-	r = clone_into(pid_namespace, &args, err);
-	if (r == 0)
+	if (launch->enters_late)
+		args.flags &= ~(uint64_t)CLONE_NEWPID;
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
 		become_child(fds);
-	if (r < 0)
-		return r;
-	launch->pid = r;
+	if (pid < 0)
+		return error_errno(err, "cannot clone the container's process");
+	launch->pid = pid;
 	return 0;
+}
+
+/* One that the container's spec names by a path of the guest; *@out stays when it names none. */
+static int open_named_pid_namespace(const Grpc__Spec *spec, int *out, struct error *err)
+{
+	const char *path = namespaces_pid_path(spec);
+
+	if (!path)
+		return 0;
+	*out = open(path, O_RDONLY | O_CLOEXEC);
+	return *out < 0 ? error_errno(err, "cannot open the pid namespace \"%s\"", path) : 0;
 }
 
 /* What a process does not get is told, as under runc, and the process runs. */
@@ -330,9 +301,10 @@ static void warn_of_capabilities(const struct launch_config *config)
 		         config->id, (unsigned long long)caps_left_out(&caps));
 }
 
-static int start(struct launch *launch, const struct launch_config *config, struct error *err)
+static int start(struct launch *launch, const struct launch_config *config, int pid_namespace,
+                 struct error *err)
 {
-	autoclose int request = make_request(config, err);
+	autoclose int request = make_request(launch, config, err);
 	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	autoclose int theirs = -1;
 	int fds[LAUNCH_FD_END];
@@ -364,7 +336,28 @@ static int start(struct launch *launch, const struct launch_config *config, stru
 	fds[LAUNCH_FD_INIT] = config->init ? config->init->pidfd : -1;
 	fds[LAUNCH_FD_SECCOMP] = config->init ? config->init->seccomp : launch->seccomp;
 	fds[LAUNCH_FD_GUEST_CGROUP] = config->init ? -1 : config->guest_cgroup_fd;
+	fds[LAUNCH_FD_PID_NAMESPACE] = pid_namespace;
 	return clone_child(launch, config, fds, err);
+}
+
+/* The pid namespace is an exec's init's, one that the container joins, or new. */
+static int start_in_pid_namespace(struct launch *launch, const struct launch_config *config,
+                                  struct error *err)
+{
+	autoclose int named = -1;
+	int joined = config->init ? -1 : config->pid_namespace;
+	int r = 0;
+
+	if (!config->init && joined < 0)
+		r = open_named_pid_namespace(config->spec, &named, err);
+	if (named >= 0)
+		joined = named;
+	if (r == 0 && joined >= 0)
+		r = namespaces_check_pid(joined, err);
+	if (r < 0)
+		return r;
+	launch->enters_late = config->init || joined >= 0;
+	return start(launch, config, joined, err);
 }
 
 int launch_create(struct ev_loop *loop, const struct launch_config *config,
@@ -375,7 +368,6 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 
 	launch->loop = loop;
 	launch->socket = -1;
-	launch->is_exec = config->init != NULL;
 	launch->terminal = config->process->terminal;
 	launch->console = -1;
 	launch->pidfd = -1;
@@ -389,7 +381,7 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 	if (r < 0)
 		return r;
 	warn_of_capabilities(config);
-	r = start(launch, config, err);
+	r = start_in_pid_namespace(launch, config, err);
 	if (r < 0)
 		return r;
 	ev_io_set(&launch->watch, launch->socket, EV_READ);

@@ -1,6 +1,7 @@
 /*
- * Launching a container process: a child is cloned into its cgroup and namespaces, this
- * executable run again, a table of steps down to execve. It stops before execve until launch_run(),
+ * Launching a container process: a child is cloned into its cgroup and new namespaces, this
+ * executable run again, a table of steps down to execve. Namespaces that are there already are
+ * joined by the child, a pid namespace last. It stops before execve until launch_run(),
  * as runc's create and start want it. The step that fails comes back through a socket pair with its
  * name and cause; the step's resources die with the child.
  */
@@ -24,6 +25,7 @@ struct launch_config {
 	const char *rootfs;           /* guest path of the root file system (already mounted) */
 	int cgroup_fd;       /* the container's cgroup v2 directory; clone3(2) CLONE_INTO_CGROUP */
 	int guest_cgroup_fd; /* the guest's, where a profile is compiled; -1: there is none to do */
+	int pid_namespace;   /* that an init joins; -1: as the spec says */
 	const struct launch *init; /* the container's, which an exec joins; NULL: this is it */
 	int stdio[3]; /* become 0, 1, 2; -1: /dev/null. Unused with process->terminal */
 };

@@ -88,16 +88,16 @@ static void on_exited(struct ev_loop *loop, ev_io *watcher, int events)
 	reap_pause(watcher->data);
 }
 
-static void add_pid_namespace(Grpc__Linux *config, pid_t pause)
+/* The callee has it then. */
+static int open_for(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
+                    struct error *err)
 {
-	Grpc__LinuxNamespace *row = mem_new(Grpc__LinuxNamespace);
+	int fd = namespaces_open_pid(namespaces->pause, namespaces->pidfd, err);
 
-	grpc__linux_namespace__init(row);
-	row->type = mem_strdup("pid");
-	row->path = mem_printf("/proc/%d/ns/pid", pause);
-	config->namespaces =
-		mem_realloc(config->namespaces, (config->n_namespaces + 1) * sizeof(void *));
-	config->namespaces[config->n_namespaces++] = row;
+	if (fd < 0)
+		return error_wrap(err, "cannot join the pod's pid namespace");
+	join->pid_namespace = fd;
+	return 0;
 }
 
 /* All that wait go on, or fail. */
@@ -105,12 +105,14 @@ static void tell(struct pod_namespaces *namespaces, const struct error *err)
 {
 	enum pause_state state = namespaces->state;
 	struct pod_namespaces_join *join;
+	struct error cause;
 
 	while (namespaces->state == state && (join = LIST_FIRST(&namespaces->joins))) {
 		pod_namespaces_leave(join);
-		if (!err)
-			add_pid_namespace(join->spec->linux, namespaces->pause);
-		join->done(join->ctx, err);
+		if (!err && open_for(namespaces, join, &cause) < 0)
+			join->done(join->ctx, &cause);
+		else
+			join->done(join->ctx, err);
 	}
 }
 
@@ -233,24 +235,33 @@ static int start_pause(struct pod_namespaces *namespaces, struct error *err)
 	return 0;
 }
 
-int pod_namespaces_complete(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
+static int make_pause(struct pod_namespaces *namespaces, struct error *err)
+{
+	if (namespaces->state == PAUSE_READY && has_ended(namespaces->pidfd))
+		reap_pause(namespaces);
+	return namespaces->state == PAUSE_NONE ? start_pause(namespaces, err) : 0;
+}
+
+void pod_namespaces_prepare(struct pod_namespaces *namespaces)
+{
+	struct error err;
+
+	if (make_pause(namespaces, &err) < 0)
+		log_warn("the first container tries again cause=\"%s\"", err.text);
+}
+
+int pod_namespaces_join_pid(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
                             struct error *err)
 {
 	int r;
 
-	if (!join->spec->linux || namespaces_has(join->spec, NAMESPACE_PID)) {
-		join->done(join->ctx, NULL);
-		return 0;
-	}
-	if (namespaces->state == PAUSE_READY && has_ended(namespaces->pidfd))
-		reap_pause(namespaces);
-	if (namespaces->state == PAUSE_NONE) {
-		r = start_pause(namespaces, err);
-		if (r < 0)
-			return r;
-	}
-	if (namespaces->state == PAUSE_READY) {
-		add_pid_namespace(join->spec->linux, namespaces->pause);
+	join->pid_namespace = -1;
+	r = make_pause(namespaces, err);
+	if (r == 0 && namespaces->state == PAUSE_READY)
+		r = open_for(namespaces, join, err);
+	if (r < 0)
+		return r;
+	if (join->pid_namespace >= 0) {
 		join->done(join->ctx, NULL);
 		return 0;
 	}

@@ -1,12 +1,12 @@
 /*
- * The namespaces that containers of the pod share. Today that is the pid namespace: a container whose
- * spec names none is in the pod's, never in the agent's own, whose limits and priority it could
- * change. The pod's is held by a pause process (agent/launch/pause.h), which is made when the first
- * such container comes. If the pause process dies, the kernel kills all that is in the namespace
- * with it; the next container gets a new one.
+ * The pid namespace that containers of the pod share. A container whose spec names none is in it,
+ * too, never in the agent's own, whose limits and priority it could change. It is held by a pause
+ * process (agent/launch/pause.h), which is made when the first such container comes. If the pause
+ * process dies, the kernel kills all that is in the namespace with it; the next container gets a new
+ * one.
  *
- * Those to come have an owner each, and are made in this order: user, then net, ipc, uts and pid,
- * which belong to the user namespace that they were made in.
+ * The pod's ipc, uts and network namespaces are the guest's own: a container that names none is in
+ * them.
  */
 #ifndef AGENT_POD_NAMESPACES_H
 #define AGENT_POD_NAMESPACES_H
@@ -17,7 +17,6 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
-#include "proto/oci.pb-c.h"
 
 struct ev_loop;
 struct pod_namespaces;
@@ -28,7 +27,7 @@ struct pod_namespaces;
 struct pod_namespaces_join {
 	LIST_ENTRY(pod_namespaces_join) link;
 	bool waits;
-	Grpc__Spec *spec;
+	int pid_namespace; /* when it is done, the owner's to close; else -1 */
 	done_fn *done;
 	void *ctx;
 };
@@ -40,12 +39,14 @@ struct pod_namespaces *pod_namespaces_create(struct ev_loop *loop);
 void pod_namespaces_destroy(struct pod_namespaces *namespaces);
 CLEANUP_DESTROY(pod_namespaces)
 
+/* Begins to make what is to be joined, so that the first that joins waits less. */
+void pod_namespaces_prepare(struct pod_namespaces *namespaces);
+
 /*
- * Gives join->spec the pod's pid namespace, by its path in the guest, if it names none. join->done
- * comes once unless an error is returned or it leaves; before this returns when there is nothing to
- * wait for.
+ * Opens the pod's pid namespace, which is made if there is none. join->done comes once unless an
+ * error is returned or it leaves; before this returns when there is nothing to wait for.
  */
-int pod_namespaces_complete(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
+int pod_namespaces_join_pid(struct pod_namespaces *namespaces, struct pod_namespaces_join *join,
                             struct error *err);
 void pod_namespaces_leave(struct pod_namespaces_join *join); /* also one that does not wait */
 

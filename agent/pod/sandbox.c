@@ -67,8 +67,6 @@ static int refuse_unsupported(const Grpc__CreateSandboxRequest *request, struct 
 
 	if (request->n_dns)
 		field = "dns";
-	else if (request->sandbox_pidns)
-		field = "sandbox_pidns";
 	else if (*request->guest_hook_path)
 		field = "guest_hook_path";
 	else if (request->n_kernel_modules)
@@ -113,6 +111,16 @@ static void drop_limits(struct seq *seq, void *ctx)
 	seq_next(seq);
 }
 
+/* It goes on while the rest is done: who joins waits for it. */
+static void begin_namespaces(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	if (sandbox->request->sandbox_pidns)
+		pod_namespaces_prepare(sandbox->namespaces);
+	seq_next(seq);
+}
+
 static void claim_storages(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
@@ -149,6 +157,7 @@ static void cancel_mounts(struct seq *seq, void *ctx)
 static const struct seq_step setup_steps[] = {
 	{ "set the host name", set_host_name, NULL, NULL },
 	{ "take the host's limits", take_limits, drop_limits, NULL },
+	{ "begin the namespaces", begin_namespaces, NULL, NULL },
 	{ "claim storages", claim_storages, release_storages, NULL },
 	{ "mount storages", mount_storages, NULL, cancel_mounts },
 	{ 0 },

@@ -248,6 +248,8 @@ static const char *text_for(struct script *script, const char *field)
 	}
 	if (!strcmp(field, "hostname"))
 		world.storages = script_byte(script) % STORAGES_MAX;
+	if (!strcmp(field, "pid_namespace_of"))
+		return script_byte(script) % 8 ? "" : "d";
 	if (!strcmp(field, "exec_id"))
 		return execs[script_byte(script) % COUNT(execs)];
 	return "";

@@ -4,10 +4,13 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -200,6 +203,7 @@ void bench_init(struct bench *bench)
 	char mounted[256];
 
 	memset(bench, 0, sizeof(*bench));
+	bench->pid_namespace = -1;
 	bench->loop = ev_loop_new(0); /* the default one would reap what we wait for */
 	cgroup_mount_point(mounted, sizeof(mounted));
 	bench->guest_cgroup = open(mounted, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -225,6 +229,25 @@ void bench_fini(struct bench *bench)
 	close(bench->guest_cgroup);
 	message_free(&bench->spec->base);
 	cr_expect_eq(file_remove_tree(AT_FDCWD, bench->dir, NULL), 0);
+}
+
+int bench_new_pid_namespace(void)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	autofree char *path = NULL;
+	int fd;
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		signal(SIGCHLD, SIG_IGN);
+		for (;;)
+			pause();
+	}
+	path = mem_printf("/proc/%d/ns/pid", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert_geq(fd, 0);
+	return fd;
 }
 
 void bench_command(Grpc__Process *process, const char *command)
@@ -305,6 +328,7 @@ static int start(struct run *run, const Grpc__Process *process, const struct lau
 		.rootfs = bench->rootfs,
 		.cgroup_fd = cgroup_fd(bench->cgroup),
 		.guest_cgroup_fd = bench->guest_cgroup,
+		.pid_namespace = bench->pid_namespace,
 		.init = init,
 		.stdio = { -1, output, output },
 	};

@@ -24,6 +24,7 @@ struct bench {
 	struct cgroup *cgroup;
 	int guest_cgroup; /* the root of all */
 	Grpc__Spec *spec;
+	int pid_namespace;   /* that it joins; -1: as the spec says */
 	struct launch *init; /* of the container, while it runs */
 	/* What the last process did: */
 	bool created; /* it got as far as that */
@@ -34,6 +35,9 @@ struct bench {
 
 void bench_init(struct bench *bench);
 void bench_fini(struct bench *bench);
+
+/* A new pid namespace with a process that sleeps, a child of who calls, until that ends. */
+int bench_new_pid_namespace(void);
 
 /* Sets the command of @process: a shell's if it has a space. There is room for arguments. */
 void bench_command(Grpc__Process *process, const char *command);

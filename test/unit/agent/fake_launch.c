@@ -78,7 +78,8 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 	close(go[0]);
 	launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
 	fake_children[fake_nchildren++ % FAKE_CHILDREN_MAX] =
-		(struct fake_child){ launch->pid, config->cgroup_fd };
+		(struct fake_child){ launch->pid, config->cgroup_fd,
+		                     !config->init && config->pid_namespace >= 0 };
 	ev_timer_init(&launch->later, on_later, 0, 0);
 	launch->later.data = launch;
 	ev_timer_start(loop, &launch->later);

@@ -14,7 +14,16 @@
 struct fake_child {
 	pid_t pid;
 	int cgroup_fd;
+	bool joins_pids; /* a pid namespace that is there already */
 };
+struct fake_namespaces {
+	int prepared;
+	int joined;
+	bool wait; /* joins do, until fake_namespaces_let() */
+};
+extern struct fake_namespaces fake_namespaces;
+void fake_namespaces_let(void);
+
 extern struct fake_child fake_children[FAKE_CHILDREN_MAX];
 extern size_t fake_nchildren;
 

@@ -312,6 +312,7 @@ Test(launch, destroying_a_created_process_kills_it)
 		                        .process = bench.spec->process,
 		                        .rootfs = bench.rootfs,
 		                        .cgroup_fd = cgroup_fd(bench.cgroup),
+		                        .pid_namespace = -1,
 		                        .stdio = { -1, -1, -1 } };
 	bool created = false;
 	struct launch *launch = NULL;
@@ -336,6 +337,7 @@ Test(launch, process_killed_before_it_starts_is_an_error)
 		                        .process = bench.spec->process,
 		                        .rootfs = bench.rootfs,
 		                        .cgroup_fd = cgroup_fd(bench.cgroup),
+		                        .pid_namespace = -1,
 		                        .stdio = { -1, -1, -1 } };
 	bool created = false;
 	struct launch *launch = NULL;

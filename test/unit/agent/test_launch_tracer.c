@@ -1,5 +1,6 @@
 /*
- * What a container with CAP_SYS_PTRACE can get hold of while processes are executed in it.
+ * What a container with CAP_SYS_PTRACE can get hold of while processes are executed in it, and while
+ * other containers come into its pid namespace.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define CAPS  "00000000080800a0" /* the container's */
 
 #define FEWER 40
+#define INITS 60
 
 /* The tracer needs what these leave. */
 #define PROFILE                                                                                    \
@@ -54,6 +56,16 @@ static void teardown(void)
 
 TestSuite(launch_tracer, .init = setup, .fini = teardown);
 
+/* What opens a new /proc in the namespace: agent/launch/proc_context.h. */
+static int openers; /* of those that were caught */
+
+static bool is_opener(const char *line)
+{
+	return strstr(line, " root=empty mount=other caps=0000000000200000 nonewprivs=1 "
+	                    "seccomp=2 fds=") &&
+	       (strstr(line, " fds=1 ") || strstr(line, " fds=2 "));
+}
+
 /* Lines of tracer.c: how many processes it caught before their execve. */
 static int read_report(const char *expected)
 {
@@ -64,6 +76,9 @@ static int read_report(const char *expected)
 
 	cr_assert_not_null(report);
 	while (fgets(line, sizeof(line), report)) {
+		openers += is_opener(line);
+		if (is_opener(line))
+			continue;
 		early += strstr(line, " true\n") == NULL;
 		cr_expect_not_null(strstr(line, expected), "caught before it was confined: %s",
 		                   line);
@@ -107,4 +122,44 @@ Test(launch_tracer, catches_no_privileges_where_the_profile_comes_last)
 	bench_seccomp(&bench, NO_CLONE);
 	bench.spec->process->nonewprivileges = 0;
 	trace_execs(FEWER, " root=own mount=own caps=" CAPS " nonewprivs=1 ");
+}
+
+/* The tracer is the first container of the pod's pid namespace, the others follow. */
+static void trace_inits(int inits, const char *expected)
+{
+	struct bench first;
+
+	bench.pid_namespace = bench_new_pid_namespace();
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	first = bench;
+	bench.init = NULL;
+	for (int i = 0; i < inits; i++) {
+		bench.spec->process->terminal = i % 2;
+		bench_command(bench.spec->process, "true");
+		cr_assert_eq(bench_run(&bench), 0, "%s", bench.err.text);
+	}
+	bench.init = first.init;
+	bench_write(&bench, "end", "", 0600);
+	cr_expect_gt(read_report(expected), 0, "none of %d processes was caught", inits);
+	cr_expect_gt(openers, 0, "none of %d processes was caught that open a /proc", inits);
+}
+
+Test(launch_tracer, catches_an_init_that_is_as_confined_as_it_will_be)
+{
+	bench_seccomp(&bench, PROFILE);
+	trace_inits(INITS, " root=own mount=other caps=" CAPS " nonewprivs=1 seccomp=2 ");
+}
+
+Test(launch_tracer, catches_the_same_of_an_init_whose_privileges_may_grow)
+{
+	bench_seccomp(&bench, PROFILE);
+	bench.spec->process->nonewprivileges = 0;
+	trace_inits(FEWER, " root=own mount=other caps=" CAPS " nonewprivs=0 seccomp=2 ");
+}
+
+Test(launch_tracer, catches_no_privileges_of_an_init_whose_profile_comes_last)
+{
+	bench_seccomp(&bench, NO_CLONE);
+	bench.spec->process->nonewprivileges = 0;
+	trace_inits(FEWER, " root=own mount=other caps=" CAPS " nonewprivs=1 ");
 }

@@ -8,44 +8,35 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/launch/namespaces.h"
 #include "common/mem.h"
 #include "container_bench.h"
+#include "proto/message.h"
 
 static struct bench bench;
 static struct pod_namespaces *namespaces;
 
-/* The spec as it comes: without a pid namespace. */
-static void drop_pid_namespace(void)
-{
-	Grpc__Linux *config = bench.spec->linux;
-	size_t i = 0;
-
-	while (strcmp(config->namespaces[i]->type, "pid") != 0)
-		i++;
-	grpc__linux_namespace__free_unpacked(config->namespaces[i], NULL);
-	config->namespaces[i] = config->namespaces[--config->n_namespaces];
-}
-
-static struct pod_namespaces_join join;
+static struct pod_namespaces_join join = { .pid_namespace = -1 };
 static bool joined;
 
 static void on_joined(void *ctx, const struct error *err)
 {
 	joined = true;
+	cleanup_close(&bench.pid_namespace);
+	bench.pid_namespace = join.pid_namespace;
 	error_copy(&bench.err, err);
 }
 
 static void begin(void)
 {
-	join = (struct pod_namespaces_join){ .spec = bench.spec, .done = on_joined };
+	join = (struct pod_namespaces_join){ .done = on_joined };
 	joined = false;
-	cr_assert_eq(pod_namespaces_complete(namespaces, &join, &bench.err), 0, "%s",
+	cr_assert_eq(pod_namespaces_join_pid(namespaces, &join, &bench.err), 0, "%s",
 	             bench.err.text);
 }
 
 static void complete(void)
 {
-	drop_pid_namespace();
 	begin();
 	while (!joined)
 		ev_run(bench.loop, EVRUN_ONCE);
@@ -66,22 +57,13 @@ static void setup(void)
 
 static void teardown(void)
 {
+	cleanup_close(&bench.pid_namespace);
 	pod_namespaces_destroy(namespaces);
 	bench_fini(&bench);
 	ev_loop_destroy(bench.loop);
 }
 
 TestSuite(namespaces, .init = setup, .fini = teardown);
-
-Test(namespaces, nothing_is_made_for_a_container_that_has_its_own)
-{
-	size_t rows = bench.spec->linux->n_namespaces;
-
-	begin();
-	cr_expect(joined);
-	cr_expect_eq(bench.spec->linux->n_namespaces, rows);
-	cr_expect_eq(pod_namespaces_pause(namespaces), 0);
-}
 
 Test(namespaces, the_agent_is_not_in_the_pod_s)
 {
@@ -158,7 +140,6 @@ Test(namespaces, a_pause_that_is_never_ready_stops_nothing_else_and_fails_in_the
 
 	ev_timer_init(&tick, on_tick, 0.1, 0.1);
 	ev_timer_start(bench.loop, &tick);
-	drop_pid_namespace();
 	begin();
 	pause_pid = pod_namespaces_pause(namespaces);
 	cr_assert_eq(kill(pause_pid, SIGSTOP), 0);
@@ -181,10 +162,9 @@ Test(namespaces, one_pause_is_made_for_all_that_wait_but_those_that_have_left)
 {
 	struct pod_namespaces_join gone;
 
-	drop_pid_namespace();
 	begin();
-	gone = (struct pod_namespaces_join){ .spec = bench.spec };
-	cr_assert_eq(pod_namespaces_complete(namespaces, &gone, &bench.err), 0);
+	gone = (struct pod_namespaces_join){ 0 };
+	cr_assert_eq(pod_namespaces_join_pid(namespaces, &gone, &bench.err), 0);
 	pod_namespaces_leave(&gone);
 	pod_namespaces_leave(&gone);
 	while (!joined)
@@ -194,7 +174,6 @@ Test(namespaces, one_pause_is_made_for_all_that_wait_but_those_that_have_left)
 
 Test(namespaces, a_pause_that_dies_early_is_told)
 {
-	drop_pid_namespace();
 	begin();
 	cr_assert_eq(kill(pod_namespaces_pause(namespaces), SIGKILL), 0);
 	while (!joined)
@@ -202,4 +181,119 @@ Test(namespaces, a_pause_that_dies_early_is_told)
 	cr_expect_eq(bench.err.code, ERROR_ABORTED);
 	cr_expect_str_eq(bench.err.text,
 	                 "cannot make the pod's pid namespace: the pause process died");
+}
+
+Test(namespaces, pause_reaps_zombies_that_their_parents_have_left)
+{
+	complete();
+	run("sh -c '(true & true & exec sleep 0.3) & exec true'; sleep 0.8; cat "
+	    "/proc/[0-9]*/stat");
+	bench_has(&bench, "1 (pause) S ");
+	bench_has_not(&bench, ") Z ");
+}
+
+Test(namespaces, pause_ends_of_no_signal_but_the_agent_s_sigkill)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGCHLD };
+	pid_t pid;
+
+	complete();
+	pid = pod_namespaces_pause(namespaces);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		cr_assert_eq(kill(pid, signals[i]), 0);
+	run("for s in TERM INT HUP KILL STOP; do kill -$s 1; done; cat /proc/1/status");
+	bench_has(&bench, "State:\tS ");
+	cr_expect_eq(pod_namespaces_pause(namespaces), pid);
+}
+
+Test(namespaces, a_joined_one_has_terminals_and_execs)
+{
+	Grpc__Process *process = bench_process(&bench);
+
+	complete();
+	bench.spec->process->terminal = 1;
+	run("echo of the terminal >/dev/tty; tty");
+	bench_has(&bench, "of the terminal");
+	bench_has(&bench, "/dev/pts/0");
+	bench.spec->process->terminal = 0;
+	bench_command(bench.spec->process, "sleep 1000");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	bench_command(process, "cat /proc/1/comm; ps");
+	cr_assert_eq(bench_exec(&bench, process), 0, "%s", bench.err.text);
+	bench_has(&bench, "pause\n");
+	bench_has(&bench, "sleep 1000");
+	message_free(&process->base);
+}
+
+Test(namespaces, each_proc_of_a_joined_one_has_options_of_its_own)
+{
+	Grpc__Mount *proc = bench.spec->mounts[0];
+
+	complete();
+	run("cat /proc/mounts");
+	bench_has(&bench, "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0");
+	proc->options = mem_realloc(proc->options, (proc->n_options + 1) * sizeof(char *));
+	proc->options[proc->n_options++] = mem_strdup("hidepid=2");
+	run("cat /proc/mounts");
+	bench_has(&bench, "hidepid=");
+	free(proc->options[--proc->n_options]);
+	run("cat /proc/mounts");
+	bench_has_not(&bench, "hidepid=");
+}
+
+/* A container with a pid namespace of its own, and that namespace. */
+static void start_another(void)
+{
+	bench_command(bench.spec->process, "sleep 1234");
+	cr_assert_eq(bench_start(&bench), 0, "%s", bench.err.text);
+	bench.pid_namespace =
+		namespaces_open_pid(launch_pid(bench.init), launch_pidfd(bench.init), &bench.err);
+	cr_assert_geq(bench.pid_namespace, 0, "%s", bench.err.text);
+}
+
+Test(namespaces, of_another_container_is_joined)
+{
+	start_another();
+	run("ps; tr '\\0' ' ' </proc/1/cmdline");
+	bench_has(&bench, "    1 root     sleep 1234\n");
+}
+
+Test(namespaces, that_has_ended_is_not_joined)
+{
+	start_another();
+	cr_assert_eq(kill(launch_pid(bench.init), SIGKILL), 0);
+	cr_assert_eq(waitpid(launch_pid(bench.init), &bench.status, 0), launch_pid(bench.init));
+	cr_expect_lt(
+		namespaces_open_pid(launch_pid(bench.init), launch_pidfd(bench.init), &bench.err),
+		0);
+	cr_expect_str_eq(bench.err.text, "it has ended");
+	bench_refuses(&bench, "true", ERROR_FAILED_PRECONDITION,
+	              "make the mounts: cannot open the pid namespace's /proc: the pid namespace "
+	              "has ended");
+}
+
+static void name_pid_namespace(char *path)
+{
+	Grpc__Linux *config = bench.spec->linux;
+	size_t i = 0;
+
+	while (strcmp(config->namespaces[i]->type, "pid") != 0)
+		i++;
+	if (*config->namespaces[i]->path)
+		free(config->namespaces[i]->path);
+	config->namespaces[i]->path = path;
+}
+
+Test(namespaces, that_the_spec_names_is_joined_unless_it_is_the_agent_s)
+{
+	complete();
+	cleanup_close(&bench.pid_namespace);
+	name_pid_namespace(mem_printf("/proc/%d/ns/pid", pod_namespaces_pause(namespaces)));
+	run("cat /proc/1/comm");
+	cr_expect_str_eq(bench.output, "pause\n");
+	name_pid_namespace(mem_strdup("/proc/self/ns/pid"));
+	bench_refuses(&bench, "true", ERROR_PERMISSION_DENIED, "the pid namespace is the agent's");
+	name_pid_namespace(mem_strdup("/nosuch"));
+	bench_refuses(&bench, "true", ERROR_UNKNOWN,
+	              "cannot open the pid namespace \"/nosuch\": No such file or directory");
 }

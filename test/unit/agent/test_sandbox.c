@@ -1,9 +1,12 @@
 #include "agent/pod/sandbox.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/pod/container.h"
+#include "proto/limits.h"
 #include "test/unit/agent/fakes.h"
 #include "test/unit/agent/host.h"
 #include "test/unit/agent/storage_bench.h"
@@ -22,15 +25,12 @@ static void assert_refused(Grpc__CreateSandboxRequest *request, const char *word
 Test(sandbox, refuses_by_name_what_it_cannot_do)
 {
 	Grpc__CreateSandboxRequest dns = GRPC__CREATE_SANDBOX_REQUEST__INIT;
-	Grpc__CreateSandboxRequest pids = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	Grpc__CreateSandboxRequest hooks = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	char *line = "nameserver 1.2.3.4";
 
 	dns.dns = &line;
 	dns.n_dns = 1;
 	assert_refused(&dns, "dns");
-	pids.sandbox_pidns = 1;
-	assert_refused(&pids, "sandbox_pidns");
 	hooks.guest_hook_path = "/hooks";
 	assert_refused(&hooks, "guest_hook_path");
 }
@@ -341,5 +341,163 @@ Test(sandbox, that_is_destroyed_answers_all_that_is_under_way)
 	cr_expect_str_eq(set_up.err.text, "the sandbox was destroyed");
 	cr_expect_str_eq(created.err.text, "the sandbox was destroyed");
 	cr_expect_str_eq(removed.err.text, "the sandbox was destroyed");
+	host_fini(&host);
+}
+
+static enum error_code create_in(struct host *host, const char *id, bool of_pod,
+                                 const char *of_container, struct host_call *call)
+{
+	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+	Grpc__Spec spec = GRPC__SPEC__INIT;
+	Grpc__Process process = GRPC__PROCESS__INIT;
+	Grpc__Root root = GRPC__ROOT__INIT;
+	char *args[] = { "sleep", "1000" };
+
+	process.args = args;
+	process.n_args = 2;
+	spec.process = &process;
+	spec.root = &root;
+	request.container_id = (char *)id;
+	request.oci = &spec;
+	request.sandbox_pidns = of_pod;
+	request.pid_namespace_of = (char *)of_container;
+	host_begin(host, "CreateContainer", &request.base, call);
+	if (!fake_namespaces.wait)
+		host_finish(host, call);
+	return call->err.code;
+}
+
+Test(sandbox, begins_the_pod_s_pid_namespace_when_it_is_to_be_shared)
+{
+	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	struct host_call call;
+	struct host host;
+
+	host_init(&host);
+	request.sandbox_pidns = 1;
+	cr_assert_eq(host_call(&host, "CreateSandbox", &request.base, NULL), ERROR_NONE);
+	cr_expect_eq(fake_namespaces.prepared, 1);
+	cr_assert_eq(create_in(&host, "c1", false, "", &call), ERROR_NONE);
+	cr_expect_eq(fake_namespaces.joined, 0, "one that does not ask for it has its own");
+	cr_assert_eq(create_in(&host, "c2", true, "", &call), ERROR_NONE, "%s", call.err.text);
+	cr_expect_eq(fake_namespaces.joined, 1);
+	cr_expect(fake_children[1].joins_pids);
+	cr_expect_not(fake_children[0].joins_pids);
+	host_fini(&host);
+}
+
+Test(sandbox, a_container_joins_the_pid_namespace_of_another)
+{
+	struct host_call call;
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(create_in(&host, "c1", false, "", &call), ERROR_NONE);
+	cr_assert_eq(create_in(&host, "c2", false, "c1", &call), ERROR_NONE, "%s", call.err.text);
+	cr_expect(fake_children[1].joins_pids);
+	cr_expect_eq(fake_namespaces.joined, 0);
+	cr_assert_eq(create_in(&host, "c3", true, "c1", &call), ERROR_INVALID_ARGUMENT);
+	cr_expect_str_eq(call.err.text, "CreateContainer: sandbox_pidns and pid_namespace_of: "
+	                                "only one of them can be set");
+	host_fini(&host);
+}
+
+Test(sandbox, a_container_whose_pid_namespace_is_not_there_is_named)
+{
+	struct host_call call;
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(create_in(&host, "c2", false, "nosuch", &call), ERROR_FAILED_PRECONDITION);
+	cr_expect_str_eq(call.err.text, "cannot join the pid namespace of container \"nosuch\": it "
+	                                "does not exist");
+	cr_assert_eq(create_in(&host, "c2", false, "c2", &call), ERROR_FAILED_PRECONDITION);
+	cr_expect_str_eq(call.err.text, "cannot join the pid namespace of container \"c2\": it is "
+	                                "being created");
+	cr_assert_eq(create_in(&host, "c1", false, "", &call), ERROR_NONE);
+	cr_assert_eq(host_signal(&host, "c1", "", SIGKILL), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c1", ""), 128 + SIGKILL);
+	cr_assert_eq(create_in(&host, "c2", false, "c1", &call), ERROR_FAILED_PRECONDITION);
+	cr_expect_str_eq(call.err.text,
+	                 "cannot join the pid namespace of container \"c1\": it is stopped");
+	cr_assert_eq(create_in(&host, "c2", false, "", &call), ERROR_NONE, "its id is free again");
+	host_fini(&host);
+}
+
+Test(sandbox, one_container_goes_while_another_comes)
+{
+	struct host_call coming;
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "c1", "exec sleep 100", 0), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	fake_namespaces.wait = true;
+	create_in(&host, "c2", true, "", &coming);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	cr_expect_not(coming.done);
+	cr_expect_eq(host_remove(&host, "c2"), ERROR_FAILED_PRECONDITION);
+	fake_namespaces_let();
+	host_finish(&host, &coming);
+	cr_expect_eq(coming.err.code, ERROR_NONE, "%s", coming.err.text);
+	cr_expect_eq(host_create(&host, "c1", "true", 0), ERROR_NONE);
+	cr_expect_eq(host_remove(&host, "c2"), ERROR_NONE);
+	host_fini(&host);
+}
+
+Test(sandbox, that_is_torn_down_answers_a_container_that_waits_for_the_pod)
+{
+	struct host_call coming;
+	struct error err;
+	struct host host;
+	int done = 0;
+
+	host_init(&host);
+	fake_namespaces.wait = true;
+	create_in(&host, "c1", true, "", &coming);
+	pass_by(&host);
+	cr_assert_eq(sandbox_teardown(host.sandbox, count, &done, &err), 0, "%s", err.text);
+	host_finish(&host, &coming);
+	cr_expect_str_eq(coming.err.text, "the sandbox is being destroyed");
+	fake_namespaces_let();
+	while (!done)
+		host_turn(&host);
+	host_fini(&host);
+}
+
+Test(sandbox, holds_as_many_containers_as_a_pod_may_have_with_ids_of_any_legal_length)
+{
+	struct host host;
+	char id[CONTAINER_ID_MAX + 1];
+
+	host_init(&host);
+	for (int i = 0; i < LIMIT_CONTAINERS; i++) {
+		memset(id, 'a', sizeof(id));
+		snprintf(id, 4, "%d", 100 + i);
+		id[3] = i % 2 ? '_' : '-';
+		id[4 + i * (CONTAINER_ID_MAX - 4) / (LIMIT_CONTAINERS - 1)] = '\0';
+		cr_assert_eq(host_create(&host, id, "exec sleep 100", 0), ERROR_NONE, "%s", id);
+	}
+	cr_expect_eq(strlen(id), CONTAINER_ID_MAX);
+	cr_expect_eq(host_create(&host, "more", "true", 0), ERROR_RESOURCE_EXHAUSTED);
+	cr_assert_eq(host_remove(&host, id), ERROR_NONE);
+	cr_expect_eq(host_create(&host, "more", "true", 0), ERROR_NONE);
+	host_fini(&host);
+}
+
+/* A pod in a crash loop: nothing of one container is left when the next one comes. */
+Test(sandbox, forgets_a_container_that_is_gone)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create(&host, "stays", "exec sleep 100", 0), ERROR_NONE);
+	for (int i = 0; i < 2 * LIMIT_CONTAINERS; i++) {
+		cr_assert_eq(host_create(&host, "loops", "exit 3", 0), ERROR_NONE);
+		cr_assert_eq(host_start(&host, "loops"), ERROR_NONE);
+		cr_assert_eq(host_wait(&host, "loops", ""), 3);
+		cr_assert_eq(host_remove(&host, "loops"), ERROR_NONE);
+	}
+	cr_expect_eq(fake_cgroup.alive, 1);
 	host_fini(&host);
 }

@@ -2,7 +2,8 @@
  * An attacker with CAP_SYS_PTRACE, PID 1 of a container: it seizes each process of its pid namespace
  * as soon as that is there, stops it, writes what it has got, a line each, and lets it go:
  *
- *	<pid> root=own|other mount=own|other caps=<effective> nonewprivs=<n> seccomp=<n> <command>
+ *	<pid> root=own|empty|other mount=own|other caps=<effective> nonewprivs=<n> seccomp=<n> fds=<n>
+ *	<command>, on the same line
  *
  * It looks at the pids that come next and, now and then, at all of /proc. A marker file ends it.
  */
@@ -35,6 +36,27 @@ static const char *compare(pid_t pid, const char *name)
 	if (stat(path, &theirs) < 0)
 		return "unknown";
 	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? "own" : "other";
+}
+
+static int count_entries(pid_t pid, const char *name)
+{
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	dir = opendir(path);
+	if (!dir)
+		return -1;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+static const char *describe_root(pid_t pid)
+{
+	return count_entries(pid, "root/") == 0 ? "empty" : compare(pid, "root/.");
 }
 
 static size_t read_proc(pid_t pid, const char *name, char *text, size_t size)
@@ -72,10 +94,10 @@ static void report(pid_t pid, int to)
 	for (size_t i = 0; i + 1 < len; i++)
 		if (!command[i])
 			command[i] = ' ';
-	dprintf(to, "%d root=%s mount=%s caps=%s nonewprivs=%s seccomp=%s %s\n", pid,
-	        compare(pid, "root/."), compare(pid, "ns/mnt"), field(status, "CapEff:", words[0]),
+	dprintf(to, "%d root=%s mount=%s caps=%s nonewprivs=%s seccomp=%s fds=%d %s\n", pid,
+	        describe_root(pid), compare(pid, "ns/mnt"), field(status, "CapEff:", words[0]),
 	        field(status, "NoNewPrivs:", words[1]), field(status, "Seccomp:", words[2]),
-	        command);
+	        count_entries(pid, "fd"), command);
 }
 
 /* Whether there was such a process. */
