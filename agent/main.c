@@ -123,6 +123,7 @@ static int agent_start(struct agent *agent, struct error *err)
 		.streams = agent->streams,
 		.cgroup_mount = CGROUP_MOUNT,
 		.storage_drivers = storage_drivers(),
+		.root = "",
 		.pressure_file = MEMORY_PRESSURE_FILE,
 	});
 	r = agent_serve(agent, err);

@@ -11,10 +11,10 @@
 #include "proto/types.pb-c.h"
 
 /* By bit. */
-static const char *const words[] = {
-	"clock",           "host-limits",      "signal-all", "exit-details",
-	"network-details", "pid-namespace-of", NULL
-};
+static const char *const words[] = { "clock",           "host-limits",
+	                             "signal-all",      "exit-details",
+	                             "network-details", "pid-namespace-of",
+	                             "sandbox-sysctls", NULL };
 
 /* clang-format off */
 static const struct own_field {
@@ -24,6 +24,7 @@ static const struct own_field {
 } own_fields[] = {
 	{ &grpc__create_sandbox_request__descriptor, 10000, FEATURE_HOST_LIMITS },
 	{ &grpc__create_sandbox_request__descriptor, 10001, FEATURE_HOST_LIMITS },
+	{ &grpc__create_sandbox_request__descriptor, 10002, FEATURE_SANDBOX_SYSCTLS },
 	{ &grpc__create_container_request__descriptor, 10000, FEATURE_PID_NAMESPACE_OF },
 	{ &grpc__guest_details_request__descriptor, 10000, FEATURE_CLOCK },
 	{ &grpc__guest_details_response__descriptor, 10000, FEATURE_CLOCK },

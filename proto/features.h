@@ -11,8 +11,8 @@
  *                  none. What a spec names is set all the same, and no protection is lost
  *   signal-all     refuses the signal by name. SIGKILL is sent: with an empty exec_id it is to all
  *                  processes with any agent
- *   pid-namespace-of
- *                  refuses the container by name
+ *   pid-namespace-of, sandbox-sysctls
+ *                  refuses the container, or the pod, by name
  *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
  *                  a stream says that its output is complete
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
@@ -35,6 +35,7 @@ enum feature {
 	FEATURE_EXIT_DETAILS = 1 << 3,     /* WaitProcessRequest.with_oom, WaitProcessResponse */
 	FEATURE_NETWORK_DETAILS = 1 << 4,  /* those of types.proto; UpdateRoutesRequest */
 	FEATURE_PID_NAMESPACE_OF = 1 << 5, /* CreateContainerRequest.pid_namespace_of */
+	FEATURE_SANDBOX_SYSCTLS = 1 << 6,  /* CreateSandboxRequest.sysctls */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

@@ -12,8 +12,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-#define KERNEL_GROUP 1 /* the multicast group of the kernel's own events */
-#define EVENT_MAX    8192
+#define KERNEL_GROUP  1 /* the multicast group of the kernel's own events */
+#define EVENT_MAX     8192
+#define EVENTS_A_TURN 64
 
 struct uevents {
 	struct ev_loop *loop;
@@ -41,8 +42,10 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	struct uevent_subscriber *next;
 	char event[EVENT_MAX];
 
-	while (recv(uevents->fd, event, sizeof(event), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		;
+	/* A container with CAP_NET_ADMIN may send without an end: others have their turn. */
+	for (int i = 0; i < EVENTS_A_TURN; i++)
+		if (recv(uevents->fd, event, sizeof(event), MSG_DONTWAIT) <= 0 && errno != ENOBUFS)
+			break;
 	for (one = LIST_FIRST(&uevents->subscribers); one; one = next) {
 		next = LIST_NEXT(one, link);
 		one->on_change(one->ctx);

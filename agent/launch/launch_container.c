@@ -11,6 +11,7 @@
 #include "agent/launch/launch_wire.h"
 #include "agent/launch/masked_paths.h"
 #include "agent/launch/mounts.h"
+#include "agent/launch/namespaces.h"
 #include "agent/launch/rootfs.h"
 #include "agent/launch/sysctl.h"
 #include "common/error.h"
@@ -19,6 +20,8 @@ int step_set_hostname(struct child *child, struct error *err)
 {
 	const char *name = child->spec->hostname;
 
+	if (!namespaces_has(child->spec, NAMESPACE_UTS))
+		return 0; /* the pod's, of the same name */
 	if (*name && sethostname(name, strlen(name)) < 0)
 		return error_errno(err, "cannot set the hostname \"%s\"", name);
 	return 0;

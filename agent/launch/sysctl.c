@@ -62,24 +62,57 @@ char *sysctl_path(const char *key)
 	return is_plain(path) ? take_ptr(&path) : NULL;
 }
 
+/* The kind of namespace that has @path of its own; NAMESPACE_COUNT: none. */
+static enum namespace_kind owner_of(const char *path)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (matches(rows[i].path, path))
+			return rows[i].owner;
+	return NAMESPACE_COUNT;
+}
+
+static int refuse_name(const char *what, const char *key, struct error *err)
+{
+	return error_set(err, ERROR_INVALID_ARGUMENT,
+	                 "invalid %s \"%s\": not the name of a kernel setting", what, key);
+}
+
 static int check_one(const Grpc__Spec *spec, const char *key, struct error *err)
 {
 	autofree char *path = sysctl_path(key);
-	size_t i;
+	enum namespace_kind owner;
 
 	if (!path)
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "invalid linux.sysctl \"%s\": not the name of a kernel setting",
-		                 key);
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!matches(rows[i].path, path))
-			continue;
-		if (rows[i].owner == NAMESPACE_NETWORK || namespaces_has(spec, rows[i].owner))
-			return 0;
-		break;
-	}
+		return refuse_name("linux.sysctl", key, err);
+	owner = owner_of(path);
+	if (owner == NAMESPACE_NETWORK || (owner != NAMESPACE_COUNT && namespaces_has(spec, owner)))
+		return 0;
 	return error_set(err, ERROR_INVALID_ARGUMENT,
 	                 "invalid linux.sysctl \"%s\": not in a namespace of the container", key);
+}
+
+int sysctl_check_pod(const char *key, struct error *err)
+{
+	autofree char *path = sysctl_path(key);
+
+	if (!path)
+		return refuse_name("sysctls", key, err);
+	if (owner_of(path) == NAMESPACE_COUNT)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid sysctls \"%s\": not in a namespace of the pod", key);
+	return 0;
+}
+
+int sysctl_write(const char *dir, const char *key, const char *value, struct error *err)
+{
+	autoclose int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autofree char *path = sysctl_path(key);
+
+	if (!path)
+		return refuse_name("sysctls", key, err);
+	if (fd < 0)
+		return error_errno(err, "cannot open \"%s\"", dir);
+	return kernel_file_write(fd, path, value, err);
 }
 
 int sysctl_check(const Grpc__Spec *spec, struct error *err)

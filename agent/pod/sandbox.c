@@ -6,7 +6,9 @@
 
 #include "agent/cgroup/oom.h"
 #include "agent/guest/memory_pressure.h"
+#include "agent/guest/resolv_conf.h"
 #include "agent/guest/storage.h"
+#include "agent/launch/sysctl.h"
 #include "agent/pod/container_list.h"
 #include "agent/pod/host_limits.h"
 #include "agent/pod/namespaces.h"
@@ -15,10 +17,10 @@
 #include "common/loop/seq.h"
 #include "common/mem.h"
 
-#define SYSCTL_DIR "/proc/sys"
-
 struct sandbox {
 	struct ev_loop *loop;
+	const char *root;
+	char *sysctl_dir;
 	struct oom *oom;
 	struct memory_pressure *pressure;
 	struct storage_list *storages;
@@ -43,6 +45,8 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 	struct container_list_config containers;
 
 	sandbox->loop = config->loop;
+	sandbox->root = config->root;
+	sandbox->sysctl_dir = mem_printf("%s/proc/sys", config->root);
 	sandbox->oom = oom_create(config->loop);
 	sandbox->pressure = memory_pressure_create(config->loop, config->pressure_file);
 	sandbox->storages = storage_list_create(config->loop, config->storage_drivers);
@@ -65,16 +69,24 @@ static int refuse_unsupported(const Grpc__CreateSandboxRequest *request, struct 
 {
 	const char *field = NULL;
 
-	if (request->n_dns)
-		field = "dns";
-	else if (*request->guest_hook_path)
+	if (*request->guest_hook_path)
 		field = "guest_hook_path";
 	else if (request->n_kernel_modules)
 		field = "kernel_modules";
 	if (field)
-		return error_set(err, ERROR_UNIMPLEMENTED, "CreateSandbox: %s: not supported",
-		                 field);
+		return error_set(err, ERROR_UNIMPLEMENTED, "%s: not supported", field);
 	return 0;
+}
+
+static int check(const Grpc__CreateSandboxRequest *request, struct error *err)
+{
+	int r = refuse_unsupported(request, err);
+
+	for (size_t i = 0; r == 0 && i < request->n_sysctls; i++)
+		r = sysctl_check_pod(request->sysctls[i]->key, err);
+	if (r == 0)
+		r = resolv_conf_check(request->dns, request->n_dns, err);
+	return r;
 }
 
 static void set_host_name(struct seq *seq, void *ctx)
@@ -99,7 +111,7 @@ static void take_limits(struct seq *seq, void *ctx)
 	int r = 0;
 
 	if (request->n_host_rlimits || request->n_host_sysctls)
-		r = host_limits_create(request, SYSCTL_DIR, &sandbox->limits, &err);
+		r = host_limits_create(request, sandbox->sysctl_dir, &sandbox->limits, &err);
 	seq_resume(seq, r < 0 ? &err : NULL);
 }
 
@@ -109,6 +121,31 @@ static void drop_limits(struct seq *seq, void *ctx)
 
 	host_limits_destroy(take_ptr(&sandbox->limits));
 	seq_next(seq);
+}
+
+static void write_settings(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	const Grpc__CreateSandboxRequest *request = sandbox->request;
+	struct error err;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < request->n_sysctls; i++)
+		r = sysctl_write(sandbox->sysctl_dir, request->sysctls[i]->key,
+		                 request->sysctls[i]->value, &err);
+	seq_resume(seq, r < 0 ? &err : NULL);
+}
+
+static void write_resolv_conf(struct seq *seq, void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+	const Grpc__CreateSandboxRequest *request = sandbox->request;
+	struct error err;
+	int r = 0;
+
+	if (request->n_dns)
+		r = resolv_conf_write(sandbox->root, request->dns, request->n_dns, &err);
+	seq_resume(seq, r < 0 ? &err : NULL);
 }
 
 /* It goes on while the rest is done: who joins waits for it. */
@@ -157,6 +194,8 @@ static void cancel_mounts(struct seq *seq, void *ctx)
 static const struct seq_step setup_steps[] = {
 	{ "set the host name", set_host_name, NULL, NULL },
 	{ "take the host's limits", take_limits, drop_limits, NULL },
+	{ "write kernel settings", write_settings, NULL, NULL },
+	{ "write resolv.conf", write_resolv_conf, NULL, NULL },
 	{ "begin the namespaces", begin_namespaces, NULL, NULL },
 	{ "claim storages", claim_storages, release_storages, NULL },
 	{ "mount storages", mount_storages, NULL, cancel_mounts },
@@ -187,9 +226,9 @@ int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *req
 		return refuse_destroyed(err);
 	if (sandbox->set_up || sandbox->setup)
 		return error_set(err, ERROR_ALREADY_EXISTS, "the sandbox already exists");
-	r = refuse_unsupported(request, err);
+	r = check(request, err);
 	if (r < 0)
-		return r;
+		return error_wrap(err, "CreateSandbox");
 	sandbox->request = request;
 	sandbox->on_set_up = done;
 	sandbox->setup_ctx = ctx;
@@ -291,5 +330,6 @@ void sandbox_destroy(struct sandbox *sandbox)
 	memory_pressure_destroy(sandbox->pressure);
 	oom_destroy(sandbox->oom);
 	host_limits_destroy(sandbox->limits);
+	free(sandbox->sysctl_dir);
 	free(sandbox);
 }

@@ -22,6 +22,7 @@ struct sandbox_config {
 	struct streams *streams;
 	const char *cgroup_mount;                     /* of cgroup v2: CGROUP_MOUNT */
 	const struct storage_driver *storage_drivers; /* storage_drivers() */
+	const char *root;                             /* of the guest's own files: "" */
 	const char *pressure_file;                    /* MEMORY_PRESSURE_FILE; NULL: none */
 };
 
@@ -30,7 +31,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config);
 /* NULL is fine. Calls under way fail; nothing of them is undone but what is mounted. */
 void sandbox_destroy(struct sandbox *sandbox);
 
-/* Mounts the storages, sets the host name. @done comes once unless an error is returned, maybe before
+/* Sets the host name and the pod's kernel settings, writes resolv.conf, mounts the storages. @done comes once unless an error is returned, maybe before
  * this returns. On failure nothing stays mounted. */
 int sandbox_setup(struct sandbox *sandbox, const Grpc__CreateSandboxRequest *request, done_fn *done,
                   void *ctx, struct error *err);

@@ -1,5 +1,9 @@
 #include "agent/pod/spec_check.h"
 
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "agent/cgroup/cgroup_limits.h"
 #include "agent/cgroup/device_rules.h"
 #include "agent/launch/devices.h"
@@ -43,13 +47,21 @@ static int check_linux(const Grpc__Spec *spec, struct error *err)
 	return 0;
 }
 
-/* A hostname that is the VM's would be everybody's. */
+/* Without a uts namespace of its own a container has the pod's name, and no other. */
 static int check_hostname(const Grpc__Spec *spec, struct error *err)
 {
-	if (*spec->hostname && !namespaces_has(spec, NAMESPACE_UTS))
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "hostname: needs a uts namespace of the container");
-	return 0;
+	char pods[HOST_NAME_MAX + 1] = "";
+
+	if (!*spec->hostname || namespaces_has(spec, NAMESPACE_UTS))
+		return 0;
+	gethostname(pods, sizeof(pods) - 1);
+	if (!strcmp(spec->hostname, pods))
+		return 0;
+	return error_set(
+		err, ERROR_INVALID_ARGUMENT,
+		"invalid hostname \"%s\": the pod's is \"%s\", and the container has no uts "
+		"namespace of its own",
+		spec->hostname, pods);
 }
 
 static int check_resources(const Grpc__Spec *spec, struct error *err)

@@ -542,6 +542,7 @@ static void start(void)
 		.streams = world.streams,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = storage_drivers(),
+		.root = "/dev/null", /* nothing can be below it */
 	});
 	config.ctx = world.sandbox;
 	fd = listen_anywhere(&address, &len);

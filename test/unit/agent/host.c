@@ -65,7 +65,8 @@ static int peer_port(int fd, uint32_t *port, struct error *err)
 	return 0;
 }
 
-static void init(struct host *host, const struct storage_driver *drivers, const char *pressure_file)
+static void init(struct host *host, const struct storage_driver *drivers, const char *pressure_file,
+                 const char *root)
 {
 	struct ttrpc_server_config config = { .services = service_table() };
 
@@ -77,6 +78,7 @@ static void init(struct host *host, const struct storage_driver *drivers, const 
 		.streams = host->streams,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = drivers,
+		.root = root,
 		.pressure_file = pressure_file,
 	});
 	host->ndone = 0;
@@ -89,17 +91,22 @@ static void init(struct host *host, const struct storage_driver *drivers, const 
 
 void host_init(struct host *host)
 {
-	init(host, storage_drivers(), NULL);
+	init(host, storage_drivers(), NULL, "/nowhere");
 }
 
 void host_init_storage(struct host *host, const struct storage_driver *drivers)
 {
-	init(host, drivers, NULL);
+	init(host, drivers, NULL, "/nowhere");
+}
+
+void host_init_root(struct host *host, const char *root)
+{
+	init(host, storage_drivers(), NULL, root);
 }
 
 void host_init_pressure(struct host *host, const char *pressure_file)
 {
-	init(host, storage_drivers(), pressure_file);
+	init(host, storage_drivers(), pressure_file, "/nowhere");
 }
 
 void host_reconnect(struct host *host)

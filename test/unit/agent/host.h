@@ -26,6 +26,7 @@ struct host {
 
 void host_init(struct host *host);
 void host_init_storage(struct host *host, const struct storage_driver *drivers); /* with these */
+void host_init_root(struct host *host, const char *root); /* the guest's files below it */
 void host_init_pressure(struct host *host, const char *pressure_file);
 void host_fini(struct host *host);
 void host_reconnect(struct host *host); /* the answers to what was asked before come to nobody */

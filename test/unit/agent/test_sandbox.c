@@ -1,11 +1,19 @@
 #include "agent/pod/sandbox.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
+#include "agent/guest/resolv_conf.h"
 #include "agent/pod/container.h"
+#include "common/file.h"
+#include "common/mem.h"
 #include "proto/limits.h"
 #include "test/unit/agent/fakes.h"
 #include "test/unit/agent/host.h"
@@ -24,13 +32,8 @@ static void assert_refused(Grpc__CreateSandboxRequest *request, const char *word
 
 Test(sandbox, refuses_by_name_what_it_cannot_do)
 {
-	Grpc__CreateSandboxRequest dns = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	Grpc__CreateSandboxRequest hooks = GRPC__CREATE_SANDBOX_REQUEST__INIT;
-	char *line = "nameserver 1.2.3.4";
 
-	dns.dns = &line;
-	dns.n_dns = 1;
-	assert_refused(&dns, "dns");
 	hooks.guest_hook_path = "/hooks";
 	assert_refused(&hooks, "guest_hook_path");
 }
@@ -500,4 +503,120 @@ Test(sandbox, forgets_a_container_that_is_gone)
 	}
 	cr_expect_eq(fake_cgroup.alive, 1);
 	host_fini(&host);
+}
+
+/* The files of a guest, below a directory of the test's own mount namespace. */
+static const char *make_guest(void)
+{
+	static const char root[] = "/tmp/guest";
+
+	storage_bench_init();
+	cr_assert_eq(file_make_dirs("/tmp/guest/proc/sys/net/ipv4", 0755, NULL), 0);
+	cr_assert_eq(file_make_dirs("/tmp/guest/proc/sys/kernel", 0755, NULL), 0);
+	cr_assert_eq(file_write(AT_FDCWD, "/tmp/guest/proc/sys/net/ipv4/ip_forward", 0644, "0\n", 2,
+	                        NULL),
+	             0);
+	cr_assert_eq(
+		file_write(AT_FDCWD, "/tmp/guest/proc/sys/kernel/shmmax", 0644, "1\n", 2, NULL), 0);
+	return root;
+}
+
+static void expect_file(const char *path, const char *text)
+{
+	autofree char *found = NULL;
+	struct error err;
+
+	cr_assert_geq(file_read(AT_FDCWD, path, 4096, &found, &err), 0, "%s", err.text);
+	cr_expect_str_eq(found, text, "%s", path);
+}
+
+static enum error_code set_up_with(struct host *host, const char *key, const char *value,
+                                   struct host_call *call)
+{
+	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	Grpc__CreateSandboxRequest__SysctlsEntry rows[2];
+	Grpc__CreateSandboxRequest__SysctlsEntry *pointers[] = { &rows[0], &rows[1] };
+
+	grpc__create_sandbox_request__sysctls_entry__init(&rows[0]);
+	grpc__create_sandbox_request__sysctls_entry__init(&rows[1]);
+	rows[0].key = "net.ipv4.ip_forward";
+	rows[0].value = "1";
+	rows[1].key = (char *)key;
+	rows[1].value = (char *)value;
+	request.sysctls = pointers;
+	request.n_sysctls = 2;
+	return host_call(host, "CreateSandbox", &request.base, call);
+}
+
+Test(sandbox, writes_kernel_settings_of_the_pod_s_namespaces_and_of_no_others)
+{
+	struct host_call call;
+	struct host host;
+
+	host_init_root(&host, make_guest());
+	cr_expect_eq(set_up_with(&host, "vm.swappiness", "1", &call), ERROR_INVALID_ARGUMENT);
+	cr_expect_str_eq(call.err.text,
+	                 "CreateSandbox: invalid sysctls \"vm.swappiness\": not in a "
+	                 "namespace of the pod");
+	cr_expect_eq(set_up_with(&host, "net/../kernel/core_pattern", "x", &call),
+	             ERROR_INVALID_ARGUMENT);
+	expect_file("/tmp/guest/proc/sys/net/ipv4/ip_forward", "0\n");
+	cr_expect_eq(set_up_with(&host, "net.nosuch", "1", &call), ERROR_UNKNOWN);
+	cr_expect_not_null(strstr(call.err.text, "net/nosuch"), "%s", call.err.text);
+	cr_assert_eq(set_up_with(&host, "kernel.shmmax", "64", &call), ERROR_NONE, "%s",
+	             call.err.text);
+	expect_file("/tmp/guest/proc/sys/net/ipv4/ip_forward", "1\n");
+	expect_file("/tmp/guest/proc/sys/kernel/shmmax", "64");
+	host_fini(&host);
+}
+
+Test(sandbox, writes_its_resolv_conf)
+{
+	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	char *lines[] = { "nameserver 10.0.0.2", "options ndots:5" };
+	char *bad[] = { "nameserver 10.0.0.2\nnameserver 10.0.0.3" };
+	char place[64];
+	struct host_call call;
+	struct host host;
+
+	host_init_root(&host, make_guest());
+	request.dns = bad;
+	request.n_dns = 1;
+	cr_expect_eq(host_call(&host, "CreateSandbox", &request.base, &call),
+	             ERROR_INVALID_ARGUMENT);
+	request.dns = lines;
+	request.n_dns = 2;
+	cr_assert_eq(host_call(&host, "CreateSandbox", &request.base, &call), ERROR_NONE, "%s",
+	             call.err.text);
+	expect_file("/tmp/guest" RESOLV_CONF_PATH, "nameserver 10.0.0.2\noptions ndots:5\n");
+	memset(place, 0, sizeof(place));
+	cr_assert_gt(readlink("/tmp/guest" RESOLV_CONF_LINKS, place, sizeof(place) - 1), 0);
+	cr_expect_str_eq(place, RESOLV_CONF_PATH);
+	host_fini(&host);
+}
+
+/* As upstream's runtime sends it, its place aside. */
+Test(sandbox, has_a_shm_of_its_own)
+{
+	char *options[] = { "noexec", "nosuid", "nodev", "mode=1777", "size=67108864" };
+	Grpc__Storage *storage = storage_bench_new("ephemeral", "sandbox/shm");
+	struct host_call call;
+	struct statfs fs;
+	struct stat st;
+	struct host host;
+
+	storage_bench_init();
+	host_init(&host);
+	storage->source = "shm";
+	storage->options = options;
+	storage->n_options = 5;
+	cr_assert_eq(setup(&host, storage, &call), ERROR_NONE, "%s", call.err.text);
+	cr_assert_eq(statfs(storage->mount_point, &fs), 0);
+	cr_expect_eq(fs.f_blocks * fs.f_bsize, 67108864);
+	cr_expect_eq(fs.f_flags & (ST_NOEXEC | ST_NOSUID | ST_NODEV),
+	             ST_NOEXEC | ST_NOSUID | ST_NODEV);
+	cr_assert_eq(stat(storage->mount_point, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, 01777);
+	host_fini(&host);
+	cr_expect_not(storage_bench_mounted(storage));
 }

@@ -1,7 +1,9 @@
 #include "agent/pod/spec_check.h"
 
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 
@@ -120,14 +122,20 @@ Test(spec_check, container_needs_a_mount_namespace_of_its_own)
 	               "invalid linux.namespaces type \"moon\": unknown");
 }
 
-Test(spec_check, hostname_needs_a_namespace)
+Test(spec_check, another_hostname_than_the_pod_s_needs_a_namespace)
 {
 	struct draft draft;
 
 	draft_init(&draft);
+	cr_assert_eq(unshare(CLONE_NEWUTS), 0);
+	cr_assert_eq(sethostname("pod", 3), 0);
 	draft.spec.hostname = "x";
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
-	               "hostname: needs a uts namespace of the container");
+	               "invalid hostname \"x\": the pod's is \"pod\", and the container has no uts "
+	               "namespace of its own");
+	draft.spec.hostname = "pod";
+	cr_expect_eq(spec_check(&draft.spec, NULL), 0);
+	draft.spec.hostname = "x";
 	draft.namespaces[1].type = "uts";
 	cr_expect_eq(spec_check(&draft.spec, NULL), 0);
 }
