@@ -37,7 +37,9 @@ struct proc {
 
 static const char *subject(const struct proc_spec *spec)
 {
-	return spec->main ? "a child process" : spec->argv[0];
+	if (spec->main)
+		return "a child process";
+	return spec->path ? spec->path : spec->argv[0];
 }
 
 /* An exec can wait for a file system that does not answer. */

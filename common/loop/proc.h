@@ -33,6 +33,7 @@ struct proc_fd {
 
 struct proc_spec {
 	const char *const *argv; /* argv[0] is the file to execute, a path; NULL-terminated */
+	const char *path; /* the file to execute, for which argv[0] is but a name; NULL: argv[0] */
 	/* A descriptor (O_PATH) of the file to execute, for which argv[0] is but a name; NULL: it is
 	 * the path. */
 	const int *program;
@@ -50,6 +51,8 @@ struct proc_spec {
 	const int *oom_score_adj; /* proc(5); NULL: as ours. Lowering it without the right to is no
 	                             failure: it stays */
 	const int *network;       /* a network namespace to enter (setns(2)); NULL: stays in ours */
+	const int *mounts;        /* the same of a mount namespace, in whose root it begins then */
+	const char *dir;          /* the working directory, there; NULL: as ours */
 	/* A directory, no link: becomes the root and the working directory; NULL: stays in ours */
 	const char *root;
 	bool no_network;     /* an empty network namespace: no abstract socket of others either */

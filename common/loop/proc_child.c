@@ -111,6 +111,16 @@ static int child_enter_network(const struct proc_spec *spec)
 	return spec->network ? setns(*spec->network, CLONE_NEWNET) : 0;
 }
 
+static int child_enter_mounts(const struct proc_spec *spec)
+{
+	return spec->mounts ? setns(*spec->mounts, CLONE_NEWNS) : 0;
+}
+
+static int child_enter_dir(const struct proc_spec *spec)
+{
+	return spec->dir ? chdir(spec->dir) : 0;
+}
+
 /* After all that needs ours. */
 static int child_enter_root(const struct proc_spec *spec)
 {
@@ -174,7 +184,7 @@ static int child_execute(const struct proc_spec *spec, int program)
 
 	if (program >= 0)
 		return execveat(program, "", (char *const *)spec->argv, envp, AT_EMPTY_PATH);
-	return execve(spec->argv[0], (char *const *)spec->argv, envp);
+	return execve(spec->path ? spec->path : spec->argv[0], (char *const *)spec->argv, envp);
 }
 
 static const struct child_step {
@@ -183,6 +193,8 @@ static const struct child_step {
 } child_steps[] = {
 	{ "reset signals", child_reset_signals },
 	{ "enter the network of", child_enter_network },
+	{ "enter the mount namespace of", child_enter_mounts },
+	{ "enter the working directory of", child_enter_dir },
 	{ "set descriptors", child_set_descriptors },
 	{ "set the oom_score_adj", child_set_oom_score_adj },
 	{ "restrict the core dump", child_restrict_core },

@@ -1,8 +1,10 @@
 #include "shim/cli/delete_command.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,8 @@
 #include "shim/host/pid_file.h"
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
+#include "shim/pod/hooks.h"
+#include "shim/spec/bundle.h"
 
 #define ADDRESS_FILE_MAX 1024
 #define LOOK_MS          10
@@ -50,7 +54,37 @@ static pid_t read_pid(const struct command_line *line)
 	return bundle ? pid_file_read(bundle) : 0;
 }
 
-static int remove_pod(const struct address *address, struct error *err)
+static void on_hooks_ended(void *ctx, const struct error *err)
+{
+	ev_break(ctx, EVBREAK_ALL);
+}
+
+/* Of a container whose shim was killed before it ran them. */
+static void run_poststop_hooks(const struct command_line *line)
+{
+	autofree char *dir = command_line_bundle(line, NULL);
+	autofree char *due = mem_printf("%s/" HOOKS_DUE, dir ? dir : "");
+	autodestroy(bundle) struct bundle *bundle = NULL;
+	autodestroy(hooks) struct hooks *hooks = NULL;
+	struct ev_loop *loop;
+	struct error err;
+
+	if (!dir || access(due, F_OK) < 0)
+		return;
+	if (bundle_load(dir, &bundle, &err) < 0 ||
+	    hooks_take(bundle_spec(bundle), line->id, bundle_dir(bundle), &hooks, &err) < 0) {
+		fprintf(stderr, "poststop hooks do not run: %s\n", err.text);
+		return;
+	}
+	loop = ev_loop_new(EVFLAG_AUTO);
+	hooks_make_undue(hooks);
+	hooks_run(hooks, loop, HOOKS_POSTSTOP, 0, NULL, on_hooks_ended, loop);
+	ev_run(loop, 0);
+	ev_loop_destroy(loop);
+}
+
+/* *@removed: no shim had it. */
+static int remove_pod(const struct address *address, bool *removed, struct error *err)
 {
 	autoclose int lock = pod_dir_lock(POD_DIR_ROOT, err);
 	int r;
@@ -61,6 +95,7 @@ static int remove_pod(const struct address *address, struct error *err)
 		fprintf(stderr, "nothing is removed: a shim has the pod \"%s\"\n", address->pod);
 		return 0;
 	}
+	*removed = true;
 	r = pod_dir_remove(POD_DIR_ROOT, address->pod, err);
 	if (unlink(address->path) < 0 && errno != ENOENT && r == 0)
 		r = error_errno(err, "cannot remove socket \"%s\"", address->path);
@@ -108,6 +143,7 @@ static void await_end(const struct address *address)
 int delete_command(const struct command_line *line, char **argv, struct error *err)
 {
 	struct address address;
+	bool removed = false;
 	pid_t pid;
 	int r;
 
@@ -116,6 +152,8 @@ int delete_command(const struct command_line *line, char **argv, struct error *e
 		return r;
 	pid = read_pid(line);
 	await_end(&address);
-	r = remove_pod(&address, err);
+	r = remove_pod(&address, &removed, err);
+	if (removed)
+		run_poststop_hooks(line);
 	return r < 0 ? r : answer(pid, err);
 }

@@ -148,10 +148,10 @@ int netns_fd(const struct netns *netns)
 int netns_check(const struct netns *netns, const char *path, struct error *err)
 {
 	autodestroy(netns) struct netns *other = NULL;
-	int r = open_any(path, &other, err);
 
-	if (r < 0)
-		return r;
+	open_any(path, &other, err);
+	if (!other)
+		return error_code_errno(err->code);
 	if (!is_same(&netns->stat, &other->stat))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "\"%s\": not the pod's network namespace: not supported", path);

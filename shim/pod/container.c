@@ -9,6 +9,7 @@
 #include "shim/config/config.h"
 #include "shim/config/install.h"
 #include "shim/network/netns.h"
+#include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
@@ -110,6 +111,7 @@ void container_destroy(struct container *container, const struct error *why)
 		remove_exec(container, exec, why);
 	process_destroy(container->init, why);
 	rootfs_destroy(container->rootfs);
+	hooks_destroy(container->hooks);
 	bundle_destroy(container->bundle);
 	spec_process_free(container->spec);
 	free(container->id);

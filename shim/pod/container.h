@@ -13,6 +13,7 @@
 #include "shim/pod/process.h"
 
 struct bundle;
+struct hooks;
 struct pod;
 struct rootfs;
 
@@ -23,6 +24,7 @@ struct container {
 	char *bundle_dir;      /* as Create named it */
 	struct bundle *bundle; /* until the guest has its spec */
 	struct rootfs *rootfs;
+	struct hooks *hooks; /* NULL: it has none */
 	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
 	bool created;   /* Create has succeeded: until then it is not there for any other call */

@@ -45,6 +45,7 @@ struct pod {
 	char *share_dir;
 	char *empty_dir;               /* an empty directory */
 	const struct install *install; /* outlives it */
+	int host_mounts;               /* the host's mount namespace, where hooks run */
 	struct shared_paths shared;    /* empty in the pod of a single container */
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */

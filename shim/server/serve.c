@@ -40,7 +40,8 @@ struct server {
 	struct config *settings;
 	struct events *events;
 	struct service *service;
-	int hold; /* of the pod's directory */
+	int hold;        /* of the pod's directory */
+	int host_mounts; /* the mount namespace that it came from */
 	struct bundle_watch *bundle_watch;
 	char *watched; /* the bundle that it watches */
 	ev_signal on_term;
@@ -136,7 +137,8 @@ static int make_mount_namespace(struct server *server, struct error *err)
 	server->share = mem_printf("%s/share", server->config->pod_dir);
 	if (mkdir(server->share, 0755) < 0)
 		return error_errno(err, "cannot make directory \"%s\"", server->share);
-	if (unshare(CLONE_NEWNS) < 0)
+	server->host_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (server->host_mounts < 0 || unshare(CLONE_NEWNS) < 0)
 		return error_errno(err, "cannot make a mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return error_errno(err, "cannot make \"/\" a slave");
@@ -283,6 +285,7 @@ static int start_service(struct server *server, struct error *err)
 		.pod_dir = config->pod_dir,
 		.share_dir = server->share,
 		.view_dir = server->view,
+		.host_mounts = server->host_mounts,
 		.listen_fd = config->listen_fd,
 		.on_ending = remove_socket,
 	};
@@ -350,12 +353,13 @@ static void server_fini(struct server *server)
 	if (server->loop)
 		ev_loop_destroy(server->loop);
 	cleanup_close(&server->hold);
+	cleanup_close(&server->host_mounts);
 	log_open(-1);
 }
 
 int serve(const struct serve_config *config)
 {
-	struct server server = { .config = config, .hold = -1 };
+	struct server server = { .config = config, .hold = -1, .host_mounts = -1 };
 	struct error err;
 	int status = EXIT_FAILURE;
 

@@ -21,6 +21,7 @@ struct service_config {
 	const char *pod_dir;   /* /run/kata/<pod>, exists */
 	const char *share_dir; /* below it: bound on itself and MS_SHARED in our mount namespace */
 	const char *view_dir;  /* the same, read-only: what the guest gets */
+	int host_mounts;       /* the host's mount namespace, where hooks run */
 	const struct install *install;
 	const struct config *config;
 	struct events *events;

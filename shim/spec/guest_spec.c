@@ -176,30 +176,13 @@ static void add_cgroup_namespace(Grpc__Linux *linux)
 	linux->namespaces[linux->n_namespaces++] = ns;
 }
 
-static int check_host_hooks(const char *name, size_t n, Grpc__Hook *const *hooks, struct error *err)
-{
-	if (n == 0)
-		return 0;
-	return error_set(err, ERROR_UNIMPLEMENTED, "hooks.%s[0] \"%s\": not supported", name,
-	                 hooks[0]->path);
-}
-
-/* startContainer is the guest's: its path is one of the container's file system. */
+/* Those that run on the host have been taken out. startContainer is the guest's. */
 static int check_hooks(const Grpc__Hooks *hooks, struct error *err)
 {
-	int r = check_host_hooks("prestart", hooks->n_prestart, hooks->prestart, err);
-
-	if (r == 0)
-		r = check_host_hooks("createRuntime", hooks->n_createruntime, hooks->createruntime,
-		                     err);
-	if (r == 0)
-		r = check_host_hooks("createContainer", hooks->n_createcontainer,
-		                     hooks->createcontainer, err);
-	if (r == 0)
-		r = check_host_hooks("poststart", hooks->n_poststart, hooks->poststart, err);
-	if (r == 0)
-		r = check_host_hooks("poststop", hooks->n_poststop, hooks->poststop, err);
-	return r;
+	if (hooks->n_createcontainer == 0)
+		return 0;
+	return error_set(err, ERROR_UNIMPLEMENTED, "hooks.createContainer[0] \"%s\": not supported",
+	                 hooks->createcontainer[0]->path);
 }
 
 static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct error *err)

@@ -29,7 +29,7 @@ const char *guest_spec_netns(const Grpc__Spec *spec);
  * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host that volumes_take() has not taken
  * over before, file systems that only the host has ("mounts[3] /etc/resolv.conf: …"), the host's
  * network (no network namespace), joining other namespaces by path, devices whose numbers mean
- * something else in the guest, hooks that run on the host. On failure @spec is good for spec_free()
+ * something else in the guest, hooks.createContainer. On failure @spec is good for spec_free()
  * only.
  */
 int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);

@@ -12,6 +12,7 @@
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
+#include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
 #include "shim/pod/shared_namespaces.h"
@@ -28,7 +29,8 @@ struct create {
 	struct operation operation;                             /* of the init */
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
 	struct volumes *volumes;                                /* NULL: none */
-	char *pid_of; /* the container whose pid namespace it joins; NULL: none */
+	struct hooks *hooks; /* NULL: none; the container's later */
+	char *pid_of;        /* the container whose pid namespace it joins; NULL: none */
 };
 
 static void create_fini(struct operation *operation)
@@ -36,6 +38,7 @@ static void create_fini(struct operation *operation)
 	struct create *create = (struct create *)operation;
 
 	volumes_destroy(create->volumes);
+	hooks_destroy(create->hooks);
 	free(create->pid_of);
 }
 
@@ -96,6 +99,36 @@ static void remove_from_guest(struct seq *seq, void *ctx)
 	operation_ask(operation, agent_remove_container, operation_answered);
 }
 
+/* The pid that they get is the placeholder's. */
+static void await_pid(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+
+	if (operation->process->container->hooks)
+		operation_await_placeholder(seq, ctx);
+	else
+		seq_next(seq);
+}
+
+static void prepare_hooks(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	struct error err;
+
+	seq_resume(seq,
+	           hooks_make_due(operation->process->container->hooks, &err) < 0 ? &err : NULL);
+}
+
+static void run_hooks(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	const struct process *init = operation->process;
+	const struct pod *pod = operation->pod;
+
+	hooks_run(init->container->hooks, pod->loop, HOOKS_CREATE, (pid_t)init->pid,
+	          &pod->host_mounts, seq_resume, seq);
+}
+
 /* A containerd that was killed before the answer does not know the container after its restart, and
  * would never delete it. */
 static void check_caller(struct seq *seq, void *ctx)
@@ -117,6 +150,9 @@ static void check_caller(struct seq *seq, void *ctx)
 /* clang-format off */
 static const struct seq_step pause_steps[] = {
 	{ "start the placeholder", operation_start_placeholder, operation_end_placeholders, NULL },
+	{ "await the pid", await_pid, NULL, NULL },
+	{ "prepare the hooks", prepare_hooks, operation_run_poststop_hooks, NULL },
+	{ "run the hooks", run_hooks, NULL, NULL },
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
 	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
 	{ "check the caller", check_caller, NULL, NULL },
@@ -126,6 +162,9 @@ static const struct seq_step pause_steps[] = {
 static const struct seq_step create_steps[] = {
 	{ "mount the file systems", mount_rootfs, unmount_rootfs, NULL },
 	{ "start the placeholder", operation_start_placeholder, operation_end_placeholders, NULL },
+	{ "await the pid", await_pid, NULL, NULL },
+	{ "prepare the hooks", prepare_hooks, operation_run_poststop_hooks, NULL },
+	{ "run the hooks", run_hooks, NULL, NULL },
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
 	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
 	{ "open the streams", operation_open_streams, NULL, NULL },
@@ -271,6 +310,8 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	if (!spec->process)
 		return error_set(err, ERROR_INVALID_ARGUMENT, "no process to run");
 	spec->process->terminal = request->terminal;
+	if (hooks_take(spec, request->id, bundle_dir(bundle), &create->hooks, err) < 0)
+		return error_code_errno(err->code);
 	if (bundle_type(bundle) == BUNDLE_SANDBOX) /* it is not the guest's */
 		return 0;
 	if (bundle_type(bundle) == BUNDLE_CONTAINER &&
@@ -335,6 +376,7 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	}
 	container = container_create(pod, request->id, request->bundle, &paths);
 	container->bundle = bundle;
+	container->hooks = take_ptr(&create->hooks);
 	container->is_pause = bundle_type(bundle) == BUNDLE_SANDBOX;
 	operation_run(&create->operation, container->is_pause ? &pause_kind : &create_kind, pod,
 	              container->init, call);

@@ -104,12 +104,14 @@ static const struct seq_step init_steps[] = {
 	{ "remove from the guest", remove_from_guest, NULL, NULL },
 	{ "end the placeholders", operation_end_placeholders, NULL, NULL },
 	{ "unmount the rootfs", unmount_rootfs, NULL, NULL },
+	{ "run the hooks", operation_run_poststop_hooks, NULL, NULL },
 	{ 0 },
 };
 
 static const struct seq_step pause_steps[] = {
 	{ "end the machine", end_machine, NULL, NULL },
 	{ "end the placeholders", operation_end_placeholders, NULL, NULL },
+	{ "run the hooks", operation_run_poststop_hooks, NULL, NULL },
 	{ 0 },
 };
 

@@ -7,6 +7,7 @@
 #include "shim/host/placeholder.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
+#include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
 #include "shim/stdio/stdio.h"
@@ -269,6 +270,23 @@ void operation_end_placeholders(struct seq *seq, void *ctx)
 	struct operation *operation = ctx;
 
 	container_end_placeholders(operation->process->container, on_placeholders_ended, operation);
+}
+
+static void on_hooks_ended(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	hooks_make_undue(operation->process->container->hooks);
+	operation_try(operation, err);
+}
+
+void operation_run_poststop_hooks(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+	const struct pod *pod = operation->pod;
+
+	hooks_run(operation->process->container->hooks, pod->loop, HOOKS_POSTSTOP, 0,
+	          &pod->host_mounts, on_hooks_ended, operation);
 }
 
 void operation_watch(struct seq *seq, void *ctx)

@@ -88,6 +88,8 @@ void operation_open_stdin(struct seq *seq, void *operation);
 void operation_start_placeholder(struct seq *seq, void *operation);
 void operation_await_placeholder(struct seq *seq, void *operation); /* then it has its pid */
 void operation_end_placeholders(struct seq *seq, void *operation);  /* all of the container's */
+/* Logs what fails, and ends when they have ended. */
+void operation_run_poststop_hooks(struct seq *seq, void *operation);
 void operation_watch(struct seq *seq, void *operation); /* asks the guest to report the exit */
 
 #endif

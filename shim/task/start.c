@@ -6,6 +6,7 @@
 #include "proto/task_v2.pb-c.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
+#include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
@@ -64,6 +65,16 @@ static void exec_in_guest(struct seq *seq, void *ctx)
 		log_warn("the start of a placeholder is tried again: %s", err.text);
 }
 
+static void run_hooks(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	const struct process *init = operation->process;
+	const struct pod *pod = operation->pod;
+
+	hooks_run(init->container->hooks, pod->loop, HOOKS_POSTSTART, (pid_t)init->pid,
+	          &pod->host_mounts, seq_resume, seq);
+}
+
 static void read_stdin(struct seq *seq, void *ctx)
 {
 	const struct operation *operation = ctx;
@@ -82,11 +93,13 @@ static void read_stdin(struct seq *seq, void *ctx)
 static const struct seq_step init_steps[] = {
 	{ "start in the guest", start_in_guest, NULL, NULL },
 	{ "read stdin", read_stdin, NULL, NULL },
+	{ "run the hooks", run_hooks, NULL, NULL },
 	{ 0 },
 };
 
 /* A pause container has no process in the guest: it runs as the machine does. */
 static const struct seq_step pause_steps[] = {
+	{ "run the hooks", run_hooks, NULL, NULL },
 	{ 0 },
 };
 

@@ -188,11 +188,7 @@ static const struct {
 	  "linux.personality" },
 	{ CONFIG("", "", ",\"seccomp\":{\"defaultAction\":\"x\",\"defaultErrnoRet\":5}"),
 	  "linux.seccomp.defaultErrnoRet", "linux.seccomp.defaultErrnoRet" },
-	{ HOOK("prestart"), "hooks.prestart", "hooks" },
-	{ HOOK("createRuntime"), "hooks.createRuntime", "hooks" },
-	{ HOOK("createContainer"), "hooks.createContainer", "hooks" },
-	{ HOOK("poststart"), "hooks.poststart", "hooks" },
-	{ HOOK("poststop"), "hooks.poststop", "hooks" },
+	{ HOOK("createContainer"), "hooks.createContainer", "hooks.createContainer" },
 	{ CONFIG("", "", ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"b\",\"major\":8}]"),
 	  "linux.devices[0]", "linux.devices" },
 	{ "{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
