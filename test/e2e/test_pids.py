@@ -177,7 +177,7 @@ def test_other_signals_to_it_end_the_container_or_do_nothing(pods):
 
 def test_none_is_left_when_the_shim_is_killed(containerd, runtime, name):
     container = name()
-    containerd.run_detached(container, "sleep", "1000", runtime=runtime)
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=containerd.own_fifos)
     running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
     shim = containerd.shim(container)
     assert wait_for(lambda: len(placeholders(shim)) == 2, SOON)
