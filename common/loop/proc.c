@@ -1,5 +1,6 @@
 #include "common/loop/proc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <poll.h>
@@ -201,8 +202,10 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 	autodestroy(proc) struct proc *proc = NULL;
 	int r = proc_fork(loop, spec, &proc, err);
 
-	if (r == 0)
-		r = report_comes(proc->report_fd) ? take_report(proc, err) : fail_late(proc, err);
+	if (r < 0)
+		return r;
+	assert(proc);
+	r = report_comes(proc->report_fd) ? take_report(proc, err) : fail_late(proc, err);
 	if (r < 0)
 		return r;
 	ev_io_start(loop, &proc->watcher);
@@ -215,11 +218,12 @@ int proc_spawn(struct ev_loop *loop, const struct proc_spec *spec, proc_exit_fn 
 int proc_start(struct ev_loop *loop, const struct proc_spec *spec, done_fn *on_started,
                proc_exit_fn *on_exit, void *ctx, struct proc **out, struct error *err)
 {
-	struct proc *proc;
+	struct proc *proc = NULL;
 	int r = proc_fork(loop, spec, &proc, err);
 
 	if (r < 0)
 		return r;
+	assert(proc);
 	proc->on_started = on_started;
 	proc->on_exit = on_exit;
 	proc->ctx = ctx;
