@@ -29,19 +29,22 @@
  * made might take more. */
 static int install_filter(struct error *err)
 {
+	static const struct {
+		int number;
+		unsigned int compared; /* arguments: none, or the first */
+		struct scmp_arg_cmp first;
+	} calls[] = {
+		{ SCMP_SYS(clone), 1, { 0, SCMP_CMP_EQ, CLONE_PARENT | SIGCHLD, 0 } },
+		{ SCMP_SYS(fsopen), 0, { 0 } },
+		{ SCMP_SYS(sendmsg), 1, { 0, SCMP_CMP_EQ, SOCKET, 0 } },
+		{ SCMP_SYS(exit_group), 0, { 0 } },
+	};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = filter ? 0 : -ENOMEM;
 
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		                     SCMP_A0(SCMP_CMP_EQ, CLONE_PARENT | SIGCHLD));
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fsopen), 0);
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1,
-		                     SCMP_A0(SCMP_CMP_EQ, SOCKET));
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(exit_group), 0);
+	for (size_t i = 0; r == 0 && i < sizeof(calls) / sizeof(calls[0]); i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls[i].number,
+		                           calls[i].compared, &calls[i].first);
 	if (r == 0)
 		r = seccomp_load(filter); /* sets no_new_privs as well */
 	errno = -r;

@@ -172,7 +172,7 @@ int container_make_cgroup(struct container *container, struct error *err)
 static int make_init(struct container *container, struct error *err)
 {
 	Grpc__Process process = *container->spec->process;
-	autofree Grpc__POSIXRlimit **rlimits =
+	autofree __attribute__((unused)) Grpc__POSIXRlimit **rlimits =
 		host_limits_complete(container->limits, container->spec->process, &process);
 	autoclose int guest_cgroup =
 		open(container->cgroup_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -332,7 +332,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 {
 	const Grpc__Process *limited = process->n_rlimits ? process : container->spec->process;
 	Grpc__Process completed = *process;
-	autofree Grpc__POSIXRlimit **rlimits =
+	autofree __attribute__((unused)) Grpc__POSIXRlimit **rlimits =
 		host_limits_complete(container->limits, limited, &completed);
 	struct process_config config = {
 		.launch = {

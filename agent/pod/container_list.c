@@ -317,28 +317,29 @@ static void on_removed(void *ctx, const struct error *err)
 	member_end(member, false, err);
 }
 
-static int find_made(const struct container_list *list, const char *id, enum error_code unknown,
-                     struct member **out, struct error *err)
+/* NULL with *@r: there is none, or it is still being made. */
+static struct member *find_made(const struct container_list *list, const char *id,
+                                enum error_code unknown, int *r, struct error *err)
 {
 	struct member *member = find(list, id);
 
-	if (!member)
-		return error_set(err, unknown, "container \"%s\" does not exist", id);
-	if (member->creation)
-		return error_set(err, ERROR_FAILED_PRECONDITION,
-		                 "container \"%s\" is being created", id);
-	*out = member;
-	return 0;
+	if (member && !member->creation)
+		return member;
+	if (member)
+		*r = error_set(err, ERROR_FAILED_PRECONDITION, "container \"%s\" is being created",
+		               id);
+	else
+		*r = error_set(err, unknown, "container \"%s\" does not exist", id);
+	return NULL;
 }
 
 int container_list_remove(struct container_list *list, const char *id, done_fn *done, void *ctx,
                           struct error *err)
 {
-	struct member *member = NULL;
-	int r;
+	int r = 0;
+	struct member *member = find_made(list, id, ERROR_NOT_FOUND, &r, err);
 
-	r = find_made(list, id, ERROR_NOT_FOUND, &member, err);
-	if (r < 0)
+	if (!member)
 		return r;
 	if (member->removing)
 		return error_set(err, ERROR_FAILED_PRECONDITION,
@@ -357,10 +358,10 @@ int container_list_remove(struct container_list *list, const char *id, done_fn *
 int container_list_find(const struct container_list *list, const char *id, enum error_code unknown,
                         struct container **out, struct error *err)
 {
-	struct member *member = NULL;
-	int r = find_made(list, id, unknown, &member, err);
+	int r = 0;
+	struct member *member = find_made(list, id, unknown, &r, err);
 
-	if (r == 0)
+	if (member)
 		*out = member->container;
 	return r;
 }
