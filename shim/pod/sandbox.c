@@ -2,9 +2,7 @@
 
 #include <assert.h>
 #include <ev.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -28,14 +26,13 @@
 #include "shim/pod/host_limits.h"
 #include "shim/pod/last_words.h"
 #include "shim/pod/network_setup.h"
+#include "shim/pod/pod_settings.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/spec/vm_size.h"
 
 /* Of the guest's console, to choose from. */
 #define CONSOLE_MAX 8192
-
-#define SIZE_OPTION_MAX 32
 
 struct sandbox {
 	struct ev_loop *loop;
@@ -48,7 +45,7 @@ struct sandbox {
 	unsigned int vcpus;
 	uint64_t memory_mib;
 	int oom_score_adj;
-	uint64_t shm_bytes;
+	struct pod_settings *settings;
 
 	enum sandbox_state state;
 	bool was_ready;
@@ -430,28 +427,11 @@ static void boot_create_sandbox(struct seq *seq, void *ctx)
 	struct sandbox *sandbox = ctx;
 	autodestroy(host_limits) struct host_limits *limits = read_host_limits(sandbox);
 	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
-	Grpc__Storage share = GRPC__STORAGE__INIT;
-	Grpc__Storage shm = GRPC__STORAGE__INIT;
-	Grpc__Storage *storages[] = { &share, &shm };
-	char size[SIZE_OPTION_MAX];
-	char *options[] = { "noexec", "nosuid", "nodev", "mode=1777", size };
 	struct error err;
 
-	share.driver = "virtio-fs";
-	share.source = "kataShared";
-	share.fstype = "virtiofs";
-	share.mount_point = GUEST_SHARE;
-	snprintf(size, sizeof(size), "size=%" PRIu64, sandbox->shm_bytes);
-	shm.driver = "ephemeral";
-	shm.source = "shm";
-	shm.fstype = "tmpfs";
-	shm.mount_point = GUEST_SHM;
-	shm.options = options;
-	shm.n_options = sizeof(options) / sizeof(options[0]);
 	request.sandbox_id = sandbox->id;
-	request.storages = storages;
-	request.n_storages = sandbox->shm_bytes ? 2 : 1;
 	request.hostname = sandbox->hostname;
+	pod_settings_put(sandbox->settings, &request);
 	if (limits)
 		host_limits_put(limits, &request);
 	if (agent_create_sandbox(sandbox->agent, &request, seq_resume, seq, &err) < 0)
@@ -514,7 +494,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->memory_mib = config->size->memory_mib;
 	sandbox->netns = config->netns;
 	sandbox->oom_score_adj = config->oom_score_adj;
-	sandbox->shm_bytes = config->shm_bytes;
+	sandbox->settings = config->settings;
 	sandbox->on_gone = on_gone;
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);
@@ -573,6 +553,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 	vm_destroy(sandbox->vm);
 	network_destroy(sandbox->network);
 	uid_lease_destroy(sandbox->lease);
+	pod_settings_destroy(sandbox->settings);
 	ev_timer_stop(sandbox->loop, &sandbox->grace);
 	ev_timer_stop(sandbox->loop, &sandbox->begin);
 	ev_timer_stop(sandbox->loop, &sandbox->no_vm);

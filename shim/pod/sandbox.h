@@ -23,6 +23,7 @@ struct config;
 struct ev_loop;
 struct install;
 struct netns;
+struct pod_settings;
 struct sandbox;
 struct vm_size;
 struct vsock;
@@ -43,9 +44,9 @@ struct sandbox_config {
 	const struct config *config;
 	const struct vm_size *size;
 	const struct netns
-		*netns;     /* whose links the guest gets; NULL: none. Outlives the sandbox */
-	int oom_score_adj;  /* of the VM's processes; 0: as the shim's */
-	uint64_t shm_bytes; /* of the pod's /dev/shm, at GUEST_SHM in the guest; 0: it has none */
+		*netns;    /* whose links the guest gets; NULL: none. Outlives the sandbox */
+	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
+	struct pod_settings *settings; /* taken over */
 };
 
 /*

@@ -18,6 +18,7 @@
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/pod_policy.h"
+#include "shim/pod/pod_settings.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
 #include "shim/spec/guest_spec.h"
@@ -290,7 +291,9 @@ static void start_sandbox(struct service *service, const struct service_config *
 		.size = &size,
 		.netns = service->pod.netns,
 		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
-		.shm_bytes = service->pod.shared.shm_bytes,
+		.settings = pod_settings_create(
+			service->pod.shared.shm_bytes,
+			bundle_type(bundle) == BUNDLE_SANDBOX ? bundle_spec(bundle) : NULL),
 	};
 
 	uname(&uts);

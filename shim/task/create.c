@@ -86,6 +86,8 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	request.stdin_port = ports->in;
 	request.stdout_port = ports->out;
 	request.stderr_port = ports->err;
+	if (((struct create *)operation)->pid_of)
+		request.pid_namespace_of = ((struct create *)operation)->pid_of;
 	if (agent_create_container(sandbox_agent(operation->pod->sandbox), &request,
 	                           operation_answered, operation, &operation->pending, &err) < 0)
 		seq_fail(seq, &err);

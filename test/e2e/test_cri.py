@@ -126,7 +126,6 @@ def test_orphans_of_a_shared_namespace_are_reaped(cri_pods):
     pod.end()
 
 
-@pytest.mark.parametrize("handler", ["runc"], indirect=True)  # later: a pid of its own for each container
 def test_a_container_joins_the_processes_of_another(cri_pods):
     """As an ephemeral container does it to debug."""
     pod = cri_pods.run()

@@ -202,6 +202,9 @@ static void on_create_sandbox(struct ttrpc_call *call, const ProtobufCMessage *m
 
 	fake.n_host_rlimits = request->n_host_rlimits;
 	fake.n_host_sysctls = request->n_host_sysctls;
+	if (request->n_sysctls)
+		snprintf(fake.pod_sysctl, sizeof(fake.pod_sysctl), "%s=%s",
+		         request->sysctls[0]->key, request->sysctls[0]->value);
 	for (size_t i = 0; i < request->n_storages; i++)
 		if (strcmp(request->storages[i]->driver, "ephemeral") == 0)
 			snprintf(
@@ -280,6 +283,7 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	const Grpc__CreateContainerRequest *request = (const void *)message;
 
 	note_spec(request->oci);
+	snprintf(fake.pid_of, sizeof(fake.pid_of), "%s", request->pid_namespace_of);
 	fake.ports[0] = request->stdin_port;
 	fake.ports[1] = request->stdout_port;
 	fake.ports[2] = request->stderr_port;
@@ -663,8 +667,9 @@ static void say_hello(void *arg)
 {
 	int ends[2];
 
-	const char *hello =
-		fake.upstream ? "hello 1\n" : "hello 1 clock host-limits signal-all exit-details\n";
+	const char *hello = fake.upstream ? "hello 1\n"
+	                                  : "hello 1 clock host-limits signal-all exit-details "
+	                                    "network-details pid-namespace-of sandbox-sysctls\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));

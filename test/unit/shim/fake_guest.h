@@ -66,6 +66,8 @@ struct fake_guest {
 	int64_t memory_limit;  /* of the last UpdateContainer */
 	uint32_t exit_status;  /* of the last exit event */
 	char namespaces[128];  /* of the last CreateContainer: "pid mount=/path …" */
+	char pid_of[32];       /* the container whose pid namespace it joins */
+	char pod_sysctl[64];   /* of CreateSandbox: "key=value" of the first */
 	char shm_source[128];  /* what is mounted at /dev/shm in it */
 	char shm_storage[128]; /* of CreateSandbox: its mount point and size */
 	size_t n_host_rlimits; /* of CreateSandbox */

@@ -26,12 +26,13 @@ TestSuite(pods, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
 /* The bundle of a container of pod "c": it is in @namespaces, a list in JSON. */
 static char *make_config(const char *kind, const char *sandbox, const char *namespaces)
 {
-	return mem_printf("{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
-	                  "\"root\":{\"path\":\"rootfs\"},\"mounts\":[" SHM "],"
-	                  "\"annotations\":{\"io.kubernetes.cri.container-type\":\"%s\","
-	                  "\"io.kubernetes.cri.sandbox-id\":\"%s\"},"
-	                  "\"linux\":{\"namespaces\":[%s]}}",
-	                  kind, sandbox, namespaces);
+	return mem_printf(
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
+		"\"root\":{\"path\":\"rootfs\"},\"mounts\":[" SHM "],"
+		"\"annotations\":{\"io.kubernetes.cri.container-type\":\"%s\","
+		"\"io.kubernetes.cri.sandbox-id\":\"%s\"},"
+		"\"linux\":{\"sysctl\":{\"net.core.somaxconn\":\"512\"},\"namespaces\":[%s]}}",
+		kind, sandbox, namespaces);
 }
 
 /* What the container's spec says of a namespace of the pod. */
@@ -66,10 +67,12 @@ static void run(const char *id, const char *namespaces)
 static void run_pause(void)
 {
 	autofree char *config = make_config("sandbox", "c", SANDBOX);
+	struct answer answer;
 
 	pod_bench_write_config(config);
 	bench_serve(60000);
-	cr_assert_eq(bench_create().err.code, ERROR_NONE);
+	answer = bench_create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
 	cr_assert_eq(bench_start("").err.code, ERROR_NONE);
 }
 
@@ -111,6 +114,28 @@ Test(pods, containers_share_dev_shm)
 	cr_expect(strstr(fake.shm_storage, "/run/kata-containers/sandbox/shm size="));
 	run("a", SHARED);
 	cr_expect_str_eq(fake.shm_source, "/run/kata-containers/sandbox/shm");
+}
+
+Test(pods, the_settings_of_the_sandbox_are_those_of_the_pod)
+{
+	run_pause();
+	cr_expect_str_eq(fake.pod_sysctl, "net.core.somaxconn=512");
+}
+
+Test(pods, a_container_joins_the_pid_namespace_of_another)
+{
+	autofree char *namespaces = NULL;
+	struct answer target;
+
+	run_pause();
+	target = create("a", "container", "c", SHARED ",{\"type\":\"pid\"}");
+	cr_assert_eq(target.err.code, ERROR_NONE, "%s", target.err.text);
+	cr_expect_str_eq(fake.pid_of, "");
+	namespaces =
+		mem_printf(SHARED ",{\"type\":\"pid\",\"path\":\"/proc/%u/ns/pid\"}", target.pid);
+	run("b", namespaces);
+	cr_expect_str_eq(fake.pid_of, "a");
+	cr_expect_str_eq(fake.namespaces, "mount cgroup");
 }
 
 Test(pods, a_namespace_that_is_none_of_the_pods_is_refused)
