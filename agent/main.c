@@ -16,6 +16,7 @@
 #include "agent/guest/guest.h"
 #include "agent/guest/memory_pressure.h"
 #include "agent/guest/modprobe.h"
+#include "agent/guest/network.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
@@ -35,6 +36,7 @@ struct agent {
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
 	struct uevents *uevents;
+	struct network *network;
 	struct announce *announce;
 };
 
@@ -117,10 +119,13 @@ static int agent_start(struct agent *agent, struct error *err)
 	r = vsock_socket_listen(VSOCK_PORT_STREAMS, &fd, err);
 	if (r < 0)
 		return r;
+	agent->uevents = uevents_create(agent->loop);
+	agent->network = network_create(agent->loop, agent->uevents, NETWORK_CARD_TIMEOUT_MS);
 	agent->streams = streams_create(agent->loop, fd, vsock_socket_peer);
 	agent->sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = agent->loop,
 		.streams = agent->streams,
+		.network = agent->network,
 		.cgroup_mount = CGROUP_MOUNT,
 		.storage_drivers = storage_drivers(),
 		.root = "",
@@ -129,7 +134,6 @@ static int agent_start(struct agent *agent, struct error *err)
 	r = agent_serve(agent, err);
 	if (r < 0)
 		return r;
-	agent->uevents = uevents_create(agent->loop);
 	agent->announce = announce_create(agent->loop, agent->uevents);
 	log_info("agent serves version=" KATA_VERSION);
 	return 0;

@@ -55,7 +55,7 @@ static int load(const char *name)
 	return -1;
 }
 
-int modprobe_main(const char *alias)
+bool modprobe_load(const char *alias)
 {
 	autofree char *table = NULL;
 	autofree char *files = NULL;
@@ -63,15 +63,20 @@ int modprobe_main(const char *alias)
 	char *name;
 
 	if (file_read(AT_FDCWD, ON_DEMAND, TABLE_MAX, &table, NULL) < 0)
-		return 1;
+		return false;
 	files = modprobe_find(table, alias);
 	if (!files)
-		return 1;
+		return false;
 	rest = files;
 	while ((name = strsep(&rest, " ")))
 		if (*name && load(name) < 0)
-			return 1;
-	return 0;
+			return false;
+	return true;
+}
+
+int modprobe_main(const char *alias)
+{
+	return modprobe_load(alias) ? 0 : 1;
 }
 
 void modprobe_announce(void)

@@ -11,6 +11,10 @@ struct error;
 
 bool modprobe_is_asked_for(int argc, char **argv);
 
+/* Loads the modules of @alias; false: there are none, or one failed, which is logged. Those that are
+ * there already are fine. */
+bool modprobe_load(const char *alias);
+
 /* The main function of such a process: loads the modules of @alias. Returns the exit code. */
 int modprobe_main(const char *alias);
 

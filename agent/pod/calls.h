@@ -1,6 +1,6 @@
 /*
  * The handlers of service.c's rows, each in the file of its noun: sandbox_calls.c,
- * container_calls.c, process_calls.c, guest_calls.c. Their ctx is the struct sandbox.
+ * container_calls.c, process_calls.c, network_calls.c, guest_calls.c. Their ctx is the struct sandbox.
  */
 #ifndef AGENT_CALLS_H
 #define AGENT_CALLS_H
@@ -24,6 +24,12 @@ ttrpc_handler_fn process_on_signal;
 ttrpc_handler_fn process_on_wait;
 ttrpc_handler_fn process_on_resize;
 ttrpc_handler_fn process_on_close_stdin;
+
+ttrpc_handler_fn network_on_update_interface;
+ttrpc_handler_fn network_on_list_interfaces;
+ttrpc_handler_fn network_on_update_routes;
+ttrpc_handler_fn network_on_list_routes;
+ttrpc_handler_fn network_on_add_neighbours;
 
 ttrpc_handler_fn guest_on_details;
 ttrpc_handler_fn guest_on_online;

@@ -21,6 +21,7 @@ struct sandbox {
 	struct ev_loop *loop;
 	const char *root;
 	char *sysctl_dir;
+	struct network *network;
 	struct oom *oom;
 	struct memory_pressure *pressure;
 	struct storage_list *storages;
@@ -47,6 +48,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 	sandbox->loop = config->loop;
 	sandbox->root = config->root;
 	sandbox->sysctl_dir = mem_printf("%s/proc/sys", config->root);
+	sandbox->network = config->network;
 	sandbox->oom = oom_create(config->loop);
 	sandbox->pressure = memory_pressure_create(config->loop, config->pressure_file);
 	sandbox->storages = storage_list_create(config->loop, config->storage_drivers);
@@ -295,6 +297,11 @@ int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code 
                  struct container **out, struct error *err)
 {
 	return container_list_find(sandbox->containers, id, unknown, out, err);
+}
+
+struct network *sandbox_network(const struct sandbox *sandbox)
+{
+	return sandbox->network;
 }
 
 struct oom *sandbox_oom(const struct sandbox *sandbox)

@@ -9,6 +9,7 @@
 
 struct container;
 struct ev_loop;
+struct network;
 struct oom;
 struct sandbox;
 struct storage_driver;
@@ -20,6 +21,7 @@ struct streams;
 struct sandbox_config {
 	struct ev_loop *loop; /* the default loop */
 	struct streams *streams;
+	struct network *network;
 	const char *cgroup_mount;                     /* of cgroup v2: CGROUP_MOUNT */
 	const struct storage_driver *storage_drivers; /* storage_drivers() */
 	const char *root;                             /* of the guest's own files: "" */
@@ -52,6 +54,7 @@ int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void 
 int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code unknown,
                  struct container **out, struct error *err);
 
-struct oom *sandbox_oom(const struct sandbox *sandbox); /* owned by the sandbox */
+struct network *sandbox_network(const struct sandbox *sandbox); /* that of its configuration */
+struct oom *sandbox_oom(const struct sandbox *sandbox);         /* owned by the sandbox */
 
 #endif

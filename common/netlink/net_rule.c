@@ -104,6 +104,34 @@ bool net_rule_is_default(const struct net_rule *rule)
 	return false;
 }
 
+static bool equal_ports(bool has, const struct fib_rule_port_range *a,
+                        const struct fib_rule_port_range *b)
+{
+	return !has || (a->start == b->start && a->end == b->end);
+}
+
+static bool equal_matches(const struct net_rule *a, const struct net_rule *b)
+{
+	return net_prefix_equal(&a->source, &b->source) &&
+	       net_prefix_equal(&a->destination, &b->destination) && a->tos == b->tos &&
+	       a->invert == b->invert && a->mark == b->mark && a->mark_mask == b->mark_mask &&
+	       !strcmp(a->in, b->in) && !strcmp(a->out, b->out) &&
+	       a->ip_protocol == b->ip_protocol && a->has_uids == b->has_uids &&
+	       (!a->has_uids || (a->uids.start == b->uids.start && a->uids.end == b->uids.end)) &&
+	       a->has_source_ports == b->has_source_ports &&
+	       equal_ports(a->has_source_ports, &a->source_ports, &b->source_ports) &&
+	       a->has_destination_ports == b->has_destination_ports &&
+	       equal_ports(a->has_destination_ports, &a->destination_ports, &b->destination_ports);
+}
+
+bool net_rule_equal(const struct net_rule *a, const struct net_rule *b)
+{
+	return a->family == b->family && a->priority == b->priority && a->action == b->action &&
+	       a->table == b->table && a->goto_priority == b->goto_priority &&
+	       a->protocol == b->protocol && a->suppress_prefix == b->suppress_prefix &&
+	       a->suppress_group == b->suppress_group && equal_matches(a, b);
+}
+
 static void put_text(struct nl_msg *message, int type, const char *text)
 {
 	if (*text)

@@ -46,6 +46,8 @@ int net_rule_list(struct net_socket *socket, struct net_rule **rules, size_t *n,
 /* One of those that each namespace begins with: the tables local, main and default for all. */
 bool net_rule_is_default(const struct net_rule *rule);
 
+bool net_rule_equal(const struct net_rule *a, const struct net_rule *b);
+
 /* Fails with -EEXIST when there is one like it. */
 int net_rule_add(struct net_socket *socket, const struct net_rule *rule, struct error *err);
 int net_rule_delete(struct net_socket *socket, const struct net_rule *rule, struct error *err);

@@ -1,12 +1,16 @@
 /*
  * A shim's calls to the agent in any order, while processes come up, fail, write and end, and mounts
- * are made or fail. There are no processes, mounts and cgroups: the agent's init, libev's child
- * watchers, mounts and cgroups are stood in for, and so are the child processes of errands. Each
- * call is answered once, and no cgroup is left.
+ * are made or fail, and links come and go. There are no processes, mounts, cgroups and networks: the
+ * agent's init, libev's child watchers, mounts and cgroups, netlink and the uevents are stood in for,
+ * and so are the child processes of errands. Each call is answered once, and no cgroup is left.
  */
 #include <assert.h>
+#include <errno.h>
 #include <ev.h>
+#include <linux/rtnetlink.h>
+#include <netlink/msg.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -14,7 +18,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/guest/network.h"
 #include "agent/guest/storage_driver.h"
+#include "agent/guest/uevent.h"
 #include "agent/pod/launch.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
@@ -22,6 +28,9 @@
 #include "common/error.h"
 #include "common/loop/errand.h"
 #include "common/mem.h"
+#include "common/netlink/net_address.h"
+#include "common/netlink/net_link.h"
+#include "common/netlink/net_socket.h"
 #include "proto/agent.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 #include "test/fuzz/fuzz.h"
@@ -34,6 +43,8 @@
 #define STREAMS       4
 #define STORAGES_MAX  3 /* of a request: less */
 #define MOUNT_FDS     2 /* that an errand hands back, if it is to mount */
+#define LINKS         4
+#define NET_ITEMS_MAX 4 /* of a message about the network: less */
 #define END_TURNS     64
 #define END_TURN_MS   1000
 #define SERVICE       "grpc.AgentService"
@@ -81,6 +92,10 @@ static struct world {
 	LIST_HEAD(, launch) launches;
 	LIST_HEAD(, errand) errands;
 	bool refuse_errands;
+	struct network *network;
+	LIST_HEAD(, uevent_subscriber) subscribers;
+	struct net_link links[LINKS]; /* of the index 0: there is none */
+	int netlink_errno;            /* of each request; 0: none */
 } world;
 
 /* libev's, which would wait for real children. */
@@ -218,6 +233,107 @@ void errand_destroy(struct errand *errand)
 	free(errand);
 }
 
+/* The kernel's links, and nothing else of its network. */
+
+struct uevents *uevents_create(struct ev_loop *loop)
+{
+	return NULL;
+}
+
+void uevents_destroy(struct uevents *uevents)
+{
+}
+
+void uevents_subscribe(struct uevents *uevents, struct uevent_subscriber *subscriber)
+{
+	LIST_INSERT_HEAD(&world.subscribers, subscriber, link);
+}
+
+void uevents_leave(struct uevent_subscriber *subscriber)
+{
+	LIST_REMOVE(subscriber, link);
+}
+
+int net_socket_open(int netns_fd, struct net_socket **out, struct error *err)
+{
+	return 0;
+}
+
+void net_socket_destroy(struct net_socket *socket)
+{
+}
+
+int net_socket_request(struct net_socket *socket, struct nl_msg *message, struct error *err)
+{
+	nlmsg_free(message);
+	if (world.netlink_errno)
+		error_set(err, ERROR_UNKNOWN, "the kernel's words");
+	return -world.netlink_errno;
+}
+
+static size_t fake_links(struct net_link *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < LINKS; i++)
+		if (world.links[i].index)
+			out[n++] = world.links[i];
+	return n;
+}
+
+/* An address on each of them. */
+static size_t fake_addresses(struct net_address *out)
+{
+	struct net_link links[LINKS];
+	size_t n = fake_links(links);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct net_address){
+			.link = links[i].index,
+			.own = { .ip = { .family = AF_INET, .bytes = { 10 } }, .len = 8 },
+		};
+	return n;
+}
+
+int net_socket_dump(struct net_socket *socket, const struct net_dump *dump, void **items, size_t *n,
+                    struct error *err)
+{
+	if (world.netlink_errno == ENOBUFS)
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "more than %zu %s", dump->max,
+		                 dump->what);
+	*items = mem_alloc(LINKS * dump->item_size);
+	*n = 0;
+	if (dump->type == RTM_GETLINK)
+		*n = fake_links(*items);
+	if (dump->type == RTM_GETADDR)
+		*n = fake_addresses(*items);
+	return 0;
+}
+
+static void link_changes(void)
+{
+	uint8_t byte = script_byte(&world.script);
+	struct net_link *link = &world.links[byte % LINKS];
+	struct uevent_subscriber *one;
+	struct uevent_subscriber *next;
+
+	*link = (struct net_link){ .index = byte / LINKS % 4 ? byte % LINKS + 1 : 0 };
+	snprintf(link->name, sizeof(link->name), "eth%u", byte / 16 % 2);
+	link->mac = (struct net_mac){ .bytes = { 2, 0, 0, 0, 0, byte / 32 % 2 }, .len = 6 };
+	link->flags = byte / 64 % 2 ? IFF_UP : 0;
+	for (one = LIST_FIRST(&world.subscribers); one; one = next) {
+		next = LIST_NEXT(one, link);
+		one->on_change(one->ctx);
+	}
+}
+
+static void kernel_refuses(void)
+{
+	static const int errors[] = { 0, 0, EEXIST, EACCES, EPERM, ENOBUFS, ENOENT, EBUSY };
+
+	world.netlink_errno = errors[script_byte(&world.script) % COUNT(errors)];
+}
+
 static const struct request_kind methods[] = {
 	{ "CreateContainer", REQUEST(create_container) },
 	{ "StartContainer", REQUEST(start_container) },
@@ -233,6 +349,11 @@ static const struct request_kind methods[] = {
 	{ "CloseStdin", REQUEST(close_stdin) },
 	{ "GetOOMEvent", &grpc__get_oomevent_request__descriptor },
 	{ "CreateSandbox", REQUEST(create_sandbox) },
+	{ "UpdateInterface", REQUEST(update_interface) },
+	{ "ListInterfaces", REQUEST(list_interfaces) },
+	{ "UpdateRoutes", REQUEST(update_routes) },
+	{ "ListRoutes", REQUEST(list_routes) },
+	{ "AddARPNeighbors", REQUEST(add_arpneighbors) },
 };
 
 static const char *text_for(struct script *script, const char *field)
@@ -280,8 +401,120 @@ static Grpc__Storage *new_storage(struct script *script)
 	return storage;
 }
 
+/* Of any message about the network, field by field. */
+static const char *network_text(struct script *script)
+{
+	static const char *const texts[] = {
+		"",
+		"eth0",
+		"eth1",
+		"02:00:00:00:00:00",
+		"02:00:00:00:00:01",
+		"10.0.0.1",
+		"10.0.0.0/8",
+		"fe80::1",
+		"2001:db8::/32",
+		"24",
+		"64",
+		"255",
+		"reno",
+		"a/b",
+		"1e/1f",
+		"a name that is far longer than any that the kernel has",
+	};
+
+	return texts[script_byte(script) % COUNT(texts)];
+}
+
+static size_t network_count(struct script *script)
+{
+	return script_byte(script) % NET_ITEMS_MAX;
+}
+
+static void fill_message(struct script *script, ProtobufCMessage *message);
+
+static ProtobufCMessage *new_message(struct script *script, const ProtobufCMessageDescriptor *type)
+{
+	ProtobufCMessage *message = mem_alloc(type->sizeof_message);
+
+	type->message_init(message);
+	fill_message(script, message);
+	return message;
+}
+
+static void fill_list(struct script *script, ProtobufCMessage *message,
+                      const ProtobufCFieldDescriptor *field)
+{
+	char *base = (char *)message;
+	size_t n = network_count(script);
+
+	if (field->type == PROTOBUF_C_TYPE_UINT32) {
+		uint32_t *numbers = mem_alloc(8 * (n + 1) * sizeof(*numbers));
+
+		for (size_t i = 0; i < 8 * n; i++)
+			numbers[i] = script_byte(script);
+		*(uint32_t **)(base + field->offset) = numbers;
+		*(size_t *)(base + field->quantifier_offset) = 8 * n;
+		return;
+	}
+	*(ProtobufCMessage ***)(base + field->offset) =
+		mem_alloc((n + 1) * sizeof(ProtobufCMessage *));
+	for (size_t i = 0; i < n; i++)
+		(*(ProtobufCMessage ***)(base + field->offset))[i] =
+			new_message(script, field->descriptor);
+	*(size_t *)(base + field->quantifier_offset) = n;
+}
+
+static void fill_field(struct script *script, ProtobufCMessage *message,
+                       const ProtobufCFieldDescriptor *field)
+{
+	char *at = (char *)message + field->offset;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		fill_list(script, message, field);
+	else if (field->type == PROTOBUF_C_TYPE_STRING)
+		*(char **)at = mem_strdup(network_text(script));
+	else if (field->type == PROTOBUF_C_TYPE_MESSAGE && script_byte(script) % 2)
+		*(ProtobufCMessage **)at = new_message(script, field->descriptor);
+	else if (field->type == PROTOBUF_C_TYPE_UINT64)
+		*(uint64_t *)at = script_byte(script);
+	else if (field->type == PROTOBUF_C_TYPE_BOOL)
+		*(protobuf_c_boolean *)at = script_byte(script) % 2;
+	else if (field->type == PROTOBUF_C_TYPE_ENUM)
+		*(uint32_t *)at = script_byte(script) % 3;
+	else if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+		*(uint32_t *)at = script_byte(script) * 3U; /* beyond a byte, too */
+}
+
+static void fill_message(struct script *script, ProtobufCMessage *message)
+{
+	for (unsigned int i = 0; i < message->descriptor->n_fields && script->left; i++)
+		fill_field(script, message, &message->descriptor->fields[i]);
+}
+
+/* NULL: not one of the network's. */
+static ProtobufCMessage *network_message_for(struct script *script, const char *field)
+{
+	static const struct {
+		const char *field;
+		const ProtobufCMessageDescriptor *type;
+	} rows[] = {
+		{ "interface", &types__interface__descriptor },
+		{ "routes", &grpc__routes__descriptor },
+		{ "rules", &types__rule__descriptor },
+		{ "neighbors", &grpc__arpneighbors__descriptor },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (!strcmp(field, rows[i].field))
+			return new_message(script, rows[i].type);
+	return NULL;
+}
+
 static size_t count_of(struct script *script, const char *field)
 {
+	if (!strcmp(field, "rules"))
+		return network_count(script);
 	return strcmp(field, "storages") ? 0 : world.storages;
 }
 
@@ -306,7 +539,7 @@ static ProtobufCMessage *message_for(struct script *script, const char *field)
 		grpc__root__init(spec->root);
 		return &spec->base;
 	}
-	return NULL;
+	return network_message_for(script, field);
 }
 
 static const struct request_filler filler = { text_for, message_for, count_of };
@@ -507,6 +740,8 @@ static void (*const steps[])(void) = {
 	time_passes,
 	errand_ends,
 	teardown_begins,
+	link_changes,
+	kernel_refuses,
 };
 
 static int peer_port(int fd, uint32_t *port, struct error *err)
@@ -537,9 +772,11 @@ static void start(void)
 	int fd = listen_anywhere(&world.streams_address, &world.streams_address_len);
 
 	world.streams = streams_create(fuzz_loop(), fd, peer_port);
+	world.network = network_create(fuzz_loop(), NULL, NETWORK_CARD_TIMEOUT_MS);
 	world.sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = fuzz_loop(),
 		.streams = world.streams,
+		.network = world.network,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = storage_drivers(),
 		.root = "/dev/null", /* nothing can be below it */
@@ -610,9 +847,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	end();
 	requests_fini(&world.requests);
 	sandbox_destroy(world.sandbox);
+	network_destroy(world.network);
 	streams_destroy(world.streams);
 	ttrpc_server_destroy(world.server);
 	assert(LIST_EMPTY(&world.launches) && LIST_EMPTY(&world.errands));
+	assert(LIST_EMPTY(&world.subscribers));
 	for (int i = 0; i < STREAMS; i++)
 		cleanup_close(&world.stream[i]);
 	return 0;

@@ -10,7 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/guest/network.h"
 #include "agent/guest/storage_driver.h"
+#include "agent/guest/uevent.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
@@ -73,9 +75,12 @@ static void init(struct host *host, const struct storage_driver *drivers, const 
 	signal(SIGPIPE, SIG_IGN);
 	host->loop = ev_default_loop(0);
 	host->streams = streams_create(host->loop, new_listener("streams"), peer_port);
+	host->uevents = uevents_create(host->loop);
+	host->network = network_create(host->loop, host->uevents, HOST_CARD_TIMEOUT_MS);
 	host->sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = host->loop,
 		.streams = host->streams,
+		.network = host->network,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = drivers,
 		.root = root,
@@ -119,6 +124,8 @@ void host_fini(struct host *host)
 {
 	ttrpc_client_destroy(host->client);
 	sandbox_destroy(host->sandbox);
+	network_destroy(host->network);
+	uevents_destroy(host->uevents);
 	streams_destroy(host->streams);
 	ttrpc_server_destroy(host->server);
 	ev_loop_destroy(host->loop);

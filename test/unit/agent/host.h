@@ -12,12 +12,16 @@
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
+#define HOST_CARD_TIMEOUT_MS 1000 /* of the agent: network_create() */
+
 struct ev_loop;
 struct storage_driver;
 
 struct host {
 	struct ev_loop *loop;
 	struct streams *streams;
+	struct uevents *uevents;
+	struct network *network;
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
 	struct ttrpc_client *client;
