@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <ev.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -296,4 +297,46 @@ Test(namespaces, that_the_spec_names_is_joined_unless_it_is_the_agent_s)
 	name_pid_namespace(mem_strdup("/nosuch"));
 	bench_refuses(&bench, "true", ERROR_UNKNOWN,
 	              "cannot open the pid namespace \"/nosuch\": No such file or directory");
+}
+
+static void drop_namespace(const char *type)
+{
+	Grpc__Linux *config = bench.spec->linux;
+	size_t i = 0;
+
+	while (strcmp(config->namespaces[i]->type, type) != 0)
+		i++;
+	grpc__linux_namespace__free_unpacked(config->namespaces[i], NULL);
+	config->namespaces[i] = config->namespaces[--config->n_namespaces];
+}
+
+/* A pod's container, in a guest that has the pod's name and namespaces. */
+Test(namespaces, that_a_container_does_not_name_are_the_guest_s)
+{
+	static Grpc__Linux__SysctlEntry entry = GRPC__LINUX__SYSCTL_ENTRY__INIT;
+	Grpc__Linux__SysctlEntry *entries[] = { &entry };
+
+	cr_assert_eq(unshare(CLONE_NEWUTS | CLONE_NEWIPC), 0);
+	cr_assert_eq(sethostname("pod-1", 5), 0);
+	drop_namespace("uts");
+	drop_namespace("ipc");
+	bench_refuses(
+		&bench, "true", ERROR_INVALID_ARGUMENT,
+		"invalid hostname \"bench\": the pod's is \"pod-1\", and the container has no "
+		"uts namespace of its own");
+	free(bench.spec->hostname);
+	bench.spec->hostname = mem_strdup("pod-1");
+	run("hostname; hostname other || echo "
+	    "refused");
+	bench_has(&bench, "pod-1\n");
+	bench_has(&bench, "refused\n");
+	entry.key = "kernel.shmmax";
+	entry.value = "4096";
+	bench.spec->linux->sysctl = entries;
+	bench.spec->linux->n_sysctl = 1;
+	bench_refuses(
+		&bench, "true", ERROR_INVALID_ARGUMENT,
+		"invalid linux.sysctl \"kernel.shmmax\": not in a namespace of the container");
+	bench.spec->linux->n_sysctl = 0;
+	bench.spec->linux->sysctl = NULL;
 }
