@@ -1,0 +1,213 @@
+"""Network namespaces that a spec names: `ctr run --with-ns network:PATH`, on a bridge with veths."""
+
+import re
+import subprocess
+
+import pytest
+
+from harness.networks import GATEWAY, GATEWAY6, Bridge, ip, look
+from harness.processes import kill, wait_for, wait_gone
+
+MEGABYTES = 8
+PORT = 5000
+SLEEP = ["sleep", "1000"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def directory_of_namespaces():
+    """ip(8) makes and mounts /run/netns once, and leaves it."""
+    ip("netns", "add", "first")
+    ip("netns", "del", "first")
+
+
+@pytest.fixture
+def bridge():
+    """A bridge, and afterwards a look at the host's own network: it is as before."""
+    before = look()
+    made = Bridge("kata-br")
+    yield made
+    made.close()
+    assert look() == before
+
+
+@pytest.fixture
+def run_in(containerd, runtime, name):
+    """run_in(SPACE): a detached container in a namespace; it is deleted in the end."""
+    running = []
+
+    def run(space, *flags):
+        container = name()
+        containerd.run_detached(container, *SLEEP, runtime=runtime, flags=[*space.flags(), *flags])
+        running.append(container)
+        return container
+
+    yield run
+    for container in running:
+        if containerd.task_state(container):
+            containerd.delete(container)
+
+
+def sh(containerd, container, script, timeout=60):
+    return containerd.exec(container, "sh", "-c", script, timeout=timeout).check().text
+
+
+def routes_of(text):
+    """{(destination, gateway, link)} of what ip prints, iproute2's or busybox's."""
+    found = set()
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0] in ("local", "broadcast", "anycast", "multicast", "ff00::/8"):
+            continue
+        after = dict(zip(words[1:], words[2:]))
+        found.add((words[0], after.get("via"), after["dev"]))
+    return found
+
+
+def test_a_pod_has_what_is_in_its_namespace(containerd, bridge, run_in):
+    space = bridge.add(link="net-0.x")
+    space.ip("addr", "add", "192.168.7.9/24", "dev", space.link)
+    space.ip("route", "add", "10.99.0.0/16", "via", "10.88.0.200")
+    space.ip("route", "add", "169.254.1.1", "dev", space.link, "scope", "link")
+    space.ip("neigh", "add", "10.88.0.77", "lladdr", "02:00:00:00:00:77", "dev", space.link, "nud", "permanent")
+    container = run_in(space)
+    shown = sh(containerd, container, "ip addr")
+    assert f"{space.link}: <" in shown and "state UP" in shown, shown
+    assert space.mac in shown and "mtu 1500" in shown, shown
+    assert {f"{space.address}/16", f"{space.address6}/64", "192.168.7.9/24"} <= set(re.findall(r"inet6? (\S+)", shown))
+    assert "tentative" not in shown, shown
+    for family in ("-4", "-6"):
+        inside, outside = (routes_of(sh(containerd, container, f"ip {family} route")), routes_of(space.ip(family, "route")))
+        assert inside == outside
+    assert "02:00:00:00:00:77" in sh(containerd, container, "ip neigh"), "a permanent neighbour"
+
+
+def test_no_address_is_tentative_when_the_first_process_starts(containerd, runtime, name, bridge):
+    space = bridge.add()
+    done = containerd.run(name(), "ip", "-6", "addr", runtime=runtime, flags=space.flags()).check()
+    assert space.address6 in done.text and "tentative" not in done.text, done
+
+
+@pytest.mark.parametrize("mtu", [1280, 1500, 9000])
+def test_two_pods_and_the_host_reach_each_other(containerd, bridge, run_in, mtu):
+    spaces = [bridge.add(mtu=mtu), bridge.add(mtu=mtu)]
+    first, second = (run_in(space) for space in spaces)
+    assert f"mtu {mtu}" in sh(containerd, first, "ip link show eth0")
+    for container, other in ((first, spaces[1]), (second, spaces[0])):
+        for target in (other.address, GATEWAY):
+            sh(containerd, container, f"ping -c 2 -W 5 -s {mtu - 28} {target}")
+        for target in (other.address6, GATEWAY6):
+            sh(containerd, container, f"ping -6 -c 2 -W 5 -s {mtu - 48} {target}")
+    for space in spaces:
+        subprocess.run(["ping", "-c", "2", "-W", "5", space.address], check=True, capture_output=True)
+    for sender, receiver, address in ((first, second, spaces[1].address), (second, first, spaces[0].address),
+                                      (first, second, spaces[1].address6)):
+        assert transfer(containerd, sender, receiver, address)
+
+
+def transfer(containerd, sender, receiver, address):
+    """Whether bytes of TCP come as they were sent."""
+    sent = sh(containerd, sender, f"head -c {MEGABYTES}000000 /dev/urandom >/tmp/data; sha256sum </tmp/data")
+    listening = containerd.exec_background(receiver, "sh", "-c", f"nc -l -p {PORT} </dev/null | sha256sum")
+    assert wait_for(lambda: f":{PORT:04X} " in sh(containerd, receiver, "cat /proc/net/tcp*"), 20)
+    sh(containerd, sender, f"nc {address} {PORT} </tmp/data", timeout=120)
+    return containerd.finish(listening, timeout=120).check().text == sent
+
+
+def test_datagrams_larger_than_a_packet_arrive_whole(containerd, bridge, run_in):
+    spaces = [bridge.add(), bridge.add()]
+    first, second = (run_in(space) for space in spaces)
+    sh(containerd, first, f"ping -c 2 -W 5 -s 9000 {spaces[1].address}")
+    sh(containerd, second, f"ping -6 -c 2 -W 5 -s 9000 {spaces[0].address6}")
+
+
+def test_several_links_are_several_cards(containerd, bridge, run_in):
+    space = bridge.add()
+    for number in (1, 2):
+        space.ip("link", "add", f"net{number}", "type", "veth", "peer", "name", f"peer{number}", "netns", "1")
+        space.ip("link", "set", f"net{number}", "up")
+        space.ip("addr", "add", f"10.{number}.0.2/24", "dev", f"net{number}")
+        ip("addr", "add", f"10.{number}.0.1/24", "dev", f"peer{number}")
+        ip("link", "set", f"peer{number}", "up")
+    space.ip("link", "add", "idle", "type", "bridge")
+    container = run_in(space)
+    links = set(re.findall(r"^\d+: ([^:@]+)", sh(containerd, container, "ip link"), re.M))
+    assert links == {"lo", "eth0", "net1", "net2"}
+    for target in (GATEWAY, "10.1.0.1", "10.2.0.1"):
+        sh(containerd, container, f"ping -c 1 -W 5 {target}")
+
+
+def test_the_namespace_is_as_before_when_the_pod_is_gone(containerd, bridge, run_in):
+    space = bridge.add()
+    before = space.look()
+    container = run_in(space)
+    assert "ingress" in space.look()["qdiscs"]
+    containerd.delete(container)
+    assert wait_for(lambda: space.look() == before, 10), (space.look(), before)
+    again = run_in(space)
+    sh(containerd, again, f"ping -c 1 -W 5 {GATEWAY}")
+
+
+def test_a_killed_shim_leaves_no_tap_and_the_next_pod_works(containerd, bridge, run_in):
+    space = bridge.add()
+    container = run_in(space)
+    assert "_kata" in space.ip("link")
+    shim = containerd.shim(container)
+    kill(shim)
+    assert wait_gone(shim, 10)
+    assert wait_for(lambda: "_kata" not in space.ip("link"), 10), space.ip("link")
+    assert wait_for(lambda: containerd.task_state(container) is None, 20)
+    containerd.ctr("containers", "delete", container).check()
+    again = run_in(space)
+    sh(containerd, again, f"ping -c 1 -W 5 {GATEWAY}")
+
+
+def test_with_the_model_none_nothing_is_connected(containerd, runtime, name, bridge, tmp_path):
+    space = bridge.add()
+    before = space.look()
+    config = tmp_path / "configuration.toml"
+    config.write_text('[runtime]\ninternetworking_model = "none"\n', encoding="ascii")
+    container = name()
+    containerd.run_detached(container, *SLEEP, runtime=runtime,
+                            flags=[*space.flags(), "--runtime-config-path", str(config)])
+    try:
+        assert space.look() == before
+        assert "eth0" not in sh(containerd, container, "ip link")
+    finally:
+        containerd.delete(container)
+
+
+def expect_refusal(containerd, runtime, container, flags, text):
+    done = containerd.run(container, "true", runtime=runtime, flags=flags)
+    assert done.rc != 0
+    assert text in done.error and len(done.error.strip().splitlines()) == 1, done
+
+
+def test_what_is_no_namespace_of_a_pod_is_refused_in_one_line(containerd, runtime, name, bridge, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for path, text in (
+        ("/run/netns/none", 'cannot open "/run/netns/none": No such file or directory'),
+        (str(file), f'"{file}": not a namespace'),
+        ("/proc/self/ns/uts", '"/proc/self/ns/uts": not a network namespace'),
+        ("/proc/self/ns/net", '"/proc/self/ns/net": the host\'s network: not supported'),
+    ):
+        expect_refusal(containerd, runtime, name(), ["--with-ns", f"network:{path}"], text)
+
+
+def test_links_that_cannot_be_served_are_refused_by_name(containerd, runtime, name, bridge):
+    space = bridge.add()
+    space.ip("tuntap", "add", "tun5", "mode", "tun")
+    space.ip("addr", "add", "10.5.0.1/24", "dev", "tun5")
+    space.ip("link", "set", "tun5", "up")
+    before = space.look()
+    expect_refusal(containerd, runtime, name(), space.flags(), 'link "tun5" of kind "tun": not supported')
+    assert wait_for(lambda: space.look() == before, 10)
+
+
+def test_more_links_than_there_is_room_for_are_refused(containerd, runtime, name, bridge):
+    space = bridge.add()
+    for number in range(63):
+        space.ip("link", "add", f"v{number}", "type", "veth", "peer", "name", f"w{number}")
+        space.ip("addr", "add", f"10.100.{number}.1/24", "dev", f"v{number}")
+        space.ip("link", "set", f"v{number}", "up")
+    expect_refusal(containerd, runtime, name(), space.flags(), "64 links with addresses: not supported; at most 7 are")

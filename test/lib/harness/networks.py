@@ -1,0 +1,112 @@
+"""Network namespaces on a bridge, made by ip(8) in the sandbox's own network, as a CNI plugin makes them."""
+
+import itertools
+import json
+import subprocess
+
+from .processes import wait_for
+
+GATEWAY = "10.88.0.1"
+GATEWAY6 = "fd88::1"
+
+_numbers = itertools.count(2)
+
+
+def ip(*args):
+    return _run("ip", *args)
+
+
+def _run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+class Bridge:
+    """A bridge of the host with an address, and the namespaces that hang on it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.spaces = []
+        ip("link", "add", name, "type", "bridge")
+        ip("link", "set", name, "up")
+        ip("addr", "add", f"{GATEWAY}/16", "dev", name)
+        ip("-6", "addr", "add", f"{GATEWAY6}/64", "dev", name, "nodad")
+
+    def add(self, link="eth0", mtu=1500):
+        self.spaces.append(Space(self, next(_numbers), link, mtu))
+        return self.spaces[-1]
+
+    def close(self):
+        for space in self.spaces:
+            space.close()
+        ip("link", "del", self.name)
+
+
+class Space:
+    """A namespace with a veth to the bridge, with addresses and default routes of both families."""
+
+    def __init__(self, bridge, number, link, mtu):
+        self.name = f"pod{number}"
+        self.path = f"/run/netns/{self.name}"
+        self.link, self.mtu = link, mtu
+        self.address, self.address6 = f"10.88.0.{number}", f"fd88::{number}"
+        self.mac = f"02:00:00:88:00:{number:02x}"
+        outer = f"veth{number}"
+        ip("netns", "add", self.name)
+        ip("link", "add", outer, "mtu", str(mtu), "type", "veth", "peer", "name", link, "netns", self.name,
+           "address", self.mac, "mtu", str(mtu))
+        ip("link", "set", outer, "master", bridge.name, "up")
+        self.ip("link", "set", "lo", "up")
+        self.ip("link", "set", link, "up")
+        self.ip("addr", "add", f"{self.address}/16", "dev", link)
+        self.ip("-6", "addr", "add", f"{self.address6}/64", "dev", link, "nodad")
+        self.ip("route", "add", "default", "via", GATEWAY)
+        self.ip("-6", "route", "add", "default", "via", GATEWAY6, "dev", link)
+        assert wait_for(self._is_settled, 10), self.ip("addr")
+
+    def ip(self, *args):
+        return ip("-n", self.name, *args)
+
+    def _is_settled(self):
+        """The link-local address comes a moment after the link is up, and is tentative for a second."""
+        addresses = self.ip("-6", "addr", "show", "dev", self.link)
+        return "fe80:" in addresses and "tentative" not in addresses
+
+    def flags(self):
+        """The options of `ctr run`."""
+        return ["--with-ns", f"network:{self.path}"]
+
+    def look(self):
+        return look("-n", self.name)
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
+
+
+# What changes by itself: counters, life times, and what the kernel has learned of its neighbours.
+_VOLATILE = {"stats", "stats64", "valid_life_time", "preferred_life_time", "age", "expires", "used"}
+
+
+def look(*where):
+    """Links, addresses, routes, rules, permanent neighbours and qdiscs of a namespace, to be compared."""
+    found = {
+        kind: _steady(json.loads(ip(*where, "-j", "-d", *command) or "[]"))
+        for kind, command in {
+            "links": ("addr",),
+            "routes": ("route", "show", "table", "all"),
+            "routes6": ("-6", "route", "show", "table", "all"),
+            "rules": ("rule",),
+            "neighbours": ("neigh", "show", "nud", "permanent"),
+        }.items()
+    }
+    found["qdiscs"] = _run("tc", *where, "qdisc")
+    return found
+
+
+def _steady(value):
+    if isinstance(value, dict):
+        return {key: _steady(one) for key, one in value.items() if key not in _VOLATILE}
+    if isinstance(value, list):
+        return [_steady(one) for one in value]
+    return value
