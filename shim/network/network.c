@@ -125,7 +125,8 @@ size_t network_cards(const struct network *network, struct nic *const **out)
 	return network->n_cards;
 }
 
-int network_describe(struct network *network, struct guest_network **out, struct error *err)
+int network_describe(struct network *network, bool details, struct guest_network **out,
+                     struct error *err)
 {
 	const struct net_link *links[NETWORK_CARDS_MAX];
 	struct net_state state = { 0 };
@@ -135,7 +136,7 @@ int network_describe(struct network *network, struct guest_network **out, struct
 		return r;
 	for (size_t i = 0; i < network->n_cards; i++)
 		links[i] = nic_link(network->cards[i]);
-	*out = guest_network_create(&state, links, network->n_cards);
+	*out = guest_network_create(&state, links, network->n_cards, details);
 	net_state_fini(&state);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #ifndef SHIM_NETWORK_H
 #define SHIM_NETWORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/cleanup.h"
@@ -31,9 +32,11 @@ void network_destroy(struct network *network);
 /* In the order of the links' indexes. */
 size_t network_cards(const struct network *network, struct nic *const **out);
 
-/* Reads the namespace again: what the guest is to be told of it. guest_network_destroy() it; the
+/* Reads the namespace again: what the guest is to be told of it (@details: see
+ * guest_network_create()). guest_network_destroy() it; the
  * paths of its cards are still to be set. */
-int network_describe(struct network *network, struct guest_network **out, struct error *err);
+int network_describe(struct network *network, bool details, struct guest_network **out,
+                     struct error *err);
 
 CLEANUP_DESTROY(network)
 

@@ -39,6 +39,8 @@ static int tell_routes(struct network_setup *setup, struct error *err)
 	Grpc__UpdateRoutesRequest request = GRPC__UPDATE_ROUTES_REQUEST__INIT;
 
 	request.routes = &setup->guest->routes;
+	request.rules = setup->guest->rules;
+	request.n_rules = setup->guest->n_rules;
 	return agent_update_routes(setup->agent, &request, on_told, setup, &setup->pending, err);
 }
 
@@ -58,7 +60,7 @@ static int tell_next(struct network_setup *setup, struct error *err)
 
 	if (setup->stage == SETUP_INTERFACES && setup->told == guest->interfaces.n_interfaces)
 		setup->stage = SETUP_ROUTES;
-	if (setup->stage == SETUP_ROUTES && !guest->routes.n_routes)
+	if (setup->stage == SETUP_ROUTES && !guest->routes.n_routes && !guest->n_rules)
 		setup->stage = SETUP_NEIGHBOURS;
 	if (setup->stage == SETUP_NEIGHBOURS && !guest->neighbours.n_arpneighbors)
 		setup->stage = SETUP_DONE;

@@ -371,7 +371,8 @@ static int describe_network(const struct sandbox *sandbox, struct guest_network 
 	struct nic *const *cards = NULL;
 	size_t n_cards = cards_of(sandbox, &cards);
 	char path[VM_DEVICE_PATH_MAX];
-	int r = network_describe(sandbox->network, &guest, err);
+	bool details = hello_features(sandbox->hello) & FEATURE_NETWORK_DETAILS;
+	int r = network_describe(sandbox->network, details, &guest, err);
 
 	for (size_t i = 0; i < n_cards && r == 0; i++) {
 		r = vm_device_path(sandbox->vm, nic_id(cards[i]), path, err);

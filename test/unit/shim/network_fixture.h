@@ -42,13 +42,21 @@ static inline void unshare_network(void)
 static inline void sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static inline void sh(const char *fmt, ...)
 {
-	char command[512];
+	char command[2048];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(command, sizeof(command), fmt, args);
 	va_end(args);
 	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+/* A link of namespace "blue" that has been set up is up a moment later. */
+static inline void await_up(const char *link)
+{
+	sh("for i in $(seq 200); do ip -n blue link show %s | grep -q 'state UP' && exit 0; "
+	   "sleep 0.02; done; exit 1",
+	   link);
 }
 
 /* What a command prints: free() it. */

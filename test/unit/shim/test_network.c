@@ -1,5 +1,6 @@
 #include "shim/network/network.h"
 
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 
@@ -47,6 +48,7 @@ static void add_veth(const char *name, const char *mac)
 	sh("ip link add host-%s type veth peer name %s netns blue address %s && "
 	   "ip link set host-%s up && ip -n blue link set %s up",
 	   name, name, mac, name, name);
+	await_up(name);
 }
 
 /* IPv6 addresses are tentative for a second. */
@@ -68,12 +70,12 @@ static struct network *connect_all(size_t n_cards)
 	return network;
 }
 
-static struct guest_network *describe(struct network *network)
+static struct guest_network *describe(struct network *network, bool details)
 {
 	struct guest_network *guest = NULL;
 	struct error err = { 0 };
 
-	cr_assert_eq(network_describe(network, &guest, &err), 0, "%s", err.text);
+	cr_assert_eq(network_describe(network, details, &guest, &err), 0, "%s", err.text);
 	return guest;
 }
 
@@ -94,7 +96,7 @@ Test(network, an_empty_namespace_has_no_cards)
 
 	settle();
 	network = connect_all(0);
-	guest = describe(network);
+	guest = describe(network, false);
 	cr_expect_eq(guest->interfaces.n_interfaces, 0);
 	cr_expect_eq(guest->routes.n_routes, 0);
 	guest_network_destroy(guest);
@@ -190,7 +192,7 @@ Test(network, the_guest_is_told_what_is_in_the_namespace)
 	   "ip -n blue neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 dev eth0 nud stale");
 	settle();
 	network = connect_all(1);
-	guest = describe(network);
+	guest = describe(network, false);
 	cr_assert_eq(guest->interfaces.n_interfaces, 1);
 	one = guest->interfaces.interfaces[0];
 	cr_expect_str_eq(one->name, "eth0");
@@ -227,6 +229,99 @@ Test(network, the_guest_is_told_what_is_in_the_namespace)
 	cr_expect_str_eq(guest->neighbours.arpneighbors[0]->lladdr, "02:00:00:00:00:09");
 	guest_network_set_path(guest, 0, "03/00");
 	cr_expect_str_eq(one->devicepath, "03/00");
+	guest_network_destroy(guest);
+	network_destroy(network);
+}
+
+static const Types__Route *find_route(const struct guest_network *guest, const char *destination)
+{
+	for (size_t i = 0; i < guest->routes.n_routes; i++)
+		if (!strcmp(guest->routes.routes[i]->dest, destination))
+			return guest->routes.routes[i];
+	cr_assert_fail("no route to %s", destination);
+	return NULL;
+}
+
+Test(network, an_agent_that_can_is_told_all_that_routes_addresses_and_rules_say)
+{
+	struct network *network;
+	struct guest_network *guest;
+	const Types__Route *route;
+	const Types__IPAddress *address;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue link set eth0 addrgenmode none; ip -n blue addr flush dev eth0; "
+	   "ip -n blue addr add 10.0.0.2 peer 10.0.0.9/32 dev eth0 noprefixroute && "
+	   "ip -n blue addr add 10.1.0.2/24 broadcast 10.1.0.255 dev eth0 label eth0:x && "
+	   "ip -n blue route add 10.9.0.0/16 via 10.1.0.1 metric 77 src 10.1.0.2 table 100 "
+	   "advmss 1200 proto static && "
+	   "ip -n blue route add blackhole 10.66.0.0/16 && "
+	   "ip -n blue route add 10.8.0.0/16 nexthop via 10.1.0.3 weight 2 nexthop via 10.1.0.4 && "
+	   "ip -n blue rule add from 10.1.0.2 iif eth0 fwmark 7/255 lookup 100 priority 50");
+	settle();
+	network = connect_all(1);
+	guest = describe(network, true);
+	cr_assert_eq(guest->interfaces.interfaces[0]->n_ipaddresses, 2);
+	address = guest->interfaces.interfaces[0]->ipaddresses[0];
+	cr_assert(address->details);
+	cr_expect_str_eq(address->address, "10.0.0.2");
+	cr_expect_str_eq(address->details->peer, "10.0.0.9");
+	cr_expect_eq(address->details->flags, IFA_F_NOPREFIXROUTE);
+	address = guest->interfaces.interfaces[0]->ipaddresses[1];
+	cr_expect_str_eq(address->details->label, "eth0:x");
+	cr_expect_str_eq(address->details->broadcast, "10.1.0.255");
+
+	cr_assert_eq(guest->routes.n_routes, 3);
+	route = find_route(guest, "10.66.0.0/16");
+	cr_expect_eq(route->details->type, RTN_BLACKHOLE);
+	cr_expect_str_eq(route->device, "");
+	route = find_route(guest, "10.8.0.0/16");
+	cr_assert_eq(route->details->n_hops, 2);
+	cr_expect_str_eq(route->details->hops[0]->gateway, "10.1.0.3");
+	cr_expect_eq(route->details->hops[0]->weight, 1);
+	route = find_route(guest, "10.9.0.0/16");
+	cr_expect_str_eq(route->details->preferred_source, "10.1.0.2");
+	cr_expect_eq(route->details->metric, 77);
+	cr_expect_eq(route->details->table, 100);
+	cr_expect_eq(route->details->protocol, RTPROT_STATIC);
+	cr_assert_gt(route->details->n_metrics, RTAX_ADVMSS);
+	cr_expect_eq(route->details->metrics[RTAX_ADVMSS], 1200);
+
+	cr_assert_eq(guest->n_rules, 1);
+	cr_expect_str_eq(guest->rules[0]->source, "10.1.0.2/32");
+	cr_expect_str_eq(guest->rules[0]->in, "eth0");
+	cr_expect_eq(guest->rules[0]->mark, 7);
+	cr_expect_eq(guest->rules[0]->mark_mask, 255);
+	cr_expect_eq(guest->rules[0]->table, 100);
+	guest_network_destroy(guest);
+	network_destroy(network);
+}
+
+Test(network, an_agent_that_cannot_is_told_ours_only_where_a_way_depends_on_it)
+{
+	struct network *network;
+	struct guest_network *guest;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue link set eth0 addrgenmode none; ip -n blue addr flush dev eth0; "
+	   "ip -n blue addr add 10.1.0.2/24 dev eth0 && "
+	   "ip -n blue addr add fd00::2/64 dev eth0 nodad && "
+	   "ip -n blue route add default via 10.1.0.1 src 10.1.0.2 proto static && "
+	   "ip -n blue -6 route add default via fd00::1 && "
+	   "ip -n blue route add 10.9.0.0/16 via 10.1.0.1 metric 5");
+	settle();
+	network = connect_all(1);
+	guest = describe(network, false);
+	cr_expect_null(guest->interfaces.interfaces[0]->ipaddresses[0]->details);
+	cr_assert_eq(guest->routes.n_routes, 3);
+	for (int i = 0; i < 3; i++) {
+		const Types__Route *route = guest->routes.routes[i];
+		bool needs = !strcmp(route->dest, "10.9.0.0/16");
+
+		cr_expect_eq(route->details != NULL, needs, "%s", route->dest);
+		if (route->family == TYPES__IPFAMILY__v4 && !needs)
+			cr_expect_str_eq(route->source, "10.1.0.2");
+	}
 	guest_network_destroy(guest);
 	network_destroy(network);
 }

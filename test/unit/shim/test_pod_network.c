@@ -30,6 +30,7 @@ static void setup(void)
 	   "ip -n blue addr add 10.0.0.2/24 dev eth0 && ip -n blue link set eth0 up && "
 	   "ip -n blue route add default via 10.0.0.1 && "
 	   "ip -n blue neigh add 10.0.0.1 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
+	await_up("eth0");
 	before = output_of(LOOK);
 	bench_setup();
 }
