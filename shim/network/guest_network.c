@@ -58,16 +58,12 @@ static void add_addresses(const struct making *making, Types__Interface *interfa
 	}
 }
 
-/* With the MAC address that the card has, whatever has become of the link's. */
 static Types__Interface *make_interface(const struct making *making, const struct net_link *card)
 {
 	const struct net_link *now =
 		net_link_by_index(making->links.all, making->links.n, card->index);
-	struct net_link link = now ? *now : *card;
-	Types__Interface *interface;
+	Types__Interface *interface = network_link_message(now ? now : card);
 
-	link.mac = card->mac;
-	interface = network_link_message(&link);
 	add_addresses(making, interface, card->index);
 	return interface;
 }
@@ -180,6 +176,7 @@ struct guest_network *guest_network_create(const struct net_state *state,
 	};
 	Grpc__Interfaces *interfaces = &network->interfaces;
 
+	network->details = details;
 	grpc__interfaces__init(interfaces);
 	grpc__routes__init(&network->routes);
 	grpc__arpneighbors__init(&network->neighbours);

@@ -31,6 +31,7 @@ struct guest_network {
 	Grpc__Routes routes; /* each after those that its gateway is reached by */
 	Types__Rule **rules;
 	size_t n_rules;
+	bool details; /* the agent knows our own fields */
 	Grpc__ARPNeighbors neighbours;
 };
 

@@ -20,8 +20,12 @@
 struct network {
 	const struct netns *netns;
 	struct net_socket *socket;
+	unsigned int queues;
+	struct net_state state; /* as it was read last */
 	struct nic *cards[NETWORK_CARDS_MAX];
 	size_t n_cards;
+	int *passed_over; /* the indexes of links that can have no card */
+	size_t n_passed_over;
 };
 
 static bool has_address(const struct net_state *state, const struct net_link *link)
@@ -67,23 +71,27 @@ static int check_links(const struct net_state *state, struct error *err)
 	return 0;
 }
 
-static int make_cards(struct network *network, const struct net_state *state, unsigned int queues,
-                      struct error *err)
+static int make_card(struct network *network, const struct net_link *link, struct error *err)
 {
+	struct nic **card = &network->cards[network->n_cards];
+	int r = nic_create(network->netns, network->socket, link, network->queues, card, err);
+
+	if (r < 0)
+		return r;
+	network->n_cards++;
+	log_info("network card id=%s link=%s kind=%s mtu=%u", nic_id(*card), link->name, link->kind,
+	         link->mtu);
+	return 0;
+}
+
+static int make_cards(struct network *network, struct error *err)
+{
+	const struct net_state *state = &network->state;
 	int r = check_links(state, err);
 
-	for (size_t i = 0; i < state->n_links && r == 0; i++) {
-		const struct net_link *link = &state->links[i];
-
-		if (!counts(state, link))
-			continue;
-		r = nic_create(network->netns, network->socket, link, queues,
-		               &network->cards[network->n_cards], err);
-		if (r == 0)
-			log_info("network card id=%s link=%s kind=%s mtu=%u",
-			         nic_id(network->cards[network->n_cards++]), link->name, link->kind,
-			         link->mtu);
-	}
+	for (size_t i = 0; i < state->n_links && r == 0; i++)
+		if (counts(state, &state->links[i]))
+			r = make_card(network, &state->links[i], err);
 	return r;
 }
 
@@ -91,22 +99,128 @@ int network_connect(const struct netns *netns, unsigned int queues, struct netwo
                     struct error *err)
 {
 	autodestroy(network) struct network *network = mem_new(struct network);
-	struct net_state state = { 0 };
 	int r;
 
 	network->netns = netns;
+	network->queues = queues;
 	r = net_socket_open(netns_fd(netns), &network->socket, err);
 	if (r == 0)
 		r = redirect_sweep(network->socket, err);
 	if (r == 0)
-		r = net_state_read(network->socket, &state, err);
+		r = network_refresh(network, err);
 	if (r == 0)
-		r = make_cards(network, &state, queues, err);
-	net_state_fini(&state);
+		r = make_cards(network, err);
 	if (r < 0)
 		return r;
 	*out = take_ptr(&network);
 	return 0;
+}
+
+int network_watch(const struct network *network, int *out, struct error *err)
+{
+	return net_watch_open(netns_fd(network->netns), out, err);
+}
+
+static const struct net_link *find_link(const struct network *network, int index)
+{
+	return net_link_by_index(network->state.links, network->state.n_links, index);
+}
+
+/* A link that has gone may leave its index to another. */
+static void forget_passed_over(struct network *network)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < network->n_passed_over; i++)
+		if (find_link(network, network->passed_over[i]))
+			network->passed_over[kept++] = network->passed_over[i];
+	network->n_passed_over = kept;
+}
+
+int network_refresh(struct network *network, struct error *err)
+{
+	struct net_state state = { 0 };
+	int r = net_state_read(network->socket, &state, err);
+
+	if (r < 0)
+		return r;
+	net_state_fini(&network->state);
+	network->state = state;
+	forget_passed_over(network);
+	return 0;
+}
+
+struct nic *network_find_gone(const struct network *network)
+{
+	for (size_t i = 0; i < network->n_cards; i++)
+		if (!find_link(network, nic_link(network->cards[i])->index))
+			return network->cards[i];
+	return NULL;
+}
+
+static bool has_card(const struct network *network, int index)
+{
+	for (size_t i = 0; i < network->n_cards; i++)
+		if (nic_link(network->cards[i])->index == index)
+			return true;
+	for (size_t i = 0; i < network->n_passed_over; i++)
+		if (network->passed_over[i] == index)
+			return true;
+	return false;
+}
+
+static void pass_over(struct network *network, int index)
+{
+	network->passed_over =
+		mem_realloc(network->passed_over, (network->n_passed_over + 1) * sizeof(int));
+	network->passed_over[network->n_passed_over++] = index;
+}
+
+static int add_card(struct network *network, const struct net_link *link, struct error *err)
+{
+	int r = check_link(link, err);
+
+	if (r == 0 && network->n_cards == NETWORK_CARDS_MAX)
+		r = error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		              "link \"%s\": not supported, since the machine has %d cards already",
+		              link->name, NETWORK_CARDS_MAX);
+	if (r == 0)
+		r = make_card(network, link, err);
+	if (r < 0)
+		pass_over(network, link->index);
+	return r;
+}
+
+int network_add_next(struct network *network, struct nic **out, struct error *err)
+{
+	const struct net_state *state = &network->state;
+	int r;
+
+	*out = NULL;
+	for (size_t i = 0; i < state->n_links; i++) {
+		const struct net_link *link = &state->links[i];
+
+		if (!counts(state, link) || has_card(network, link->index))
+			continue;
+		r = add_card(network, link, err);
+		if (r == 0)
+			*out = network->cards[network->n_cards - 1];
+		return r;
+	}
+	return 0;
+}
+
+void network_remove(struct network *network, struct nic *nic)
+{
+	size_t i = 0;
+
+	while (network->cards[i] != nic)
+		i++;
+	network->n_cards--;
+	for (; i < network->n_cards; i++)
+		network->cards[i] = network->cards[i + 1];
+	pass_over(network, nic_link(nic)->index);
+	nic_destroy(nic);
 }
 
 void network_destroy(struct network *network)
@@ -116,6 +230,8 @@ void network_destroy(struct network *network)
 	for (size_t i = 0; i < network->n_cards; i++)
 		nic_destroy(network->cards[i]);
 	net_socket_destroy(network->socket);
+	net_state_fini(&network->state);
+	free(network->passed_over);
 	free(network);
 }
 
@@ -125,18 +241,11 @@ size_t network_cards(const struct network *network, struct nic *const **out)
 	return network->n_cards;
 }
 
-int network_describe(struct network *network, bool details, struct guest_network **out,
-                     struct error *err)
+struct guest_network *network_describe(const struct network *network, bool details)
 {
 	const struct net_link *links[NETWORK_CARDS_MAX];
-	struct net_state state = { 0 };
-	int r = net_state_read(network->socket, &state, err);
 
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < network->n_cards; i++)
 		links[i] = nic_link(network->cards[i]);
-	*out = guest_network_create(&state, links, network->n_cards, details);
-	net_state_fini(&state);
-	return 0;
+	return guest_network_create(&network->state, links, network->n_cards, details);
 }

@@ -29,14 +29,25 @@ int network_connect(const struct netns *netns, unsigned int queues, struct netwo
 /* NULL is fine. The machine has ended, or has let go of the cards. The namespace is as before. */
 void network_destroy(struct network *network);
 
-/* In the order of the links' indexes. */
+/* In the order in which they were made. */
 size_t network_cards(const struct network *network, struct nic *const **out);
 
-/* Reads the namespace again: what the guest is to be told of it (@details: see
- * guest_network_create()). guest_network_destroy() it; the
- * paths of its cards are still to be set. */
-int network_describe(struct network *network, bool details, struct guest_network **out,
-                     struct error *err);
+/* What the guest is to be told of what was read last (@details: see guest_network_create()).
+ * guest_network_destroy() it; the paths of its cards are still to be set. */
+struct guest_network *network_describe(const struct network *network, bool details);
+
+/* A descriptor (the caller's) that becomes readable when something changes: see net_watch_open(). */
+int network_watch(const struct network *network, int *out, struct error *err);
+
+/* Reads the namespace anew. */
+int network_refresh(struct network *network, struct error *err);
+/* A card whose link has gone; NULL: there is none. */
+struct nic *network_find_gone(const struct network *network);
+/* Makes a card for a link that counts and has none; *out is NULL where there is no such link. A
+ * link that fails is passed over from then on. */
+int network_add_next(struct network *network, struct nic **out, struct error *err);
+/* Takes a card away that the machine does not have: its link is passed over while it is there. */
+void network_remove(struct network *network, struct nic *nic);
 
 CLEANUP_DESTROY(network)
 

@@ -17,7 +17,6 @@
 #include "shim/config/config.h"
 #include "shim/config/install.h"
 #include "shim/host/uid_lease.h"
-#include "shim/network/guest_network.h"
 #include "shim/network/network.h"
 #include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
@@ -25,7 +24,7 @@
 #include "shim/pod/hello.h"
 #include "shim/pod/host_limits.h"
 #include "shim/pod/last_words.h"
-#include "shim/pod/network_setup.h"
+#include "shim/pod/live_network.h"
 #include "shim/pod/pod_settings.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
@@ -33,6 +32,8 @@
 
 /* Of the guest's console, to choose from. */
 #define CONSOLE_MAX 8192
+
+LIST_HEAD(waiters, sandbox_waiter);
 
 struct sandbox {
 	struct ev_loop *loop;
@@ -57,9 +58,10 @@ struct sandbox {
 	struct hello *hello;
 	struct agent *agent;
 	struct guest_clock *clock;
-	struct network_setup *setup;
-	struct seq *boot; /* NULL once it has ended */
-	LIST_HEAD(, sandbox_waiter) waiters;
+	struct live_network *live; /* NULL: there is no network */
+	struct seq *boot;          /* NULL once it has ended */
+	struct waiters waiters;
+	struct waiters network_waiters;
 
 	struct error cause; /* why it ended by itself; ERROR_NONE: it did not */
 	ev_timer grace;     /* after the loss of the agent */
@@ -94,11 +96,11 @@ static void complete_cause(struct sandbox *sandbox)
 	last_words_add(err->text, sizeof(err->text), console);
 }
 
-static void complete_waiters(struct sandbox *sandbox, const struct error *err)
+static void complete_waiters(struct waiters *waiters, const struct error *err)
 {
 	struct sandbox_waiter *waiter;
 
-	while ((waiter = LIST_FIRST(&sandbox->waiters))) {
+	while ((waiter = LIST_FIRST(waiters))) {
 		LIST_REMOVE(waiter, link);
 		waiter->done(waiter->ctx, err);
 	}
@@ -110,11 +112,13 @@ static void report_gone(struct sandbox *sandbox)
 	struct error refusal;
 
 	set_state(sandbox, SANDBOX_GONE);
+	live_network_destroy(take_ptr(&sandbox->live));
 	network_destroy(take_ptr(&sandbox->network));
 	if (sandbox->cause.code)
 		complete_cause(sandbox);
 	sandbox_refuse(sandbox, &refusal);
-	complete_waiters(sandbox, &refusal);
+	complete_waiters(&sandbox->waiters, &refusal);
+	complete_waiters(&sandbox->network_waiters, &refusal);
 	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
 }
 
@@ -157,6 +161,7 @@ static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
 static void fail(struct sandbox *sandbox, const struct error *err)
 {
 	set_state(sandbox, SANDBOX_STOPPING);
+	live_network_stop(sandbox->live);
 	error_copy(&sandbox->cause, err);
 	if (err->code == ERROR_UNAVAILABLE && sandbox->vm) {
 		ev_timer_set(&sandbox->grace, sandbox->config->agent_lost_timeout_ms / 1e3, 0);
@@ -364,47 +369,47 @@ static void boot_cancel_set_clock(struct seq *seq, void *ctx)
 	guest_clock_destroy(take_ptr(&sandbox->clock));
 }
 
-static int describe_network(const struct sandbox *sandbox, struct guest_network **out,
-                            struct error *err)
+static void on_network_settled(void *ctx, const struct error *err)
 {
-	autodestroy(guest_network) struct guest_network *guest = NULL;
-	struct nic *const *cards = NULL;
-	size_t n_cards = cards_of(sandbox, &cards);
-	char path[VM_DEVICE_PATH_MAX];
-	bool details = hello_features(sandbox->hello) & FEATURE_NETWORK_DETAILS;
-	int r = network_describe(sandbox->network, details, &guest, err);
+	struct sandbox *sandbox = ctx;
 
-	for (size_t i = 0; i < n_cards && r == 0; i++) {
-		r = vm_device_path(sandbox->vm, nic_id(cards[i]), path, err);
-		if (r == 0)
-			guest_network_set_path(guest, i, path);
-	}
-	if (r == 0)
-		*out = take_ptr(&guest);
-	return r;
+	if (sandbox->boot)
+		seq_resume(sandbox->boot, err);
+	else
+		complete_waiters(&sandbox->network_waiters, NULL); /* a warning is in the log */
 }
 
 /* Before a process of a container can see that it is not there yet. */
 static void boot_set_networks_up(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
-	struct guest_network *guest = NULL;
-	struct nic *const *cards;
+	const struct live_network_config config = {
+		.network = sandbox->network,
+		.vm = sandbox->vm,
+		.agent = sandbox->agent,
+		.details = hello_features(sandbox->hello) & FEATURE_NETWORK_DETAILS,
+		.timeout_ms = sandbox->config->agent_timeout_ms,
+	};
+	bool settled = !sandbox->network;
 	struct error err;
 
-	if (!cards_of(sandbox, &cards))
+	if (!settled) {
+		if (live_network_create(sandbox->loop, &config, on_network_settled, sandbox,
+		                        &sandbox->live, &err) < 0) {
+			seq_fail(seq, &err);
+			return;
+		}
+		settled = live_network_settle(sandbox->live);
+	}
+	if (settled)
 		seq_next(seq);
-	else if (describe_network(sandbox, &guest, &err) < 0 ||
-	         network_setup_start(sandbox->agent, guest, seq_resume, seq, &sandbox->setup,
-	                             &err) < 0)
-		seq_fail(seq, &err);
 }
 
 static void boot_cancel_set_networks_up(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
 
-	network_setup_destroy(take_ptr(&sandbox->setup));
+	live_network_stop(sandbox->live);
 	guest_clock_destroy(take_ptr(&sandbox->clock));
 }
 
@@ -467,7 +472,6 @@ static void on_booted(void *ctx, const struct error *err)
 	struct sandbox *sandbox = ctx;
 
 	seq_destroy(take_ptr(&sandbox->boot));
-	network_setup_destroy(take_ptr(&sandbox->setup));
 	if (err) {
 		/* That it was the VM's end which cancelled the boot is on_vm_gone()'s to say. */
 		if (!sandbox->vm_gone)
@@ -476,7 +480,7 @@ static void on_booted(void *ctx, const struct error *err)
 	}
 	sandbox->was_ready = true;
 	set_state(sandbox, SANDBOX_READY);
-	complete_waiters(sandbox, NULL);
+	complete_waiters(&sandbox->waiters, NULL);
 }
 
 struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config *config,
@@ -499,6 +503,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->on_gone = on_gone;
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);
+	LIST_INIT(&sandbox->network_waiters);
 	ev_timer_init(&sandbox->grace, on_grace_over, 0, 0);
 	ev_timer_init(&sandbox->begin, on_begin, 0, 0);
 	ev_timer_init(&sandbox->no_vm, on_no_vm, 0, 0);
@@ -532,6 +537,7 @@ void sandbox_stop(struct sandbox *sandbox)
 	if (was != SANDBOX_READY)
 		return; /* on its way */
 	set_state(sandbox, SANDBOX_STOPPING);
+	live_network_stop(sandbox->live);
 	if (agent_destroy_sandbox(sandbox->agent, on_guest_destroyed, sandbox, &err) < 0)
 		on_guest_destroyed(sandbox, &err);
 }
@@ -548,10 +554,11 @@ void sandbox_destroy(struct sandbox *sandbox)
 		return;
 	seq_destroy(sandbox->boot);
 	guest_clock_destroy(sandbox->clock);
-	network_setup_destroy(sandbox->setup);
+	live_network_stop(sandbox->live);
 	agent_destroy(sandbox->agent);
 	hello_destroy(sandbox->hello);
 	vm_destroy(sandbox->vm);
+	live_network_destroy(sandbox->live);
 	network_destroy(sandbox->network);
 	uid_lease_destroy(sandbox->lease);
 	pod_settings_destroy(sandbox->settings);
@@ -585,12 +592,12 @@ const struct error *sandbox_cause(const struct sandbox *sandbox)
 	return sandbox->state == SANDBOX_GONE && sandbox->cause.code ? &sandbox->cause : NULL;
 }
 
-static void add_waiter(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+static void add_waiter(struct waiters *waiters, struct sandbox_waiter *waiter, done_fn *done,
                        void *ctx)
 {
 	waiter->done = done;
 	waiter->ctx = ctx;
-	LIST_INSERT_HEAD(&sandbox->waiters, waiter, link);
+	LIST_INSERT_HEAD(waiters, waiter, link);
 }
 
 void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
@@ -604,8 +611,17 @@ void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, 
 		sandbox_refuse(sandbox, &err);
 		done(ctx, &err);
 	} else {
-		add_waiter(sandbox, waiter, done, ctx);
+		add_waiter(&sandbox->waiters, waiter, done, ctx);
 	}
+}
+
+void sandbox_when_connected(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+                            void *ctx)
+{
+	if (!sandbox->live || live_network_settle(sandbox->live))
+		done(ctx, NULL);
+	else
+		add_waiter(&sandbox->network_waiters, waiter, done, ctx);
 }
 
 void sandbox_explain(struct sandbox *sandbox, const struct error *err,
@@ -622,7 +638,7 @@ void sandbox_explain(struct sandbox *sandbox, const struct error *err,
 		sandbox_refuse(sandbox, &cause);
 		done(ctx, &cause);
 	} else {
-		add_waiter(sandbox, waiter, done, ctx);
+		add_waiter(&sandbox->waiters, waiter, done, ctx);
 	}
 }
 

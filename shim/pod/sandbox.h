@@ -82,6 +82,11 @@ struct sandbox_waiter {
 void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
                         void *ctx);
 
+/* Calls @done once, when the guest has what is in the pod's network namespace now, or cannot have it:
+ * at once if it has. With an error only if the machine ends first. Legal when READY. */
+void sandbox_when_connected(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
+                            void *ctx);
+
 /* Why what was asked of the guest failed with @err: if it died under it, @done is called with the
  * first cause, once that is known; else with @err, at once. */
 void sandbox_explain(struct sandbox *sandbox, const struct error *err,

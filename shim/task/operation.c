@@ -170,6 +170,15 @@ void operation_wait_for_guest(struct seq *seq, void *ctx)
 	sandbox_when_ready(operation->pod->sandbox, &operation->waiter, on_guest_ready, operation);
 }
 
+void operation_wait_for_network(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+
+	operation->waits = true;
+	sandbox_when_connected(operation->pod->sandbox, &operation->waiter, on_guest_ready,
+	                       operation);
+}
+
 /* Who is told of an exit must not destroy the process, and kind->leave may do that. */
 static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
 {

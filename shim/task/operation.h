@@ -82,7 +82,8 @@ void operation_wait_for_exit(struct operation *operation);
 
 /* Steps that several operations have; @operation is their ctx. */
 void operation_wait_for_guest(struct seq *seq, void *operation); /* fails with why it never comes */
-void operation_open_streams(struct seq *seq, void *operation);   /* here and to the guest */
+void operation_wait_for_network(struct seq *seq, void *operation);
+void operation_open_streams(struct seq *seq, void *operation); /* here and to the guest */
 void operation_open_stdin(struct seq *seq, void *operation);
 /* Begins; without a uid of the pod the await does. */
 void operation_start_placeholder(struct seq *seq, void *operation);

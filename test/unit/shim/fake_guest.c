@@ -728,6 +728,41 @@ void vm_destroy(struct vm *one)
 	free(one);
 }
 
+/* A card that comes or goes: the machine says so a moment later. */
+static struct {
+	done_fn *done;
+	void *ctx;
+} card;
+
+static void card_moved(void *arg)
+{
+	struct error err;
+
+	error_set(&err, ERROR_ABORTED, "the machine refuses");
+	card.done(card.ctx, fake.cards_refused ? &err : NULL);
+}
+
+static int move_card(const char *verb, const char *id, done_fn *done, void *ctx)
+{
+	note(verb, id);
+	card.done = done;
+	card.ctx = ctx;
+	do_later(card_moved, vm);
+	return 0;
+}
+
+int vm_plug(struct vm *one, const struct vm_device *device, int timeout_ms, done_fn *done,
+            void *ctx, struct error *err)
+{
+	return move_card("plug", device->id, done, ctx);
+}
+
+int vm_unplug(struct vm *one, const char *id, int timeout_ms, done_fn *done, void *ctx,
+              struct error *err)
+{
+	return move_card("unplug", id, done, ctx);
+}
+
 int vm_device_path(const struct vm *one, const char *id, char path[VM_DEVICE_PATH_MAX],
                    struct error *err)
 {

@@ -50,6 +50,7 @@ struct fake_guest {
 	bool unmount_fails;            /* at once */
 	const char *placeholder_fails; /* from the loop, with this text */
 	bool placeholders_linger;      /* one that is ended has not gone until fake_reap() */
+	bool cards_refused;            /* that are plugged in or unplugged */
 
 	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.
 	 */

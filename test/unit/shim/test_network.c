@@ -72,11 +72,10 @@ static struct network *connect_all(size_t n_cards)
 
 static struct guest_network *describe(struct network *network, bool details)
 {
-	struct guest_network *guest = NULL;
 	struct error err = { 0 };
 
-	cr_assert_eq(network_describe(network, details, &guest, &err), 0, "%s", err.text);
-	return guest;
+	cr_assert_eq(network_refresh(network, &err), 0, "%s", err.text);
+	return network_describe(network, details);
 }
 
 static void expect_refusal(const char *text)

@@ -100,6 +100,151 @@ Test(pod_network, with_the_model_none_nothing_is_connected)
 	cr_expect_str_eq(before, during);
 }
 
+static void add_eth1(void)
+{
+	sh("ip link add host1 type veth peer name eth1 netns blue address 02:00:00:00:00:02 && "
+	   "ip -n blue link set eth1 addrgenmode none && ip link set host1 up && "
+	   "ip -n blue addr add 10.1.0.2/24 dev eth1 && ip -n blue link set eth1 up");
+}
+
+static int index_of(const char *link)
+{
+	autofree char *path = mem_printf("ip netns exec blue cat /sys/class/net/%s/ifindex", link);
+	autofree char *index = output_of(path);
+
+	return atoi(index);
+}
+
+static void expect_logged(const char *line)
+{
+	for (int i = 0; i < 200 && !fake_logged(line); i++)
+		bench_run_for(0.02);
+	cr_expect(fake_logged(line), "%s: %s", line, fake.log);
+}
+
+Test(pod_network, a_link_that_comes_before_start_is_there_when_the_process_starts)
+{
+	autofree char *plug = NULL;
+	autofree char *interface = NULL;
+	struct answer answer;
+
+	write_config(BLUE);
+	bench_serve(60000);
+	answer = bench_create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	add_eth1();
+	plug = mem_printf("plug nic%d", index_of("eth1"));
+	interface = mem_printf("UpdateInterface eth1 at-nic%d", index_of("eth1"));
+	answer = bench_start("");
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	cr_expect(fake_order(plug, interface), "%s", fake.log);
+	cr_expect(fake_order(interface, "StartContainer c"), "%s", fake.log);
+	sh("ip -n blue link del eth1");
+}
+
+Test(pod_network, links_come_and_go_while_the_machine_runs)
+{
+	autofree char *plug = NULL;
+	autofree char *unplug = NULL;
+	autofree char *interface = NULL;
+
+	write_config(BLUE);
+	bench_run_container();
+	add_eth1();
+	plug = mem_printf("plug nic%d", index_of("eth1"));
+	unplug = mem_printf("unplug nic%d", index_of("eth1"));
+	interface = mem_printf("UpdateInterface eth1 at-nic%d", index_of("eth1"));
+	expect_logged(plug);
+	expect_logged(interface);
+	sh("ip -n blue link del eth1");
+	expect_logged(unplug);
+	bench_run_for(0.1);
+	sh("! ip -n blue -o link | grep _kata"); /* the machine has none of its descriptors */
+}
+
+Test(pod_network, routes_that_come_later_are_told)
+{
+	write_config(BLUE);
+	bench_run_container();
+	sh("ip -n blue route add 10.5.0.0/16 via 10.0.0.1");
+	expect_logged("UpdateRoutes 2");
+	sh("ip -n blue route del 10.5.0.0/16");
+	bench_run_for(0.2);
+	cr_expect(fake_order("UpdateRoutes 2", "UpdateRoutes 1") ||
+	          strstr(strstr(fake.log, "UpdateRoutes 2"), "UpdateRoutes 1"));
+}
+
+Test(pod_network, nothing_is_told_twice)
+{
+	const char *first;
+
+	write_config(BLUE);
+	bench_run_container();
+	sh("ip -n blue link add idle type bridge && ip -n blue link del idle");
+	bench_run_for(0.3);
+	first = strstr(fake.log, "UpdateInterface");
+	cr_assert(first);
+	cr_expect_null(strstr(first + 1, "UpdateInterface"));
+	cr_expect_null(strstr(strstr(fake.log, "UpdateRoutes") + 1, "UpdateRoutes"));
+}
+
+Test(pod_network, a_card_that_the_machine_refuses_is_not_tried_again)
+{
+	struct answer answer;
+	autofree char *plug = NULL;
+
+	write_config(BLUE);
+	bench_run_container();
+	fake.cards_refused = true;
+	add_eth1();
+	plug = mem_printf("plug nic%d", index_of("eth1"));
+	expect_logged(plug);
+	sh("ip -n blue addr add 10.2.0.2/24 dev eth1");
+	bench_run_for(0.3);
+	cr_expect_null(strstr(strstr(fake.log, plug) + 1, plug));
+	sh("! ip -n blue -o link | grep _kata"); /* the machine has none of its descriptors */
+	answer = bench_exec("e");
+	cr_expect_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	sh("ip -n blue link del eth1");
+}
+
+Test(pod_network, a_link_that_cannot_be_served_later_is_passed_over)
+{
+	struct answer answer;
+
+	write_config(BLUE);
+	bench_serve(60000);
+	answer = bench_create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	sh("ip -n blue tuntap add tun5 mode tun && ip -n blue addr add 10.5.0.1/24 dev tun5 && "
+	   "ip -n blue link set tun5 up");
+	add_eth1();
+	answer = bench_start("");
+	cr_expect_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	cr_expect(strstr(fake.log, "UpdateInterface eth1"), "%s", fake.log);
+	sh("ip -n blue link del tun5; ip -n blue link del eth1");
+}
+
+Test(pod_network, a_machine_that_dies_while_a_card_comes_leaves_nothing)
+{
+	struct answer answer;
+
+	write_config(BLUE);
+	bench_serve(60000);
+	answer = bench_create();
+	cr_assert_eq(answer.err.code, ERROR_NONE, "%s", answer.err.text);
+	add_eth1();
+	fake.holds = "UpdateInterface";
+	fake.holding = false;
+	bench_ask_start(&answer, "");
+	bench_settle();
+	cr_expect(fake.holding);
+	fake_kill_vm("as told");
+	cr_assert(bench_wait_until(&answer.here));
+	cr_expect(strstr(answer.err.text, "as told"), "%s", answer.err.text);
+	sh("ip -n blue link del eth1");
+}
+
 static void expect_no_service(const char *namespace, const char *text)
 {
 	struct error err = { 0 };
