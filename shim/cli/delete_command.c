@@ -24,12 +24,15 @@
 #include "shim/host/pid_file.h"
 #include "shim/host/pod_dir.h"
 #include "shim/host/uid_lease.h"
+#include "shim/network/network.h"
 #include "shim/pod/hooks.h"
 #include "shim/spec/bundle.h"
+#include "shim/spec/guest_spec.h"
 
 #define ADDRESS_FILE_MAX 1024
 #define LOOK_MS          10
 #define SERVED_MS        300 /* a socket's end is waited for */
+#define SWEEP_MS         500 /* the end of a killed VMM's taps */
 #define EXIT_KILLED      (128 + SIGKILL)
 
 /* What `start` wrote into the bundle: the address of the pod that the container belongs to. What it
@@ -123,6 +126,13 @@ static int answer(pid_t pid, struct error *err)
 	return r;
 }
 
+static void look_later(void)
+{
+	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+
+	nanosleep(&look, NULL);
+}
+
 /*
  * A pod that ends by itself has no socket any more, and one that has does not end: it is not waited
  * for. A shim that was killed closes its connections, which is why containerd asks for this, some
@@ -130,14 +140,28 @@ static int answer(pid_t pid, struct error *err)
  */
 static void await_end(const struct address *address)
 {
-	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
-
 	for (int waited = 0; address_is_served(address); waited += LOOK_MS) {
 		if (waited >= SERVED_MS)
 			return;
-		nanosleep(&look, NULL);
+		look_later();
 	}
 	pod_dir_wait(POD_DIR_ROOT, address->pod, deadlines_get().delete_ending_ms);
+}
+
+/* The links of a network namespace that outlives the pod are no more redirected to it. That the
+ * bundle or the namespace is gone is no failure. */
+static void sweep_network(const struct command_line *line)
+{
+	autofree char *dir = command_line_bundle(line, NULL);
+	autodestroy(bundle) struct bundle *bundle = NULL;
+	const char *netns;
+
+	if (!dir || bundle_load(dir, &bundle, NULL) < 0)
+		return;
+	netns = guest_spec_netns(bundle_spec(bundle));
+	for (int waited = 0; netns && waited < SWEEP_MS && network_sweep(netns, NULL) > 0;
+	     waited += LOOK_MS)
+		look_later();
 }
 
 int delete_command(const struct command_line *line, char **argv, struct error *err)
@@ -153,7 +177,9 @@ int delete_command(const struct command_line *line, char **argv, struct error *e
 	pid = read_pid(line);
 	await_end(&address);
 	r = remove_pod(&address, &removed, err);
-	if (removed)
+	if (removed) {
+		sweep_network(line);
 		run_poststop_hooks(line);
+	}
 	return r < 0 ? r : answer(pid, err);
 }

@@ -106,7 +106,7 @@ int network_connect(const struct netns *netns, unsigned int queues, struct netwo
 	r = net_socket_open(netns_fd(netns), &network->socket, err);
 	if (r == 0)
 		r = redirect_sweep(network->socket, err);
-	if (r == 0)
+	if (r >= 0)
 		r = network_refresh(network, err);
 	if (r == 0)
 		r = make_cards(network, err);
@@ -114,6 +114,17 @@ int network_connect(const struct netns *netns, unsigned int queues, struct netwo
 		return r;
 	*out = take_ptr(&network);
 	return 0;
+}
+
+int network_sweep(const char *path, struct error *err)
+{
+	autodestroy(netns) struct netns *netns = NULL;
+	autodestroy(net_socket) struct net_socket *socket = NULL;
+	int r = netns_open(path, &netns, err);
+
+	if (r == 0)
+		r = net_socket_open(netns_fd(netns), &socket, err);
+	return r < 0 ? r : redirect_sweep(socket, err);
 }
 
 int network_watch(const struct network *network, int *out, struct error *err)

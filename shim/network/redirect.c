@@ -198,9 +198,9 @@ static int parse_filter(struct nlmsghdr *header, void *item, struct error *err)
 	return 1;
 }
 
-/* Whether a filter of ours is on @link, and leads nowhere any more. */
-static int is_stale(struct net_socket *socket, int link, const struct net_link *links,
-                    size_t n_links, struct error *err)
+/* The filters of ours on @link; there is one, or none. */
+static int find_filters(struct net_socket *socket, int link, struct filter **filters, size_t *n,
+                        struct error *err)
 {
 	const struct tcmsg header = {
 		.tcm_family = AF_UNSPEC,
@@ -216,13 +216,23 @@ static int is_stale(struct net_socket *socket, int link, const struct net_link *
 		.max = FILTERS_MAX,
 		.parse = parse_filter,
 	};
+
+	return net_socket_dump(socket, &dump, (void **)filters, n, err);
+}
+
+/* 1: @link is redirected to a link that is there. */
+static int sweep_link(struct net_socket *socket, int link, const struct net_link *links,
+                      size_t n_links, struct error *err)
+{
 	autofree struct filter *filters = NULL;
 	size_t n = 0;
-	int r = net_socket_dump(socket, &dump, (void **)&filters, &n, err);
+	int r = find_filters(socket, link, &filters, &n, err);
 
-	if (r < 0)
+	if (r < 0 || !n)
 		return r;
-	return n > 0 && !net_link_by_index(links, n_links, (int)filters[0].to);
+	if (net_link_by_index(links, n_links, (int)filters[0].to))
+		return 1;
+	return redirect_remove(socket, link, err);
 }
 
 int redirect_sweep(struct net_socket *socket, struct error *err)
@@ -230,13 +240,14 @@ int redirect_sweep(struct net_socket *socket, struct error *err)
 	autofree struct net_link *links = NULL;
 	size_t n = 0;
 	int r = net_link_list(socket, &links, &n, err);
+	int found = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = is_stale(socket, links[i].index, links, n, err);
-		if (r > 0)
-			r = redirect_remove(socket, links[i].index, err);
+		r = sweep_link(socket, links[i].index, links, n, err);
 		if (r < 0)
 			error_wrap(err, "link \"%s\"", links[i].name);
+		else
+			found += r;
 	}
-	return r;
+	return r < 0 ? r : found;
 }

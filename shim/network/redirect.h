@@ -18,8 +18,8 @@ int redirect_make(struct net_socket *socket, int link, int tap, struct error *er
  * there any more. The tap's goes with the tap. */
 int redirect_remove(struct net_socket *socket, int link, struct error *err);
 
-/* Takes away what a pod has left that was killed: the redirects of any link to
- * a tap that is no more. Others' filters stay. */
+/* Takes away what a pod has left that was killed: the redirects of any link to a tap that is no
+ * more. Others' filters stay. Returns how many redirects lead to a tap. */
 int redirect_sweep(struct net_socket *socket, struct error *err);
 
 #endif

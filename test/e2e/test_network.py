@@ -149,8 +149,9 @@ def test_the_namespace_is_as_before_when_the_pod_is_gone(containerd, bridge, run
     sh(containerd, again, f"ping -c 1 -W 5 {GATEWAY}")
 
 
-def test_a_killed_shim_leaves_no_tap_and_the_next_pod_works(containerd, bridge, run_in):
+def test_a_killed_shim_leaves_the_namespace_as_before(containerd, bridge, run_in):
     space = bridge.add()
+    before = space.look()
     container = run_in(space, *containerd.own_fifos)
     assert "_kata" in space.ip("link")
     shim = containerd.shim(container)
@@ -158,6 +159,7 @@ def test_a_killed_shim_leaves_no_tap_and_the_next_pod_works(containerd, bridge, 
     assert wait_gone(shim, 10)
     assert wait_for(lambda: "_kata" not in space.ip("link"), 10), space.ip("link")
     assert wait_for(lambda: containerd.task_state(container) is None, 20)
+    assert wait_for(lambda: space.look() == before, 10), (space.look(), before)
     containerd.ctr("containers", "delete", container).check()
     again = run_in(space)
     sh(containerd, again, f"ping -c 1 -W 5 {GATEWAY}")
