@@ -1,10 +1,11 @@
 """Pods of Kubernetes through containerd's CRI: what their containers share, and how pods end."""
 
 import os
+import socket
 
 import pytest
 from harness.cri import CriError
-from harness.cri_pods import CREATED, NOTREADY, READY, RUNNING
+from harness.cri_pods import CREATED, NOTREADY, READY, RUNNING, CriPods
 from harness.parts import static_program
 from harness.processes import alive, wait_for
 
@@ -82,6 +83,26 @@ def test_hostname_hosts_and_resolver_are_the_pods(cri_pods):
     assert "localhost" in container.output("cat", "/etc/hosts")
     lines = container.output("cat", "/etc/resolv.conf").splitlines()
     assert lines == ["search a.example b.example", "nameserver 192.0.2.1", "nameserver 192.0.2.2", "options ndots:5"]
+    pod.end()
+
+
+def answer(address, port):
+    """What a server says, nothing when it cannot be reached."""
+    try:
+        with socket.create_connection((address, port), timeout=5) as connection:
+            return connection.recv(100)
+    except OSError:
+        return b""
+
+
+def test_a_pod_answers_at_its_addresses(cri, handler, tmp_path):
+    pod = CriPods(cri, f"{handler}-dual", tmp_path).run()
+    pod.start("nc", "-ll", "-p", "7000", "-e", "echo", "hello")
+    network = pod.status.network
+    addresses = [network.ip, *(more.ip for more in network.additional_ips)]
+    assert sorted(":" in address for address in addresses) == [False, True]
+    for address in addresses:
+        assert wait_for(lambda to=address: answer(to, 7000) == b"hello\n", SOON, 0.2), address
     pod.end()
 
 
