@@ -110,7 +110,8 @@ def transfer(containerd, sender, receiver, address):
     # The end of its input would be the end of the connection for the sender.
     script = f"mkfifo /tmp/quiet; exec 3<>/tmp/quiet; nc -l -p {PORT} <&3 | sha256sum; rm /tmp/quiet"
     listening = containerd.exec_background(receiver, "sh", "-c", script)
-    assert wait_for(lambda: f":{PORT:04X} " in sh(containerd, receiver, "cat /proc/net/tcp*"), 20)
+    listens = rf":{PORT:04X} \S+ 0A "  # TCP_LISTEN: an earlier connection is not meant
+    assert wait_for(lambda: re.search(listens, sh(containerd, receiver, "cat /proc/net/tcp*")), 20)
     sh(containerd, sender, f"nc {address} {PORT} </tmp/data", timeout=120)
     return containerd.finish(listening, timeout=120).check().text == sent
 
