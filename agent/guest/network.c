@@ -77,13 +77,15 @@ static void finish(struct waiting *waiting, const struct error *err)
 
 void network_destroy(struct network *network)
 {
+	struct waiting *waiting;
 	struct error why;
 
 	if (!network)
 		return;
 	error_set(&why, ERROR_ABORTED, "the sandbox was destroyed");
-	while (!LIST_EMPTY(&network->waiting))
-		finish(LIST_FIRST(&network->waiting), &why);
+	while ((waiting = LIST_FIRST(&network->waiting)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
+		finish(waiting, &why);
 	network_routes_destroy(network->routes);
 	net_socket_destroy(network->socket);
 	free(network);
@@ -243,7 +245,7 @@ static void add_addresses(Types__Interface *message, const struct net_state *sta
 
 	for (size_t i = 0; i < state->n_addresses; i++)
 		n += state->addresses[i].link == index;
-	message->ipaddresses = mem_alloc((n + 1) * sizeof(*message->ipaddresses));
+	message->ipaddresses = mem_alloc((n + 1) * sizeof(void *));
 	for (size_t i = 0; i < state->n_addresses; i++)
 		if (state->addresses[i].link == index)
 			message->ipaddresses[message->n_ipaddresses++] =
@@ -259,7 +261,7 @@ int network_list_interfaces(struct network *network, Grpc__Interfaces **out, str
 	if (r == 0) {
 		message = mem_new(Grpc__Interfaces);
 		grpc__interfaces__init(message);
-		message->interfaces = mem_alloc((state.n_links + 1) * sizeof(*message->interfaces));
+		message->interfaces = mem_alloc((state.n_links + 1) * sizeof(void *));
 		for (size_t i = 0; i < state.n_links; i++) {
 			message->interfaces[i] = network_link_message(&state.links[i]);
 			add_addresses(message->interfaces[i], &state, state.links[i].index);

@@ -199,7 +199,7 @@ int network_routes_list(struct net_socket *socket, Grpc__Routes **out, struct er
 		named.all = links;
 		message = mem_new(Grpc__Routes);
 		grpc__routes__init(message);
-		message->routes = mem_alloc((n + 1) * sizeof(*message->routes));
+		message->routes = mem_alloc((n + 1) * sizeof(void *));
 		for (size_t i = 0; i < n; i++)
 			if (routes[i].table == RT_TABLE_MAIN)
 				message->routes[message->n_routes++] =

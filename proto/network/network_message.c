@@ -146,7 +146,7 @@ static Types__RouteDetails *details_message(const struct net_route *route,
 	message->metrics = mem_dup(route->metrics, sizeof(route->metrics));
 	message->n_metrics = NET_METRICS;
 	message->congestion = mem_strdup(route->congestion);
-	message->hops = mem_alloc((route->n_hops + 1) * sizeof(*message->hops));
+	message->hops = mem_alloc((route->n_hops + 1) * sizeof(void *));
 	while (message->n_hops < route->n_hops) {
 		message->hops[message->n_hops] = hop_message(&route->hops[message->n_hops], links);
 		message->n_hops++;

@@ -82,10 +82,10 @@ int netns_open(const char *path, struct netns **out, struct error *err)
 	autodestroy(netns) struct netns *netns = NULL;
 	autoclose int own = -1;
 	struct stat own_stat;
-	int r = open_any(path, &netns, err);
 
-	if (r < 0)
-		return r;
+	open_any(path, &netns, err);
+	if (!netns)
+		return error_code_errno(err->code);
 	own = open_own(err);
 	if (own < 0)
 		return own;

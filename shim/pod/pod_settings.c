@@ -49,7 +49,7 @@ static void set_storages(struct pod_settings *settings, uint64_t shm_bytes)
 
 static void copy_sysctls(struct pod_settings *settings, const Grpc__Linux *linux)
 {
-	settings->sysctls = mem_alloc((linux->n_sysctl + 1) * sizeof(*settings->sysctls));
+	settings->sysctls = mem_alloc((linux->n_sysctl + 1) * sizeof(void *));
 	for (size_t i = 0; i < linux->n_sysctl; i++) {
 		SysctlsEntry *entry = mem_new(SysctlsEntry);
 

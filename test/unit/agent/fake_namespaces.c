@@ -12,7 +12,7 @@
 struct fake_namespaces fake_namespaces;
 
 struct pod_namespaces {
-	LIST_HEAD(, pod_namespaces_join) joins;
+	LIST_HEAD(joins, pod_namespaces_join) joins;
 };
 
 static struct pod_namespaces *fake;
