@@ -82,10 +82,10 @@ int netns_open(const char *path, struct netns **out, struct error *err)
 	autodestroy(netns) struct netns *netns = NULL;
 	autoclose int own = -1;
 	struct stat own_stat;
+	int r = open_any(path, &netns, err);
 
-	open_any(path, &netns, err);
 	if (!netns)
-		return error_code_errno(err->code);
+		return r;
 	own = open_own(err);
 	if (own < 0)
 		return own;
@@ -148,10 +148,10 @@ int netns_fd(const struct netns *netns)
 int netns_check(const struct netns *netns, const char *path, struct error *err)
 {
 	autodestroy(netns) struct netns *other = NULL;
+	int r = open_any(path, &other, err);
 
-	open_any(path, &other, err);
 	if (!other)
-		return error_code_errno(err->code);
+		return r;
 	if (!is_same(&netns->stat, &other->stat))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "\"%s\": not the pod's network namespace: not supported", path);

@@ -12,6 +12,7 @@ static void expect_refusal(const char *path, enum error_code code, const char *t
 	cr_expect_null(netns);
 	cr_expect_eq(err.code, code, "%d: %s", err.code, err.text);
 	cr_expect_str_eq(err.text, text);
+	cr_expect_lt(netns_open(path, &netns, NULL), 0);
 }
 
 Test(netns, one_with_a_name_is_opened)
