@@ -75,7 +75,7 @@ def test_a_qemu_that_fails_is_quoted_and_its_boot_logged_step_by_step(configured
     assert "hypervisor.qemu" in advice and console is None, "all it said is said already"
     log = containerd.log_tail(start)
     assert re.search(r'msg="boot failed step=\S*"wait for the agent\'s hello\S*" ms=[0-9.]+ return-to-the-loop=[0-9.]+ '
-                     r"take-a-uid=[0-9.]+ start-the-VM=[0-9.]+ wait-for-the-agent's-hello=[0-9.]+ error=", log), log
+                     r"take-a-uid=[0-9.]+ connect-the-networks=[0-9.]+ start-the-VM=[0-9.]+ wait-for-the-agent's-hello=[0-9.]+ error=", log), log
 
 
 def test_a_qemu_that_is_killed_while_it_boots_is_named(containerd, runtime, name):
