@@ -1,6 +1,22 @@
 #include "shim/pod/pod.h"
 
+#include <stdlib.h>
+
+#include "shim/network/netns.h"
+
 bool pod_is_empty(const struct pod *pod)
 {
 	return LIST_EMPTY(&pod->containers);
+}
+
+void pod_fini(struct pod *pod)
+{
+	netns_destroy(pod->netns);
+	shared_paths_fini(&pod->shared);
+	free(pod->id);
+	free(pod->ns);
+	free(pod->dir);
+	free(pod->share_dir);
+	free(pod->view_dir);
+	free(pod->empty_dir);
 }

@@ -40,9 +40,11 @@ struct pod {
 	struct events *events;
 	struct netns *netns; /* the host's side of its network */
 	struct sandbox *sandbox;
-	char *id; /* of the container that it begins with */
-	char *ns; /* containerd's namespace */
-	char *share_dir;
+	char *id;                      /* of the container that it begins with */
+	char *ns;                      /* containerd's namespace */
+	char *dir;                     /* /run/kata/<pod> */
+	char *share_dir;               /* below it: where file systems are mounted */
+	char *view_dir;                /* the same, read-only: what the guest gets */
 	char *empty_dir;               /* an empty directory */
 	const struct install *install; /* outlives it */
 	int host_mounts;               /* the host's mount namespace, where hooks run */
@@ -59,4 +61,8 @@ struct pod {
 
 /* No container is there: it ends, if one has been. */
 bool pod_is_empty(const struct pod *pod);
+
+/* Frees what is left without its containers and its sandbox. */
+void pod_fini(struct pod *pod);
+
 #endif

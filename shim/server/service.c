@@ -4,7 +4,6 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "common/log.h"
 #include "common/mem.h"
@@ -12,17 +11,13 @@
 #include "proto/ttrpc/ttrpc_server.h"
 #include "shim/config/config.h"
 #include "shim/host/pod_dir.h"
-#include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
-#include "shim/pod/pod_policy.h"
-#include "shim/pod/pod_settings.h"
+#include "shim/pod/pod_start.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
-#include "shim/spec/guest_spec.h"
-#include "shim/spec/vm_size.h"
 #include "shim/task/task.h"
 
 /*
@@ -236,6 +231,8 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.id = mem_strdup(config->id);
 	service->pod.ns = mem_strdup(config->ns);
 	service->pod.share_dir = mem_strdup(config->share_dir);
+	service->pod.view_dir = mem_strdup(config->view_dir);
+	service->pod.dir = mem_strdup(config->pod_dir);
 	service->pod.empty_dir = mem_printf("%s/" POD_DIR_EMPTY, config->pod_dir);
 	service->pod.install = config->install;
 	service->pod.host_mounts = config->host_mounts;
@@ -252,63 +249,15 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	return service;
 }
 
-/* Without a name of its own a container shows the host's, as with runc. */
-static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *host)
+/* Boots the machine of a pod that begins with this bundle. */
+static int begin(struct service *service, struct bundle *bundle, struct error *err)
 {
-	return *spec->hostname ? spec->hostname : host->nodename;
-}
+	int r = pod_start(&service->pod, bundle, on_sandbox_gone, service, err);
 
-static struct vm_size size_of_vm(const Grpc__Spec *spec, const struct config *config)
-{
-	struct vm_size max = vm_size_of_host();
-	struct vm_size initial = {
-		.vcpus = config->vcpus < 0 ? max.vcpus : (unsigned int)config->vcpus,
-		.memory_mib = (uint64_t)config->memory_mib,
-	};
-
-	if (initial.vcpus == 0)
-		initial.vcpus = 1;
-	if (config->max_vcpus && (unsigned int)config->max_vcpus < max.vcpus)
-		max.vcpus = (unsigned int)config->max_vcpus;
-	if (config->max_memory_mib && (uint64_t)config->max_memory_mib < max.memory_mib)
-		max.memory_mib = (uint64_t)config->max_memory_mib;
-	return vm_size_for(spec, &initial, &max);
-}
-
-static void start_sandbox(struct service *service, const struct service_config *config,
-                          struct bundle *bundle)
-{
-	const struct vm_size size = size_of_vm(bundle_spec(bundle), config->config);
-	const Grpc__Process *process = bundle_spec(bundle)->process;
-	struct utsname uts = { 0 };
-	const struct sandbox_config sandbox = {
-		.id = config->id,
-		.hostname = hostname_of(bundle_spec(bundle), &uts),
-		.pod_dir = config->pod_dir,
-		.share_dir = config->view_dir,
-		.install = config->install,
-		.config = config->config,
-		.size = &size,
-		.netns = service->pod.netns,
-		.oom_score_adj = process ? (int)process->oomscoreadj : 0,
-		.settings = pod_settings_create(
-			service->pod.shared.shm_bytes,
-			bundle_type(bundle) == BUNDLE_SANDBOX ? bundle_spec(bundle) : NULL),
-	};
-
-	uname(&uts);
-	service->pod.sandbox = sandbox_start(service->loop, &sandbox, on_sandbox_gone, service);
+	if (r < 0)
+		return r;
 	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
-}
-
-/* That of the spec, or one of the pod's own. */
-static int open_netns(struct service *service, const Grpc__Spec *spec, struct error *err)
-{
-	const char *path = guest_spec_netns(spec);
-	int r = path ? netns_open(path, &service->pod.netns, err)
-	             : netns_make(&service->pod.netns, err);
-
-	return r < 0 ? error_wrap(err, "linux.namespaces network") : 0;
+	return 0;
 }
 
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
@@ -324,13 +273,9 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	autoclose int listen_fd = config->listen_fd;
 
 	if (bundle_load(config->bundle, &bundle, err) < 0 ||
-	    pod_policy_for(bundle, &service->pod.policy, err) < 0 ||
-	    open_netns(service, bundle_spec(bundle), err) < 0 ||
-	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0)
+	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0 ||
+	    begin(service, bundle, err) < 0)
 		return error_code_errno(err->code);
-	if (bundle_type(bundle) == BUNDLE_SANDBOX)
-		shared_paths_init(&service->pod.shared, bundle_spec(bundle));
-	start_sandbox(service, config, bundle);
 	ev_timer_start(loop, &service->create_deadline);
 	*out = take_ptr(&service);
 	return 0;
@@ -365,11 +310,6 @@ void service_destroy(struct service *service)
 	ev_timer_stop(service->loop, &service->create_deadline);
 	ev_timer_stop(service->loop, &service->shutdown_wait);
 	ev_timer_stop(service->loop, &service->finish);
-	netns_destroy(service->pod.netns);
-	shared_paths_fini(&service->pod.shared);
-	free(service->pod.id);
-	free(service->pod.ns);
-	free(service->pod.share_dir);
-	free(service->pod.empty_dir);
+	pod_fini(&service->pod);
 	free(service);
 }

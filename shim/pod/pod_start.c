@@ -1,0 +1,83 @@
+#include "shim/pod/pod_start.h"
+
+#include <sys/utsname.h>
+
+#include "shim/config/config.h"
+#include "shim/network/netns.h"
+#include "shim/pod/pod.h"
+#include "shim/pod/pod_policy.h"
+#include "shim/pod/pod_settings.h"
+#include "shim/pod/sandbox.h"
+#include "shim/spec/bundle.h"
+#include "shim/spec/guest_spec.h"
+#include "shim/spec/vm_size.h"
+
+/* Without a name of its own a container shows the host's, as with runc. */
+static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *host)
+{
+	return *spec->hostname ? spec->hostname : host->nodename;
+}
+
+static struct vm_size size_of_vm(const Grpc__Spec *spec, const struct config *config)
+{
+	struct vm_size max = vm_size_of_host();
+	struct vm_size initial = {
+		.vcpus = config->vcpus < 0 ? max.vcpus : (unsigned int)config->vcpus,
+		.memory_mib = (uint64_t)config->memory_mib,
+	};
+
+	if (initial.vcpus == 0)
+		initial.vcpus = 1;
+	if (config->max_vcpus && (unsigned int)config->max_vcpus < max.vcpus)
+		max.vcpus = (unsigned int)config->max_vcpus;
+	if (config->max_memory_mib && (uint64_t)config->max_memory_mib < max.memory_mib)
+		max.memory_mib = (uint64_t)config->max_memory_mib;
+	return vm_size_for(spec, &initial, &max);
+}
+
+/* That of the spec, or one of the pod's own. */
+static int open_netns(const Grpc__Spec *spec, struct netns **out, struct error *err)
+{
+	const char *path = guest_spec_netns(spec);
+	int r = path ? netns_open(path, out, err) : netns_make(out, err);
+
+	return r < 0 ? error_wrap(err, "linux.namespaces network") : 0;
+}
+
+static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ctx)
+{
+	const Grpc__Spec *spec = bundle_spec(bundle);
+	const struct vm_size size = size_of_vm(spec, pod->config);
+	struct utsname uts = { 0 };
+	const struct sandbox_config sandbox = {
+		.id = pod->id,
+		.hostname = hostname_of(spec, &uts),
+		.pod_dir = pod->dir,
+		.share_dir = pod->view_dir,
+		.install = pod->install,
+		.config = pod->config,
+		.size = &size,
+		.netns = pod->netns,
+		.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
+		.settings = pod_settings_create(
+			pod->shared.shm_bytes, bundle_type(bundle) == BUNDLE_SANDBOX ? spec : NULL),
+	};
+
+	uname(&uts);
+	pod->sandbox = sandbox_start(pod->loop, &sandbox, on_gone, ctx);
+}
+
+int pod_start(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ctx,
+              struct error *err)
+{
+	int r = pod_policy_for(bundle, &pod->policy, err);
+
+	if (r == 0)
+		r = open_netns(bundle_spec(bundle), &pod->netns, err);
+	if (r < 0)
+		return r;
+	if (bundle_type(bundle) == BUNDLE_SANDBOX)
+		shared_paths_init(&pod->shared, bundle_spec(bundle));
+	start_sandbox(pod, bundle, on_gone, ctx);
+	return 0;
+}
