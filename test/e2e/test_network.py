@@ -5,19 +5,16 @@ import subprocess
 
 import pytest
 
-from harness.networks import GATEWAY, GATEWAY6, Bridge, ip, look
+from harness.networks import GATEWAY, GATEWAY6, Bridge, ip, look, make_folder
 from harness.processes import kill, wait_for, wait_gone
+from harness.traffic import sh, transfer
 
-MEGABYTES = 8
-PORT = 5000
 SLEEP = ["sleep", "1000"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def directory_of_namespaces():
-    """ip(8) makes and mounts /run/netns once, and leaves it."""
-    ip("netns", "add", "first")
-    ip("netns", "del", "first")
+def folder_of_namespaces():
+    make_folder()
 
 
 @pytest.fixture
@@ -45,10 +42,6 @@ def run_in(containerd, runtime, name):
     for container in running:
         if containerd.task_state(container):
             containerd.delete(container)
-
-
-def sh(containerd, container, script, timeout=60):
-    return containerd.exec(container, "sh", "-c", script, timeout=timeout).check().text
 
 
 def routes_of(text):
@@ -102,18 +95,6 @@ def test_two_pods_and_the_host_reach_each_other(containerd, bridge, run_in, mtu)
     for sender, receiver, address in ((first, second, spaces[1].address), (second, first, spaces[0].address),
                                       (first, second, spaces[1].address6)):
         assert transfer(containerd, sender, receiver, address)
-
-
-def transfer(containerd, sender, receiver, address):
-    """Whether bytes of TCP come as they were sent."""
-    sent = sh(containerd, sender, f"head -c {MEGABYTES}000000 /dev/urandom >/tmp/data; sha256sum </tmp/data")
-    # The end of its input would be the end of the connection for the sender.
-    script = f"mkfifo /tmp/quiet; exec 3<>/tmp/quiet; nc -l -p {PORT} <&3 | sha256sum; rm /tmp/quiet"
-    listening = containerd.exec_background(receiver, "sh", "-c", script)
-    listens = rf":{PORT:04X} \S+ 0A "  # TCP_LISTEN: an earlier connection is not meant
-    assert wait_for(lambda: re.search(listens, sh(containerd, receiver, "cat /proc/net/tcp*")), 20)
-    sh(containerd, sender, f"nc {address} {PORT} </tmp/data", timeout=120)
-    return containerd.finish(listening, timeout=120).check().text == sent
 
 
 def test_datagrams_larger_than_a_packet_arrive_whole(containerd, bridge, run_in):

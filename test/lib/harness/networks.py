@@ -16,6 +16,12 @@ def ip(*args):
     return _run("ip", *args)
 
 
+def make_folder():
+    """ip(8) makes and mounts /run/netns once, and leaves it."""
+    ip("netns", "add", "first")
+    ip("netns", "del", "first")
+
+
 def _run(*command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
