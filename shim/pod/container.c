@@ -19,15 +19,16 @@
 #define PLACEHOLDER_MARK " (placeholder)"
 #define EXEC_ID_SHOWN    100 /* of its characters */
 
-/* Besides pause containers. */
-static bool is_alone(const struct container *container)
+/* Whether the machine has a container that goes on: one that would be harmed by its end. */
+static bool has_living(const struct pod *pod)
 {
-	const struct container *other;
+	const struct container *container;
 
-	LIST_FOREACH (other, &container->pod->containers, link)
-		if (other != container && !other->is_pause)
-			return false;
-	return true;
+	LIST_FOREACH (container, &pod->containers, link)
+		if (!container->is_pause && !container->kill_overdue &&
+		    container->init->state != PROCESS_STOPPED)
+			return true;
+	return false;
 }
 
 static void on_kill_timeout(struct ev_loop *loop, ev_timer *timer, int events)
@@ -40,7 +41,8 @@ static void on_kill_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	error_set(&err, ERROR_DEADLINE_EXCEEDED,
 	          "container \"%s\" was killed and has not ended within %d ms", container->id,
 	          container->pod->config->kill_timeout_ms);
-	if (container->kill_answered && !is_alone(container))
+	container->kill_overdue = true;
+	if (container->kill_answered && has_living(container->pod))
 		log_warn("%s", err.text);
 	else
 		sandbox_fail(container->pod->sandbox, &err);

@@ -34,6 +34,7 @@ struct container {
 	unsigned int n_execs;
 	ev_timer kill_timer;
 	bool kill_answered;                       /* the guest has sent that SIGKILL */
+	bool kill_overdue;                        /* it has not ended after kill_ms */
 	placeholder_ended_fn *placeholders_ended; /* NULL: nobody waits for that */
 	void *placeholders_ctx;
 };
@@ -77,7 +78,8 @@ void container_end_placeholders(struct container *container, placeholder_ended_f
 struct container *container_of_pid(const struct pod *pod, pid_t pid);
 
 /* For a SIGKILL to its init: if the init has not ended after kill_ms, the VM is ended, unless the
- * guest has done what it was asked (@kill_answered) and other containers are in it. */
+ * guest has done what it was asked (@kill_answered) and a container is in it that has neither ended
+ * nor outlived a SIGKILL as well. */
 void container_start_kill_timer(struct container *container);
 /* The VM has ended: every process has, the init last. */
 void container_killed(struct container *container);

@@ -286,6 +286,30 @@ Test(pods, one_that_cannot_be_killed_harms_no_other)
 	cr_expect_eq(state_of("b"), STATUS(RUNNING));
 }
 
+Test(pods, when_none_is_left_that_can_be_killed_the_machine_is_ended)
+{
+	struct answer exit;
+
+	bench.settings->kill_timeout_ms = 50;
+	run_pause();
+	run("a", SHARED);
+	run("b", SHARED);
+	run("d", SHARED);
+	fake_exit("d", 3);
+	bench_settle();
+	fake.survives = true;
+	cr_expect_eq(bench_kill("b", "", 9).err.code, ERROR_NONE);
+	bench_run_for(0.2);
+	cr_expect_not(fake_logged("vm_stop"));
+	bench.id = "b";
+	bench_ask_wait(&exit, "");
+	cr_expect_eq(bench_kill("a", "", 9).err.code, ERROR_NONE);
+	cr_assert(bench_wait_until(&exit.here));
+	cr_expect_eq(exit.status, 137);
+	cr_expect(fake_logged("vm_stop"));
+	cr_expect_eq(state_of("d"), STATUS(STOPPED));
+}
+
 Test(pods, a_guest_that_does_not_answer_to_sigkill_is_ended)
 {
 	struct answer exit;
