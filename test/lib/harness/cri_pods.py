@@ -73,7 +73,7 @@ class CriContainer:
 
 
 class CriPod:
-    """A pod that runs, by its PodSandboxConfig."""
+    """A pod, by its PodSandboxConfig: it runs when wait() has returned."""
 
     def __init__(self, containerd, handler, config):
         self.containerd, self.cri, self.config = containerd, containerd.cri, config
@@ -82,11 +82,15 @@ class CriPod:
         self.names = []
         self.cgroup = config["linux"]["cgroup_parent"].lstrip("/")
         cgroups.make(self.cgroup)
+        self.begun = self.cri.begin("RunPodSandbox", config=config, runtime_handler=handler)
+
+    def wait(self):
         try:
-            self.id = self.cri.RunPodSandbox(config=config, runtime_handler=handler).pod_sandbox_id
+            self.id = self.begun().pod_sandbox_id
         except CriError:
             cgroups.remove(self.cgroup)
             raise
+        return self
 
     def attempts(self, name):
         """How many containers of this name there were before."""
@@ -135,7 +139,10 @@ class CriPods:
         self.containerd, self.handler, self.folder = containerd, handler, folder
         self.numbers = itertools.count(1)
 
-    def run(self, namespaces=None, security=None, linux=None, **more):
+    def run(self, **fields):
+        return self.begin(**fields).wait()
+
+    def begin(self, namespaces=None, security=None, linux=None, **more):
         """namespaces: of NamespaceOption, as security is of LinuxSandboxSecurityContext and so on. more: of PodSandboxConfig."""
         name = f"pod-{next(self.numbers)}"
         logs = Path(self.folder, name)

@@ -1,0 +1,280 @@
+"""Many pods, containers, restarts and commands at once or one after the other: nothing grows, nothing harms another. By
+environment variable more of each: KATA_SCALE_PODS=10, KATA_SCALE_CONTAINERS=64, KATA_SCALE_RESTARTS=1000, KATA_SCALE_EXECS=10000.
+"""
+
+import os
+import random
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from harness import KATA, REPO
+from harness.cri import CriError
+from harness.cri_pods import EXITED, NOTREADY, READY, RUNNING, CriPods
+from harness.cri_streams import attach_stream
+from harness.parts import static_program
+from harness.processes import descendants, memory, wait_for
+from harness.sandbox_pod import SandboxPod
+
+PODS = int(os.environ.get("KATA_SCALE_PODS", "4"))
+CONTAINERS = int(os.environ.get("KATA_SCALE_CONTAINERS", "8"))
+RESTARTS = int(os.environ.get("KATA_SCALE_RESTARTS", "20"))
+EXECS = int(os.environ.get("KATA_SCALE_EXECS", "30"))
+MOST_CONTAINERS = 64  # proto/limits.h
+LONGEST_ID = 76  # containerd's
+ROWS = 5
+THREADS = 4
+SANITIZED = os.environ.get("KATA_STAGE", "e2e") != "e2e"  # what sanitizers and valgrind keep is not the program's
+SOON = 20  # seconds
+LONG = 300  # for what takes as long as many pods at once do
+STOP_SECONDS = 1  # of a pod in which nothing resists
+STOPS = 3
+KILL_MS = 2000
+
+
+def once(work, numbers):
+    """work(number) in a thread for each."""
+    failures = []
+
+    def guarded(number):
+        try:
+            work(number)
+        except Exception as failure:  # whatever it is, the test fails with it
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(number,)) for number in numbers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, "\n".join(map(repr, failures))
+
+
+def test_pods_at_once(cri_pods):
+    begun = [cri_pods.begin() for _ in range(PODS)]
+    pods = [pod.wait() for pod in begun]
+    assert len({pod.status.network.ip for pod in pods}) == PODS
+
+    def use(number):
+        container = pods[number].start("sh", "-c", f"echo {number}; exec sleep 1000")
+        container.wait_text(f"{number}\n", timeout=LONG)
+        assert container.output("hostname") == f"pod-{number + 1}\n"
+
+    once(use, range(PODS))
+    for answer in [pod.cri.begin("StopPodSandbox", pod_sandbox_id=pod.id, deadline=LONG) for pod in pods]:
+        answer()
+    assert all(pod.status.state == NOTREADY for pod in pods)
+    for pod in pods:
+        pod.remove()
+
+
+def test_many_containers_in_a_pod(cri_pods, handler):
+    pod = cri_pods.run()
+    made = [pod.start("sh", "-c", f"echo {number} >/mine; exec sleep 1000", name=f"c{number}") for number in range(CONTAINERS)]
+    for number, container in enumerate(made):
+        assert wait_for(lambda: container.exec("cat", "/mine").stdout.decode() == f"{number}\n", SOON)
+    if handler == "kata" and CONTAINERS == MOST_CONTAINERS:
+        one_more = pod.create("sleep", "1000", name="more")
+        with pytest.raises(CriError, match=f"the sandbox has {MOST_CONTAINERS} containers"):
+            one_more.start()
+        made[0].stop()
+        pod.start("sleep", "1000", name="again")
+    assert all(one.status.state == RUNNING for one in made[1:])
+    pod.cri.StopPodSandbox(pod_sandbox_id=pod.id, deadline=LONG)
+    assert all(one.status.state == EXITED for one in made)
+    pod.remove()
+
+
+class Growth:
+    """What a pod has, on the host and in its guest, as a table with a row now and then."""
+
+    def __init__(self, cri, pod, watcher):
+        self.cri, self.watcher, self.rows = cri, watcher, []
+        self.shim = cri.shim(pod.id)
+        self.pids = {"shim": self.shim, "vsock": cri.part(pod.id, "kata-vsock"), "virtiofsd": cri.part(pod.id, "virtiofsd")}
+
+    def counts(self):
+        found = {f"{part} fds": len(os.listdir(f"/proc/{pid}/fd")) for part, pid in self.pids.items()}
+        guest = self.watcher.output("cat", "/proc/cgroups").splitlines()
+        return found | {
+            "processes": len(descendants(self.shim)), "shim threads": len(os.listdir(f"/proc/{self.shim}/task")),
+            "mounts": len(Path(f"/proc/{self.shim}/mountinfo").read_text(encoding="utf-8").splitlines()),
+            "guest cgroups": max(int(line.split()[2]) for line in guest[1:]),
+        }
+
+    def sizes(self):
+        """kB"""
+        guest = dict(line.split(":") for line in self.watcher.output("cat", "/proc/meminfo").splitlines())
+        own = {f"{part} kB": memory(self.pids[part])["Private_Dirty"] for part in ("shim", "vsock")}
+        return own | {f"guest {key} kB": int(guest[key].split()[0]) for key in ("AnonPages", "SUnreclaim", "Percpu", "KernelStack")}
+
+    def look(self, done):
+        """The counts when they have settled: what was removed just now may still be on its way out."""
+        if self.rows:
+            wait_for(lambda: not self.grown(self.counts()), SOON, 0.2)
+        self.rows.append({"done": done} | self.counts() | self.sizes())
+
+    def grown(self, counts):
+        return [key for key in counts if counts[key] > self.rows[0][key]]
+
+    def table(self):
+        keys = list(self.rows[0])
+        rows = [keys] + [[str(row[key]) for key in keys] for row in self.rows]
+        return "\n".join("  ".join(f"{cell:>{len(key)}}" for key, cell in zip(keys, row)) for row in rows)
+
+    def judge(self):
+        """The first row has what is made once."""
+        counted = {key: value for key, value in self.rows[-1].items() if key != "done" and not key.endswith("kB")}
+        assert not self.grown(counted), self.table()
+        if not SANITIZED:
+            for key in ("shim kB", "vsock kB", "guest AnonPages kB"):
+                assert self.rows[-1][key] <= self.rows[0][key] * 1.1 + 256, f"{key}\n{self.table()}"
+
+
+def kata_only(handler):
+    if handler != "kata":
+        pytest.skip("about virtual machines")
+
+
+def test_a_crash_loop_adds_nothing(cri_pods, cri, handler, capsys):
+    kata_only(handler)
+    pod = cri_pods.run()
+    growth = Growth(cri, pod, pod.start("sleep", "100000", name="watcher"))
+    begin = time.monotonic()
+    for number in range(RESTARTS):
+        container = pod.start("sh", "-c", f"echo {number}; exit {number % 100 + 1}")
+        assert container.wait_exited().exit_code == number % 100 + 1
+        container.remove()
+        container.log_file.unlink()
+        if (number + 1) % (RESTARTS // ROWS) == 0:
+            growth.look(number + 1)
+    with capsys.disabled():
+        print(f"\n{RESTARTS} restarts in {time.monotonic() - begin:.0f} s\n{growth.table()}")
+    growth.judge()
+    pod.end()
+
+
+def probe(container, number):
+    """One in fifteen takes too long, and is killed."""
+    if number % 15 == 14:
+        with pytest.raises(CriError, match="timeout 1s exceeded"):
+            container.exec("sleep", "500", timeout=1)
+    else:
+        assert container.exec("sh", "-c", f"echo {number}; exit {number % 3}", timeout=10).exit_code == number % 3
+
+
+def test_probes_leave_nothing(cri_pods, cri, handler, capsys):
+    kata_only(handler)
+    pod = cri_pods.run()
+    container = pod.start("sleep", "100000")
+    growth = Growth(cri, pod, container)
+    begin = time.monotonic()
+    for number in range(EXECS):
+        probe(container, number)
+        if (number + 1) % (EXECS // ROWS) == 0:
+            growth.look(number + 1)
+    with capsys.disabled():
+        print(f"\n{EXECS} probes in {time.monotonic() - begin:.0f} s\n{growth.table()}")
+    growth.judge()
+    commands = container.output("ps", "-o", "args").splitlines()[1:]
+    assert [one for one in commands if not one.startswith("ps ")] == ["sleep 100000"]
+    pod.end()
+
+
+def test_ids_of_the_longest_legal_length(cri, handler):
+    """By ctr: those of CRI are all of one length."""
+    kata_only(handler)
+    ids = [f"{letter}-x_x.{'x' * (LONGEST_ID - 6)}" for letter in "abc"]
+    pod = SandboxPod(cri, KATA, ids[0]).start()
+    pod.add(ids[1], "sleep", "1000")
+    pod.add(ids[2], "sleep", "1000")
+    for number, one in enumerate(ids[1:]):
+        assert cri.exec(one, "echo", str(number), exec_id=ids[number]).check().text == f"{number}\n"
+    pod.delete()
+
+
+def live(pod, chance, name):
+    """A container is made, perhaps started, perhaps stopped, and removed."""
+    container = pod.create("sh", "-c", f"echo {name}; exec sleep 1000", name=name)
+    if chance.random() < 0.8:
+        container.start()
+        if chance.random() < 0.5:
+            assert container.output("echo", name) == f"{name}\n"
+        if chance.random() < 0.5:
+            container.stop()
+            assert container.status.state == EXITED
+    container.remove()
+
+
+def test_containers_in_any_order_from_several_threads(cri_pods):
+    pod = cri_pods.run()
+    stays = pod.start("sleep", "1000", name="stays")
+
+    def lives(thread):
+        chance = random.Random(thread)
+        for number in range(max(CONTAINERS // THREADS, 1) * 2):
+            live(pod, chance, f"t{thread}-{number}")
+
+    once(lives, range(THREADS))
+    assert stays.status.state == RUNNING and stays.output("hostname") == "pod-1\n"
+    assert pod.status.state == READY
+    pod.end()
+
+
+@pytest.fixture
+def stuck_fs(tmp_path):
+    """A file system in which looking up "hang" has no answer: a sleep that SIGKILL does not end."""
+    directory = tmp_path / "stuck"
+    directory.mkdir()
+    program = static_program(tmp_path / "stuck_fs", os.path.join(REPO, "test/lib/stuck_fs.c"))
+    server = subprocess.Popen([program, directory], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"ready\n"
+        yield directory, server
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["umount", "-n", "-l", directory], check=True)
+
+
+def echoes(container, line):
+    """A shell that has its code in memory, and needs no file."""
+    with attach_stream(container, stdin=True) as stream:
+        stream.send(line.encode() + b"\n")
+        stream.wait(f"got {line}\n".encode())
+
+
+def test_a_container_that_cannot_be_killed_harms_no_other(cri, handler, tmp_path, stuck_fs):
+    kata_only(handler)
+    directory, server = stuck_fs
+    Path(cri.dir, "kata.toml").write_text(f"timeouts.kill_ms = {KILL_MS}\n", encoding="ascii")
+    pod = CriPods(cri, "kata-config", tmp_path).run()
+    other = pod.start("sh", "-c", "while read line; do echo got $line; done", name="other", stdin=True)
+    echoes(other, "first")
+    stuck = pod.start("cat", "/stuck/hang", mounts=[{"container_path": "/stuck", "host_path": str(directory)}], name="stuck")
+    assert server.stdout.readline() == b"hanging\n"
+    with pytest.raises(CriError, match="DEADLINE_EXCEEDED"):
+        pod.cri.StopContainer(container_id=stuck.id, timeout=0, deadline=KILL_MS / 1000 + 1)
+    echoes(other, "second")
+    assert (stuck.status.state, other.status.state, pod.status.state) == (RUNNING, RUNNING, READY)
+    other.stop()  # as a kubelet stops all before the pod
+    pod.stop()
+    assert pod.status.state == NOTREADY
+    assert stuck.wait_exited(SOON).exit_code == 137
+    server.kill()
+    pod.remove()
+
+
+def test_a_pod_in_which_nothing_resists_stops_at_once(cri_pods):
+    took = []
+    for _ in range(STOPS):
+        pod = cri_pods.run()
+        pod.start("sleep", "1000", name="one")
+        pod.start("sleep", "1000", name="two")
+        begin = time.monotonic()
+        pod.stop()
+        took.append(time.monotonic() - begin)
+        pod.remove()
+    assert min(took) < STOP_SECONDS, took
