@@ -13,6 +13,7 @@
 #include "agent/cgroup/cgroup.h"
 #include "agent/guest/announce.h"
 #include "agent/guest/boot.h"
+#include "agent/guest/drivers.h"
 #include "agent/guest/guest.h"
 #include "agent/guest/memory_pressure.h"
 #include "agent/guest/modprobe.h"
@@ -37,6 +38,7 @@ struct agent {
 	struct ttrpc_server *server;
 	struct uevents *uevents;
 	struct network *network;
+	struct drivers *drivers;
 	struct announce *announce;
 };
 
@@ -120,6 +122,8 @@ static int agent_start(struct agent *agent, struct error *err)
 	if (r < 0)
 		return r;
 	agent->uevents = uevents_create(agent->loop);
+	agent->drivers =
+		drivers_create(agent->loop, agent->uevents, DRIVERS_DEVICES, modprobe_load);
 	agent->network = network_create(agent->loop, agent->uevents, NETWORK_CARD_TIMEOUT_MS);
 	agent->streams = streams_create(agent->loop, fd, vsock_socket_peer);
 	agent->sandbox = sandbox_create(&(struct sandbox_config){

@@ -241,6 +241,16 @@ uint32_t vm_guest_cid(const struct vm *vm)
 	return VM_GUEST_CID;
 }
 
+unsigned int vm_vcpus_max(const struct vm *vm)
+{
+	return vm->ops->vcpus_max(vm->vmm);
+}
+
+uint64_t vm_memory_max_mib(const struct vm *vm)
+{
+	return vm->config.memory_max_mib;
+}
+
 void vm_console_tail(const struct vm *vm, char *text, size_t size)
 {
 	vm->ops->console_tail(vm->vmm, text, size);

@@ -75,6 +75,10 @@ int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH
 int vm_resize(struct vm *vm, unsigned int vcpus, uint64_t memory_mib, int timeout_ms, done_fn *done,
               void *ctx, struct error *err);
 
+/* The maxima of the configuration, or fewer vCPUs (vm_config.vcpus_stay). */
+unsigned int vm_vcpus_max(const struct vm *vm);
+uint64_t vm_memory_max_mib(const struct vm *vm);
+
 /* Asks the VMM to quit (the guest has synced already), SIGKILL after the deadline; on_gone follows.
  */
 void vm_stop(struct vm *vm);

@@ -101,10 +101,12 @@ static int check(const struct vm *vm, unsigned int vcpus, uint64_t memory_mib, s
 {
 	const struct vm_config *config = &vm->config;
 	const struct vm_caps *caps = &vm->ops->caps;
+	unsigned int vcpus_max;
 	int r = vm_check_running(vm, err);
 
 	if (r < 0)
 		return r;
+	vcpus_max = vm_vcpus_max(vm);
 	if (vm->resize.seq)
 		return error_set(err, ERROR_FAILED_PRECONDITION, "another resize is in progress");
 	if (vcpus != config->vcpus && !caps->vcpus)
@@ -113,10 +115,10 @@ static int check(const struct vm *vm, unsigned int vcpus, uint64_t memory_mib, s
 	if (memory_mib != config->memory_mib && !caps->memory)
 		return error_set(err, ERROR_UNIMPLEMENTED, "memory: not supported by %s",
 		                 vm->ops->name);
-	if (vcpus < config->vcpus || vcpus > config->vcpus_max)
+	if (vcpus < config->vcpus || vcpus > vcpus_max)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid number of vCPUs \"%u\": not from %u to %u", vcpus,
-		                 config->vcpus, config->vcpus_max);
+		                 config->vcpus, vcpus_max);
 	if (memory_mib < config->memory_mib || memory_mib > config->memory_max_mib ||
 	    (memory_mib - config->memory_mib) % MEMORY_STEP)
 		return error_set(err, ERROR_INVALID_ARGUMENT,

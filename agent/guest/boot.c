@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/guest/guest.h"
 #include "agent/guest/modprobe.h"
 #include "common/cleanup.h"
 #include "common/error.h"
@@ -146,6 +147,7 @@ int boot_system(struct error *err)
 	if (r == 0)
 		load_modules();
 	modprobe_announce();
+	guest_take_memory_at_once();
 	raise_limits();
 	umask(022);
 	return r;

@@ -17,11 +17,14 @@
 #include "agent/base/kernel_file.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 #define CPUS        "/sys/devices/system/cpu"
 #define MEMORY      "/sys/devices/system/memory"
 #define ENTROPY_MAX 4096 /* bytes of one ReseedRandomDev */
+
+#define CPUS_STEP_MS 10
 
 #define NS_PER_S  1000000000LL
 #define NS_PER_US 1000
@@ -64,39 +67,40 @@ static int each_numbered(const char *path, const char *prefix,
 	return r;
 }
 
-struct cpu_count {
-	uint32_t online;
-	uint32_t wanted; /* 0: all */
-};
-
 /* A CPU that cannot be switched off has no such file, and is online. */
 static int online_cpu(int dir, const char *name, void *ctx, struct error *err)
 {
-	struct cpu_count *count = ctx;
+	uint32_t *wanted = ctx;
 	autofree char *file = mem_printf("%s/online", name);
 	char text[8];
-	int r = 0;
+	int r;
 
-	if (kernel_file_read(dir, file, text, sizeof(text), NULL) == 0 && *text != '1') {
-		if (count->wanted && count->online >= count->wanted)
-			return 0;
-		r = kernel_file_write(dir, file, "1", err);
-	}
-	count->online += r == 0;
+	if (!*wanted || kernel_file_read(dir, file, text, sizeof(text), NULL) < 0 || *text == '1')
+		return 0;
+	r = kernel_file_write(dir, file, "1", err);
+	*wanted -= r == 0;
 	return r;
 }
 
+/* The kernel lists a CPU when it has registered it, some milliseconds after QEMU has plugged it. */
 int guest_online_cpus(uint32_t cpus, struct error *err)
 {
-	struct cpu_count count = { .wanted = cpus };
-	int r;
+	uint32_t wanted = cpus;
 
-	r = each_numbered(CPUS, "cpu", online_cpu, &count, err);
-	if (r == 0 && count.online < cpus)
-		return error_set(err, ERROR_UNAVAILABLE,
-		                 "cannot bring %u CPUs online: the guest has %u", cpus,
-		                 count.online);
-	return r;
+	for (int ms = 0; wanted; ms += CPUS_STEP_MS) {
+		int r = each_numbered(CPUS, "cpu", online_cpu, &wanted, err);
+
+		if (r < 0)
+			return r;
+		if (wanted && ms >= GUEST_CPUS_MS)
+			return error_set(
+				err, ERROR_UNAVAILABLE,
+				"cannot bring %u CPUs online: %u have not come within %d ms", cpus,
+				wanted, GUEST_CPUS_MS);
+		if (wanted)
+			usleep(CPUS_STEP_MS * 1000);
+	}
+	return 0;
 }
 
 static int online_block(int dir, const char *name, void *ctx, struct error *err)
@@ -116,6 +120,15 @@ int guest_online_memory(struct error *err)
 	if (!guest_memory_block_size())
 		return 0;
 	return each_numbered(MEMORY, "memory", online_block, NULL, err);
+}
+
+void guest_take_memory_at_once(void)
+{
+	autoclose int dir = open_directory(MEMORY);
+	struct error err;
+
+	if (dir >= 0 && kernel_file_write(dir, "auto_online_blocks", "online", &err) < 0)
+		log_warn("%s", err.text);
 }
 
 int guest_set_time(int64_t sec, int64_t usec, struct error *err)

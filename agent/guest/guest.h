@@ -12,10 +12,13 @@ struct error;
 /* Bytes of a block of hot-pluggable memory; 0: the kernel has none. */
 uint64_t guest_memory_block_size(void);
 
-/* Brings CPUs online until @cpus are (0: all there are). ERROR_UNAVAILABLE: fewer are plugged yet.
- */
+/* Brings @cpus that are offline online. They may still come: they are waited for, GUEST_CPUS_MS. */
+#define GUEST_CPUS_MS 5000
 int guest_online_cpus(uint32_t cpus, struct error *err);
 int guest_online_memory(struct error *err); /* every block there is */
+/* From now on memory that is plugged comes online by itself. (virtio-mem adds no more than a GiB that
+ * is not.) A kernel without hot-plug needs nothing. */
+void guest_take_memory_at_once(void);
 
 int64_t guest_clock_ns(void); /* since 1970 */
 int guest_set_time(int64_t sec, int64_t usec, struct error *err);

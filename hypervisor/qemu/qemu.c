@@ -262,6 +262,14 @@ static int make_qmp(struct qemu *qemu, int *qemu_fd, struct error *err)
 	return 0;
 }
 
+static unsigned int qemu_vcpus_max(const void *vmm)
+{
+	const struct qemu *qemu = vmm;
+
+	return qemu->config->vcpus_stay && !qemu->kvm ? qemu->config->vcpus
+	                                              : qemu->config->vcpus_max;
+}
+
 static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *err)
 {
 	struct qemu *qemu = vmm;
@@ -285,7 +293,7 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 		.memory_mib = config->memory_mib,
 		.memory_max_mib = config->memory_max_mib,
 		.vcpus = config->vcpus,
-		.vcpus_max = config->vcpus_max,
+		.vcpus_max = qemu_vcpus_max(qemu),
 		.tsc_khz = measured_tsc_khz(qemu),
 		.kernel_params = config->kernel_params,
 		.ports = HOTPLUG_PORTS,
@@ -478,6 +486,7 @@ const struct vmm vmm_qemu = {
 	.plug = qemu_plug,
 	.unplug = qemu_unplug,
 	.device_path = qemu_device_path,
+	.vcpus_max = qemu_vcpus_max,
 	.resize_memory = qemu_resize_memory,
 	.resize_vcpus = qemu_resize_vcpus,
 	.stop = qemu_stop,

@@ -252,6 +252,18 @@ int agent_add_neighbours(struct agent *agent, const Grpc__AddARPNeighborsRequest
 	                  done, ctx, out, err);
 }
 
+int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *done, void *ctx,
+                 struct error *err)
+{
+	Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
+
+	request.wait = true;
+	request.nb_cpus = cpus;
+	request.cpu_only = cpu_only;
+	return call_plain(agent, "OnlineCPUMem", agent->config->agent_timeout_ms, &request.base,
+	                  done, ctx, NULL, err);
+}
+
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)
 {
 	const Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;

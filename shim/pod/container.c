@@ -141,6 +141,16 @@ struct container *container_pause(const struct pod *pod)
 	return NULL;
 }
 
+struct vm_demand container_demands(const struct pod *pod)
+{
+	const struct container *container;
+	struct vm_demand demand = { 0 };
+
+	LIST_FOREACH (container, &pod->containers, link)
+		vm_demand_add(&demand, &container->limits, &pod->size.max);
+	return demand;
+}
+
 struct process *container_process(const struct container *container, const char *exec_id)
 {
 	struct process *exec;

@@ -11,6 +11,7 @@
 
 #include "shim/host/placeholder.h"
 #include "shim/pod/process.h"
+#include "shim/spec/vm_size.h"
 
 struct bundle;
 struct hooks;
@@ -27,9 +28,10 @@ struct container {
 	struct hooks *hooks; /* NULL: it has none */
 	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
-	bool created;   /* Create has succeeded: until then it is not there for any other call */
-	bool is_pause;  /* the pod's pause container: see pod.h */
-	int end_status; /* of the init, if the machine ends under it */
+	bool created; /* Create has succeeded: until then it is not there for any other call */
+	struct vm_limits limits; /* what the machine has room for */
+	bool is_pause;           /* the pod's pause container: see pod.h */
+	int end_status;          /* of the init, if the machine ends under it */
 	LIST_HEAD(, process) execs;
 	unsigned int n_execs;
 	ev_timer kill_timer;
@@ -52,6 +54,9 @@ struct container *container_lookup(const struct pod *pod, const char *id);
 /* The pause container of @pod; NULL: none has come yet, it has gone, or the pod is that of a single
  * container. */
 struct container *container_pause(const struct pod *pod);
+
+/* Of all containers of @pod together. */
+struct vm_demand container_demands(const struct pod *pod);
 
 /* The init for an empty id; NULL: there is none. */
 struct process *container_process(const struct container *container, const char *exec_id);

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/error.h"
+#include "shim/pod/pod_size.h"
 #include "shim/pod/shared_paths.h"
 
 struct bundle;
@@ -49,6 +50,7 @@ struct pod {
 	const struct install *install; /* outlives it */
 	int host_mounts;               /* the host's mount namespace, where hooks run */
 	struct shared_paths shared;    /* empty in the pod of a single container */
+	struct pod_size size;
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.

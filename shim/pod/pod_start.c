@@ -2,7 +2,6 @@
 
 #include <sys/utsname.h>
 
-#include "shim/config/config.h"
 #include "shim/network/netns.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/pod_policy.h"
@@ -10,29 +9,11 @@
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
 #include "shim/spec/guest_spec.h"
-#include "shim/spec/vm_size.h"
 
 /* Without a name of its own a container shows the host's, as with runc. */
 static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *host)
 {
 	return *spec->hostname ? spec->hostname : host->nodename;
-}
-
-static struct vm_size size_of_vm(const Grpc__Spec *spec, const struct config *config)
-{
-	struct vm_size max = vm_size_of_host();
-	struct vm_size initial = {
-		.vcpus = config->vcpus < 0 ? max.vcpus : (unsigned int)config->vcpus,
-		.memory_mib = (uint64_t)config->memory_mib,
-	};
-
-	if (initial.vcpus == 0)
-		initial.vcpus = 1;
-	if (config->max_vcpus && (unsigned int)config->max_vcpus < max.vcpus)
-		max.vcpus = (unsigned int)config->max_vcpus;
-	if (config->max_memory_mib && (uint64_t)config->max_memory_mib < max.memory_mib)
-		max.memory_mib = (uint64_t)config->max_memory_mib;
-	return vm_size_for(spec, &initial, &max);
 }
 
 /* That of the spec, or one of the pod's own. */
@@ -47,7 +28,6 @@ static int open_netns(const Grpc__Spec *spec, struct netns **out, struct error *
 static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ctx)
 {
 	const Grpc__Spec *spec = bundle_spec(bundle);
-	const struct vm_size size = size_of_vm(spec, pod->config);
 	struct utsname uts = { 0 };
 	const struct sandbox_config sandbox = {
 		.id = pod->id,
@@ -56,7 +36,7 @@ static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_go
 		.share_dir = pod->view_dir,
 		.install = pod->install,
 		.config = pod->config,
-		.size = &size,
+		.size = &pod->size,
 		.netns = pod->netns,
 		.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
 		.settings = pod_settings_create(
@@ -78,6 +58,7 @@ int pod_start(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ct
 		return r;
 	if (bundle_type(bundle) == BUNDLE_SANDBOX)
 		shared_paths_init(&pod->shared, bundle_spec(bundle));
+	pod_size_init(&pod->size, bundle_spec(bundle), pod->config);
 	start_sandbox(pod, bundle, on_gone, ctx);
 	return 0;
 }

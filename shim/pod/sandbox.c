@@ -25,13 +25,17 @@
 #include "shim/pod/host_limits.h"
 #include "shim/pod/last_words.h"
 #include "shim/pod/live_network.h"
+#include "shim/pod/machine_growth.h"
 #include "shim/pod/pod_settings.h"
+#include "shim/pod/pod_size.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
-#include "shim/spec/vm_size.h"
 
 /* Of the guest's console, to choose from. */
 #define CONSOLE_MAX 8192
+
+/* QEMU's own processor (TCG) has 40 bits for a physical address: 1 TiB with all that is beside. */
+#define MEMORY_ROOM_MIB (512ULL << 10)
 
 LIST_HEAD(waiters, sandbox_waiter);
 
@@ -43,8 +47,7 @@ struct sandbox {
 	char *share_dir;
 	const struct install *install;
 	const struct config *config;
-	unsigned int vcpus;
-	uint64_t memory_mib;
+	const struct pod_size *size;
 	int oom_score_adj;
 	struct pod_settings *settings;
 
@@ -59,7 +62,8 @@ struct sandbox {
 	struct agent *agent;
 	struct guest_clock *clock;
 	struct live_network *live; /* NULL: there is no network */
-	struct seq *boot;          /* NULL once it has ended */
+	struct machine_growth *growth;
+	struct seq *boot; /* NULL once it has ended */
 	struct waiters waiters;
 	struct waiters network_waiters;
 
@@ -119,6 +123,7 @@ static void report_gone(struct sandbox *sandbox)
 	sandbox_refuse(sandbox, &refusal);
 	complete_waiters(&sandbox->waiters, &refusal);
 	complete_waiters(&sandbox->network_waiters, &refusal);
+	machine_growth_end(sandbox->growth, &refusal);
 	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
 }
 
@@ -247,6 +252,16 @@ static char *make_kernel_params(const struct config *config)
 	                  config->agent_debug ? "agent.log=debug " : "", config->kernel_params);
 }
 
+/* Room to grow into. Of the memory alone that has been plugged the guest knows. */
+static uint64_t memory_max(const struct pod_size *size)
+{
+	uint64_t max =
+		size->max.memory_mib < MEMORY_ROOM_MIB ? size->max.memory_mib : MEMORY_ROOM_MIB;
+
+	max -= max % VM_SIZE_STEP_MIB;
+	return max > size->start.memory_mib ? max : size->start.memory_mib;
+}
+
 static int start_vm(struct sandbox *sandbox, struct error *err)
 {
 	autofree char *kernel_params = make_kernel_params(sandbox->config);
@@ -263,10 +278,11 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.virtiofsd_path = sandbox->config->virtiofsd_path,
 		.share_dir = sandbox->share_dir,
 		.run_dir = sandbox->pod_dir,
-		.memory_mib = sandbox->memory_mib,
-		.memory_max_mib = sandbox->memory_mib,
-		.vcpus = sandbox->vcpus,
-		.vcpus_max = sandbox->vcpus,
+		.memory_mib = sandbox->size->start.memory_mib,
+		.memory_max_mib = memory_max(sandbox->size),
+		.vcpus = sandbox->size->start.vcpus,
+		.vcpus_max = sandbox->size->max.vcpus,
+		.vcpus_stay = sandbox->size->cpus_are_known,
 		.accel = (enum vm_accel)sandbox->config->accel,
 		.cache = (enum vm_cache)sandbox->config->virtiofs_cache,
 		.uid = uid,
@@ -479,6 +495,12 @@ static void on_booted(void *ctx, const struct error *err)
 		return;
 	}
 	sandbox->was_ready = true;
+	sandbox->growth = machine_growth_create(&(struct machine_growth_config){
+		.vm = sandbox->vm,
+		.agent = sandbox->agent,
+		.now = sandbox->size->start,
+		.timeout_ms = sandbox->config->agent_timeout_ms,
+	});
 	set_state(sandbox, SANDBOX_READY);
 	complete_waiters(&sandbox->waiters, NULL);
 }
@@ -495,8 +517,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->share_dir = mem_strdup(config->share_dir);
 	sandbox->install = config->install;
 	sandbox->config = config->config;
-	sandbox->vcpus = config->size->vcpus;
-	sandbox->memory_mib = config->size->memory_mib;
+	sandbox->size = config->size;
 	sandbox->netns = config->netns;
 	sandbox->oom_score_adj = config->oom_score_adj;
 	sandbox->settings = config->settings;
@@ -550,14 +571,19 @@ void sandbox_fail(struct sandbox *sandbox, const struct error *why)
 
 void sandbox_destroy(struct sandbox *sandbox)
 {
+	struct error why;
+
 	if (!sandbox)
 		return;
+	sandbox_refuse(sandbox, &why);
 	seq_destroy(sandbox->boot);
 	guest_clock_destroy(sandbox->clock);
 	live_network_stop(sandbox->live);
+	machine_growth_end(sandbox->growth, &why);
 	agent_destroy(sandbox->agent);
 	hello_destroy(sandbox->hello);
 	vm_destroy(sandbox->vm);
+	machine_growth_destroy(sandbox->growth);
 	live_network_destroy(sandbox->live);
 	network_destroy(sandbox->network);
 	uid_lease_destroy(sandbox->lease);
@@ -622,6 +648,24 @@ void sandbox_when_connected(struct sandbox *sandbox, struct sandbox_waiter *wait
 		done(ctx, NULL);
 	else
 		add_waiter(&sandbox->network_waiters, waiter, done, ctx);
+}
+
+void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted,
+                  struct growth_waiter *waiter, done_fn *done, void *ctx)
+{
+	struct error err;
+
+	if (sandbox->state == SANDBOX_READY) {
+		machine_growth_ask(sandbox->growth, wanted, waiter, done, ctx);
+	} else {
+		sandbox_refuse(sandbox, &err);
+		done(ctx, &err);
+	}
+}
+
+void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter)
+{
+	machine_growth_leave(sandbox->growth, waiter);
 }
 
 void sandbox_explain(struct sandbox *sandbox, const struct error *err,

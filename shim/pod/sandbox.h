@@ -25,7 +25,7 @@ struct install;
 struct netns;
 struct pod_settings;
 struct sandbox;
-struct vm_size;
+struct pod_size;
 struct vsock;
 
 enum sandbox_state {
@@ -42,7 +42,7 @@ struct sandbox_config {
 	const char *share_dir;
 	const struct install *install;
 	const struct config *config;
-	const struct vm_size *size;
+	const struct pod_size *size; /* outlives the sandbox */
 	const struct netns
 		*netns;    /* whose links the guest gets; NULL: none. Outlives the sandbox */
 	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
@@ -86,6 +86,14 @@ void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, 
  * at once if it has. With an error only if the machine ends first. Legal when READY. */
 void sandbox_when_connected(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
                             void *ctx);
+
+/* Calls @done once, when the machine is as big as @wanted, or as the most that it can be: at once if
+ * it is. With an error it may have become bigger all the same. */
+struct growth_waiter;
+struct vm_size;
+void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted,
+                  struct growth_waiter *waiter, done_fn *done, void *ctx);
+void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter);
 
 /* Why what was asked of the guest failed with @err: if it died under it, @done is called with the
  * first cause, once that is known; else with @err, at once. */

@@ -5,14 +5,19 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "common/json.h"
 #include "shim/spec/spec.h"
 
 struct names {
 	const char *type;
 	const char *sandbox_id;
-	const char *cpu_quota; /* NULL, as the two below: it has none */
+	/* Decimal numbers; NULL: it has none. */
+	const char *cpu_quota;
 	const char *cpu_period;
+	const char *cpu_shares;
 	const char *memory;
+	/* JSON with all of them, the newer name first; NULL, the same. */
+	const char *resources[2];
 };
 
 #define CONTAINERD(name) "io.kubernetes.cri." name
@@ -20,9 +25,11 @@ struct names {
 
 /* clang-format off */
 static const struct names implementations[] = {
-	{ CONTAINERD("container-type"), CONTAINERD("sandbox-id"),
-	  CONTAINERD("sandbox-cpu-quota"), CONTAINERD("sandbox-cpu-period"), CONTAINERD("sandbox-memory") },
-	{ CRIO("ContainerType"), CRIO("SandboxID"), NULL, NULL, NULL },
+	{ .type = CONTAINERD("container-type"), .sandbox_id = CONTAINERD("sandbox-id"),
+	  .cpu_quota = CONTAINERD("sandbox-cpu-quota"), .cpu_period = CONTAINERD("sandbox-cpu-period"),
+	  .cpu_shares = CONTAINERD("sandbox-cpu-shares"), .memory = CONTAINERD("sandbox-memory") },
+	{ .type = CRIO("ContainerType"), .sandbox_id = CRIO("SandboxID"),
+	  .resources = { "pod-linux-resources.crio.io", CRIO("PodLinuxResources") } },
 };
 /* clang-format on */
 
@@ -37,6 +44,34 @@ static int64_t number(const Grpc__Spec *spec, const char *key)
 	errno = 0;
 	value = strtoll(text, &end, 10);
 	return errno || *end ? 0 : value;
+}
+
+/* LinuxContainerResources of the CRI (runtime.v1), as Go writes it. */
+static void read_resources(const char *text, struct cri *out)
+{
+	json_t *json = NULL;
+
+	if (json_parse("resources", text, strlen(text), &json, NULL) < 0)
+		return;
+	out->cpu_quota = json_integer_value(json_object_get(json, "cpu_quota"));
+	out->cpu_period = json_integer_value(json_object_get(json, "cpu_period"));
+	out->cpu_shares = json_integer_value(json_object_get(json, "cpu_shares"));
+	out->memory = json_integer_value(json_object_get(json, "memory_limit_in_bytes"));
+	json_decref(json);
+}
+
+static void read_limits(const Grpc__Spec *spec, const struct names *names, struct cri *out)
+{
+	const char *text = NULL;
+
+	out->cpu_quota = number(spec, names->cpu_quota);
+	out->cpu_period = number(spec, names->cpu_period);
+	out->cpu_shares = number(spec, names->cpu_shares);
+	out->memory = number(spec, names->memory);
+	for (size_t i = 0; i < 2 && names->resources[i] && !text; i++)
+		text = spec_annotation(spec, names->resources[i]);
+	if (text)
+		read_resources(text, out);
 }
 
 static int read_names(const Grpc__Spec *spec, const struct names *names, const char *type,
@@ -55,11 +90,8 @@ static int read_names(const Grpc__Spec *spec, const struct names *names, const c
 	*out = (struct cri){
 		.type = strcmp(type, "sandbox") == 0 ? CRI_SANDBOX : CRI_CONTAINER,
 		.sandbox_id = sandbox_id,
-		.has_limits = names->memory != NULL,
-		.cpu_quota = number(spec, names->cpu_quota),
-		.cpu_period = number(spec, names->cpu_period),
-		.memory = number(spec, names->memory),
 	};
+	read_limits(spec, names, out);
 	return 0;
 }
 

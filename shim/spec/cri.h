@@ -6,7 +6,6 @@
 #ifndef SHIM_CRI_H
 #define SHIM_CRI_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/oci.pb-c.h"
@@ -23,10 +22,10 @@ struct cri {
 	enum cri_type type;
 	const char *sandbox_id; /* the spec's; NULL with CRI_NONE */
 	/* The sum of the containers' limits, in the sandbox's annotations. 0: none, or no number. */
-	bool has_limits; /* the implementation has such annotations */
 	int64_t cpu_quota;
 	int64_t cpu_period;
-	int64_t memory; /* bytes */
+	int64_t cpu_shares; /* of 1024 for each CPU that is requested */
+	int64_t memory;     /* bytes */
 };
 
 /* A type that is unknown, or one without the sandbox's id, is an error that names the annotation. */

@@ -6,14 +6,10 @@
 #include "shim/spec/cri.h"
 
 #define MIB            (1ULL << 20)
+#define MICRO          1000000
+#define SHARES_OF_CPU  1024
+#define SHARES_NONE    2      /* what Kubernetes says for a pod that requests nothing */
 #define PERIOD_DEFAULT 100000 /* microseconds: kernel Documentation/scheduler/sched-bwc.rst */
-
-/* What the workload is limited to; 0 or less: not limited. */
-struct limits {
-	int64_t quota;
-	int64_t period;
-	int64_t memory; /* bytes */
-};
 
 struct vm_size vm_size_of_host(void)
 {
@@ -27,10 +23,9 @@ struct vm_size vm_size_of_host(void)
 	};
 }
 
-static struct limits limits_of_container(const Grpc__Spec *spec)
+struct vm_limits vm_limits_of(const Grpc__LinuxResources *resources)
 {
-	const Grpc__LinuxResources *resources = spec->linux ? spec->linux->resources : NULL;
-	struct limits limits = { 0 };
+	struct vm_limits limits = { 0 };
 
 	if (resources && resources->cpu) {
 		limits.quota = resources->cpu->quota;
@@ -43,40 +38,93 @@ static struct limits limits_of_container(const Grpc__Spec *spec)
 	return limits;
 }
 
-static unsigned int vcpus_for(const struct limits *limits, unsigned int initial, unsigned int max)
+struct vm_limits vm_limits_update(const struct vm_limits *limits, const struct vm_limits *to)
 {
-	int64_t period = limits->period > 0 ? limits->period : PERIOD_DEFAULT;
-	uint64_t vcpus = initial;
+	return (struct vm_limits){
+		.quota = to->quota ? to->quota : limits->quota,
+		.period = to->period ? to->period : limits->period,
+		.memory = to->memory ? to->memory : limits->memory,
+	};
+}
 
-	if (limits->quota > 0)
-		vcpus += (uint64_t)(limits->quota / period) + (limits->quota % period != 0);
+struct vm_limits vm_limits_of_spec(const Grpc__Spec *spec)
+{
+	struct vm_limits limits;
+	struct cri cri;
+
+	if (cri_read(spec, &cri, NULL) < 0 || cri.type != CRI_SANDBOX)
+		return vm_limits_of(spec->linux ? spec->linux->resources : NULL);
+	limits = (struct vm_limits){ cri.cpu_quota, cri.cpu_period, cri.memory };
+	if (limits.quota <= 0 && cri.cpu_shares > SHARES_NONE) {
+		limits.quota = cri.cpu_shares;
+		limits.period = SHARES_OF_CPU;
+	}
+	return limits;
+}
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+	uint64_t result;
+
+	return __builtin_add_overflow(a, b, &result) ? UINT64_MAX : result;
+}
+
+static uint64_t micro_cpus_of(const struct vm_limits *limits)
+{
+	uint64_t period = limits->period > 0 ? (uint64_t)limits->period : PERIOD_DEFAULT;
+	uint64_t quota = limits->quota > 0 ? (uint64_t)limits->quota : 0;
+	uint64_t whole;
+
+	if (__builtin_mul_overflow(quota / period, MICRO, &whole))
+		return UINT64_MAX;
+	if (__builtin_mul_overflow(quota % period, MICRO, &quota))
+		return sum(whole, MICRO); /* of a period of centuries */
+	return sum(whole, quota / period + (quota % period != 0));
+}
+
+static uint64_t memory_of(const struct vm_limits *limits, uint64_t max)
+{
+	uint64_t limit = limits->memory > 0 ? (uint64_t)limits->memory : 0;
+
+	return limit / MIB < max ? limit / MIB + (limit % MIB != 0) : 0;
+}
+
+void vm_demand_add(struct vm_demand *demand, const struct vm_limits *limits,
+                   const struct vm_size *max)
+{
+	demand->micro_cpus = sum(demand->micro_cpus, micro_cpus_of(limits));
+	demand->memory_mib = sum(demand->memory_mib, memory_of(limits, max->memory_mib));
+}
+
+void vm_demand_raise(struct vm_demand *demand, const struct vm_demand *to)
+{
+	if (demand->micro_cpus < to->micro_cpus)
+		demand->micro_cpus = to->micro_cpus;
+	if (demand->memory_mib < to->memory_mib)
+		demand->memory_mib = to->memory_mib;
+}
+
+static unsigned int vcpus_for(uint64_t micro_cpus, unsigned int initial, unsigned int max)
+{
+	uint64_t vcpus = micro_cpus / MICRO + (micro_cpus % MICRO != 0) + initial;
+
 	return vcpus < max ? (unsigned int)vcpus : max;
 }
 
-static uint64_t memory_for(const struct limits *limits, uint64_t initial, uint64_t max)
+static uint64_t memory_for(uint64_t demand, uint64_t initial, uint64_t max)
 {
-	uint64_t limit = limits->memory > 0 ? (uint64_t)limits->memory : 0;
-	uint64_t mib = initial;
+	uint64_t mib = sum(sum(demand, initial), VM_SIZE_STEP_MIB - 1);
 
-	if (limit / MIB < max)
-		mib += limit / MIB + (limit % MIB != 0);
-	mib += VM_SIZE_STEP_MIB - 1;
 	if (mib > max)
 		mib = max;
 	return mib - mib % VM_SIZE_STEP_MIB;
 }
 
-struct vm_size vm_size_for(const Grpc__Spec *spec, const struct vm_size *initial,
+struct vm_size vm_size_for(const struct vm_demand *demand, const struct vm_size *initial,
                            const struct vm_size *max)
 {
-	struct limits limits = limits_of_container(spec);
-	struct cri cri;
-
-	if (cri_read(spec, &cri, NULL) == 0 && cri.type == CRI_SANDBOX && cri.has_limits)
-		limits = (struct limits){ cri.cpu_quota, cri.cpu_period, cri.memory };
-
 	return (struct vm_size){
-		.vcpus = vcpus_for(&limits, initial->vcpus, max->vcpus),
-		.memory_mib = memory_for(&limits, initial->memory_mib, max->memory_mib),
+		.vcpus = vcpus_for(demand->micro_cpus, initial->vcpus, max->vcpus),
+		.memory_mib = memory_for(demand->memory_mib, initial->memory_mib, max->memory_mib),
 	};
 }

@@ -72,6 +72,12 @@ static void unmount_rootfs(struct seq *seq, void *ctx)
 		seq_fail(seq, &err);
 }
 
+/* What fails later leaves the memory that has come to the next container. */
+static void make_room(struct seq *seq, void *ctx)
+{
+	operation_make_room(ctx);
+}
+
 static void create_in_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
@@ -169,6 +175,7 @@ static const struct seq_step create_steps[] = {
 	{ "run the hooks", run_hooks, NULL, NULL },
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
 	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
+	{ "make room in the machine", make_room, NULL, NULL },
 	{ "open the streams", operation_open_streams, NULL, NULL },
 	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
@@ -380,6 +387,9 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	container->bundle = bundle;
 	container->hooks = take_ptr(&create->hooks);
 	container->is_pause = bundle_type(bundle) == BUNDLE_SANDBOX;
+	if (!container->is_pause)
+		container->limits = vm_limits_of(
+			bundle_spec(bundle)->linux ? bundle_spec(bundle)->linux->resources : NULL);
 	operation_run(&create->operation, container->is_pause ? &pause_kind : &create_kind, pod,
 	              container->init, call);
 }

@@ -18,6 +18,8 @@ static void operation_free(struct operation *operation)
 		turn_side_remove(&operation->side);
 	if (operation->waits)
 		LIST_REMOVE(&operation->waiter, link);
+	if (operation->grows)
+		sandbox_leave_growth(operation->pod->sandbox, &operation->growth);
 	ev_timer_stop(operation->pod->loop, &operation->go_on);
 	process_forget(operation->exit);
 	agent_forget(operation->pending);
@@ -160,6 +162,24 @@ void operation_ask(struct operation *operation, operation_ask_fn *ask, done_fn *
 	if (ask(sandbox_agent(operation->pod->sandbox), operation->process->container_id, done,
 	        operation, &operation->pending, &err) < 0)
 		done(operation, &err);
+}
+
+static void on_room(void *ctx, const struct error *err)
+{
+	struct operation *operation = ctx;
+
+	operation->grows = false;
+	seq_resume(operation->seq, err);
+}
+
+void operation_make_room(struct operation *operation)
+{
+	const struct pod *pod = operation->pod;
+	const struct vm_demand demand = container_demands(pod);
+	const struct vm_size wanted = pod_size_for(&pod->size, &demand);
+
+	operation->grows = true;
+	sandbox_grow(pod->sandbox, &wanted, &operation->growth, on_room, operation);
 }
 
 void operation_wait_for_guest(struct seq *seq, void *ctx)

@@ -14,6 +14,7 @@
 
 #include "common/loop/seq.h"
 #include "proto/ttrpc/ttrpc_server.h"
+#include "shim/pod/machine_growth.h"
 #include "shim/pod/sandbox.h"
 #include "shim/pod/turn.h"
 
@@ -50,6 +51,8 @@ struct operation {
 	struct process_waiter *exit;  /* the step waits for the process's exit; NULL: it does not */
 	struct sandbox_waiter waiter; /* the guest is waited for, or its last words */
 	bool waits;                   /* @waiter is listed */
+	struct growth_waiter growth;  /* the machine becomes bigger */
+	bool grows;                   /* @growth is listed */
 	struct turn_side side;        /* of a kind that takes no turn */
 	ev_timer go_on;               /* a step goes on from the loop */
 };
@@ -76,6 +79,9 @@ typedef int operation_ask_fn(struct agent *agent, const char *id, done_fn *done,
 /* Asks the agent; the answer, or that it cannot be asked, goes to @done: operation_answered(),
  * operation_tried() or what ends in one of them. */
 void operation_ask(struct operation *operation, operation_ask_fn *ask, done_fn *done);
+
+/* The step ends when the machine is as big as the limits of the pod's containers want it. */
+void operation_make_room(struct operation *operation);
 
 /* The step ends when the process has exited. */
 void operation_wait_for_exit(struct operation *operation);

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "shim/pod/agent_client.h"
+#include "shim/pod/container.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
@@ -11,11 +12,18 @@
 struct update {
 	struct operation operation;
 	Grpc__LinuxResources *resources;
+	struct vm_limits before; /* of the container */
 };
 
 static void update_fini(struct operation *operation)
 {
 	spec_resources_free(((struct update *)operation)->resources);
+}
+
+/* Before the guest allows the container more. */
+static void make_room(struct seq *seq, void *ctx)
+{
+	operation_make_room(ctx);
 }
 
 static void update_in_guest(struct seq *seq, void *ctx)
@@ -33,15 +41,22 @@ static void update_in_guest(struct seq *seq, void *ctx)
 }
 
 static const struct seq_step update_steps[] = {
+	{ "make room in the machine", make_room, NULL, NULL },
 	{ "update in the guest", update_in_guest, NULL, NULL },
 	{ 0 },
 };
+
+static void update_fail(struct operation *operation, const struct error *err)
+{
+	operation->process->container->limits = ((struct update *)operation)->before;
+}
 
 static const struct operation_kind update_kind = {
 	.name = "update",
 	.beside = true,
 	.steps = update_steps,
 	.succeed = operation_finish,
+	.fail = update_fail,
 	.fini = update_fini,
 };
 
@@ -50,6 +65,10 @@ void update_run(struct pod *pod, struct process *init, Grpc__LinuxResources *res
 {
 	struct update *update = mem_new(struct update);
 
+	const struct vm_limits to = vm_limits_of(resources);
+
 	update->resources = resources;
+	update->before = init->container->limits;
+	init->container->limits = vm_limits_update(&update->before, &to);
 	operation_run(&update->operation, &update_kind, pod, init, call);
 }

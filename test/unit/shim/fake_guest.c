@@ -316,6 +316,20 @@ static void on_update(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	on_call(call, message, ctx);
 }
 
+/* "OnlineCPUMem 1 and memory" */
+static void on_online(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__OnlineCPUMemRequest *request = (const void *)message;
+	autofree char *text =
+		mem_printf("%u%s", request->nb_cpus, request->cpu_only ? "" : " and memory");
+
+	note("OnlineCPUMem", text);
+	if (fake.fails && strcmp(fake.fails, "OnlineCPUMem") == 0)
+		ttrpc_call_fail(call, &fake.refusal);
+	else if (!hold(call))
+		ttrpc_call_finish(call, NULL);
+}
+
 static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	Grpc__StatsContainerResponse response = GRPC__STATS_CONTAINER_RESPONSE__INIT;
@@ -430,6 +444,7 @@ static const struct ttrpc_method methods[] = {
 	{ "PauseContainer", &grpc__pause_container_request__descriptor, EMPTY, on_call },
 	{ "ResumeContainer", &grpc__resume_container_request__descriptor, EMPTY, on_call },
 	{ "UpdateContainer", &grpc__update_container_request__descriptor, EMPTY, on_update },
+	{ "OnlineCPUMem", &grpc__online_cpumem_request__descriptor, EMPTY, on_online },
 	{ "StatsContainer", &grpc__stats_container_request__descriptor,
 	  &grpc__stats_container_response__descriptor, on_stats },
 	{ "GetOOMEvent", &grpc__get_oomevent_request__descriptor, &grpc__oomevent__descriptor,
@@ -689,6 +704,11 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 	vm->events = events;
 	vm->ctx = ctx;
 	fake.n_devices = config->ndevices;
+	fake.vcpus = config->vcpus;
+	fake.vcpus_max = config->vcpus_max;
+	fake.vcpus_stay = config->vcpus_stay;
+	fake.memory_mib = config->memory_mib;
+	fake.memory_max_mib = config->memory_max_mib;
 	fake.vms++;
 	agent_start();
 	if (fake.boot_dies)
@@ -726,6 +746,50 @@ void vm_destroy(struct vm *one)
 	agent_stop();
 	fake.vms--;
 	free(one);
+}
+
+unsigned int vm_vcpus_max(const struct vm *one)
+{
+	return fake.vcpus_max;
+}
+
+uint64_t vm_memory_max_mib(const struct vm *one)
+{
+	return fake.memory_max_mib;
+}
+
+/* The machine becomes bigger a moment later. */
+static struct {
+	unsigned int vcpus;
+	uint64_t memory_mib;
+	done_fn *done;
+	void *ctx;
+} resize;
+
+static void resized(void *arg)
+{
+	struct error err;
+
+	error_set(&err, ERROR_ABORTED, "the machine stays small");
+	if (!fake.resize_fails) {
+		fake.vcpus = resize.vcpus;
+		fake.memory_mib = resize.memory_mib;
+	}
+	resize.done(resize.ctx, fake.resize_fails ? &err : NULL);
+}
+
+int vm_resize(struct vm *one, unsigned int vcpus, uint64_t memory_mib, int timeout_ms,
+              done_fn *done, void *ctx, struct error *err)
+{
+	autofree char *text = mem_printf("%u %lu", vcpus, memory_mib);
+
+	note("resize", text);
+	resize.vcpus = vcpus;
+	resize.memory_mib = memory_mib;
+	resize.done = done;
+	resize.ctx = ctx;
+	do_later(resized, vm);
+	return 0;
 }
 
 /* A card that comes or goes: the machine says so a moment later. */

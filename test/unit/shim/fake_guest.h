@@ -51,12 +51,18 @@ struct fake_guest {
 	const char *placeholder_fails; /* from the loop, with this text */
 	bool placeholders_linger;      /* one that is ended has not gone until fake_reap() */
 	bool cards_refused;            /* that are plugged in or unplugged */
+	bool resize_fails;             /* of the machine */
 
 	/* What happened, in order: "CreateContainer c", "/tasks/create", "unmount", … one a line.
 	 */
 	char log[4096];
-	unsigned int vms; /* that live */
-	size_t n_devices; /* of the last one */
+	unsigned int vms;   /* that live */
+	size_t n_devices;   /* of the last one */
+	unsigned int vcpus; /* the same, as all that follow here */
+	unsigned int vcpus_max;
+	bool vcpus_stay;
+	uint64_t memory_mib;
+	uint64_t memory_max_mib;
 	unsigned int mounts;
 	unsigned int placeholders;  /* that have not gone */
 	char placeholder_root[128]; /* of the last: its root directory */

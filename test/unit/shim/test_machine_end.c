@@ -6,8 +6,8 @@
 
 #include "fake_guest.h"
 #include "service_bench.h"
+#include "shim/pod/pod_size.h"
 #include "shim/pod/sandbox.h"
-#include "shim/spec/vm_size.h"
 
 TestSuite(machine_end, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
 
@@ -172,7 +172,7 @@ static void on_explained(void *ctx, const struct error *err)
 
 Test(machine_end, an_error_while_the_machine_boots_is_its_own_explanation)
 {
-	const struct vm_size size = { 1, 128 };
+	const struct pod_size size = { .start = { 1, 128 } };
 	const struct sandbox_config config = {
 		.id = "c",
 		.hostname = "h",

@@ -18,10 +18,14 @@ static struct vm_size size_for(const char *members, const struct vm_size *max)
 	                   "\"cwd\":\"/\"},\"root\":{\"path\":\"rootfs\"}}",
 	                   members);
 	autodestroy(spec) Grpc__Spec *spec = NULL;
+	struct vm_demand demand = { 0 };
 	struct error err = { 0 };
+	struct vm_limits limits;
 
 	cr_assert_eq(spec_parse(text, strlen(text), &spec, &err), 0, "%s", err.text);
-	return vm_size_for(spec, &initial, max);
+	limits = vm_limits_of_spec(spec);
+	vm_demand_add(&demand, &limits, max);
+	return vm_size_for(&demand, &initial, max);
 }
 
 static unsigned int vcpus_for(const char *cpu)
@@ -90,6 +94,76 @@ Test(vm_size, takes_the_limits_of_a_pod_from_its_annotations)
 	                &host);
 	cr_expect_eq(size.vcpus, 1);
 	cr_expect_eq(size.memory_mib, 2048);
+}
+
+#define SHARES(number, quota)                                                                      \
+	"\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\","                       \
+	"\"io.kubernetes.cri.sandbox-id\":\"p\","                                                  \
+	"\"io.kubernetes.cri.sandbox-cpu-shares\":\"" number "\","                                 \
+	"\"io.kubernetes.cri.sandbox-cpu-quota\":\"" quota "\"},"
+
+Test(vm_size, of_a_pod_without_a_limit_of_cpus_is_what_it_requests)
+{
+	cr_expect_eq(size_for(SHARES("2048", "0"), &host).vcpus, 3);
+	cr_expect_eq(size_for(SHARES("2049", "-1"), &host).vcpus, 4);
+	cr_expect_eq(size_for(SHARES("2", "-1"), &host).vcpus, 1);
+	cr_expect_eq(size_for(SHARES("2048", "100000"), &host).vcpus, 2);
+}
+
+#define CRIO(annotations)                                                                          \
+	"\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\","                      \
+	"\"io.kubernetes.cri-o.SandboxID\":\"p\"," annotations "},"
+#define OLDER "\"io.kubernetes.cri-o.PodLinuxResources\":"
+#define NEWER "\"pod-linux-resources.crio.io\":"
+
+Test(vm_size, takes_the_limits_of_a_pod_from_the_annotations_of_crio)
+{
+	struct vm_size size = size_for(
+		CRIO(OLDER "\"{\\\"cpu_period\\\":100000,\\\"cpu_quota\\\":150000,"
+	                   "\\\"cpu_shares\\\":1024,\\\"memory_limit_in_bytes\\\":268435456}\""),
+		&host);
+
+	cr_expect_eq(size.vcpus, 3);
+	cr_expect_eq(size.memory_mib, 2048 + 256);
+	size = size_for(CRIO(NEWER "\"{\\\"memory_limit_in_bytes\\\":1}\"," OLDER "\"{}\""), &host);
+	cr_expect_eq(size.memory_mib, 2048 + 128);
+	size = size_for(CRIO(NEWER "\"{\""), &host);
+	cr_expect_eq(size.memory_mib, 2048);
+}
+
+static struct vm_size size_of(const struct vm_limits *limits, size_t n)
+{
+	struct vm_demand demand = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		vm_demand_add(&demand, &limits[i], &host);
+	return vm_size_for(&demand, &initial, &host);
+}
+
+Test(vm_size, of_several_is_their_sum_rounded_up_once)
+{
+	const struct vm_limits halves[] = { { 50000, 100000, 100 << 20 },
+		                            { 25000, 50000, 28 << 20 },
+		                            { -1, 100000, -1 } };
+	const struct vm_limits huge[] = { { INT64_MAX, 1, INT64_MAX },
+		                          { INT64_MAX, INT64_MAX - 1, 8000LL << 20 },
+		                          { INT64_MAX, 1, 8000LL << 20 } };
+
+	cr_expect_eq(size_of(halves, 3).vcpus, 2);
+	cr_expect_eq(size_of(halves, 3).memory_mib, 2048 + 128);
+	cr_expect_eq(size_of(huge, 3).vcpus, host.vcpus);
+	cr_expect_eq(size_of(huge, 3).memory_mib, 16000);
+}
+
+Test(vm_size, an_update_changes_what_it_says)
+{
+	const struct vm_limits before = { 50000, 100000, 1 << 20 };
+	const struct vm_limits to = { .quota = -1, .memory = 2 << 20 };
+	struct vm_limits after = vm_limits_update(&before, &to);
+
+	cr_expect_eq(after.quota, -1);
+	cr_expect_eq(after.period, 100000);
+	cr_expect_eq(after.memory, 2 << 20);
 }
 
 Test(vm_size, knows_the_host)
