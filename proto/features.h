@@ -15,6 +15,7 @@
  *                  refuses the container, or the pod, by name
  *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
  *                  a stream says that its output is complete
+ *   bind-storages  goes without: a Unix socket in a volume of the host is that of one container
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
  */
@@ -36,6 +37,7 @@ enum feature {
 	FEATURE_NETWORK_DETAILS = 1 << 4,  /* those of types.proto; UpdateRoutesRequest */
 	FEATURE_PID_NAMESPACE_OF = 1 << 5, /* CreateContainerRequest.pid_namespace_of */
 	FEATURE_SANDBOX_SYSCTLS = 1 << 6,  /* CreateSandboxRequest.sysctls */
+	FEATURE_BIND_STORAGES = 1 << 7,    /* a storage's driver "bind": a tree that is there */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

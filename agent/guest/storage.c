@@ -161,19 +161,15 @@ static int list_get(struct storage_list *list, const Grpc__Storage *wanted, stru
 static int make(const struct storage *storage, int made[MADE_COUNT], struct error *err)
 {
 	const char *place = storage->wanted->mount_point;
-	autoclose int tree = storage->driver->make(storage->wanted, err);
-	int r;
+	int r = file_make_dirs(place, 0755, err);
 
-	if (tree < 0)
-		return tree;
-	r = file_make_dirs(place, 0755, err);
 	if (r < 0)
 		return r;
 	made[MADE_TARGET] = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (made[MADE_TARGET] < 0)
 		return error_errno(err, "cannot open it");
-	made[MADE_TREE] = take_fd(&tree);
-	return 0;
+	made[MADE_TREE] = storage->driver->make(storage->wanted, err);
+	return made[MADE_TREE] < 0 ? made[MADE_TREE] : 0;
 }
 
 static int make_in_child(void *ctx, struct errand_result *result, struct error *err)

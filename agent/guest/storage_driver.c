@@ -1,16 +1,23 @@
 #include "agent/guest/storage_driver.h"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
 #include "common/error.h"
 
+#define BIND_TIMEOUT_MS 10000
+
+static int bind_tree(const Grpc__Storage *storage, struct error *err);
+
 static const struct storage_driver drivers[] = {
 	/* The kernel sends FUSE_INIT and does not wait for the answer (virtio_fs_fill_super()):
 	   what waits is the first lookup. A child process would cost 26 ms of each start. */
 	{ "virtio-fs", "virtiofs", 0, storage_driver_make_file_system },
 	{ "ephemeral", "tmpfs", 0, storage_driver_make_file_system },
+	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree },
 	{ 0 },
 };
 
@@ -79,4 +86,20 @@ int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *
 		r = error_errno(err, "cannot make the file system");
 	mount_options_fini(&options);
 	return r;
+}
+
+/*
+ * A directory of the share that is a mount on the host is mounted by who first looks at it, in his
+ * mount namespace alone, and is a file system of its own there (fuse_dentry_automount()). So this
+ * looks from a mount namespace that goes with the child process: what stays is this mount, which all
+ * containers bind.
+ */
+static int bind_tree(const Grpc__Storage *storage, struct error *err)
+{
+	int tree;
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_errno(err, "cannot make a mount namespace");
+	tree = mount_tree_clone(AT_FDCWD, storage->source, true);
+	return tree < 0 ? error_errno(err, "cannot bind it") : tree;
 }

@@ -11,7 +11,8 @@ struct error;
 
 /*
  * Makes the mount, with its attributes and attached nowhere yet (agent/base/mount_tree.h). Returns
- * its descriptor, or -errno. It may wait only in a child process: with a timeout.
+ * its descriptor, or -errno. It may wait, or change its process, only in a child process: with a
+ * timeout.
  */
 typedef int storage_make_fn(const Grpc__Storage *storage, struct error *err);
 

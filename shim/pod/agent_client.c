@@ -51,6 +51,11 @@ struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
 	return agent;
 }
 
+bool agent_has(const struct agent *agent, enum feature feature)
+{
+	return agent->features & feature;
+}
+
 static void call_free(struct agent_call *call)
 {
 	LIST_REMOVE(call, link);

@@ -11,6 +11,7 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
+#include "proto/features.h"
 
 struct agent;
 struct agent_call;
@@ -24,6 +25,8 @@ struct ev_loop;
  */
 struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
                            const struct config *config, done_fn *on_lost, void *ctx);
+/* Whether the guest's agent has this feature. */
+bool agent_has(const struct agent *agent, enum feature feature);
 void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
 /* True already while the pending calls are told so, before on_lost. */
 bool agent_is_lost(const struct agent *agent);

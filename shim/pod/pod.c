@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "shim/network/netns.h"
+#include "shim/storage/volume_table.h"
 
 bool pod_is_empty(const struct pod *pod)
 {
@@ -13,6 +14,7 @@ void pod_fini(struct pod *pod)
 {
 	netns_destroy(pod->netns);
 	shared_paths_fini(&pod->shared);
+	volume_table_destroy(pod->volumes);
 	free(pod->id);
 	free(pod->ns);
 	free(pod->dir);

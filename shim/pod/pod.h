@@ -24,6 +24,7 @@ struct netns;
 struct install;
 struct sandbox;
 struct ttrpc_call;
+struct volume_table;
 
 struct pod;
 
@@ -51,6 +52,7 @@ struct pod {
 	int host_mounts;               /* the host's mount namespace, where hooks run */
 	struct shared_paths shared;    /* empty in the pod of a single container */
 	struct pod_size size;
+	struct volume_table *volumes; /* what its containers bind */
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.

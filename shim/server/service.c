@@ -18,6 +18,7 @@
 #include "shim/pod/pod_start.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/bundle.h"
+#include "shim/storage/volume_table.h"
 #include "shim/task/task.h"
 
 /*
@@ -239,6 +240,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.on_change = on_change;
 	service->pod.on_shutdown = on_shutdown;
 	service->pod.ctx = service;
+	service->pod.volumes = volume_table_create();
 	LIST_INIT(&service->pod.containers);
 	init_timer(service, &service->create_deadline, on_no_create,
 	           config->config->idle_timeout_ms / 1e3);

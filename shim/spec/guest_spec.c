@@ -40,9 +40,9 @@ bool guest_spec_is_bind(const Grpc__Mount *mount)
 	return !strcmp(mount->type, "bind");
 }
 
-static int check_mounts(const Grpc__Spec *spec, const char *id, struct error *err)
+static int check_mounts(const Grpc__Spec *spec, struct error *err)
 {
-	autofree char *volumes = mem_printf(GUEST_SHARE "/%s/" VOLUMES_DIR "/", id);
+	const char volumes[] = GUEST_VOLUMES "/";
 
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const Grpc__Mount *mount = spec->mounts[i];
@@ -223,7 +223,7 @@ int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct erro
 	set_text(&spec->root->path, mem_printf(GUEST_SHARE "/%s/rootfs", id));
 	r = apply_linux(spec->linux, id, &path, err);
 	if (r == 0)
-		r = check_mounts(spec, id, err);
+		r = check_mounts(spec, err);
 	if (r == 0 && spec->hooks)
 		r = check_hooks(spec->hooks, err);
 	if (r == 0 && netns)

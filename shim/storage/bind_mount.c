@@ -44,10 +44,18 @@ static int set_private(int mount)
 	return mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
 }
 
-int bind_mount_open(const char *source, const struct bind_mount_options *options, struct error *err)
+int bind_mount_source(const char *source, struct error *err)
 {
-	autoclose int mount = open_tree(AT_FDCWD, source,
-	                                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+	int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLOEXEC);
+
+	return fd < 0 ? error_errno(err, "cannot bind \"%s\"", source) : fd;
+}
+
+int bind_mount_clone(int fd, const char *source, const struct bind_mount_options *options,
+                     struct error *err)
+{
+	autoclose int mount = open_tree(fd, "",
+	                                AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
 	                                        (options->recursive ? AT_RECURSIVE : 0));
 
 	if (mount < 0)
@@ -55,6 +63,13 @@ int bind_mount_open(const char *source, const struct bind_mount_options *options
 	if ((!options->follow && set_private(mount) < 0) || set_attributes(mount, options) < 0)
 		return error_errno(err, "cannot set attributes of a bind of \"%s\"", source);
 	return take_fd(&mount);
+}
+
+int bind_mount_open(const char *source, const struct bind_mount_options *options, struct error *err)
+{
+	autoclose int fd = bind_mount_source(source, err);
+
+	return fd < 0 ? fd : bind_mount_clone(fd, source, options, err);
 }
 
 /* Where the mount goes: there already, or made after its like. */

@@ -27,6 +27,12 @@ struct bind_mount_options {
 int bind_mount_open(const char *source, const struct bind_mount_options *options,
                     struct error *err);
 
+/* The same in two: what @source is (as O_PATH), and the mount of that. @source is for error texts
+ * then. */
+int bind_mount_source(const char *source, struct error *err);
+int bind_mount_clone(int fd, const char *source, const struct bind_mount_options *options,
+                     struct error *err);
+
 /* Attaches it at @name in the directory @dirfd: made if missing, a directory or an empty file as
  * the source is one. A link there is not followed. */
 int bind_mount_attach(int mount, int dirfd, const char *name, struct error *err);

@@ -32,6 +32,7 @@ struct rootfs {
 	struct ev_loop *loop;
 	enum rootfs_state state;
 	char *dir;
+	struct volumes *volumes; /* NULL: none */
 	struct errand *errand;
 	int timeout_ms;
 	struct error cause; /* of undoing */
@@ -146,6 +147,13 @@ static int mount_root(const struct rootfs_config *config, int dirfd, struct erro
 	return 0;
 }
 
+static int mount_volumes(const struct rootfs_config *config, struct buf *result, struct error *err)
+{
+	autoclose int share = open_parent(config->dir, err);
+
+	return share < 0 ? share : volumes_mount(config->volumes, share, result, err);
+}
+
 static int mount_all(void *ctx, struct errand_result *result, struct error *err)
 {
 	const struct rootfs_config *config = ctx;
@@ -153,7 +161,7 @@ static int mount_all(void *ctx, struct errand_result *result, struct error *err)
 	int r = dirfd < 0 ? dirfd : mount_root(config, dirfd, err);
 
 	if (r == 0 && config->volumes)
-		r = volumes_mount(config->volumes, dirfd, err);
+		r = mount_volumes(config, &result->bytes, err);
 	return r;
 }
 
@@ -165,13 +173,14 @@ static int unmount_below(int dirfd, const char *dir, struct error *err)
 		;
 	if (errno != EINVAL && errno != ENOENT)
 		return error_errno(err, "cannot unmount \"%s/" ROOTFS "\"", dir);
-	return volumes_unmount(dirfd, err);
+	return 0;
 }
 
 /* Also after half a mount, and when nothing is there, or something that the guest has made. */
 static int unmount_all(void *ctx, struct errand_result *result, struct error *err)
 {
-	const char *dir = ctx;
+	const struct rootfs *rootfs = ctx;
+	const char *dir = rootfs->dir;
 	autoclose int parent = open_parent(dir, err);
 	autoclose int dirfd = open_dir(dir, false, err);
 	int r = dirfd < 0 ? dirfd : unmount_below(dirfd, dir, err);
@@ -180,7 +189,8 @@ static int unmount_all(void *ctx, struct errand_result *result, struct error *er
 		return parent;
 	if (r < 0 && r != -ENOENT && r != -ENOTDIR)
 		return r;
-	return file_remove_tree(parent, last_name(dir), err);
+	r = rootfs->volumes ? volumes_unmount(rootfs->volumes, parent, err) : 0;
+	return r < 0 ? r : file_remove_tree(parent, last_name(dir), err);
 }
 
 /* In the parent. */
@@ -214,12 +224,21 @@ static int start(struct rootfs *rootfs, errand_fn *work, void *work_ctx, struct 
 	                    &rootfs->errand, err);
 }
 
+static int start_unmount(struct rootfs *rootfs, struct error *err)
+{
+	if (rootfs->volumes)
+		volumes_leave(rootfs->volumes);
+	return start(rootfs, unmount_all, rootfs, err);
+}
+
 static void mounted(void *ctx, const struct error *err)
 {
 	struct rootfs *rootfs = ctx;
 	struct error cause;
 
 	if (!err && rootfs->state == ROOTFS_MOUNTING) {
+		if (rootfs->volumes)
+			volumes_mounted(rootfs->volumes, &errand_result(rootfs->errand)->bytes);
 		finish(rootfs, NULL);
 		return;
 	}
@@ -230,21 +249,23 @@ static void mounted(void *ctx, const struct error *err)
 	} else {
 		rootfs->state = ROOTFS_UNMOUNTING;
 	}
-	if (start(rootfs, unmount_all, rootfs->dir, &cause) < 0)
+	if (start_unmount(rootfs, &cause) < 0)
 		unmounted(rootfs, &cause);
 }
 
 int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_fn *done, void *ctx,
                  struct rootfs **out, struct error *err)
 {
-	autodestroy(rootfs) struct rootfs *rootfs = NULL;
+	autodestroy(rootfs) struct rootfs *rootfs = mem_new(struct rootfs);
 	int r;
 
+	rootfs->volumes = config->volumes;
 	if (config->n_mounts > ROOTFS_MOUNTS_MAX)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 CONTEXT ": %zu rootfs mounts are more than %d", config->n_mounts,
 		                 ROOTFS_MOUNTS_MAX);
-	rootfs = mem_new(struct rootfs);
+	if (rootfs->volumes)
+		volumes_begin(rootfs->volumes, config->volume_table);
 	rootfs->loop = loop;
 	rootfs->state = ROOTFS_MOUNTING;
 	rootfs->dir = mem_strdup(config->dir);
@@ -256,6 +277,11 @@ int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_
 		return error_wrap(err, CONTEXT);
 	*out = take_ptr(&rootfs);
 	return 0;
+}
+
+struct volumes *rootfs_volumes(const struct rootfs *rootfs)
+{
+	return rootfs->volumes;
 }
 
 int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *ctx,
@@ -274,7 +300,7 @@ int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *c
 		return 0;
 	}
 	rootfs->state = ROOTFS_UNMOUNTING;
-	if (start(rootfs, unmount_all, rootfs->dir, err) < 0) {
+	if (start_unmount(rootfs, err) < 0) {
 		rootfs->state = ROOTFS_IDLE;
 		return error_wrap(err, "cannot unmount the container's file systems");
 	}
@@ -286,6 +312,7 @@ void rootfs_destroy(struct rootfs *rootfs)
 	if (!rootfs)
 		return;
 	errand_destroy(rootfs->errand);
+	volumes_destroy(rootfs->volumes);
 	free(rootfs->dir);
 	free(rootfs);
 }

@@ -1,7 +1,7 @@
 /*
  * A container's root file system and volumes in the pod's shared directory: mounted at <dir>/rootfs
- * and <dir>/mounts/<n>, in this process's mount namespace, by a child process, since mount(2) may
- * block for as long as a device or a server likes.
+ * and where volumes.h says, in this process's mount namespace, by a child process, since mount(2)
+ * may block for as long as a device or a server likes.
  */
 #ifndef SHIM_ROOTFS_H
 #define SHIM_ROOTFS_H
@@ -14,6 +14,7 @@
 
 struct ev_loop;
 struct rootfs;
+struct volume_table;
 struct volumes;
 
 #define ROOTFS_MOUNTS_MAX 16
@@ -25,17 +26,21 @@ struct rootfs_config {
 	 * layers, bind, or any type the kernel mounts by itself. */
 	Containerd__Types__Mount *const *mounts;
 	size_t n_mounts;
-	const char *path; /* bound (recursively) when there are no mounts: bundle_rootfs() */
-	const struct volumes *volumes; /* NULL: none */
+	const char *path;        /* bound (recursively) when there are no mounts: bundle_rootfs() */
+	struct volumes *volumes; /* it takes them over; NULL: none */
+	struct volume_table *volume_table;
 	int timeout_ms;
 };
 
 /*
- * Starts to mount. @config is used during this call only. On an error of the callback what was
+ * Starts to mount. @config is used during this call only, whose volumes are its own in any case. On an error of the callback what was
  * mounted has been unmounted and @dir removed; the rootfs still has to be destroyed.
  */
 int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_fn *done, void *ctx,
                  struct rootfs **out, struct error *err);
+
+/* NULL: it has none. */
+struct volumes *rootfs_volumes(const struct rootfs *rootfs);
 
 /*
  * Unmounts (detached: who still uses it keeps it) and removes @dir. Legal at any time but while an

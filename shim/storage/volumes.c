@@ -1,34 +1,55 @@
 #include "shim/storage/volumes.h"
-#include "shim/spec/guest_paths.h"
 
-#include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/buf.h"
 #include "common/error.h"
 #include "common/mem.h"
+#include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/storage/bind_mount.h"
+#include "shim/storage/volume_table.h"
 
 #define DIR_MODE 0755
-#define NAME_LEN 16
+#define NAME_LEN 24
 
 struct volume {
 	size_t number; /* of the mount in the spec */
 	char *source;
 	char *destination; /* for error texts */
 	struct bind_mount_options options;
+	uint64_t place;        /* once it is in use */
+	Grpc__Storage storage; /* volumes_name() */
+};
+
+/* What a child has made of a volume: they come in the order of the volumes. */
+struct outcome {
+	uint64_t place;
+	struct volume_identity what;
 };
 
 struct volumes {
 	size_t n;
 	struct volume *all;
+	struct volume_table *table; /* from volumes_begin() on */
+	uint64_t first;             /* of the places that the child may take */
+	bool is_mounting, is_in_use;
+	uint64_t *unused; /* places to unmount */
+	size_t n_unused;
+	Grpc__Storage **storages; /* those of the volumes that have one */
+	size_t n_storages;
 };
 
 /* The later of two that contradict one another counts, as in runc. What is not here is the guest's
@@ -70,7 +91,7 @@ static int read_options(const Grpc__Mount *mount, size_t number, struct bind_mou
 	return 0;
 }
 
-static int take_one(Grpc__Mount *mount, size_t number, const char *id, const char *bundle_dir,
+static int take_one(Grpc__Mount *mount, size_t number, const char *bundle_dir,
                     struct volume *volume, struct error *err)
 {
 	int r = read_options(mount, number, &volume->options, err);
@@ -88,7 +109,7 @@ static int take_one(Grpc__Mount *mount, size_t number, const char *id, const cha
 	else
 		volume->source = mem_printf("%s/%s", bundle_dir, mount->source);
 	free(mount->source);
-	mount->source = mem_printf(GUEST_SHARE "/%s/" VOLUMES_DIR "/%zu", id, number);
+	mount->source = mem_strdup(GUEST_VOLUMES "/"); /* volumes_name() adds the place */
 	return 0;
 }
 
@@ -102,8 +123,8 @@ static bool take_shm(Grpc__Mount *mount, const char *shm)
 	return true;
 }
 
-int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, const char *shm,
-                 struct volumes **out, struct error *err)
+int volumes_take(Grpc__Spec *spec, const char *bundle_dir, const char *shm, struct volumes **out,
+                 struct error *err)
 {
 	autodestroy(volumes) struct volumes *volumes = mem_new(struct volumes);
 
@@ -118,89 +139,251 @@ int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, const
 			                 spec->mounts[i]->destination, VOLUMES_MAX);
 		volumes->all = mem_realloc(volumes->all, (volumes->n + 1) * sizeof(*volumes->all));
 		volumes->all[volumes->n] = (struct volume){ 0 };
-		r = take_one(spec->mounts[i], i, id, bundle_dir, &volumes->all[volumes->n++], err);
+		r = take_one(spec->mounts[i], i, bundle_dir, &volumes->all[volumes->n++], err);
 		if (r < 0)
 			return r;
 	}
-	*out = volumes->n > 0 ? take_ptr(&volumes) : NULL;
+	*out = take_ptr(&volumes);
 	return 0;
+}
+
+static void end_mounting(struct volumes *volumes)
+{
+	volumes->is_mounting = false;
+	volume_table_end(volumes->table);
+}
+
+static void leave(struct volumes *volumes)
+{
+	volumes->is_in_use = false;
+	for (size_t i = 0; i < volumes->n; i++)
+		volume_table_leave(volumes->table, volumes->all[i].place);
 }
 
 void volumes_destroy(struct volumes *volumes)
 {
 	if (!volumes)
 		return;
+	if (volumes->is_mounting)
+		end_mounting(volumes);
+	if (volumes->is_in_use)
+		leave(volumes);
 	for (size_t i = 0; i < volumes->n; i++) {
 		free(volumes->all[i].source);
 		free(volumes->all[i].destination);
+		free(volumes->all[i].storage.source);
+		free(volumes->all[i].storage.mount_point);
 	}
 	free(volumes->all);
+	free(volumes->unused);
+	free(volumes->storages);
 	free(volumes);
 }
 
-static int check_type(int mount, const char *source, struct error *err)
+void volumes_begin(struct volumes *volumes, struct volume_table *table)
 {
-	struct stat st;
+	volumes->table = table;
+	volumes->first = volume_table_begin(table, volumes->n);
+	volumes->is_mounting = true;
+}
 
-	if (fstat(mount, &st) < 0)
-		return error_errno(err, "cannot stat \"%s\"", source);
-	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+/* In the child. */
+static int check_type(mode_t mode, const char *source, struct error *err)
+{
+	if (!S_ISDIR(mode) && !S_ISREG(mode))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "bind of \"%s\", neither a file nor a directory: not supported",
 		                 source);
 	return 0;
 }
 
-static int mount_one(const struct volume *volume, int dirfd, struct error *err)
+static bool has_mounts_below(int fd)
 {
-	autoclose int mount = bind_mount_open(volume->source, &volume->options, err);
+	char link[NAME_LEN + sizeof("/proc/self/fd/")], path[PATH_MAX];
+	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	const struct mntent *mount;
+	bool found = !mounts;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path));
+	while (mounts && len >= 0 && (mount = getmntent(mounts)))
+		found |= !strncmp(mount->mnt_dir, path, (size_t)len) &&
+		         (mount->mnt_dir[len] == '/' || len == 1);
+	if (mounts)
+		endmntent(mounts);
+	return found;
+}
+
+static int identify(const struct volume *volume, int fd, struct volume_identity *out,
+                    struct error *err)
+{
+	struct statx stat;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_MNT_ID, &stat) < 0)
+		return error_errno(err, "cannot stat \"%s\"", volume->source);
+	out->device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor;
+	out->inode = stat.stx_ino;
+	out->mount = stat.stx_mnt_id;
+	out->read_only = volume->options.read_only;
+	out->recursive = volume->options.recursive;
+	out->follow = volume->options.follow;
+	out->is_directory = S_ISDIR(stat.stx_mode);
+	out->has_mounts = volume->options.recursive && out->is_directory && has_mounts_below(fd);
+	return check_type(stat.stx_mode, volume->source, err);
+}
+
+static int mount_at(const struct volume *volume, int source, int dirfd, uint64_t place,
+                    struct error *err)
+{
+	autoclose int mount = bind_mount_clone(source, volume->source, &volume->options, err);
 	char name[NAME_LEN];
-	int r;
 
 	if (mount < 0)
 		return mount;
-	r = check_type(mount, volume->source, err);
-	if (r < 0)
-		return r;
-	snprintf(name, sizeof(name), "%zu", volume->number);
+	snprintf(name, sizeof(name), "%" PRIu64, place);
 	return bind_mount_attach(mount, dirfd, name, err);
 }
 
-int volumes_mount(const struct volumes *volumes, int dirfd, struct error *err)
+static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct outcome *out,
+                     struct error *err)
 {
-	autoclose int mounts = -1;
+	const struct volume *volume = &volumes->all[i];
+	autoclose int source = bind_mount_source(volume->source, err);
+	int r;
 
-	if (mkdirat(dirfd, VOLUMES_DIR, DIR_MODE) < 0)
+	if (source < 0)
+		return source;
+	r = identify(volume, source, &out->what, err);
+	if (r < 0 || volume_table_find(volumes->table, &out->what, &out->place))
+		return r;
+	r = mount_at(volume, source, dirfd, volumes->first + i, err);
+	if (r == 0) /* for the next of this container */
+		out->place = volume_table_use(volumes->table, &out->what, volumes->first + i);
+	return r;
+}
+
+int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct error *err)
+{
+	autoclose int places = -1;
+
+	if (mkdirat(share, VOLUMES_DIR, DIR_MODE) < 0 && errno != EEXIST)
 		return error_errno(err, "cannot make directory \"" VOLUMES_DIR "\"");
-	mounts = openat(dirfd, VOLUMES_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (mounts < 0)
+	places = openat(share, VOLUMES_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (places < 0)
 		return error_errno(err, "cannot open \"" VOLUMES_DIR "\"");
-	for (size_t i = 0; i < volumes->n; i++)
-		if (mount_one(&volumes->all[i], mounts, err) < 0)
+	for (size_t i = 0; i < volumes->n; i++) {
+		struct outcome outcome = { 0 };
+
+		if (mount_one(volumes, i, places, &outcome, err) < 0)
 			return error_wrap(err, "mounts[%zu] \"%s\"", volumes->all[i].number,
 			                  volumes->all[i].destination);
+		buf_append(result, &outcome, sizeof(outcome));
+	}
 	return 0;
 }
 
-int volumes_unmount(int dirfd, struct error *err)
+/* In the parent again. */
+void volumes_mounted(struct volumes *volumes, const struct buf *result)
 {
-	autoclose int fd =
-		openat(dirfd, VOLUMES_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct dirent *entry;
-	DIR *mounts;
+	const char *outcomes = buf_data(result);
 
-	if (fd < 0)
+	assert(result->len == volumes->n * sizeof(struct outcome));
+	for (size_t i = 0; i < volumes->n; i++) {
+		struct outcome outcome;
+
+		memcpy(&outcome, outcomes + i * sizeof(outcome), sizeof(outcome));
+		volumes->all[i].place =
+			volume_table_use(volumes->table, &outcome.what, outcome.place);
+	}
+	volumes->is_in_use = true;
+	end_mounting(volumes);
+}
+
+static void set_text(char **text, char *value)
+{
+	free(*text);
+	*text = value;
+}
+
+/* Where containers can meet: a file is no file system of its own, and in what nobody can write
+ * nobody makes a socket. */
+static bool is_meeting_place(const struct volumes *volumes, const struct volume *volume)
+{
+	const struct volume_identity *what = volume_table_at(volumes->table, volume->place);
+
+	return what->is_directory && !what->read_only;
+}
+
+static void add_storage(struct volumes *volumes, struct volume *volume)
+{
+	Grpc__Storage *storage = &volume->storage;
+
+	grpc__storage__init(storage);
+	storage->driver = "bind";
+	storage->fstype = "bind";
+	storage->source = mem_printf(GUEST_VOLUMES "/%" PRIu64, volume->place);
+	storage->mount_point = mem_printf(GUEST_BINDS "/%" PRIu64, volume->place);
+	volumes->storages[volumes->n_storages++] = storage;
+}
+
+void volumes_name(struct volumes *volumes, bool of_pod, Grpc__Spec *spec)
+{
+	volumes->storages = mem_alloc((volumes->n + 1) * sizeof(void *));
+	for (size_t i = 0; i < volumes->n; i++) {
+		struct volume *volume = &volumes->all[i];
+		bool is_storage = of_pod && is_meeting_place(volumes, volume);
+
+		set_text(&spec->mounts[volume->number]->source,
+		         mem_printf("%s/%" PRIu64, is_storage ? GUEST_BINDS : GUEST_VOLUMES,
+		                    volume->place));
+		if (is_storage)
+			add_storage(volumes, volume);
+	}
+}
+
+size_t volumes_storages(const struct volumes *volumes, Grpc__Storage ***out)
+{
+	*out = volumes->storages;
+	return volumes->n_storages;
+}
+
+static void take_all(struct volumes *volumes)
+{
+	volumes->unused = mem_realloc(volumes->unused, (volumes->n + 1) * sizeof(*volumes->unused));
+	for (volumes->n_unused = 0; volumes->n_unused < volumes->n; volumes->n_unused++)
+		volumes->unused[volumes->n_unused] = volumes->first + volumes->n_unused;
+}
+
+void volumes_leave(struct volumes *volumes)
+{
+	if (volumes->is_mounting) {
+		end_mounting(volumes);
+		take_all(volumes);
+	} else if (volumes->is_in_use) {
+		leave(volumes);
+		free(volumes->unused);
+		volumes->n_unused = volume_table_take_unused(volumes->table, &volumes->unused);
+	}
+}
+
+/* In a child. */
+int volumes_unmount(const struct volumes *volumes, int share, struct error *err)
+{
+	autoclose int places =
+		openat(share, VOLUMES_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char name[NAME_LEN];
+
+	if (places < 0)
 		return errno == ENOENT ? 0 : error_errno(err, "cannot open \"" VOLUMES_DIR "\"");
-	if (fchdir(fd) < 0)
+	if (fchdir(places) < 0)
 		return error_errno(err, "cannot change to \"" VOLUMES_DIR "\"");
-	mounts = fdopendir(fd);
-	if (!mounts)
-		return error_errno(err, "cannot read \"" VOLUMES_DIR "\"");
-	take_fd(&fd);
-	while ((entry = readdir(mounts)))
-		if (entry->d_name[0] != '.')
-			while (umount2(entry->d_name, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-				;
-	closedir(mounts);
+	for (size_t i = 0; i < volumes->n_unused; i++) {
+		snprintf(name, sizeof(name), "%" PRIu64, volumes->unused[i]);
+		while (umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+			;
+		if (unlink(name) < 0 && errno == EISDIR)
+			rmdir(name);
+	}
 	return 0;
 }

@@ -1,38 +1,68 @@
 /*
  * The host's files and directories that a container's spec binds ("volumes"): each is shared with
- * the guest by one mount of its own at <share>/<id>/mounts/<n>, n being the mount's number in the
- * spec. The guest can reach nothing beside or above them, and what is read-only for the container
- * is so on the host.
+ * the guest by a mount of its own at <share>/<VOLUMES_DIR>/<n>, which all containers of the pod that
+ * bind the same share (volume_table.h). The guest can reach nothing beside or above them, and what
+ * is read-only for all of them is so on the host.
+ *
+ * Taken from the spec first; then volumes_begin(), volumes_mount() in a child, volumes_mounted(),
+ * volumes_name(); in the end volumes_leave(), volumes_unmount() in a child.
  */
 #ifndef SHIM_VOLUMES_H
 #define SHIM_VOLUMES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "common/cleanup.h"
+#include "proto/agent.pb-c.h"
 #include "proto/oci.pb-c.h"
 
+struct buf;
 struct error;
+struct volume_table;
 struct volumes;
 
 #define VOLUMES_MAX 1024
 
 /*
- * Takes the bind mounts of @spec over: the source of each becomes <GUEST_SHARE>/<id>/mounts/<n>,
- * but that of the pod's /dev/shm (@shm, NULL: it has none) becomes GUEST_SHM and is not shared;
- * options stay, for the guest. A relative source is one of the bundle (config.md, "Mounts").
- * *@out is NULL when there are none. ERROR_UNIMPLEMENTED: a mount that is to be shared back to the
- * host ("mounts[3] /data: …"). On failure @spec is good for spec_free() only.
+ * Takes the bind mounts of @spec over: the source of each becomes one below GUEST_VOLUMES, which
+ * volumes_name() completes, but that of the pod's /dev/shm (@shm, NULL: it has none) becomes
+ * GUEST_SHM and is not shared; options stay, for the guest. A relative source is one of the bundle
+ * (config.md, "Mounts"). ERROR_UNIMPLEMENTED: a mount that is to be shared back to the host
+ * ("mounts[3] /data: …"). On failure @spec is good for spec_free() only.
  */
-int volumes_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, const char *shm,
-                 struct volumes **out, struct error *err);
-void volumes_destroy(struct volumes *volumes); /* NULL is fine; unmounts nothing */
+int volumes_take(Grpc__Spec *spec, const char *bundle_dir, const char *shm, struct volumes **out,
+                 struct error *err);
+/* NULL is fine. Others of the pod may use its places then; unmounts nothing. */
+void volumes_destroy(struct volumes *volumes);
 
-/* Mounts them in the container's directory @dirfd. For a child process: it may block.
- * ERROR_UNIMPLEMENTED: a source that is neither file nor directory. */
-int volumes_mount(const struct volumes *volumes, int dirfd, struct error *err);
+/* @table, the pod's, outlives the volumes. */
+void volumes_begin(struct volumes *volumes, struct volume_table *table);
 
-/* Unmounts (detached) all that is mounted in @dirfd's mounts directory; nothing there is fine. For
- * a child process, whose working directory it changes. */
-int volumes_unmount(int dirfd, struct error *err);
+/* Mounts them in the share @share (O_PATH), and fills @result for volumes_mounted(). For a child
+ * process: it may block. ERROR_UNIMPLEMENTED: a source that is neither file nor directory. */
+int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct error *err);
+
+/* The child has mounted all of them. */
+void volumes_mounted(struct volumes *volumes, const struct buf *result);
+
+/*
+ * Once, then: completes the sources in the spec that they were taken from. With @of_pod those that
+ * containers can meet in are storages of the guest (driver "bind"), which its agent mounts once for
+ * all of them: each container that looked at the share itself would see a file system of its own.
+ */
+void volumes_name(struct volumes *volumes, bool of_pod, Grpc__Spec *spec);
+
+/* These storages, for CreateContainer: theirs. */
+size_t volumes_storages(const struct volumes *volumes, Grpc__Storage ***out);
+
+/* The container uses them no more, or its child has failed, and has ended: what now has to be
+ * unmounted is noted. */
+void volumes_leave(struct volumes *volumes);
+
+/* Unmounts that (detached), in the share @share; nothing there is fine. For a child process, whose
+ * working directory it changes. */
+int volumes_unmount(const struct volumes *volumes, int share, struct error *err);
 
 CLEANUP_DESTROY(volumes)
 

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
+#include "proto/features.h"
 #include "shim/config/config.h"
 #include "shim/config/runtime_options.h"
 #include "shim/host/pid_file.h"
@@ -44,7 +45,7 @@ static void create_fini(struct operation *operation)
 
 static void mount_rootfs(struct seq *seq, void *ctx)
 {
-	const struct create *create = ctx;
+	struct create *create = ctx;
 	const struct pod *pod = create->operation.pod;
 	struct container *container = create->operation.process->container;
 	autofree char *dir = mem_printf("%s/%s", pod->share_dir, container->id);
@@ -53,7 +54,8 @@ static void mount_rootfs(struct seq *seq, void *ctx)
 		.mounts = create->request->rootfs,
 		.n_mounts = create->request->n_rootfs,
 		.path = bundle_rootfs(container->bundle),
-		.volumes = create->volumes,
+		.volumes = take_ptr(&create->volumes),
+		.volume_table = pod->volumes,
 		.timeout_ms = pod->config->mount_timeout_ms,
 	};
 	struct error err;
@@ -78,6 +80,18 @@ static void make_room(struct seq *seq, void *ctx)
 	operation_make_room(ctx);
 }
 
+static void name_volumes(const struct container *container, Grpc__CreateContainerRequest *request)
+{
+	bool of_pod = bundle_type(container->bundle) == BUNDLE_CONTAINER &&
+	              agent_has(sandbox_agent(container->pod->sandbox), FEATURE_BIND_STORAGES);
+	struct volumes *volumes = rootfs_volumes(container->rootfs);
+
+	if (!volumes)
+		return;
+	volumes_name(volumes, of_pod, bundle_spec(container->bundle));
+	request->n_storages = volumes_storages(volumes, &request->storages);
+}
+
 static void create_in_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
@@ -86,6 +100,7 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	struct error err;
 
+	name_volumes(init->container, &request);
 	request.container_id = init->container_id;
 	request.exec_id = init->guest_id;
 	request.oci = bundle_spec(init->container->bundle);
@@ -327,8 +342,7 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	    shared_namespaces_apply(pod, spec, &pid_of, err) < 0)
 		return error_code_errno(err->code);
 	create->pid_of = pid_of ? mem_strdup(pid_of) : NULL;
-	if (volumes_take(spec, request->id, bundle_dir(bundle), pod->shared.shm, &create->volumes,
-	                 err) < 0 ||
+	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0 ||
 	    guest_spec_apply(spec, request->id, &netns, err) < 0 ||
 	    check_netns(pod, netns, err) < 0)
 		return error_code_errno(err->code);

@@ -148,7 +148,6 @@ def test_an_empty_folder_of_memory_is_shared(cri_pods, folder):
         subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.parametrize("handler", ["runc"], indirect=True)  # later: one file system of the guest for a folder of a pod
 def test_containers_meet_at_a_socket_in_a_volume(cri_pods, folder, unix_socket):
     mounts = [mount(folder, "/sockets"), mount(unix_socket, "/unix", readonly=True)]
     pod = cri_pods.run()

@@ -52,7 +52,7 @@ static void read_spec(const char *text, size_t len)
 	}
 	check_size(spec);
 	spec_annotation(spec, "io.kubernetes.cri.container-type");
-	if (volumes_take(spec, "c", "/bundle", NULL, &volumes, &err) < 0 ||
+	if (volumes_take(spec, "/bundle", NULL, &volumes, &err) < 0 ||
 	    guest_spec_apply(spec, "c", &netns, &err) < 0)
 		assert(err.code != ERROR_NONE && *err.text);
 	else

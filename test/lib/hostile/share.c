@@ -142,15 +142,15 @@ static void try_all(const char *label, const char *path)
 		       tries[i].run() == 0 ? "done" : strerror(errno));
 }
 
-/* The volumes in the order of the container's mounts. */
-static void try_volumes(const char *container)
+/* The volumes in the order of the containers' mounts. */
+static void try_volumes(void)
 {
 	char path[300];
 
 	for (unsigned int number = 0; number < 100; number++) {
-		snprintf(path, sizeof(path), SHARE "/%s/mounts/%u", container, number);
+		snprintf(path, sizeof(path), SHARE "/.volumes/%u", number);
 		if (access(path, F_OK) == 0)
-			try_all(path + strlen(SHARE "/") + strlen(container) + 1, path);
+			try_all(path + strlen(SHARE "/"), path);
 	}
 }
 
@@ -164,11 +164,10 @@ int attack_share(int argc, char **argv)
 	try_all("top", SHARE);
 	snprintf(path, sizeof(path), SHARE "/%s", argv[0]);
 	try_all("container", path);
-	snprintf(path, sizeof(path), SHARE "/%s/mounts", argv[0]);
-	try_all("mounts", path);
+	try_all("volumes", SHARE "/.volumes");
 	snprintf(path, sizeof(path), SHARE "/%s/rootfs", argv[0]);
 	try_all("rootfs", path);
-	try_volumes(argv[0]);
+	try_volumes();
 	return 0;
 }
 
@@ -237,7 +236,7 @@ int attack_handles(int argc, char **argv)
 		return 1;
 	share = open(SHARE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (unsigned int number = 0; number < 100; number++) {
-		snprintf(path, sizeof(path), SHARE "/%s/mounts/%u", argv[0], number);
+		snprintf(path, sizeof(path), SHARE "/.volumes/%u", number);
 		look_up(&look, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	}
 	for (uint64_t node = 0; node < NODES_MAX; node++) {

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/mem.h"
 #include "test/unit/agent/storage_bench.h"
 
@@ -382,4 +384,36 @@ Test(storage, is_refused_by_name_when_no_driver_does_it)
 	storage->options = (char *[]){ "rro" };
 	storage->n_options = 1;
 	assert_refused(storage, ERROR_UNIMPLEMENTED, "recursive options");
+}
+
+/* The source is seen by nobody else in between, and with what is mounted below it. */
+Test(storage, of_driver_bind_is_the_tree_that_is_there)
+{
+	struct storage_list *real = storage_list_create(loop, storage_drivers());
+	Grpc__Storage *storage = storage_bench_new("bind", "bound");
+	struct owner owner = { .set = storage_set_create(real) };
+
+	cr_assert_eq(file_make_dirs("/tmp/source/below", 0755, NULL), 0);
+	cr_assert_eq(mount("below", "/tmp/source/below", "tmpfs", 0, NULL), 0);
+	cr_assert_eq(file_write(AT_FDCWD, "/tmp/source/below/file", 0644, "", 0, NULL), 0);
+	storage->source = "/tmp/source";
+	storage->fstype = "bind";
+	storage->n_options = 0;
+	claim(&owner, storage);
+	begin_mount(&owner);
+	cr_expect_eq(owner.told, 0, "a child process does it");
+	cr_assert_eq(finish(&owner), ERROR_NONE, "%s", owner.err.text);
+	cr_expect(storage_bench_mounted(storage));
+	cr_expect_eq(access("/tmp/bound/below/file", F_OK), 0);
+	cr_assert_eq(release(&owner), ERROR_NONE, "%s", owner.err.text);
+	cr_expect_not(storage_bench_mounted(storage));
+	storage->source = "/tmp/nosuch";
+	claim(&owner, storage);
+	cr_assert_eq(mount_all(&owner), ERROR_UNKNOWN);
+	cr_expect_str_eq(owner.err.text,
+	                 "cannot mount bind \"/tmp/nosuch\" on \"/tmp/bound\": cannot bind it: No "
+	                 "such file or directory");
+	cr_assert_eq(release(&owner), ERROR_NONE);
+	storage_set_destroy(owner.set);
+	storage_list_destroy(real);
 }

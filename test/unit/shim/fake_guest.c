@@ -26,6 +26,7 @@
 #include "shim/host/uid_lease.h"
 #include "shim/pod/events.h"
 #include "shim/storage/rootfs.h"
+#include "shim/storage/volumes.h"
 
 struct fake_guest fake;
 
@@ -1010,11 +1011,17 @@ int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_
                  struct rootfs **out, struct error *err)
 {
 	note("mount", "");
+	volumes_destroy(config->volumes); /* which it takes over */
 	fake.mounts++;
 	*out = mem_new(struct rootfs);
 	**out = (struct rootfs){ done, ctx };
 	do_later(rootfs_done, *out);
 	return 0;
+}
+
+struct volumes *rootfs_volumes(const struct rootfs *rootfs)
+{
+	return NULL;
 }
 
 int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *ctx,

@@ -19,12 +19,14 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "shim/storage/rootfs.h"
+#include "shim/storage/volume_table.h"
 
 #define TIMEOUT_MS 20000
 
 static char top[] = "/tmp/mounts-XXXXXX";
 static struct ev_loop *loop;
 static char *dir; /* <share>/c1 */
+static struct volume_table *table;
 
 static inline void write_text(const char *path, const char *text)
 {
@@ -59,11 +61,13 @@ static inline void fixture_setup(void)
 	cr_assert_eq(mount(share, share, NULL, MS_BIND, NULL), 0);
 	cr_assert_eq(mount(NULL, share, NULL, MS_SHARED, NULL), 0);
 	loop = ev_loop_new(0);
+	table = volume_table_create();
 }
 
 static inline void fixture_teardown(void)
 {
 	ev_loop_destroy(loop);
+	volume_table_destroy(table);
 	free(dir);
 	cr_expect_eq(umount2(top, MNT_DETACH), 0);
 	cr_expect_eq(rmdir(top), 0);
@@ -107,7 +111,8 @@ static inline struct error mount_it(struct rootfs_config *config, struct rootfs 
 	struct outcome outcome = { 0 };
 	struct error err = { 0 };
 
-	config->dir = dir;
+	config->dir = config->dir ?: dir;
+	config->volume_table = table;
 	config->timeout_ms = TIMEOUT_MS;
 	cr_assert_eq(rootfs_mount(loop, config, keep, &outcome, out, &err), 0, "%s", err.text);
 	cr_assert_eq(outcome.calls, 0);
@@ -129,11 +134,11 @@ static inline void unmount_it(struct rootfs *rootfs)
 	rootfs_destroy(rootfs);
 }
 
-/* Nothing in it is a device to anybody of the host, or a program. */
+/* Nothing in this directory of the share is a device to anybody of the host, or a program. */
 static inline void expect_no_power(const char *name)
 {
 	const unsigned long flags = ST_NODEV | ST_NOSUID | ST_NOEXEC;
-	autofree char *path = mem_printf("%s/%s", dir, name);
+	autofree char *path = mem_printf("%s/share/%s", top, name);
 	struct statvfs fs;
 
 	cr_assert_eq(statvfs(path, &fs), 0);

@@ -41,8 +41,8 @@ Test(rootfs, is_the_bundle_directory_where_no_mounts_come)
 	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
 	cr_expect(exists("rootfs/only-bundle"));
 	cr_expect(exists("rootfs/below/deep"));
-	expect_no_power("rootfs");
-	expect_no_power("rootfs/below");
+	expect_no_power("c1/rootfs");
+	expect_no_power("c1/rootfs/below");
 	unmount_it(rootfs);
 	cr_expect_eq(access(below, F_OK), 0);
 }
@@ -117,7 +117,7 @@ Test(rootfs, has_as_many_layers_as_an_image)
 	cr_expect(exists("rootfs/f1"));
 	cr_expect(exists("rootfs/f100"));
 	cr_expect(exists("rootfs/only-upper"));
-	expect_no_power("rootfs");
+	expect_no_power("c1/rootfs");
 	write_text(file, "");
 	unmount_it(rootfs);
 	for (int i = 0; i < 3; i++)

@@ -15,6 +15,8 @@
 
 TestSuite(volumes, .init = fixture_setup, .fini = fixture_teardown);
 
+static char place[64];
+
 #define PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
 
 /* A spec whose mounts are @mounts. */
@@ -37,40 +39,70 @@ static struct volumes *take(Grpc__Spec *spec)
 	struct volumes *volumes = NULL;
 	struct error err = { 0 };
 
-	cr_assert_eq(volumes_take(spec, "c1", "/bundle", NULL, &volumes, &err), 0, "%s", err.text);
+	cr_assert_eq(volumes_take(spec, "/bundle", NULL, &volumes, &err), 0, "%s", err.text);
 	return volumes;
 }
 
-/* Binds @source with @options ("\"ro\",…") as mount 0; the outcome of mounting. */
-static struct error share(const char *source, const char *options, struct rootfs **out)
+/* Binds @source with @options ("\"ro\",…") as mount 0 of the container "c<n>"; the outcome of
+ * mounting. Where it is, is in @place. */
+static struct error share_for(unsigned int n, const char *source, const char *options,
+                              struct rootfs **out)
 {
 	autofree char *root = make_layer("root");
+	autofree char *of_container = mem_printf("%s/share/c%u", top, n);
 	autofree char *mounts =
 		mem_printf("{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"%s\","
 	                   "\"options\":[%s]}",
 	                   source, options);
 	autodestroy(spec) Grpc__Spec *spec = make_spec(mounts);
-	autodestroy(volumes) struct volumes *volumes = take(spec);
-	struct rootfs_config config = { .path = root, .volumes = volumes };
+	struct rootfs_config config = {
+		.dir = of_container,
+		.path = root,
+		.volumes = take(spec),
+	};
+	struct error err = mount_it(&config, out);
 
-	return mount_it(&config, out);
+	if (err.code == ERROR_NONE) {
+		volumes_name(rootfs_volumes(*out), false, spec);
+		snprintf(place, sizeof(place), "%s/share%s", top,
+		         spec->mounts[0]->source + strlen(GUEST_SHARE));
+	}
+	return err;
 }
 
-static struct rootfs *share_well(const char *source, const char *options)
+static struct rootfs *share_well_for(unsigned int n, const char *source, const char *options)
 {
 	struct rootfs *rootfs = NULL;
-	struct error err = share(source, options, &rootfs);
+	struct error err = share_for(n, source, options, &rootfs);
 
 	cr_assert_eq(err.code, ERROR_NONE, "%s", err.text);
 	return rootfs;
 }
 
+static struct rootfs *share_well(const char *source, const char *options)
+{
+	return share_well_for(1, source, options);
+}
+
+/* What is at @place, or below it. */
+static char *shared(const char *below)
+{
+	return mem_printf("%s%s%s", place, *below ? "/" : "", below);
+}
+
+static bool is_shared(const char *below)
+{
+	autofree char *path = shared(below);
+
+	return access(path, F_OK) == 0;
+}
+
 static void expect_write(const char *below, int expected)
 {
-	autofree char *path = mem_printf("%s/%s", dir, below);
+	autofree char *path = shared(below);
 	int fd = open(path, O_CREAT | O_WRONLY, 0600);
 
-	cr_expect_eq(fd < 0 ? errno : 0, expected, "%s", below);
+	cr_expect_eq(fd < 0 ? errno : 0, expected, "%s", path);
 	if (fd >= 0)
 		close(fd);
 }
@@ -86,9 +118,9 @@ Test(volumes, take_the_binds_of_a_spec_over)
 
 	cr_assert_not_null(volumes);
 	cr_expect_str_eq(spec->mounts[0]->source, "proc");
-	cr_expect_str_eq(spec->mounts[1]->source, GUEST_SHARE "/c1/mounts/1");
+	cr_expect_str_eq(spec->mounts[1]->source, GUEST_VOLUMES "/");
 	cr_expect_eq(spec->mounts[1]->n_options, 2);
-	cr_expect_str_eq(spec->mounts[3]->source, GUEST_SHARE "/c1/mounts/3");
+	cr_expect_str_eq(spec->mounts[3]->source, GUEST_VOLUMES "/");
 	cr_expect_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s", err.text);
 }
 
@@ -96,7 +128,10 @@ Test(volumes, are_none_where_nothing_is_bound)
 {
 	autodestroy(spec) Grpc__Spec *spec = make_spec(PROC);
 
-	cr_expect_null(take(spec));
+	autodestroy(volumes) struct volumes *volumes = take(spec);
+
+	volumes_name(volumes, false, spec);
+	cr_expect_str_eq(spec->mounts[0]->source, "proc");
 }
 
 Test(volumes, refuse_what_would_have_to_reach_the_host)
@@ -107,7 +142,7 @@ Test(volumes, refuse_what_would_have_to_reach_the_host)
 	struct volumes *volumes = NULL;
 	struct error err = { 0 };
 
-	cr_expect_eq(volumes_take(spec, "c1", "/bundle", NULL, &volumes, &err), -ENOSYS);
+	cr_expect_eq(volumes_take(spec, "/bundle", NULL, &volumes, &err), -ENOSYS);
 	cr_expect_str_eq(err.text,
 	                 "mounts[1] \"/a\": option \"rshared\": not supported; mounts made "
 	                 "in the guest do not reach the host");
@@ -122,10 +157,10 @@ Test(volumes, share_a_directory_and_nothing_beside_it)
 
 	write_text(secret, "");
 	rootfs = share_well(source, "\"rbind\",\"rw\"");
-	cr_expect(exists("mounts/0/only-data"));
-	cr_expect(!exists("mounts/0/../secret"));
-	expect_no_power("mounts/0");
-	expect_write("mounts/0/new", 0);
+	cr_expect(is_shared("only-data"));
+	cr_expect(!is_shared("../secret"));
+	expect_no_power(strrchr(place, '.'));
+	expect_write("new", 0);
 	unmount_it(rootfs);
 	cr_expect_eq(access(source, F_OK), 0);
 }
@@ -135,13 +170,12 @@ Test(volumes, share_a_file_alone)
 	autofree char *source = make_layer("data");
 	autofree char *file = mem_printf("%s/only-data", source);
 	struct rootfs *rootfs = share_well(file, "\"bind\"");
-	autofree char *shared = mem_printf("%s/mounts/0", dir);
 	struct stat st;
 
-	cr_assert_eq(stat(shared, &st), 0);
+	cr_assert_eq(stat(place, &st), 0);
 	cr_expect(S_ISREG(st.st_mode));
 	cr_expect_eq(st.st_size, 4);
-	expect_write("mounts/0", 0);
+	expect_write("", 0);
 	unmount_it(rootfs);
 	cr_expect_eq(access(file, F_OK), 0);
 }
@@ -153,21 +187,21 @@ Test(volumes, are_read_only_on_the_host_when_they_are_for_the_container)
 	autofree char *below = mem_printf("%s/below", source);
 	struct rootfs *rootfs = share_well(file, "\"bind\",\"ro\"");
 
-	expect_write("mounts/0", EROFS);
+	expect_write("", EROFS);
 	unmount_it(rootfs);
 
 	cr_assert_eq(mkdir(below, 0755), 0);
 	cr_assert_eq(mount("below", below, "tmpfs", 0, NULL), 0);
 	rootfs = share_well(source, "\"rbind\",\"ro\"");
-	expect_write("mounts/0/new", EROFS);
-	expect_write("mounts/0/below/new", EROFS);
+	expect_write("new", EROFS);
+	expect_write("below/new", EROFS);
 	unmount_it(rootfs);
 	rootfs = share_well(source, "\"rbind\",\"rro\"");
-	expect_write("mounts/0/new", EROFS);
-	expect_write("mounts/0/below/new", EROFS);
+	expect_write("new", EROFS);
+	expect_write("below/new", EROFS);
 	unmount_it(rootfs);
 	rootfs = share_well(source, "\"rbind\",\"ro\",\"rw\"");
-	expect_write("mounts/0/new", 0);
+	expect_write("new", 0);
 	unmount_it(rootfs);
 	cr_expect_eq(umount(below), 0);
 }
@@ -183,11 +217,11 @@ Test(volumes, have_what_is_mounted_below_only_when_recursive)
 	cr_assert_eq(mount("below", below, "tmpfs", 0, NULL), 0);
 	write_text(deep, "");
 	rootfs = share_well(source, "\"rbind\"");
-	cr_expect(exists("mounts/0/below/deep"));
+	cr_expect(is_shared("below/deep"));
 	unmount_it(rootfs);
 	rootfs = share_well(source, "\"bind\"");
-	cr_expect(exists("mounts/0/below"));
-	cr_expect(!exists("mounts/0/below/deep"));
+	cr_expect(is_shared("below"));
+	cr_expect(!is_shared("below/deep"));
 	unmount_it(rootfs);
 }
 
@@ -213,7 +247,7 @@ Test(volumes, see_later_mounts_of_the_host_only_as_slaves)
 
 		cr_assert_eq(mount("below", below, "tmpfs", 0, NULL), 0);
 		write_text(deep, "");
-		cr_expect_eq(exists("mounts/0/below/deep"), rows[i].follows, "%s", rows[i].options);
+		cr_expect_eq(is_shared("below/deep"), rows[i].follows, "%s", rows[i].options);
 		cr_assert_eq(umount2(below, MNT_DETACH), 0);
 		unmount_it(rootfs);
 	}
@@ -227,7 +261,7 @@ Test(volumes, follow_a_link_as_the_host_does)
 
 	cr_assert_eq(symlink("data", link), 0);
 	rootfs = share_well(link, "\"rbind\"");
-	cr_expect(exists("mounts/0/only-data"));
+	cr_expect(is_shared("only-data"));
 	unmount_it(rootfs);
 }
 
@@ -236,7 +270,7 @@ static void expect_failure(const char *source, const char *cause)
 	autofree char *text = mem_printf(
 		"cannot mount the container's file systems: mounts[0] \"/data\": %s", cause);
 	struct rootfs *rootfs = NULL;
-	struct error err = share(source, "\"rbind\"", &rootfs);
+	struct error err = share_for(1, source, "\"rbind\"", &rootfs);
 
 	cr_expect_str_eq(err.text, text);
 	cr_expect_neq(access(dir, F_OK), 0);
@@ -258,4 +292,140 @@ Test(volumes, name_what_cannot_be_shared_and_leave_nothing)
 	               "bind of \"/dev/null\", neither a file nor a directory: not supported");
 	expect_failure("/nosuch", "cannot bind \"/nosuch\": No such file or directory");
 	close(sock);
+}
+
+/* Options of two containers, and whether they share a mount. */
+static const struct {
+	const char *first, *second;
+	bool is_shared;
+} pairs[] = {
+	{ "\"rbind\"", "\"rbind\",\"rprivate\"", true },
+	{ "\"rbind\",\"ro\"", "\"rbind\",\"rro\"", true },
+	{ "\"rbind\"", "\"rbind\",\"ro\"", true }, /* the pod can write there anyway */
+	{ "\"rbind\",\"ro\"", "\"rbind\"", false },
+	{ "\"rbind\"", "\"bind\"", false },
+	{ "\"rbind\"", "\"rbind\",\"rslave\"", false },
+};
+
+Test(volumes, of_two_containers_that_bind_the_same_are_one)
+{
+	autofree char *source = make_layer("data");
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct rootfs *first = share_well_for(1, source, pairs[i].first), *second;
+		autofree char *of_first = mem_strdup(place);
+
+		second = share_well_for(2, source, pairs[i].second);
+		cr_expect_eq(!strcmp(place, of_first), pairs[i].is_shared, "%s, %s", pairs[i].first,
+		             pairs[i].second);
+		unmount_it(first);
+		cr_expect(is_shared("only-data"), "it is the second's, too");
+		cr_expect_eq(access(of_first, F_OK) == 0, pairs[i].is_shared);
+		unmount_it(second);
+		cr_expect(!is_shared("."));
+	}
+}
+
+Test(volumes, of_one_container_are_one_where_they_bind_the_same)
+{
+	autofree char *source = make_layer("data");
+	autofree char *one =
+		mem_printf("{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"%s\"}", source);
+	autofree char *both = mem_printf("%s,%s", one, one);
+	autodestroy(spec) Grpc__Spec *spec = make_spec(both);
+	struct rootfs_config config = { .path = source, .volumes = take(spec) };
+	struct rootfs *rootfs = NULL;
+
+	cr_assert_eq(mount_it(&config, &rootfs).code, ERROR_NONE);
+	volumes_name(rootfs_volumes(rootfs), false, spec);
+	cr_expect_str_eq(spec->mounts[0]->source, spec->mounts[1]->source);
+	unmount_it(rootfs);
+}
+
+Test(volumes, are_other_ones_when_something_was_mounted_below)
+{
+	autofree char *source = make_layer("data");
+	autofree char *below = mem_printf("%s/below", source);
+	autofree char *deep = NULL;
+	struct rootfs *first, *second;
+
+	cr_assert_eq(mkdir(below, 0755), 0);
+	first = share_well_for(1, source, "\"rbind\"");
+	cr_assert_eq(mount("below", below, "tmpfs", 0, NULL), 0);
+	deep = mem_printf("%s/deep", below);
+	write_text(deep, "");
+	second = share_well_for(2, source, "\"rbind\"");
+	cr_expect(is_shared("below/deep"));
+	unmount_it(first);
+	unmount_it(second);
+	cr_expect_eq(umount(below), 0);
+}
+
+Test(volumes, are_of_what_is_at_the_path_now)
+{
+	autofree char *source = make_layer("data");
+	autofree char *moved = mem_printf("%s/moved", top);
+	struct rootfs *first = share_well_for(1, source, "\"rbind\""), *second;
+	autofree char *of_first = mem_strdup(place);
+	autofree char *again = NULL;
+
+	cr_assert_eq(rename(source, moved), 0);
+	again = make_layer("data");
+	second = share_well_for(2, again, "\"rbind\"");
+	cr_expect_str_neq(place, of_first);
+	unmount_it(first);
+	unmount_it(second);
+}
+
+Test(volumes, that_two_mount_at_once_serve_all_who_come_later)
+{
+	static const struct volume_identity same = { .device = 1, .inode = 2, .mount = 3 };
+	uint64_t first = volume_table_begin(table, 1), second = volume_table_begin(table, 1);
+	autofree uint64_t *unused = NULL;
+
+	cr_expect_eq(volume_table_use(table, &same, first), first);
+	volume_table_end(table);
+	cr_expect_eq(volume_table_use(table, &same, second), first, "the other is superfluous");
+	cr_expect_eq(volume_table_take_unused(table, &unused), 0, "a child is at work");
+	volume_table_end(table);
+	cr_assert_eq(volume_table_take_unused(table, &unused), 1);
+	cr_expect_eq(unused[0], second);
+	volume_table_leave(table, first);
+	volume_table_leave(table, first);
+	free(take_ptr(&unused));
+	cr_assert_eq(volume_table_take_unused(table, &unused), 1);
+	cr_expect_eq(unused[0], first);
+}
+
+/* A directory and a file are bound; only where somebody can write containers can meet. */
+Test(volumes, that_containers_can_meet_in_are_storages_of_the_guest)
+{
+	static const struct {
+		const char *options;
+		size_t n;
+	} rows[] = { { "\"rbind\"", 1 }, { "\"rbind\",\"ro\"", 0 } };
+	autofree char *source = make_layer("data");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		autofree char *mounts = mem_printf(
+			"{\"destination\":\"/a\",\"source\":\"%s\",\"options\":[%s]},"
+			"{\"destination\":\"/b\",\"source\":\"%s/only-data\",\"options\":[%s]}",
+			source, rows[i].options, source, rows[i].options);
+		autodestroy(spec) Grpc__Spec *spec = make_spec(mounts);
+		struct rootfs_config config = { .path = source, .volumes = take(spec) };
+		struct rootfs *rootfs = NULL;
+		Grpc__Storage **storages;
+
+		cr_assert_eq(mount_it(&config, &rootfs).code, ERROR_NONE);
+		volumes_name(rootfs_volumes(rootfs), true, spec);
+		cr_assert_eq(volumes_storages(rootfs_volumes(rootfs), &storages), rows[i].n);
+		if (rows[i].n) {
+			cr_expect_str_eq(storages[0]->source, GUEST_VOLUMES "/0");
+			cr_expect_str_eq(storages[0]->mount_point, GUEST_BINDS "/0");
+			cr_expect_str_eq(spec->mounts[0]->source, GUEST_BINDS "/0");
+		}
+		cr_expect_str_eq(spec->mounts[1]->source,
+		                 rows[i].n ? GUEST_VOLUMES "/1" : GUEST_VOLUMES "/3");
+		unmount_it(rootfs);
+	}
 }
