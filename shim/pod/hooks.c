@@ -12,8 +12,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "shim/host/hook.h"
+#include "shim/spec/guest_spec.h"
 
 #define MS_PER_S 1000
+
+/* Where a hook of nerdctl's finds the network namespace, which it takes from the pid otherwise. Both
+ * of upstream's runtimes set it (create.go, manager.rs). */
+#define NETNS_ANNOTATION "nerdctl/network-namespace"
 
 struct list {
 	size_t n;
@@ -24,6 +29,7 @@ struct hooks {
 	char *id;
 	char *dir; /* the bundle */
 	char *version;
+	char *netns; /* that the spec names; NULL: none */
 	json_t *annotations;
 	struct list lists[4]; /* as in @kinds */
 	/* Of the run: */
@@ -105,6 +111,7 @@ int hooks_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, struct 
 	hooks->id = mem_strdup(id);
 	hooks->dir = mem_strdup(bundle_dir);
 	hooks->version = mem_strdup(spec->version);
+	hooks->netns = guest_spec_netns(spec) ? mem_strdup(guest_spec_netns(spec)) : NULL;
 	hooks->annotations = read_annotations(spec);
 	for (size_t i = 0; i < KINDS; i++) {
 		int r = check(&hooks->lists[i], kinds[i].name, err);
@@ -133,6 +140,7 @@ void hooks_destroy(struct hooks *hooks)
 	for (size_t i = 0; i < KINDS; i++)
 		free_list(&hooks->lists[i]);
 	json_decref(hooks->annotations);
+	free(hooks->netns);
 	free(hooks->version);
 	free(hooks->dir);
 	free(hooks->id);
@@ -154,12 +162,27 @@ void hooks_make_undue(const struct hooks *hooks)
 		log_warn("cannot remove \"%s\": errno %d", path, errno);
 }
 
+/* One that the client has set is not ours. A namespace without a path of its own ends before the
+ * poststop hooks. */
+static json_t *state_annotations(const struct hooks *hooks)
+{
+	json_t *object = json_copy(hooks->annotations);
+
+	json_object_del(object, NETNS_ANNOTATION);
+	if (hooks->netns)
+		json_object_set_new(object, NETNS_ANNOTATION, json_string(hooks->netns));
+	else if (hooks->stage != HOOKS_POSTSTOP)
+		json_object_set_new(object, NETNS_ANNOTATION,
+		                    json_sprintf("/proc/%d/ns/net", (int)hooks->pid));
+	return object;
+}
+
 /* Of the container (runtime.md, "State"). free() it. */
 static char *state_of(const struct hooks *hooks)
 {
-	json_t *state = json_pack("{s:s, s:s, s:s, s:s, s:O}", "ociVersion", hooks->version, "id",
+	json_t *state = json_pack("{s:s, s:s, s:s, s:s, s:o}", "ociVersion", hooks->version, "id",
 	                          hooks->id, "status", kinds[hooks->kind].status, "bundle",
-	                          hooks->dir, "annotations", hooks->annotations);
+	                          hooks->dir, "annotations", state_annotations(hooks));
 	char *text;
 
 	if (hooks->stage != HOOKS_POSTSTOP)

@@ -1,6 +1,10 @@
 /*
  * The hooks of a container that run on the host (runtime-spec config.md, "POSIX-platform Hooks"), in
  * the host's mount namespace, one after the other. Hooks that run in the container are not here.
+ *
+ * The annotations of the state that they get are the spec's, and nerdctl/network-namespace: the path
+ * of the pod's network namespace, as nerdctl's hook takes it. With a namespace that has no path it is
+ * that of the pid; poststop hooks are told none then.
  */
 #ifndef SHIM_HOOKS_H
 #define SHIM_HOOKS_H
@@ -22,9 +26,9 @@ enum hooks_stage {
 };
 
 /*
- * Takes them out of @spec, together with what they are told: its version and its annotations.
- * *@out is NULL when there are none. ERROR_INVALID_ARGUMENT: a path that is not absolute, a timeout
- * that is negative ("hooks.prestart[0]: ...").
+ * Takes them out of @spec, together with what they are told: its version, its annotations and the
+ * path of its network namespace. *@out is NULL when there are none. ERROR_INVALID_ARGUMENT: a path
+ * that is not absolute, a timeout that is negative ("hooks.prestart[0]: ...").
  */
 int hooks_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, struct hooks **out,
                struct error *err);

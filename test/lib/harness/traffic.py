@@ -29,10 +29,16 @@ def echoed_by_container(containerd, container, address, megabytes=MEGABYTES):
     """Whether bytes come back from a container as they were sent to it: both directions at once."""
     serving = containerd.exec_background(container, "nc", "-l", "-p", str(PORT), "-e", "cat")
     wait_listening(containerd, container)
-    with socket.create_connection((address, PORT), 20) as stream:
+    same = echo_once(address, PORT, megabytes)
+    containerd.finish(serving, timeout=20)
+    return same
+
+
+def echo_once(address, port, megabytes):
+    """The same, from whatever listens there."""
+    with socket.create_connection((address, port), 20) as stream:
         stream.settimeout(SECONDS)
         sent, received = _exchange(stream, megabytes)
-    containerd.finish(serving, timeout=20)
     return sent == received
 
 

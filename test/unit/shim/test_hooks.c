@@ -134,6 +134,44 @@ Test(hooks, get_the_state_on_their_standard_input_in_the_bundle)
 	json_decref(state);
 }
 
+/* What a hook is told of where the network namespace is; "" if nothing. free() it. */
+static char *told_netns(const char *linux_json, enum hooks_stage stage)
+{
+	autofree char *hook = sh("cat >state");
+	autofree char *json = mem_printf("\"createRuntime\":[%s],\"poststop\":[%s]},\"linux\":{%s",
+	                                 hook, hook, linux_json);
+	autodestroy(hooks) struct hooks *hooks = take_hooks(json);
+	autofree char *text = NULL;
+	json_t *state;
+	const char *path;
+	char *found;
+
+	run(hooks, stage);
+	cr_assert_eq(result.code, ERROR_NONE, "%s", result.text);
+	text = written("state");
+	state = json_loads(text, 0, NULL);
+	path = json_string_value(json_object_get(json_object_get(state, "annotations"),
+	                                         "nerdctl/network-namespace"));
+	found = mem_strdup(path ? path : "");
+	json_decref(state);
+	return found;
+}
+
+Test(hooks, are_told_the_pods_network_namespace)
+{
+	const char *own = "\"namespaces\":[{\"type\":\"network\"}]";
+	const char *named = "\"namespaces\":[{\"type\":\"network\",\"path\":\"/run/x\"}]";
+	autofree char *of_the_pid = told_netns(own, HOOKS_CREATE);
+	autofree char *gone = told_netns(own, HOOKS_POSTSTOP);
+	autofree char *by_name = told_netns(named, HOOKS_CREATE);
+	autofree char *by_name_still = told_netns(named, HOOKS_POSTSTOP);
+
+	cr_expect_str_eq(of_the_pid, "/proc/4711/ns/net");
+	cr_expect_str_eq(gone, "");
+	cr_expect_str_eq(by_name, "/run/x");
+	cr_expect_str_eq(by_name_still, "/run/x");
+}
+
 Test(hooks, of_a_stage_run_in_their_order_and_no_others)
 {
 	autofree char *one = sh("echo one >>order");
