@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,16 +104,21 @@ int guest_online_cpus(uint32_t cpus, struct error *err)
 	return 0;
 }
 
+static bool is_offline(int dir, const char *file)
+{
+	char text[32];
+
+	return kernel_file_read(dir, file, text, sizeof(text), NULL) == 0 &&
+	       strncmp(text, "offline", strlen("offline")) == 0;
+}
+
+/* One that comes online by itself meanwhile refuses to be brought online. */
 static int online_block(int dir, const char *name, void *ctx, struct error *err)
 {
 	autofree char *file = mem_printf("%s/state", name);
-	char text[32];
-	int r;
+	int r = is_offline(dir, file) ? kernel_file_write(dir, file, "online", err) : 0;
 
-	r = kernel_file_read(dir, file, text, sizeof(text), err);
-	if (r < 0 || strncmp(text, "offline", strlen("offline")) != 0)
-		return r;
-	return kernel_file_write(dir, file, "online", err);
+	return r < 0 && is_offline(dir, file) ? r : 0;
 }
 
 int guest_online_memory(struct error *err)

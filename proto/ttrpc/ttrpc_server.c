@@ -42,6 +42,7 @@ struct client {
 struct ttrpc_call {
 	LIST_ENTRY(ttrpc_call) link;
 	struct client *client; /* NULL: it is an orphan */
+	void *server_ctx;
 	struct ev_loop *loop;
 	uint32_t stream;
 	const struct ttrpc_method *method;
@@ -164,6 +165,11 @@ const char *ttrpc_call_method(const struct ttrpc_call *call)
 	return call->method->name;
 }
 
+void *ttrpc_call_ctx(const struct ttrpc_call *call)
+{
+	return call->server_ctx;
+}
+
 bool ttrpc_call_is_orphan(const struct ttrpc_call *call)
 {
 	return !call->client;
@@ -241,6 +247,7 @@ static struct ttrpc_call *call_new(struct client *client, const struct ttrpc_met
 	struct ttrpc_call *call = mem_new(struct ttrpc_call);
 
 	call->client = client;
+	call->server_ctx = client->server->config.ctx;
 	call->loop = client->server->loop;
 	call->method = method;
 	call->request = request;

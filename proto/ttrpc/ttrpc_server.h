@@ -74,6 +74,7 @@ void ttrpc_call_fail(struct ttrpc_call *call,
 void ttrpc_call_finish(void *call, const struct error *err);
 
 const char *ttrpc_call_method(const struct ttrpc_call *call);
+void *ttrpc_call_ctx(const struct ttrpc_call *call); /* that of its server */
 /* Its answer has no receiver: the connection has gone, or the deadline that the client set
  * has passed (then DeadlineExceeded has been its answer). */
 bool ttrpc_call_is_orphan(const struct ttrpc_call *call);

@@ -3,33 +3,79 @@
 #include <stdlib.h>
 
 #include "common/error.h"
+#include "common/log.h"
+#include "common/mem.h"
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
+#include "shim/network/link_counters.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
 #include "shim/task/metrics.h"
 
-static void on_stats(void *call, const Grpc__StatsContainerResponse *stats, const struct error *err)
+/* The network's, of which the messages in *out are parts of *messages; both are free()d. */
+static size_t read_network(const struct pod *pod, struct net_link **links,
+                           Grpc__NetworkStats **messages, Grpc__NetworkStats ***out)
+{
+	struct error err;
+	size_t n = 0;
+
+	if (link_counters_read(pod->netns, links, &n, &err) < 0) {
+		log_warn("no figures of the network: %s", err.text);
+		return 0;
+	}
+	*messages = mem_alloc(n * sizeof(**messages));
+	*out = mem_alloc(n * sizeof(**out));
+	for (size_t i = 0; i < n; i++) {
+		const struct net_link_counters *counters = &(*links)[i].counters;
+
+		grpc__network_stats__init(&(*messages)[i]);
+		(*messages)[i].name = (*links)[i].name;
+		(*messages)[i].rx_bytes = counters->rx_bytes;
+		(*messages)[i].rx_packets = counters->rx_packets;
+		(*messages)[i].rx_errors = counters->rx_errors;
+		(*messages)[i].rx_dropped = counters->rx_dropped;
+		(*messages)[i].tx_bytes = counters->tx_bytes;
+		(*messages)[i].tx_packets = counters->tx_packets;
+		(*messages)[i].tx_errors = counters->tx_errors;
+		(*messages)[i].tx_dropped = counters->tx_dropped;
+		(*out)[i] = &(*messages)[i];
+	}
+	return n;
+}
+
+static void answer(const struct pod *pod, struct ttrpc_call *call, const Grpc__CgroupStats *cgroup)
 {
 	Containerd__Task__V2__StatsResponse response = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
 	Google__Protobuf__Any metrics = GOOGLE__PROTOBUF__ANY__INIT;
+	Grpc__StatsContainerResponse stats = GRPC__STATS_CONTAINER_RESPONSE__INIT;
+	autofree struct net_link *links = NULL;
+	autofree Grpc__NetworkStats *messages = NULL;
+	autofree Grpc__NetworkStats **network = NULL;
 
-	if (err) {
-		ttrpc_call_fail(call, err);
-		return;
-	}
-	metrics_encode(stats, metrics_version_of_host(), &metrics);
+	stats.cgroup_stats = (Grpc__CgroupStats *)cgroup;
+	stats.n_network_stats = read_network(pod, &links, &messages, &network);
+	stats.network_stats = network;
+	metrics_encode(&stats, metrics_version_of_host(), &metrics);
 	response.stats = &metrics;
 	ttrpc_call_reply(call, &response.base);
 	free(metrics.value.data);
 }
 
-static void answer_zeros(struct ttrpc_call *call)
+static void on_stats(void *ctx, const Grpc__StatsContainerResponse *stats, const struct error *err)
 {
-	Grpc__StatsContainerResponse stats = GRPC__STATS_CONTAINER_RESPONSE__INIT;
+	struct ttrpc_call *call = ctx;
+
+	if (err)
+		ttrpc_call_fail(call, err);
+	else
+		answer(ttrpc_call_ctx(call), call, stats->cgroup_stats);
+}
+
+static void answer_zeros(const struct pod *pod, struct ttrpc_call *call)
+{
 	Grpc__CgroupStats cgroup = GRPC__CGROUP_STATS__INIT;
 	Grpc__CpuStats cpu = GRPC__CPU_STATS__INIT;
 	Grpc__CpuUsage cpu_usage = GRPC__CPU_USAGE__INIT;
@@ -44,8 +90,7 @@ static void answer_zeros(struct ttrpc_call *call)
 	cgroup.cpu_stats = &cpu;
 	cgroup.memory_stats = &memory;
 	cgroup.pids_stats = &pids;
-	stats.cgroup_stats = &cgroup;
-	on_stats(call, &stats, NULL);
+	answer(pod, call, &cgroup);
 }
 
 void stats_run(struct pod *pod, const struct container *container, struct ttrpc_call *call)
@@ -53,7 +98,7 @@ void stats_run(struct pod *pod, const struct container *container, struct ttrpc_
 	struct error err;
 
 	if (container->is_pause)
-		answer_zeros(call);
+		answer_zeros(pod, call);
 	else if (agent_stats(sandbox_agent(pod->sandbox), container->id, on_stats, call, &err) < 0)
 		ttrpc_call_fail(call, &err);
 }

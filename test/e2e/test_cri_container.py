@@ -1,5 +1,6 @@
 """Containers of a pod of Kubernetes: restarts, commands in them, logs, limits, statistics."""
 
+import json
 import os
 import time
 
@@ -170,6 +171,33 @@ def test_statistics_of_containers_and_the_pod(cri_pods):
     assert wait_for(lambda: [one for one in pod.cri.ListPodSandboxStats().stats if one.attributes.id == pod.id], SOON, 0.5)
     linux = pod.cri.PodSandboxStats(pod_sandbox_id=pod.id).stats.linux
     assert {one.attributes.id for one in linux.containers} == {busy.id, idle.id}
+    pod.end()
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("handler", ["kata"])
+def test_figures_of_the_network(cri_pods):
+    """What the container has sent and received; lo does not count."""
+
+    def figures(id):
+        links = {link["name"]: link for link in json.loads(metrics(id))["network"]}
+        assert set(links) == {"eth0"}
+        return [links["eth0"].get(key, 0) for key in ("rx_bytes", "tx_bytes", "rx_errors", "tx_errors")]
+
+    def metrics(id):
+        return pod.containerd.ctr("tasks", "metrics", "--format", "json", id).check().text
+
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000")
+    before = figures(container.id)
+    for address in "127.0.0.1", container.output("sh", "-c", "ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'").strip():
+        container.exec("ping", "-c", "20", "-i", "0.05", "-s", "1000", address)
+    after = figures(container.id)
+    for one, other in zip(before[:2], after[:2]):
+        assert 20_000 < other - one < 40_000, (before, after)
+    assert after[2:] == [0, 0]
+    pause = figures(pod.id)
+    assert pause[0] >= after[0] and pause[1] >= after[1]
     pod.end()
 
 
