@@ -12,6 +12,9 @@
 #include "common/error.h"
 #include "common/mem.h"
 
+#define AHEAD_MAX   (4 << 20)   /* bytes */
+#define AHEAD_CHUNK (128 << 10) /* what the kernel takes of one request: its read_ahead_kb */
+
 /* 0, or the errno that speaks against @path; *@stat_failed when there is nothing to look at. */
 static int check_executable(const char *path, bool *stat_failed)
 {
@@ -91,4 +94,16 @@ int executable_find(const char *name, const char *path, char **out, struct error
 		return r;
 	*out = take_ptr(&file);
 	return 0;
+}
+
+void executable_read_ahead(const char *file)
+{
+	autoclose int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	for (off_t at = 0; at < st.st_size && at < AHEAD_MAX; at += AHEAD_CHUNK)
+		if (readahead(fd, at, AHEAD_CHUNK) < 0)
+			break;
 }

@@ -13,4 +13,11 @@ struct error;
  */
 int executable_find(const char *name, const char *path, char **out, struct error *err);
 
+/*
+ * Asks for the first megabytes of a file that will be executed, all at once: when they are read
+ * because the program touches them, each piece is waited for. What the process may not read, or what
+ * is no file, is left alone.
+ */
+void executable_read_ahead(const char *file);
+
 #endif

@@ -271,10 +271,15 @@ int step_make_environment(struct child *child, struct error *err)
 	return 0;
 }
 
+/* A container's program is not in memory yet, an exec's mostly is. */
 int step_find_executable(struct child *child, struct error *err)
 {
-	return executable_find(child->process->args[0], environment_get(child->environment, "PATH"),
-	                       &child->executable, err);
+	const char *path = environment_get(child->environment, "PATH");
+	int r = executable_find(child->process->args[0], path, &child->executable, err);
+
+	if (r == 0 && !child->request->exec)
+		executable_read_ahead(child->executable);
+	return r;
 }
 
 int step_make_arguments(struct child *child, struct error *err)

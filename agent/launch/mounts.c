@@ -88,15 +88,28 @@ bool mounts_bind_dev(const Grpc__Spec *spec)
 	return bind;
 }
 
+/* What is known of them without asking a file server, which statfs(2) does. */
+static bool is_one_file_system(int a, int b)
+{
+	const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+	struct statx of_a;
+	struct statx of_b;
+
+	return statx(a, "", flags, 0, &of_a) == 0 && statx(b, "", flags, 0, &of_b) == 0 &&
+	       of_a.stx_dev_major == of_b.stx_dev_major && of_a.stx_dev_minor == of_b.stx_dev_minor;
+}
+
 /*
  * A container that could put files of its own over parts of /proc could make whoever enters it
  * believe or do what it wants. An empty tmpfs only hides.
  */
-static int check_target(int fd, const Grpc__Mount *mount, struct error *err)
+static int check_target(int root, int fd, const Grpc__Mount *mount, struct error *err)
 {
 	struct statfs fs;
 	size_t i;
 
+	if (is_one_file_system(root, fd))
+		return 0;
 	if (fstatfs(fd, &fs) < 0)
 		return error_errno(err, "cannot stat the file system of \"%s\"",
 		                   mount->destination);
@@ -301,14 +314,14 @@ static int change_file_system(int root, const Grpc__Mount *mount,
 }
 
 /* The propagation comes last: what is attached to a shared mount becomes shared. */
-static int attach(int tree, int target, const Grpc__Mount *mount,
+static int attach(int root, int tree, int target, const Grpc__Mount *mount,
                   const struct mount_options *options, struct error *err)
 {
 	uint64_t set = options->attr_set;
 	size_t i;
 	int r;
 
-	r = check_target(target, mount, err);
+	r = check_target(root, target, mount, err);
 	if (r < 0)
 		return r;
 	if (is_own_dev(mount, options))
@@ -335,7 +348,7 @@ static int add_mount(const struct mounts_place *place, const Grpc__Mount *mount,
 		tree = bind_tree(place->root, mount, options, &target, err);
 	else
 		tree = file_system_tree(place, mount, options, &target, err);
-	return tree < 0 ? tree : attach(tree, target, mount, options, err);
+	return tree < 0 ? tree : attach(place->root, tree, target, mount, options, err);
 }
 
 static int make_mount(const struct mounts_place *place, const Grpc__Mount *mount, struct error *err)

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/file.h"
+#include "common/mem.h"
 
 static char dir[40];
 
@@ -121,4 +123,48 @@ Test(executable, working_directory_is_not_searched)
 {
 	expect_refusal("here", ":", ERROR_INVALID_ARGUMENT,
 	               "exec: \"here\": cannot run executable found relative to current directory");
+}
+
+/* Which pages of a file are in memory. */
+static size_t resident(const char *name, size_t size)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	autoclose int fd = open(name, O_RDONLY | O_CLOEXEC);
+	autofree unsigned char *pages = mem_alloc(size / page);
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	size_t n = 0;
+
+	cr_assert_neq(map, MAP_FAILED);
+	cr_assert_eq(mincore(map, size, pages), 0);
+	for (size_t i = 0; i < size / page; i++)
+		n += pages[i] & 1;
+	munmap(map, size);
+	return n * page;
+}
+
+Test(executable, the_first_megabytes_are_read_ahead)
+{
+	const size_t size = 8 << 20;
+	autoclose int fd = open("big", O_RDWR | O_CREAT | O_CLOEXEC, 0755);
+	autofree char *data = mem_alloc(size);
+
+	memset(data, 'x', size);
+	cr_assert_eq(write(fd, data, size), (ssize_t)size);
+	cr_assert_eq(fsync(fd), 0);
+	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	if (resident("big", size) > 0)
+		return; /* a file system that keeps all in memory */
+	executable_read_ahead("big");
+	for (int i = 0; i < 500 && resident("big", size) < (1 << 20); i++)
+		usleep(10000);
+	cr_expect_geq(resident("big", size), 1 << 20);
+	cr_expect_lt(resident("big", size), size);
+}
+
+Test(executable, what_is_no_file_is_not_read_nor_waited_for, .timeout = 10)
+{
+	cr_assert_eq(mkfifo("fifo", 0755), 0);
+	executable_read_ahead("fifo");
+	executable_read_ahead("one/directory");
+	executable_read_ahead("no/such/file");
 }
