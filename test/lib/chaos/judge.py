@@ -71,7 +71,7 @@ class Judge:
         self._delete_task(may_go=True)
         self._no_container()
 
-    def nothing_left(self, before):
+    def nothing_left(self, before, _network):
         limit = FORGOTTEN_SECONDS if self.victim == "containerd" else SOON
         self.problems += leftovers.wait_none(self.containerd, KATA, before, limit)
         self.gone = time.monotonic() - self.struck_at

@@ -1,50 +1,26 @@
 """The life of one container, step by step, each begun by its clients or seen in the shim's log."""
 
 import subprocess
-import time
 from pathlib import Path
 
 from harness import IMAGE, KATA
 from harness.processes import processes, wait_for
-from plan import STEPS
+from steps import STEP_SECONDS, Broken, Steps
 
 END_STATUS = 7  # of a container that is asked to end
-STEP_SECONDS = 60  # until a step must have begun
 COMMAND = f"trap 'exit {END_STATUS}' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
 LONG, SHORT = ["sleep", "1000"], ["true"]
-PARTS = {"qemu": "qemu-system", "virtiofsd": "virtiofsd", "vsock": "kata-vsock"}
 
 
-class Broken(Exception):
-    """The life did not get as far as it was to, though nothing had been killed yet."""
-
-
-class Life:
+class Life(Steps):
     """One container. Its clients are left running; those that were begun are in clients, by name."""
 
     def __init__(self, containerd, name, cycle, panic=None):
-        self.containerd = containerd
+        super().__init__(containerd, cycle, optional=("exec",))
         self.name = name
-        self.cycle = cycle
         self.panic = panic  # what makes the kernel panic, where that is to happen
         self.clients = {}
-        self.began = {}
         self.output = Path(containerd.dir, f"{name}.out")
-        self.log_start = containerd.log_size()
-
-    def reach(self, last, begun=None):
-        """Returns when the step has begun. begun: the one that it is in already."""
-        first = STEPS.index(begun) + 1 if begun else 0
-        for step in STEPS[first : STEPS.index(last) + 1]:
-            if step == "exec" and last != "exec":
-                continue
-            getattr(self, f"_begin_{step}")()
-            self.began[step] = time.monotonic()
-
-    def took(self):
-        """The steps that have ended -> seconds."""
-        began = list(self.began.items())
-        return {step: after - begin for (step, begin), (_, after) in zip(began, began[1:])}
 
     def landed(self):
         """The step that it is in now, as far as one can see."""
@@ -115,16 +91,10 @@ class Life:
 
     # What can be seen.
 
-    def log(self):
-        return self.containerd.log_tail(self.log_start, 1 << 20)
-
     def said(self, sequence, end):
         """Whether the shim has logged the end of this sequence."""
         begin = f'msg="{sequence} container={self.name} '
         return any(begin in line and end in line for line in self.log().splitlines())
-
-    def booted(self):
-        return 'msg="boot done' in self.log()
 
     def exited(self):
         return f'msg="process exited container={self.name} exec=\\"\\"' in self.log()
@@ -137,11 +107,3 @@ class Life:
             if "containerd-shim-kata-v2 " in one.command and mark in one.command + " "
             and not one.command.endswith(" delete")
         ]
-
-    def victims(self):
-        if self.cycle.victim == "containerd":
-            return [self.containerd.pid]
-        if self.cycle.victim == "shim":
-            return self.shims()
-        part = PARTS[self.cycle.victim]
-        return [one.pid for one in processes() if one.state != "Z" and one.comm.startswith(part[:15])]

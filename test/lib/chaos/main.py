@@ -21,18 +21,19 @@ from harness import REPO  # noqa: E402
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Kills what a container needs, at any step of its life, and looks.")
+    parser = argparse.ArgumentParser(description="Kills what a container or a pod needs, at any step of its life, and looks.")
     parser.add_argument("--cycles", type=int, default=40)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--jobs", type=int, default=1, help="cycles at once")
-    parser.add_argument("--only", default="", help="of the cycles those whose victim/step matches this regular expression")
+    parser.add_argument("--life", choices=list(plan.KINDS), help="of these alone; else of all kinds")
+    parser.add_argument("--only", default="", help="of the cycles those whose life/victim/step matches this regular expression")
     parser.add_argument("--first", type=int, help=argparse.SUPPRESS)  # a job's own
     return parser.parse_args()
 
 
 def planned(options):
-    cycles = plan.make(options.seed, options.cycles)
-    return [cycle for cycle in cycles if re.search(options.only, f"{cycle.victim}/{cycle.step}")]
+    cycles = plan.make(options.seed, options.cycles, [options.life] if options.life else list(plan.KINDS))
+    return [cycle for cycle in cycles if re.search(options.only, f"{cycle.life}/{cycle.victim}/{cycle.step}")]
 
 
 def follow(job, outcomes):
@@ -45,6 +46,7 @@ def follow(job, outcomes):
 def start(options, first, scratch):
     command = [f"{REPO}/test/lib/sandbox", sys.executable, __file__, "--cycles", options.cycles, "--seed", options.seed,
                "--jobs", options.jobs, "--only", options.only, "--first", first]
+    command += ["--life", options.life] if options.life else []
     env = dict(os.environ, TMPDIR=scratch)
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=env)
 
@@ -76,6 +78,8 @@ def main():
         worker.work(planned(options)[options.first :: options.jobs])
         return 0
     repeat = f"test/chaos --seed {options.seed} --cycles {options.cycles} --jobs {options.jobs}"
+    if options.life:
+        repeat += f" --life {options.life}"
     if options.only:
         repeat += f" --only '{options.only}'"
     print(repeat, flush=True)

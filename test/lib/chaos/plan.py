@@ -3,21 +3,47 @@
 import random
 from dataclasses import dataclass
 
-STEPS = ["start", "create", "process", "running", "exec", "exit", "delete", "shutdown"]
-VICTIMS = ["shim", "qemu", "virtiofsd", "vsock", "containerd", "kernel"]
-NOT_YET_A_CONTAINER = ("start", "create")  # nobody is there to make the guest's kernel panic
+
+@dataclass(frozen=True)
+class Kind:
+    """Of a life: its steps, what can be killed, and the pairs of both that there are not."""
+
+    steps: tuple
+    victims: tuple
+    impossible: frozenset
+
+    def possible(self, victim, step):
+        return (victim, step) not in self.impossible
+
+    def pairs(self):
+        return [(victim, step) for victim in self.victims for step in self.steps if self.possible(victim, step)]
 
 
-def possible(victim, step):
-    return victim != "kernel" or step not in NOT_YET_A_CONTAINER
+_PARTS = ("shim", "qemu", "virtiofsd", "vsock")
+KINDS = {
+    # Of one container, by ctr. Before it runs nobody is there to make the guest's kernel panic.
+    "container": Kind(
+        ("start", "create", "process", "running", "exec", "exit", "delete", "shutdown"),
+        (*_PARTS, "containerd", "kernel"),
+        frozenset({("kernel", "start"), ("kernel", "create")}),
+    ),
+    # Of a pod with two containers, by CRI. In the first step the pod has a network only, in the last one nothing.
+    "pod": Kind(
+        ("network", "start", "container", "running", "exec", "second", "exit", "stop", "remove"),
+        (*_PARTS, "containerd", "kernel", "placeholder"),
+        frozenset((victim, step) for victim in (*_PARTS, "kernel", "placeholder") for step in ("network", "remove"))
+        | {("kernel", "start")},
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Cycle:
     number: int
+    life: str
     victim: str
     step: str
-    foreground: bool  # one `ctr run --rm`, or a client for each step
+    foreground: bool  # of a container: one `ctr run --rm`, or a client for each step
     fraction: float  # of the step's usual time: when the kill comes
     at_once: bool  # at the step's very begin instead, as far as it has a quick one
     pick: float  # which of several processes that could be meant
@@ -25,17 +51,18 @@ class Cycle:
     long_exec: bool  # the exec goes on until it is killed, or ends at once
 
 
-def make(seed, cycles):
-    """All pairs of victim and step come equally often."""
+def make(seed, cycles, lives):
+    """All of victim and step of these lives come equally often."""
     chance = random.Random(seed)
-    pairs = [(victim, step) for victim in VICTIMS for step in STEPS if possible(victim, step)]
+    triples = [(life, *pair) for life in lives for pair in KINDS[life].pairs()]
     made = []
     while len(made) < cycles:
-        for victim, step in chance.sample(pairs, len(pairs)):
+        for life, victim, step in chance.sample(triples, len(triples)):
             made.append(
                 Cycle(
-                    number=len(made) + 1, victim=victim, step=step,
-                    foreground=chance.random() < 0.5, fraction=chance.random(), at_once=chance.random() < 0.4,
+                    number=len(made) + 1, life=life, victim=victim, step=step,
+                    foreground=chance.random() < 0.5 and life == "container",
+                    fraction=chance.random(), at_once=chance.random() < 0.4,
                     pick=chance.random(), pause=chance.random(), long_exec=chance.random() < 0.5,
                 )
             )

@@ -33,7 +33,7 @@ class Cri:
         self.channel.close()
 
     def begin(self, method, deadline=DEADLINE, **fields):
-        """A call whose answer is asked for later."""
+        """A call whose answer is asked for later; its attribute done() tells whether it has come."""
         known = METHODS[method]
         request = _messages.message(known.input_type.full_name)(**fields)
         call = self.channel.unary_unary(
@@ -49,6 +49,7 @@ class Cri:
             except grpc.RpcError as error:
                 raise CriError(error.code().name, error.details()) from None
 
+        answer.done = pending.done
         return answer
 
     def __getattr__(self, method):
