@@ -70,11 +70,19 @@ typedef void vsock_opened_fn(void *ctx, uint32_t host_port, const struct error *
 int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direction direction,
                       int fd, int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
                       struct vsock_stream **out, struct error *err);
+/*
+ * The same for a connected socket @fd (taken over), which is served both ways: half closes go on to
+ * the other side. @greeting, one word, and a newline are the first that the guest gets. @on_done
+ * with an error: the stream was reset, which is what the socket's peer sees too.
+ */
+int vsock_stream_open_duplex(struct vsock *vsock, uint32_t guest_port, const char *greeting, int fd,
+                             int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
+                             struct vsock_stream **out, struct error *err);
 int vsock_stream_attach(struct vsock_stream *stream, int fd,
                         struct error *err); /* takes @fd over */
 /* How far a stream has come, as far as the device has been heard. */
 struct vsock_progress {
-	uint64_t moved; /* bytes through the descriptor */
+	uint64_t moved; /* bytes through the descriptor; of a duplex one, the guest's */
 	uint64_t
 		kept; /* VSOCK_WRITE: the guest's, for which it has no room; dropped, if it failed */
 };

@@ -109,10 +109,24 @@ static void flow_send_failed(struct flow *flow, size_t dropped)
 	line_send(flow->control, line, -1);
 }
 
+static bool flow_is_two_way(const struct flow *flow)
+{
+	return flow->kind == FLOW_SOCKET || flow->kind == FLOW_DUPLEX;
+}
+
 static void close_endpoint(struct flow *flow)
 {
 	source_remove(&flow->endpoint_source, flow->table->epoll);
 	endpoint_fini(&flow->endpoint);
+}
+
+/* What has not ended in order is a reset for who is connected to the host's end (connect(2):
+ * AF_UNSPEC dissolves the association). */
+static void reset_endpoint(const struct flow *flow)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	connect(flow->endpoint.fd, &none, sizeof(none));
 }
 
 /* The last act: closes all, then says how it went, so that who hears it finds all closed. */
@@ -123,6 +137,8 @@ void flow_end(struct flow *flow)
 
 	if (flow->state == FLOW_ENDED)
 		return;
+	if (flow->kind == FLOW_DUPLEX && flow->failure)
+		reset_endpoint(flow);
 	close_endpoint(flow);
 	if (flow->control >= 0 && flow->kind != FLOW_SOCKET && flow->failure)
 		flow_send_failed(flow, kept);
@@ -216,8 +232,10 @@ int flow_attach(struct flow *flow, int fd)
 	int flags = fcntl(fd, F_GETFL);
 	int r;
 
-	if (flow->kind != FLOW_SOCKET)
-		events &= flow->kind == FLOW_READ ? ~EPOLLOUT : ~(EPOLLIN | EPOLLRDHUP);
+	if (flow->kind == FLOW_READ)
+		events &= ~EPOLLOUT;
+	else if (flow->kind == FLOW_WRITE)
+		events &= ~(EPOLLIN | EPOLLRDHUP);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		r = -errno;
 	else
@@ -226,7 +244,7 @@ int flow_attach(struct flow *flow, int fd)
 		close(fd);
 		return r;
 	}
-	if (flow->kind != FLOW_SOCKET && fcntl(fd, F_GETPIPE_SZ) < PIPE_SIZE)
+	if (!flow_is_two_way(flow) && fcntl(fd, F_GETPIPE_SZ) < PIPE_SIZE)
 		fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* no pipe, or no room for more: then not */
 	endpoint_open(&flow->endpoint, fd);
 	return 0;
@@ -314,6 +332,12 @@ static void on_reset(struct flow *flow, const struct virtio_vsock_hdr *header,
 	                                                : "the guest reset the stream");
 }
 
+/* Who closes at once what is open both ways does not end it in order. */
+static bool has_ended_both_ways(const struct flow *flow)
+{
+	return flow->guest_ended && flow->connection.host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND;
+}
+
 static void on_shutdown(struct flow *flow, const struct virtio_vsock_hdr *header,
                         const struct iovec *iov, unsigned int niov)
 {
@@ -324,10 +348,16 @@ static void on_shutdown(struct flow *flow, const struct virtio_vsock_hdr *header
 	};
 	uint32_t shut = flow->connection.guest_shut;
 
-	if (flow->kind == FLOW_SOCKET && shut != CONNECTION_SHUT_BOTH) {
+	if (flow_is_two_way(flow) && shut != CONNECTION_SHUT_BOTH) {
 		if (shut & VIRTIO_VSOCK_SHUTDOWN_RCV)
 			shutdown(flow->endpoint.fd, SHUT_RD);
+		flow->guest_ended |= shut & VIRTIO_VSOCK_SHUTDOWN_SEND;
 		flow_check_shut(flow);
+		return;
+	}
+	if (flow->kind == FLOW_DUPLEX) {
+		flow_farewell(flow, VIRTIO_VSOCK_OP_RST);
+		flow_drain(flow, has_ended_both_ways(flow) ? NULL : "the guest closed the stream");
 		return;
 	}
 	if (shut == idle[flow->kind])
@@ -384,11 +414,17 @@ void flow_packet(struct flow *flow, const struct virtio_vsock_hdr *header, const
 		flow_wake(flow);
 }
 
+static size_t greeting_left(const struct flow *flow)
+{
+	return strlen(flow->greeting) - flow->greeting_at;
+}
+
 bool flow_readable(const struct flow *flow)
 {
 	const struct connection *connection = &flow->connection;
 
-	return flow->state == FLOW_OPEN && flow->kind != FLOW_WRITE && flow->endpoint.readable &&
+	return flow->state == FLOW_OPEN && flow->kind != FLOW_WRITE &&
+	       (flow->endpoint.readable || greeting_left(flow)) &&
 	       !(connection->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV) &&
 	       !(connection->host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) && connection_room(connection);
 }
@@ -404,10 +440,24 @@ static void flow_eof(struct flow *flow)
 	flow_check_shut(flow);
 }
 
+static ssize_t read_greeting(struct flow *flow, const struct iovec *iov)
+{
+	size_t left = greeting_left(flow);
+	size_t n = left < iov->iov_len ? left : iov->iov_len;
+
+	memcpy(iov->iov_base, flow->greeting + flow->greeting_at, n);
+	flow->greeting_at += n;
+	return (ssize_t)n;
+}
+
 uint32_t flow_read(struct flow *flow, const struct iovec *iov, unsigned int niov)
 {
-	ssize_t n = endpoint_read(&flow->endpoint, iov, niov);
+	ssize_t n;
 
+	if (greeting_left(flow))
+		n = read_greeting(flow, iov);
+	else
+		n = endpoint_read(&flow->endpoint, iov, niov);
 	if (n > 0) {
 		connection_send(&flow->connection, n);
 		return n;

@@ -48,6 +48,7 @@ enum flow_kind {
 	FLOW_SOCKET, /* the socket of the process is the host's end */
 	FLOW_READ,   /* a descriptor is, read from */
 	FLOW_WRITE,  /* a descriptor is, written to */
+	FLOW_DUPLEX, /* a descriptor is, a connected socket */
 };
 
 struct flow {
@@ -59,7 +60,10 @@ struct flow {
 	struct connection connection;
 	struct endpoint endpoint;
 	struct source endpoint_source;
-	int control; /* the process that asked, -1 for FLOW_SOCKET once it is the host's end */
+	char greeting[LINE_GREETING_MAX + 2]; /* FLOW_DUPLEX: goes to the guest before all else */
+	size_t greeting_at;                   /* of it, sent */
+	bool guest_ended; /* the guest has shut its direction, and only that, in order */
+	int control;      /* the process that asked, -1 for FLOW_SOCKET once it is the host's end */
 	struct source control_source;
 	const char *failure; /* why it is not whole; NULL: it is */
 };

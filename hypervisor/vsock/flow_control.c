@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,28 +10,60 @@
 
 #define CONTROL_EVENTS (EPOLLIN | EPOLLRDHUP)
 
-/* "CONNECT <port>[ READ| WRITE[ LATER]]"; false when it is something else. */
-static bool parse_connect(char *line, uint32_t *port, enum flow_kind *kind, bool *later)
+/* What a CONNECT asks for. */
+struct wish {
+	uint32_t port;
+	enum flow_kind kind;
+	bool later;
+	const char *greeting; /* NULL: none */
+};
+
+static bool parse_port(const char *number, uint32_t *port)
+{
+	unsigned long value;
+	char *end;
+
+	if (!number || *number < '0' || *number > '9')
+		return false;
+	errno = 0;
+	value = strtoul(number, &end, 10);
+	*port = value;
+	return !errno && !*end && value <= UINT32_MAX;
+}
+
+/* @word follows @direction; both may be NULL. */
+static bool parse_direction(const char *direction, const char *word, struct wish *wish)
+{
+	if (direction && !strcmp(direction, LINE_DUPLEX)) {
+		wish->kind = FLOW_DUPLEX;
+		wish->greeting = word;
+		return word && *word && strlen(word) <= LINE_GREETING_MAX;
+	}
+	wish->later = word;
+	if (word && strcmp(word, LINE_LATER) != 0)
+		return false;
+	if (!direction)
+		wish->kind = FLOW_SOCKET;
+	else if (!strcmp(direction, LINE_READ))
+		wish->kind = FLOW_READ;
+	else if (!strcmp(direction, LINE_WRITE))
+		wish->kind = FLOW_WRITE;
+	else
+		return false;
+	return true;
+}
+
+/* "CONNECT <port>[ READ| WRITE[ LATER]| DUPLEX <greeting>]"; false when it is something else. */
+static bool parse_connect(char *line, struct wish *wish)
 {
 	const char *word = strsep(&line, " ");
 	const char *number = strsep(&line, " ");
 	const char *direction = strsep(&line, " ");
-	const char *when = strsep(&line, " ");
-	unsigned long value;
-	char *end;
+	const char *last = strsep(&line, " ");
 
-	if (strcmp(word, LINE_CONNECT) != 0 || !number || *number < '0' || *number > '9' || line)
-		return false;
-	errno = 0;
-	value = strtoul(number, &end, 10);
-	if (errno || *end || value > UINT32_MAX || (when && strcmp(when, LINE_LATER) != 0))
-		return false;
-	if (direction && strcmp(direction, LINE_READ) != 0 && strcmp(direction, LINE_WRITE) != 0)
-		return false;
-	*port = value;
-	*later = when;
-	*kind = !direction ? FLOW_SOCKET : *direction == *LINE_READ ? FLOW_READ : FLOW_WRITE;
-	return true;
+	*wish = (struct wish){ 0 };
+	return !strcmp(word, LINE_CONNECT) && parse_port(number, &wish->port) && !line &&
+	       parse_direction(direction, last, wish);
 }
 
 static void on_control(struct source *source, uint32_t events);
@@ -45,8 +78,7 @@ static int watch_control(struct flow *flow, uint32_t events)
 /* The first line of a process; @passed is taken over. */
 static void flow_greeted(struct flow *flow, char *line, int passed)
 {
-	uint32_t port;
-	bool later;
+	struct wish wish;
 	int r = 0;
 
 	if (passed < 0 && !strcmp(line, LINE_PING)) {
@@ -54,19 +86,22 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 		flow_end(flow);
 		return;
 	}
-	if (!parse_connect(line, &port, &flow->kind, &later) ||
-	    (passed >= 0) != (flow->kind != FLOW_SOCKET && !later)) {
+	if (!parse_connect(line, &wish) ||
+	    (passed >= 0) != (wish.kind != FLOW_SOCKET && !wish.later)) {
 		if (passed >= 0)
 			close(passed);
 		flow_fail(flow, "not a CONNECT line, or its descriptor is missing");
 		return;
 	}
+	flow->kind = wish.kind;
 	if (flow->table->host_flows > FLOWS_HOST_MAX) {
 		if (passed >= 0)
 			close(passed);
 		flow_fail(flow, "too many streams are open");
 		return;
 	}
+	if (wish.greeting)
+		snprintf(flow->greeting, sizeof(flow->greeting), "%s\n", wish.greeting);
 	if (passed >= 0)
 		r = flow_attach(flow, passed);
 	else if (flow->kind == FLOW_SOCKET)
@@ -76,7 +111,7 @@ static void flow_greeted(struct flow *flow, char *line, int passed)
 		return;
 	}
 	flow_set_state(flow, FLOW_CONNECTING);
-	flow_enter(flow, flow_table_new_port(flow->table, port), port);
+	flow_enter(flow, flow_table_new_port(flow->table, wish.port), wish.port);
 	connection_owe(&flow->connection, VIRTIO_VSOCK_OP_REQUEST);
 	flow_wake(flow);
 }

@@ -12,18 +12,25 @@
  *	CONNECT <port> WRITE        or it writes to it what the guest sends.
  *	CONNECT <port> READ LATER   the descriptor comes by ATTACH.
  *	CONNECT <port> WRITE LATER
+ *	CONNECT <port> DUPLEX <greeting>  the line carries a connected socket: the device copies
+ *	                            both ways, and "<greeting>\n" is the first that it sends to the
+ *	                            guest: one word of at most LINE_GREETING_MAX bytes.
  *	PING                        nothing: the device answers "OK 0" and closes the socket.
  *
- * With READ and WRITE the socket stays a line of control; closing it aborts the stream:
+ * With READ, WRITE and DUPLEX the socket stays a line of control; closing it aborts the stream:
  *
  *	OK <host port>            < the guest has taken the stream. Until then: FAILED.
  *	ATTACH                    > carries the descriptor.
  *	MOVED                     > how many bytes have gone through the descriptor?
  *	MOVED <bytes> <kept>      < kept: the guest's, for which the descriptor has no room yet
  *	DONE <bytes>              < the last line: all bytes are in the descriptor (READ: with the
- *	                            guest), and the device has closed it.
+ *	                            guest), and the device has closed it. <bytes> are those from the
+ *	                            guest, with READ those to it.
  *	FAILED <bytes> <kept> <reason>  < the last line: the stream ended otherwise, and what
  *	                            was kept is dropped.
+ *
+ * A stream of DUPLEX that has not ended in order on both sides resets the socket: a TCP peer sees
+ * that (ECONNRESET).
  *
  * Past LINE_STREAMS_MAX at once, a CONNECT is refused: FAILED, or the socket is closed.
  *
@@ -39,6 +46,7 @@
 #define LINE_CONNECT "CONNECT"
 #define LINE_READ    "READ"
 #define LINE_WRITE   "WRITE"
+#define LINE_DUPLEX  "DUPLEX"
 #define LINE_LATER   "LATER"
 #define LINE_ATTACH  "ATTACH"
 #define LINE_OK      "OK"
@@ -47,7 +55,8 @@
 #define LINE_DONE    "DONE"
 #define LINE_FAILED  "FAILED"
 
-#define LINE_STREAMS_MAX 768
+#define LINE_STREAMS_MAX  768
+#define LINE_GREETING_MAX 32
 
 #define LINE_MAX_SIZE 256 /* with its end */
 
