@@ -18,6 +18,7 @@
 #include "agent/guest/memory_pressure.h"
 #include "agent/guest/modprobe.h"
 #include "agent/guest/network.h"
+#include "agent/guest/relay.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
@@ -34,6 +35,7 @@
 struct agent {
 	struct ev_loop *loop;
 	struct streams *streams;
+	struct relay *relay;
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
 	struct uevents *uevents;
@@ -121,11 +123,15 @@ static int agent_start(struct agent *agent, struct error *err)
 	r = vsock_socket_listen(VSOCK_PORT_STREAMS, &fd, err);
 	if (r < 0)
 		return r;
+	agent->streams = streams_create(agent->loop, fd, vsock_socket_peer);
+	r = vsock_socket_listen(VSOCK_PORT_RELAY, &fd, err);
+	if (r < 0)
+		return r;
+	agent->relay = relay_create(agent->loop, fd, vsock_socket_peer);
 	agent->uevents = uevents_create(agent->loop);
 	agent->drivers =
 		drivers_create(agent->loop, agent->uevents, DRIVERS_DEVICES, modprobe_load);
 	agent->network = network_create(agent->loop, agent->uevents, NETWORK_CARD_TIMEOUT_MS);
-	agent->streams = streams_create(agent->loop, fd, vsock_socket_peer);
 	agent->sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = agent->loop,
 		.streams = agent->streams,

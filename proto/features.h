@@ -16,6 +16,7 @@
  *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
  *                  a stream says that its output is complete
  *   bind-storages  goes without: a Unix socket in a volume of the host is that of one container
+ *   relay          goes without: nobody listens for the guest on the pod's loopback on the host
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
  */
@@ -38,6 +39,7 @@ enum feature {
 	FEATURE_PID_NAMESPACE_OF = 1 << 5, /* CreateContainerRequest.pid_namespace_of */
 	FEATURE_SANDBOX_SYSCTLS = 1 << 6,  /* CreateSandboxRequest.sysctls */
 	FEATURE_BIND_STORAGES = 1 << 7,    /* a storage's driver "bind": a tree that is there */
+	FEATURE_RELAY = 1 << 8,            /* streams to VSOCK_PORT_RELAY (proto/vsock_ports.h) */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

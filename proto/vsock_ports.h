@@ -17,6 +17,25 @@
 #define VSOCK_STREAM_CLAIM_S 30
 
 /*
+ * The relay between the loopbacks of the pod's namespace on the host and of the guest. The shim
+ * opens a stream for each connection, and says first what it is, in one line of at most
+ * RELAY_LINE_MAX bytes with its newline:
+ *
+ *	port:<number>   the host's end is connected to whom the agent connects to at this TCP port of
+ *	                the guest's localhost, 127.0.0.1 or else ::1. Each side's end of its direction
+ *	                goes on to the other. A stream that is closed without that, or while the other
+ *	                direction is open, is a reset.
+ *
+ * The agent serves RELAY_CONNECTIONS_MAX at once, and closes a stream that has not said what it is
+ * within RELAY_LINE_TIMEOUT_S seconds.
+ */
+#define VSOCK_PORT_RELAY      1028
+#define RELAY_TO_PORT         "port:"
+#define RELAY_LINE_MAX        32
+#define RELAY_LINE_TIMEOUT_S  10
+#define RELAY_CONNECTIONS_MAX 256
+
+/*
  * The agent announces itself: once its listeners are up it connects to CID 2, this port plus its
  * own CID, and writes one line, "hello <version> <feature>...\n" (proto/features.h), of at most
  * VSOCK_HELLO_MAX bytes; it keeps the connection open for as long as it lives. (The kernel's

@@ -1,7 +1,9 @@
 #include "shim/host/deny_list.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -16,13 +18,12 @@
 #endif
 
 static const int denied[] = {
-	/* code in the kernel */
+	/* code in the kernel; and bpf(2): deny_bpf() */
 	SCMP_SYS(init_module),
 	SCMP_SYS(finit_module),
 	SCMP_SYS(delete_module),
 	SCMP_SYS(kexec_load),
 	SCMP_SYS(kexec_file_load),
-	SCMP_SYS(bpf),
 /* other processes */
 #ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer stops its process by ptrace(2) */
 	SCMP_SYS(ptrace),
@@ -68,12 +69,32 @@ static int add_architectures(scmp_filter_ctx filter)
 	return r == -EEXIST ? 0 : r;
 }
 
+/* With these alone nobody can load a program: who has one may use it (shim/network/loopback.h). */
+static bool is_bpf_allowed(unsigned int command)
+{
+	return command == BPF_MAP_UPDATE_ELEM || command == BPF_LINK_CREATE;
+}
+
+static int deny_bpf(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1,
+	                         SCMP_A0(SCMP_CMP_GT, BPF_LINK_CREATE, 0));
+
+	for (unsigned int command = 0; command <= BPF_LINK_CREATE && r == 0; command++)
+		if (!is_bpf_allowed(command))
+			r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1,
+			                     SCMP_A0(SCMP_CMP_EQ, command, 0));
+	return r;
+}
+
 static int fill(scmp_filter_ctx filter)
 {
 	int r = add_architectures(filter);
 
 	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
+	if (r == 0)
+		r = deny_bpf(filter);
 	return r;
 }
 

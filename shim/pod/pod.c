@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "shim/network/loopback.h"
 #include "shim/network/netns.h"
 #include "shim/storage/volume_table.h"
 
@@ -12,6 +13,7 @@ bool pod_is_empty(const struct pod *pod)
 
 void pod_fini(struct pod *pod)
 {
+	loopback_destroy(pod->loopback);
 	netns_destroy(pod->netns);
 	shared_paths_fini(&pod->shared);
 	volume_table_destroy(pod->volumes);

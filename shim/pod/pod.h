@@ -20,6 +20,7 @@ struct config;
 struct container;
 struct ev_loop;
 struct events;
+struct loopback;
 struct netns;
 struct install;
 struct sandbox;
@@ -40,7 +41,8 @@ struct pod {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct events *events;
-	struct netns *netns; /* the host's side of its network */
+	struct netns *netns;       /* the host's side of its network */
+	struct loopback *loopback; /* until the sandbox has it; NULL: there is none */
 	struct sandbox *sandbox;
 	char *id;                      /* of the container that it begins with */
 	char *ns;                      /* containerd's namespace */

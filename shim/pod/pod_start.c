@@ -2,6 +2,8 @@
 
 #include <sys/utsname.h>
 
+#include "common/log.h"
+#include "shim/network/loopback.h"
 #include "shim/network/netns.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/pod_policy.h"
@@ -25,6 +27,19 @@ static int open_netns(const Grpc__Spec *spec, struct netns **out, struct error *
 	return r < 0 ? error_wrap(err, "linux.namespaces network") : 0;
 }
 
+/* Everything but forwarded ports works without it. */
+static struct loopback *take_loopback(struct pod *pod)
+{
+	autodestroy(loopback) struct loopback *loopback = take_ptr(&pod->loopback);
+	struct error err;
+
+	if (loopback && loopback_attach(loopback, pod->netns, &err) < 0) {
+		log_warn("ports are not forwarded: %s", err.text);
+		return NULL;
+	}
+	return take_ptr(&loopback);
+}
+
 static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ctx)
 {
 	const Grpc__Spec *spec = bundle_spec(bundle);
@@ -38,6 +53,7 @@ static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_go
 		.config = pod->config,
 		.size = &pod->size,
 		.netns = pod->netns,
+		.loopback = take_loopback(pod),
 		.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
 		.settings = pod_settings_create(
 			pod->shared.shm_bytes, bundle_type(bundle) == BUNDLE_SANDBOX ? spec : NULL),

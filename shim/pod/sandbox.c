@@ -17,6 +17,7 @@
 #include "shim/config/config.h"
 #include "shim/config/install.h"
 #include "shim/host/uid_lease.h"
+#include "shim/network/loopback.h"
 #include "shim/network/network.h"
 #include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
@@ -25,6 +26,7 @@
 #include "shim/pod/host_limits.h"
 #include "shim/pod/last_words.h"
 #include "shim/pod/live_network.h"
+#include "shim/pod/loopback_relay.h"
 #include "shim/pod/machine_growth.h"
 #include "shim/pod/pod_settings.h"
 #include "shim/pod/pod_size.h"
@@ -56,7 +58,9 @@ struct sandbox {
 	bool vm_gone;
 	struct uid_lease *lease;
 	const struct netns *netns;
-	struct network *network; /* NULL: none, or not connected */
+	struct network *network;   /* NULL: none, or not connected */
+	struct loopback *loopback; /* until the agent has said that it knows of the relay */
+	struct loopback_relay *relay;
 	struct vm *vm;
 	struct hello *hello;
 	struct agent *agent;
@@ -110,12 +114,20 @@ static void complete_waiters(struct waiters *waiters, const struct error *err)
 	}
 }
 
+/* Whoever connects to the pod's loopback finds nobody any more. */
+static void end_relay(struct sandbox *sandbox)
+{
+	loopback_relay_destroy(take_ptr(&sandbox->relay));
+	loopback_destroy(take_ptr(&sandbox->loopback));
+}
+
 /* Its last act is on_gone, which may free the sandbox. */
 static void report_gone(struct sandbox *sandbox)
 {
 	struct error refusal;
 
 	set_state(sandbox, SANDBOX_GONE);
+	end_relay(sandbox);
 	live_network_destroy(take_ptr(&sandbox->live));
 	network_destroy(take_ptr(&sandbox->network));
 	if (sandbox->cause.code)
@@ -166,6 +178,7 @@ static void on_grace_over(struct ev_loop *loop, ev_timer *timer, int events)
 static void fail(struct sandbox *sandbox, const struct error *err)
 {
 	set_state(sandbox, SANDBOX_STOPPING);
+	end_relay(sandbox);
 	live_network_stop(sandbox->live);
 	error_copy(&sandbox->cause, err);
 	if (err->code == ERROR_UNAVAILABLE && sandbox->vm) {
@@ -483,6 +496,25 @@ static const struct seq_step boot_steps[] = {
 };
 /* clang-format on */
 
+/* Who has connected before is served now. */
+static void begin_relay(struct sandbox *sandbox)
+{
+	const struct loopback_relay_config config = {
+		.vsock = vm_vsock(sandbox->vm),
+		.loopback = sandbox->loopback,
+		.timeout_ms = sandbox->config->agent_connect_timeout_ms,
+	};
+
+	if (!sandbox->loopback)
+		return;
+	if (!(hello_features(sandbox->hello) & FEATURE_RELAY)) {
+		end_relay(sandbox);
+		return;
+	}
+	sandbox->loopback = NULL;
+	sandbox->relay = loopback_relay_create(sandbox->loop, &config);
+}
+
 static void on_booted(void *ctx, const struct error *err)
 {
 	struct sandbox *sandbox = ctx;
@@ -502,6 +534,7 @@ static void on_booted(void *ctx, const struct error *err)
 		.timeout_ms = sandbox->config->agent_timeout_ms,
 	});
 	set_state(sandbox, SANDBOX_READY);
+	begin_relay(sandbox);
 	complete_waiters(&sandbox->waiters, NULL);
 }
 
@@ -519,6 +552,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->config = config->config;
 	sandbox->size = config->size;
 	sandbox->netns = config->netns;
+	sandbox->loopback = config->loopback;
 	sandbox->oom_score_adj = config->oom_score_adj;
 	sandbox->settings = config->settings;
 	sandbox->on_gone = on_gone;
@@ -558,6 +592,7 @@ void sandbox_stop(struct sandbox *sandbox)
 	if (was != SANDBOX_READY)
 		return; /* on its way */
 	set_state(sandbox, SANDBOX_STOPPING);
+	end_relay(sandbox);
 	live_network_stop(sandbox->live);
 	if (agent_destroy_sandbox(sandbox->agent, on_guest_destroyed, sandbox, &err) < 0)
 		on_guest_destroyed(sandbox, &err);
@@ -577,6 +612,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 		return;
 	sandbox_refuse(sandbox, &why);
 	seq_destroy(sandbox->boot);
+	end_relay(sandbox);
 	guest_clock_destroy(sandbox->clock);
 	live_network_stop(sandbox->live);
 	machine_growth_end(sandbox->growth, &why);

@@ -22,6 +22,7 @@ struct agent;
 struct config;
 struct ev_loop;
 struct install;
+struct loopback;
 struct netns;
 struct pod_settings;
 struct sandbox;
@@ -44,7 +45,9 @@ struct sandbox_config {
 	const struct config *config;
 	const struct pod_size *size; /* outlives the sandbox */
 	const struct netns
-		*netns;    /* whose links the guest gets; NULL: none. Outlives the sandbox */
+		*netns; /* whose links the guest gets; NULL: none. Outlives the sandbox */
+	struct loopback
+		*loopback; /* the same namespace's; NULL: none. The sandbox's from then on */
 	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
 	struct pod_settings *settings; /* taken over */
 };

@@ -22,6 +22,7 @@
 #include "shim/host/pod_dir.h"
 #include "shim/host/title.h"
 #include "shim/host/uid_lease.h"
+#include "shim/network/loopback.h"
 #include "shim/pod/events.h"
 #include "shim/server/service.h"
 #include "shim/storage/bind_mount.h"
@@ -40,8 +41,9 @@ struct server {
 	struct config *settings;
 	struct events *events;
 	struct service *service;
-	int hold;        /* of the pod's directory */
-	int host_mounts; /* the mount namespace that it came from */
+	struct loopback *loopback; /* until the service has it; NULL: there is none */
+	int hold;                  /* of the pod's directory */
+	int host_mounts;           /* the mount namespace that it came from */
 	struct bundle_watch *bundle_watch;
 	char *watched; /* the bundle that it watches */
 	ev_signal on_term;
@@ -175,6 +177,16 @@ static int reserve_cores(struct server *server, struct error *err)
 	return 0;
 }
 
+/* Everything but forwarded ports works without it. */
+static int load_loopback(struct server *server, struct error *err)
+{
+	struct error cause;
+
+	if (loopback_create(&server->loopback, &cause) < 0)
+		log_warn("ports are not forwarded: %s", cause.text);
+	return 0;
+}
+
 static int apply_deny_list(struct server *server, struct error *err)
 {
 	return deny_list_apply(err);
@@ -296,6 +308,7 @@ static int start_service(struct server *server, struct error *err)
 	service.install = server->install;
 	service.config = server->settings;
 	service.events = server->events;
+	service.loopback = take_ptr(&server->loopback);
 	r = service_start(server->loop, &service, on_service_end, server, &server->service, err);
 	if (r < 0)
 		return r;
@@ -317,6 +330,7 @@ static const struct serve_step {
 	{ "reserve cores for the pod", reserve_cores },
 	{ "read the configuration", read_configuration },
 	{ "make a mount namespace", make_mount_namespace },
+	{ "load the loopback's program", load_loopback },
 	{ "apply the deny-list", apply_deny_list },
 	{ "make the event loop", make_loop },
 	{ "start the service", start_service },
@@ -346,6 +360,7 @@ static void server_fini(struct server *server)
 	free(server->watched);
 	service_destroy(server->service);
 	events_destroy(server->events);
+	loopback_destroy(server->loopback);
 	config_destroy(server->settings);
 	install_destroy(server->install);
 	free(server->share);

@@ -237,6 +237,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.empty_dir = mem_printf("%s/" POD_DIR_EMPTY, config->pod_dir);
 	service->pod.install = config->install;
 	service->pod.host_mounts = config->host_mounts;
+	service->pod.loopback = config->loopback;
 	service->pod.on_change = on_change;
 	service->pod.on_shutdown = on_shutdown;
 	service->pod.ctx = service;

@@ -12,6 +12,7 @@ struct error;
 struct ev_loop;
 struct events;
 struct install;
+struct loopback;
 struct service;
 
 struct service_config {
@@ -25,7 +26,8 @@ struct service_config {
 	const struct install *install;
 	const struct config *config;
 	struct events *events;
-	int listen_fd; /* taken over */
+	int listen_fd;             /* taken over */
+	struct loopback *loopback; /* taken over; NULL: ports are not forwarded */
 	/* The pod has begun to end: no container will come any more. Called once, before on_end;
 	 * nothing of the service may be called in it. NULL: no callback. */
 	void (*on_ending)(void *ctx);

@@ -82,6 +82,7 @@ int pod_bench_serve(struct pod_bench *bench, struct ev_loop *loop, void (*on_end
 		.config = bench->settings,
 		.listen_fd = listen_there(),
 		.on_ending = on_ending,
+		.loopback = take_ptr(&bench->loopback),
 	};
 
 	return service_start(loop, &config, on_end, ctx, &bench->service, err);

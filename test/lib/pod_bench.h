@@ -15,6 +15,7 @@ struct pod_bench {
 	struct install *install;
 	struct config *settings;
 	struct service *service;
+	struct loopback *loopback; /* the next service's */
 };
 
 /* The defaults of a configuration; there is no service yet. */

@@ -1,8 +1,12 @@
 """Network namespaces on a bridge, made by ip(8) in the sandbox's own network, as a CNI plugin makes them."""
 
+import ctypes
 import itertools
 import json
+import os
+import socket
 import subprocess
+import threading
 
 from .processes import wait_for
 
@@ -88,6 +92,28 @@ class Space:
 
     def close(self):
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def socket_in(path, family, kind=socket.SOCK_STREAM):
+    """A socket of the namespace at the path: made by a thread that is in it."""
+    made = []
+
+    def make():
+        where = os.open(path, os.O_RDONLY)
+        try:
+            if _libc.setns(where, 0) == 0:
+                made.append(socket.socket(family, kind))
+        finally:
+            os.close(where)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    assert made, f"cannot enter {path}: errno {ctypes.get_errno()}"
+    return made[0]
 
 
 # What changes by itself: counters, life times, and what the kernel has learned of its neighbours.

@@ -586,13 +586,11 @@ static void stream_refused(void *arg)
 	stream->on_open(stream->ctx, 0, &err);
 }
 
-int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direction direction,
-                      int fd, int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
-                      struct vsock_stream **out, struct error *err)
+static int open_stream(int fd, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
+                       struct vsock_stream **out, struct error *err)
 {
 	struct vsock_stream *stream;
 
-	must(guest_port == VSOCK_PORT_STREAMS);
 	if (fake.n_streams == FAKE_STREAMS_MAX) {
 		cleanup_close(&fd);
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no more streams");
@@ -605,6 +603,25 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
 	do_later(fake.streams_refuse ? stream_refused : stream_opened, stream);
 	*out = stream;
 	return 0;
+}
+
+int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direction direction,
+                      int fd, int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
+                      struct vsock_stream **out, struct error *err)
+{
+	must(guest_port == VSOCK_PORT_STREAMS);
+	return open_stream(fd, on_open, on_done, ctx, out, err);
+}
+
+int vsock_stream_open_duplex(struct vsock *vsock, uint32_t guest_port, const char *greeting, int fd,
+                             int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
+                             struct vsock_stream **out, struct error *err)
+{
+	must(guest_port == VSOCK_PORT_RELAY);
+	if (fake.n_streams < FAKE_STREAMS_MAX)
+		snprintf(fake.streams[fake.n_streams].greeting, sizeof(fake.streams[0].greeting),
+		         "%s", greeting);
+	return open_stream(fd, on_open, on_done, ctx, out, err);
 }
 
 int vsock_stream_attach(struct vsock_stream *stream, int fd, struct error *err)
@@ -683,9 +700,10 @@ static void say_hello(void *arg)
 {
 	int ends[2];
 
-	const char *hello = fake.upstream ? "hello 1\n"
-	                                  : "hello 1 clock host-limits signal-all exit-details "
-	                                    "network-details pid-namespace-of sandbox-sysctls\n";
+	const char *hello = fake.upstream
+	                            ? "hello 1\n"
+	                            : "hello 1 clock host-limits signal-all exit-details "
+	                              "network-details pid-namespace-of sandbox-sysctls relay\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));

@@ -24,6 +24,7 @@ struct fake_stream {
 	bool open;
 	bool done;
 	uint32_t port;
+	char greeting[40];              /* of a duplex one */
 	struct vsock_progress progress; /* what the device says of it */
 };
 

@@ -1,0 +1,220 @@
+"""The loopback of a pod's namespace on the host: who connects to localhost there reaches the guest's, as containerd does for
+a forwarded port."""
+
+import hashlib
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness.networks import Bridge, ip, socket_in
+from harness.processes import kill, wait_for
+
+SOON = 20  # seconds
+PATIENCE = 60
+MIB = 1 << 20
+MEGABYTES = 100
+LOCALHOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.fixture(scope="module", autouse=True)
+def directory_of_namespaces():
+    """ip(8) makes and mounts /run/netns once, and leaves it."""
+    ip("netns", "add", "first")
+    ip("netns", "del", "first")
+
+
+@pytest.fixture
+def space():
+    """A namespace with a network of its own."""
+    bridge = Bridge("kata-br")
+    yield bridge.add()
+    bridge.close()
+
+
+@pytest.fixture
+def serve(containerd, runtime, name, space):
+    """serve(SCRIPT, *FLAGS): a container in the namespace that runs it; it is deleted in the end."""
+    running = []
+
+    def start(script, *flags):
+        container = name()
+        containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=[*space.flags(), *flags])
+        running.append(container)
+        return container
+
+    yield start
+    for container in running:
+        if containerd.task_state(container):
+            containerd.delete(container)
+
+
+def connect(space, port, family=socket.AF_INET):
+    """A connection to localhost in the namespace; None when it is refused or reset."""
+    stream = socket_in(space.path, family)
+    stream.settimeout(PATIENCE)
+    try:
+        stream.connect((LOCALHOSTS[family], port))
+        return stream
+    except ConnectionError:
+        stream.close()
+        return None
+
+
+def answer_of(space, port, data, family=socket.AF_INET):
+    """What a server answers to data and their end; None when nobody listens."""
+    stream = connect(space, port, family)
+    if not stream:
+        return None
+    with stream:
+        try:
+            stream.sendall(data)
+            stream.shutdown(socket.SHUT_WR)
+            return stream.makefile("rb").read()
+        except ConnectionError:
+            return None
+
+
+def listens(space, port, family=socket.AF_INET):
+    return wait_for(lambda: answer_of(space, port, b"?", family) is not None, SOON, 0.2)
+
+
+ECHO = "nc -ll -p 7000 -e cat"
+
+
+@pytest.mark.parametrize("family", LOCALHOSTS)
+def test_a_connection_reaches_a_server_whichever_family_it_listens_on(serve, space, family):
+    serve("httpd -p 127.0.0.1:7001 & httpd -f -p [::1]:7002")
+    for port in (7001, 7002):
+        assert listens(space, port, family)
+        assert b"404 Not Found" in answer_of(space, port, b"GET / HTTP/1.0\r\n\r\n", family)
+
+
+def test_the_end_of_a_direction_goes_on_and_the_other_is_still_open(serve, space):
+    serve("nc -ll -p 7000 -e sh -c 'sha256sum; sleep 0.5; echo later'")
+    assert listens(space, 7000)
+    data = os.urandom(4 * MIB)
+    assert answer_of(space, 7000, data) == f"{hashlib.sha256(data).hexdigest()}  -\nlater\n".encode()
+
+
+def test_a_server_that_ends_first_is_still_sent_to(containerd, serve, space):
+    container = serve("echo first | nc -l -p 7000 | sha256sum >/tmp/got; sleep 1000")
+    sh = lambda script: containerd.exec(container, "sh", "-c", script).text
+    assert wait_for(lambda: ":1B58 " in sh("cat /proc/net/tcp*"), SOON, 0.2), "it listens"
+    data = os.urandom(4 * MIB)
+    with connect(space, 7000) as stream:
+        assert stream.makefile("rb").read() == b"first\n"
+        stream.sendall(data)
+        stream.shutdown(socket.SHUT_WR)
+        assert wait_for(lambda: sh("cat /tmp/got") == f"{hashlib.sha256(data).hexdigest()}  -\n", SOON, 0.2), sh("cat /tmp/got")
+
+
+def test_bytes_are_the_same_both_ways(serve, space):
+    serve(ECHO)
+    assert listens(space, 7000)
+    sent, received = hashlib.sha256(), hashlib.sha256()
+    with connect(space, 7000) as stream:
+
+        def send():
+            for _ in range(MEGABYTES):
+                block = os.urandom(1000000)
+                sent.update(block)
+                stream.sendall(block)
+            stream.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        size = 0
+        while block := stream.recv(MIB):
+            received.update(block)
+            size += len(block)
+        sender.join()
+    assert size == MEGABYTES * 1000000
+    assert sent.digest() == received.digest()
+
+
+def test_twenty_connections_at_once(serve, space):
+    serve(ECHO)
+    assert listens(space, 7000)
+    streams = []
+    for number in range(20):  # one by one: the server's backlog is short
+        streams.append(connect(space, 7000))
+        streams[-1].sendall(bytes([number]))
+        assert streams[-1].recv(1) == bytes([number])
+
+    def echo(stream):
+        data = os.urandom(MIB)
+        sender = threading.Thread(target=stream.sendall, args=(data,))
+        sender.start()
+        with stream:
+            got = stream.makefile("rb").read(len(data))
+            sender.join()
+        return got == data
+
+    with ThreadPoolExecutor(len(streams)) as pool:
+        assert all(pool.map(echo, streams))
+
+
+def test_a_port_that_nobody_listens_on_resets_the_connection(serve, space):
+    serve("sleep 1000")
+    for family in LOCALHOSTS:
+        stream = connect(space, 7001, family)
+        with stream, pytest.raises(ConnectionResetError):
+            stream.recv(1)
+
+
+def test_resets_go_on_both_ways(containerd, serve, space):
+    container = serve("nc -ll -p 7000 -e sleep 1 & nc -ll -p 7001 -e sh -c 'cat; echo ended $? >>/tmp/seen' 2>>/tmp/seen")
+    assert listens(space, 7001)
+    with connect(space, 7000) as stream:
+        stream.sendall(b"nobody reads it")
+        with pytest.raises(ConnectionResetError):
+            stream.recv(1)
+    with connect(space, 7001) as stream:
+        stream.sendall(b"?")
+        assert stream.recv(1) == b"?"
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    seen = lambda: containerd.exec(container, "cat", "/tmp/seen").check().text
+    assert wait_for(lambda: "reset by peer" in seen(), SOON, 0.2), seen()
+
+
+def test_other_addresses_of_the_loopback_are_the_hosts(serve, space):
+    serve("nc -ll -p 7000 -e echo the guest")
+    assert listens(space, 7000)
+    server = socket_in(space.path, socket.AF_INET)
+    with server:
+        server.bind(("127.0.0.11", 7000))
+        server.listen()
+        with socket_in(space.path, socket.AF_INET) as stream:
+            stream.settimeout(PATIENCE)
+            stream.connect(("127.0.0.11", 7000))
+            server.accept()[0].sendall(b"the host")
+            assert stream.recv(100) == b"the host"
+    assert answer_of(space, 7000, b"") == b"the guest\n"
+
+
+def test_a_namespace_of_the_pods_own_is_served_alike(containerd, runtime, name):
+    container = name()
+    containerd.run_detached(container, "sh", "-c", ECHO, runtime=runtime)
+    own = type("Own", (), {"path": f"/proc/{containerd.task_pid(container)}/ns/net"})
+    assert listens(own, 7000)
+    assert answer_of(own, 7000, b"hello") == b"hello"
+    containerd.delete(container)
+
+
+def test_a_shim_that_is_killed_leaves_nobody_listening(containerd, serve, space):
+    container = serve(ECHO, *containerd.own_fifos)
+    assert listens(space, 7000)
+    with connect(space, 7000) as stream:
+        stream.sendall(b"?")
+        assert stream.recv(1) == b"?"
+        kill(containerd.shim(container))
+        with pytest.raises(ConnectionResetError):
+            stream.recv(1)
+    assert wait_for(lambda: connect(space, 7000) is None, SOON)
+    assert wait_for(lambda: containerd.task_state(container) is None, SOON)
+    containerd.ctr("containers", "delete", container).check()
