@@ -6,9 +6,11 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/message.h"
+#include "proto/runc.pb-c.h"
 #include "proto/runtimeoptions.pb-c.h"
 
-#define OPTIONS_SUFFIX "Options"
+#define OPTIONS_SUFFIX    "Options"
+#define RUNC_OPTIONS_TYPE "containerd.runc.v1.Options"
 
 /* The type's name is what follows the last slash (google/protobuf/any.proto). */
 static const char *type_name(const char *url)
@@ -34,6 +36,23 @@ bool runtime_options_is_type(const char *url)
 	return len >= suffix && strcmp(url + len - suffix, OPTIONS_SUFFIX) == 0;
 }
 
+/* containerd 2.0 to 2.2 put the address of a sandbox's shim into options of runc's, whatever the
+ * runtime of the sandbox is. */
+static bool only_says_where(const Google__Protobuf__Any *any)
+{
+	ProtobufCMessage *message = NULL;
+	bool only;
+
+	if (strcmp(type_name(any->type_url), RUNC_OPTIONS_TYPE) != 0 ||
+	    message_decode(&containerd__runc__v1__options__descriptor, any->value.data,
+	                   any->value.len, &message, NULL) < 0)
+		return false;
+	only = *((const Containerd__Runc__V1__Options *)message)->task_api_address &&
+	       message->n_unknown_fields == 0;
+	message_free(message);
+	return only;
+}
+
 int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_options *out,
                          struct error *err)
 {
@@ -43,6 +62,8 @@ int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_option
 
 	*out = (struct runtime_options){ 0 };
 	if (!any || (!*any->type_url && !any->value.len))
+		return 0;
+	if (only_says_where(any))
 		return 0;
 	if (strstr(type_name(any->type_url), ".runc."))
 		return error_set(err, ERROR_INVALID_ARGUMENT,

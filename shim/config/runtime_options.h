@@ -21,8 +21,8 @@ struct runtime_options {
 /* Whether these are the options of a runtime, ours or another, where other things come as well. */
 bool runtime_options_is_type(const char *url);
 
-/* @any may be NULL or empty: no options. Those of another type are refused by name: we would not do
- * what they say. */
+/* @any may be NULL or empty: no options, as are those of runc's that say no more than where a task's
+ * shim is. Those of another type are refused by name: we would not do what they say. */
 int runtime_options_read(const Google__Protobuf__Any *any, struct runtime_options *out,
                          struct error *err);
 void runtime_options_fini(struct runtime_options *options);

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "proto/bootstrap.pb-c.h"
 #include "proto/message.h"
+#include "proto/runc.pb-c.h"
 #include "proto/runtimeoptions.pb-c.h"
 #include "shim/cli/command_line.h"
 #include "shim/cli/standard_input.h"
@@ -184,6 +185,27 @@ static struct handshake *read_extension(Google__Protobuf__Any *any)
 	params.extensions = extensions;
 	params.n_extensions = 1;
 	return read_message(&params.base);
+}
+
+/* What a task of a sandbox gets of containerd 2.0 to 2.2. */
+Test(handshake, takes_options_of_runc_that_only_say_where_the_shim_is)
+{
+	Containerd__Runc__V1__Options options = CONTAINERD__RUNC__V1__OPTIONS__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	struct runtime_options out;
+	uint8_t root[] = { 0x3a, 1, '/' }; /* field 7 */
+
+	any.type_url = "containerd.runc.v1.Options";
+	options.task_api_address = "ttrpc+unix:///run/containerd/s/x";
+	options.task_api_version = 2;
+	any.value = message_encode(&options.base);
+	cr_expect_eq(runtime_options_read(&any, &out, &err), 0, "%s", err.text);
+	any.value.data = mem_realloc(any.value.data, any.value.len + sizeof(root));
+	memcpy(any.value.data + any.value.len, root, sizeof(root));
+	any.value.len += sizeof(root);
+	cr_expect_lt(runtime_options_read(&any, &out, &err), 0);
+	cr_expect(strstr(err.text, "are runc's"), "%s", err.text);
+	free(any.value.data);
 }
 
 Test(handshake, refuses_options_of_another_runtime_in_bootstrap_params)
