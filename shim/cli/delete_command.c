@@ -26,10 +26,12 @@
 #include "shim/host/uid_lease.h"
 #include "shim/network/network.h"
 #include "shim/pod/hooks.h"
+#include "shim/server/sandbox_service.h"
 #include "shim/spec/bundle.h"
 #include "shim/spec/guest_spec.h"
 
 #define ADDRESS_FILE_MAX 1024
+#define NETNS_PATH_MAX   4096
 #define LOOK_MS          10
 #define SERVED_MS        300 /* a socket's end is waited for */
 #define SWEEP_MS         500 /* the end of a killed VMM's taps */
@@ -148,17 +150,29 @@ static void await_end(const struct address *address)
 	pod_dir_wait(POD_DIR_ROOT, address->pod, deadlines_get().delete_ending_ms);
 }
 
+/* To be freed; NULL: the pod had one of its own, or nothing says so. */
+static char *netns_path(const char *dir)
+{
+	autofree char *file = mem_printf("%s/" SANDBOX_NETNS_FILE, dir);
+	autodestroy(bundle) struct bundle *bundle = NULL;
+	const char *path;
+	char *text = NULL;
+
+	if (bundle_is_bare(dir))
+		return file_read(AT_FDCWD, file, NETNS_PATH_MAX, &text, NULL) < 0 ? NULL : text;
+	if (bundle_load(dir, &bundle, NULL) < 0)
+		return NULL;
+	path = guest_spec_netns(bundle_spec(bundle));
+	return path ? mem_strdup(path) : NULL;
+}
+
 /* The links of a network namespace that outlives the pod are no more redirected to it. That the
  * bundle or the namespace is gone is no failure. */
 static void sweep_network(const struct command_line *line)
 {
 	autofree char *dir = command_line_bundle(line, NULL);
-	autodestroy(bundle) struct bundle *bundle = NULL;
-	const char *netns;
+	autofree char *netns = dir ? netns_path(dir) : NULL;
 
-	if (!dir || bundle_load(dir, &bundle, NULL) < 0)
-		return;
-	netns = guest_spec_netns(bundle_spec(bundle));
 	for (int waited = 0; netns && waited < SWEEP_MS && network_sweep(netns, NULL) > 0;
 	     waited += LOOK_MS)
 		look_later();

@@ -41,28 +41,38 @@ struct pod_start {
 	bool published;
 };
 
-/* The bundle is read here to say early and clearly what is wrong with it, and because it says whose
- * pod the container is in. */
-static int find_pod(struct pod_start *start, struct error *err)
+/* The bundle is read to say early and clearly what is wrong with it, and because it says whose pod
+ * the container is in. *@id: that pod's. */
+static int read_bundle(struct pod_start *start, char **id, struct error *err)
 {
-	const struct command_line *line = start->line;
 	autodestroy(bundle) struct bundle *bundle = NULL;
 	const struct pod_policy *policy;
-	const char *id = line->id;
-	const char *dir;
 	int r;
 
-	start->bundle = command_line_bundle(line, err);
+	*id = mem_strdup(start->line->id);
+	start->bundle = command_line_bundle(start->line, err);
 	if (!start->bundle)
 		return error_code_errno(err->code);
+	if (start->handshake->form != HANDSHAKE_ADDRESS && bundle_is_bare(start->bundle))
+		return 0; /* a sandbox, which containerd before 1.7 has not */
 	r = bundle_load(start->bundle, &bundle, err);
 	if (r < 0)
 		return r;
 	start->joins = bundle_type(bundle) == BUNDLE_CONTAINER;
-	if (start->joins)
-		id = bundle_sandbox_id(bundle);
-	else
-		r = pod_policy_for(bundle, &policy, err);
+	if (!start->joins)
+		return pod_policy_for(bundle, &policy, err);
+	free(*id);
+	*id = mem_strdup(bundle_sandbox_id(bundle));
+	return 0;
+}
+
+static int find_pod(struct pod_start *start, struct error *err)
+{
+	const struct command_line *line = start->line;
+	autofree char *id = NULL;
+	const char *dir;
+	int r = read_bundle(start, &id, err);
+
 	if (r < 0)
 		return r;
 	dir = start->handshake->socket_dir ? start->handshake->socket_dir : ADDRESS_DIR;

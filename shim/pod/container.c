@@ -263,7 +263,7 @@ int container_start_placeholder(struct process *process, struct error *err)
 		.title = title,
 		.root = container->is_pause ? pod->empty_dir : rootfs,
 		.uid = sandbox_uid(pod->sandbox),
-		.network = netns_fd(pod->netns),
+		.network = pod->netns ? netns_fd(pod->netns) : -1, /* it has left it */
 	};
 
 	return placeholder_start(pod->loop, &config, on_placeholder_lost, process,

@@ -4,6 +4,7 @@
 
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
+#include "shim/pod/pod_files.h"
 #include "shim/storage/volume_table.h"
 
 bool pod_is_empty(const struct pod *pod)
@@ -16,6 +17,7 @@ void pod_fini(struct pod *pod)
 	loopback_destroy(pod->loopback);
 	netns_destroy(pod->netns);
 	shared_paths_fini(&pod->shared);
+	pod_files_destroy(pod->files);
 	volume_table_destroy(pod->volumes);
 	free(pod->id);
 	free(pod->ns);

@@ -4,12 +4,17 @@
  * ends last. A pause container has no process of its own in the guest: it stands for the machine,
  * runs as long, and the machine ends when it is killed. The pod ends when its last container has
  * gone.
+ *
+ * In a pod of containerd's Sandbox API the pause container stands for the sandbox: CreateSandbox
+ * makes it and boots the machine, no call of the Task service means it, and the pod ends by
+ * ShutdownSandbox alone.
  */
 #ifndef SHIM_POD_H
 #define SHIM_POD_H
 
 #include <stdbool.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "common/error.h"
 #include "shim/pod/pod_size.h"
@@ -20,9 +25,10 @@ struct config;
 struct container;
 struct ev_loop;
 struct events;
+struct install;
 struct loopback;
 struct netns;
-struct install;
+struct pod_files;
 struct sandbox;
 struct ttrpc_call;
 struct volume_table;
@@ -41,9 +47,9 @@ struct pod {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct events *events;
-	struct netns *netns;       /* the host's side of its network */
-	struct loopback *loopback; /* until the sandbox has it; NULL: there is none */
-	struct sandbox *sandbox;
+	struct netns *netns;           /* the host's side of its network */
+	struct loopback *loopback;     /* until the sandbox has it; NULL: there is none */
+	struct sandbox *sandbox;       /* NULL: CreateSandbox has not come */
 	char *id;                      /* of the container that it begins with */
 	char *ns;                      /* containerd's namespace */
 	char *dir;                     /* /run/kata/<pod> */
@@ -55,6 +61,9 @@ struct pod {
 	struct shared_paths shared;    /* empty in the pod of a single container */
 	struct pod_size size;
 	struct volume_table *volumes; /* what its containers bind */
+	bool is_sandbox;              /* of the Sandbox API */
+	struct timespec created_at;   /* when CreateSandbox came */
+	struct pod_files *files;      /* NULL: the client makes them */
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.
@@ -62,6 +71,10 @@ struct pod {
 	void (*on_change)(void *ctx);
 	/* Shutdown: answers the call. */
 	void (*on_shutdown)(void *ctx, struct ttrpc_call *call);
+	/* The same, whatever is in the pod. */
+	void (*on_end)(void *ctx, struct ttrpc_call *call);
+	/* CreateSandbox: pod_start(), unless the pod is ending. */
+	int (*on_begin)(void *ctx, struct bundle *bundle, struct error *err);
 	void *ctx;
 };
 

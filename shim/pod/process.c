@@ -146,6 +146,8 @@ static void publish_exit(struct process *process)
 	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	Containerd__Events__TaskExit event = CONTAINERD__EVENTS__TASK_EXIT__INIT;
 
+	if (process->is_no_task)
+		return;
 	event.container_id = process->container_id;
 	event.id = process_is_init(process) ? process->container_id : process->id;
 	event.pid = process->pid;

@@ -70,6 +70,7 @@ struct process {
 	LIST_ENTRY(process) link; /* an exec's, in its container */
 	struct container *container;
 	struct events *events;
+	bool is_no_task; /* but a sandbox: its exit is no event */
 	char *container_id;
 	char *id;            /* the exec's; empty for an init */
 	char *guest_id;      /* its exec id in the guest; never that of another process */

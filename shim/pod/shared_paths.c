@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "shim/spec/bundle.h"
+#include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 
 #define SHM_DIR "/dev/shm"
@@ -79,7 +80,7 @@ int shared_paths_check(const struct bundle *sandbox, struct error *err)
 
 	for (size_t i = 0; i < SHARED_NAMESPACES; i++)
 		if (check_one(spec, i, err) < 0)
-			return error_wrap(err, "bundle \"%s\": config.json", bundle_dir(sandbox));
+			return bundle_wrap_error(sandbox, err);
 	return 0;
 }
 
@@ -108,6 +109,12 @@ void shared_paths_init(struct shared_paths *paths, const Grpc__Spec *sandbox)
 			paths->namespaces[i] = mem_strdup(row->path);
 	}
 	read_shm(paths, sandbox);
+}
+
+void shared_paths_set_shm(struct shared_paths *paths, uint64_t bytes)
+{
+	paths->shm = mem_strdup(GUEST_SHM);
+	paths->shm_bytes = bytes;
 }
 
 void shared_paths_fini(struct shared_paths *paths)

@@ -39,8 +39,10 @@ struct shared_paths {
  * refused (hostNetwork, hostPID, hostIPC), ERROR_UNIMPLEMENTED. */
 int shared_paths_check(const struct bundle *sandbox, struct error *err);
 
-/* From the sandbox's spec. @paths is zeroed before. */
+/* From the sandbox's spec. @paths is zeroed before, but for its /dev/shm. */
 void shared_paths_init(struct shared_paths *paths, const Grpc__Spec *sandbox);
+/* A /dev/shm that the host has not: binds of GUEST_SHM mean it. */
+void shared_paths_set_shm(struct shared_paths *paths, uint64_t bytes);
 void shared_paths_fini(struct shared_paths *paths);
 
 #endif

@@ -16,7 +16,9 @@
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/pod_start.h"
+#include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
+#include "shim/server/sandbox_service.h"
 #include "shim/spec/bundle.h"
 #include "shim/storage/volume_table.h"
 #include "shim/task/task.h"
@@ -24,7 +26,8 @@
 /*
  * The end of a pod: its last container is deleted (or Create failed, or none came) -> the sandbox
  * is stopped -> containerd's Shutdown is answered, or was waited for in vain -> on_end. A pod whose
- * VM has died, or whose pause container was killed, lives on until its containers are deleted.
+ * VM has died, or whose pause container was killed, lives on until its containers are deleted; one of
+ * the Sandbox API until its ShutdownSandbox.
  */
 
 /* Between an event of the guest and the next that it is asked for. What a guest tells goes on to
@@ -32,6 +35,7 @@
 #define OOM_PAUSE_S 0.1
 
 #define ANSWERS_FLUSH_MS 1000 /* for the last answers */
+#define LINGER_S         1    /* for clients to close their connections */
 
 struct service {
 	struct ev_loop *loop;
@@ -45,6 +49,8 @@ struct service {
 	ev_timer shutdown_wait;
 	ev_timer oom_pause;
 	ev_timer finish; /* on_end comes from the loop, never from within a call */
+	ev_timer linger;
+	bool lingers;
 	void (*on_ending)(void *ctx);
 	service_end_fn *on_end;
 	void *ctx;
@@ -53,8 +59,10 @@ struct service {
 /* All has ended, or is waited for: the last acts follow from the loop. */
 static void finish_if_done(struct service *service)
 {
+	struct sandbox *sandbox = service->pod.sandbox;
+
 	if (service->ending && service->server &&
-	    sandbox_state(service->pod.sandbox) == SANDBOX_GONE &&
+	    (!sandbox || sandbox_state(sandbox) == SANDBOX_GONE) &&
 	    (service->shutdown || service->nobody_asks))
 		ev_timer_start(service->loop, &service->finish);
 }
@@ -68,7 +76,8 @@ static void begin_shutdown(struct service *service)
 	ev_timer_start(service->loop, &service->shutdown_wait);
 	if (service->on_ending)
 		service->on_ending(service->ctx);
-	sandbox_stop(service->pod.sandbox);
+	if (service->pod.sandbox)
+		sandbox_stop(service->pod.sandbox);
 	finish_if_done(service);
 }
 
@@ -88,17 +97,44 @@ static void destroy_pod(struct service *service)
 }
 
 /* Who calls from now on finds nobody. Its last act is the callback, which may free the service. */
+static void leave(struct service *service)
+{
+	ttrpc_server_destroy(take_ptr(&service->server));
+	ev_timer_stop(service->loop, &service->finish); /* a Shutdown may have started it anew */
+	ev_timer_stop(service->loop, &service->linger);
+	service->on_end(service->ctx);
+}
+
+static void on_lingered(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	leave(timer->data);
+}
+
+static void on_idle(void *ctx)
+{
+	const struct pod *pod = ctx;
+	struct service *service = pod->ctx;
+
+	if (service->lingers)
+		leave(service);
+}
+
+/* A client of ttrpc in Go may lose an answer after which its connection ends at once. containerd
+ * knows that of Shutdown, but takes it for a failure of ShutdownSandbox. */
 static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
 
 	destroy_pod(service);
+	if (service->pod.is_sandbox && service->shutdown) {
+		service->lingers = true;
+		ev_timer_start(loop, &service->linger);
+	}
 	if (service->shutdown)
 		ttrpc_call_finish(take_ptr(&service->shutdown), NULL);
 	ttrpc_server_flush(service->server, ANSWERS_FLUSH_MS);
-	ttrpc_server_destroy(take_ptr(&service->server));
-	ev_timer_stop(loop, timer); /* a Shutdown of the same moment has started it anew */
-	service->on_end(service->ctx);
+	if (!service->lingers)
+		leave(service);
 }
 
 static void on_sandbox_gone(void *ctx, const struct error *err)
@@ -154,6 +190,20 @@ static void on_ready(void *ctx, const struct error *err)
 		await_oom(ctx);
 }
 
+static int on_begin(void *ctx, struct bundle *bundle, struct error *err)
+{
+	struct service *service = ctx;
+	int r;
+
+	if (service->ending)
+		return error_set(err, ERROR_UNAVAILABLE, "the pod is ending");
+	r = pod_start(&service->pod, bundle, on_sandbox_gone, service, err);
+	if (r < 0)
+		return r;
+	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
+	return 0;
+}
+
 static void on_change(void *ctx)
 {
 	struct service *service = ctx;
@@ -172,12 +222,11 @@ static bool has_containers(const struct service *service)
 	return false;
 }
 
-/* A container that is still being made does not hold it up: who asks has given up on it. */
-static void on_shutdown(void *ctx, struct ttrpc_call *call)
+static void on_end_asked(void *ctx, struct ttrpc_call *call)
 {
 	struct service *service = ctx;
 
-	if (has_containers(service) || service->shutdown) {
+	if (service->shutdown) {
 		ttrpc_call_finish(call, NULL);
 		return;
 	}
@@ -186,13 +235,33 @@ static void on_shutdown(void *ctx, struct ttrpc_call *call)
 	finish_if_done(service);
 }
 
+/* A container that is still being made does not hold it up: who asks has given up on it. */
+static void on_shutdown(void *ctx, struct ttrpc_call *call)
+{
+	if (has_containers(ctx))
+		ttrpc_call_finish(call, NULL);
+	else
+		on_end_asked(ctx, call);
+}
+
+/* Nobody has asked for what the pod is to be. */
+static bool is_unused(const struct service *service)
+{
+	const struct container *pause = container_pause(&service->pod);
+
+	if (service->pod.is_sandbox)
+		return !pause || pause->init->state == PROCESS_CREATED;
+	return pod_is_empty(&service->pod);
+}
+
 static void on_no_create(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
 
-	if (!pod_is_empty(&service->pod))
+	if (!is_unused(service))
 		return;
-	log_warn("no Create has come: the pod ends");
+	log_warn("no %s has come: the pod ends",
+	         service->pod.is_sandbox ? "StartSandbox" : "Create");
 	service->nobody_asks = true;
 	begin_shutdown(service);
 }
@@ -240,6 +309,8 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.loopback = config->loopback;
 	service->pod.on_change = on_change;
 	service->pod.on_shutdown = on_shutdown;
+	service->pod.on_end = on_end_asked;
+	service->pod.on_begin = on_begin;
 	service->pod.ctx = service;
 	service->pod.volumes = volume_table_create();
 	LIST_INIT(&service->pod.containers);
@@ -249,35 +320,46 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	           config->config->shutdown_timeout_ms / 1e3);
 	init_timer(service, &service->oom_pause, on_oom_pause, OOM_PAUSE_S);
 	init_timer(service, &service->finish, on_finish, 0);
+	init_timer(service, &service->linger, on_lingered, LINGER_S);
 	return service;
 }
 
-/* Boots the machine of a pod that begins with this bundle. */
-static int begin(struct service *service, struct bundle *bundle, struct error *err)
-{
-	int r = pod_start(&service->pod, bundle, on_sandbox_gone, service, err);
+/* clang-format off */
+static const struct ttrpc_service services[] = {
+	{ "containerd.task.v2.Task", task_methods },
+	{ "containerd.task.v3.Task", task_methods },
+	{ "containerd.runtime.sandbox.v1.Sandbox", sandbox_methods },
+	{ 0 },
+};
+/* clang-format on */
 
-	if (r < 0)
-		return r;
-	sandbox_when_ready(service->pod.sandbox, &service->ready, on_ready, service);
-	return 0;
+/* What a bundle without config.json is to be, CreateSandbox will say. */
+static int begin(struct service *service, const char *dir, struct error *err)
+{
+	autodestroy(bundle) struct bundle *bundle = NULL;
+	int r;
+
+	service->pod.is_sandbox = bundle_is_bare(dir);
+	if (service->pod.is_sandbox)
+		return 0;
+	r = bundle_load(dir, &bundle, err);
+	return r < 0 ? r : on_begin(service, bundle, err);
 }
 
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
                   void *ctx, struct service **out, struct error *err)
 {
 	autodestroy(service) struct service *service = service_new(loop, config, on_end, ctx);
-	autodestroy(bundle) struct bundle *bundle = NULL;
 	const struct ttrpc_server_config server = {
-		.services = task_services,
+		.services = services,
 		.ctx = &service->pod,
+		.on_idle = on_idle,
 		.on_fault = on_connection_error,
 	};
 	autoclose int listen_fd = config->listen_fd;
 
-	if (bundle_load(config->bundle, &bundle, err) < 0 ||
-	    ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0 ||
-	    begin(service, bundle, err) < 0)
+	if (ttrpc_server_create(loop, take_fd(&listen_fd), &server, &service->server, err) < 0 ||
+	    begin(service, config->bundle, err) < 0)
 		return error_code_errno(err->code);
 	ev_timer_start(loop, &service->create_deadline);
 	*out = take_ptr(&service);
@@ -313,6 +395,7 @@ void service_destroy(struct service *service)
 	ev_timer_stop(service->loop, &service->create_deadline);
 	ev_timer_stop(service->loop, &service->shutdown_wait);
 	ev_timer_stop(service->loop, &service->finish);
+	ev_timer_stop(service->loop, &service->linger);
 	pod_fini(&service->pod);
 	free(service);
 }

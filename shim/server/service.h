@@ -1,6 +1,7 @@
 /*
  * What a pod's shim serves once it has its socket: boots the VM at once, then answers containerd's
- * Task calls (containerd api/runtime/task/v2/shim.proto, and v3) until the pod has ended.
+ * Task calls (containerd api/runtime/task/v2/shim.proto, and v3) until the pod has ended. With a
+ * bundle without config.json it is a sandbox of the Sandbox API, whose VM boots at CreateSandbox.
  */
 #ifndef SHIM_SERVICE_H
 #define SHIM_SERVICE_H

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/file.h"
@@ -12,12 +13,15 @@
 #include "shim/spec/cri.h"
 #include "shim/spec/spec.h"
 
+#define CONFIG_FILE "config.json"
+
 struct bundle {
 	char *dir;
 	char *rootfs;
 	Grpc__Spec *spec;
 	enum bundle_type type;
 	char *sandbox_id; /* NULL: a container of its own */
+	char *origin;     /* of the spec; NULL: the file */
 };
 
 static int read_type(struct bundle *bundle, struct error *err)
@@ -47,35 +51,67 @@ static int read_config(struct bundle *bundle, struct error *err)
 
 	if (fd < 0)
 		return error_errno(err, "cannot open the directory");
-	len = file_read(fd, "config.json", JSON_TEXT_MAX, &text, err);
-	if (len == -ENOENT)
-		return error_set(
-			err, ERROR_NOT_FOUND,
-			"cannot open \"config.json\": No such file or directory; a sandbox of "
-			"containerd's Sandbox API: not supported");
+	len = file_read(fd, CONFIG_FILE, JSON_TEXT_MAX, &text, err);
 	if (len < 0)
 		return (int)len;
 	r = spec_parse(text, (size_t)len, &bundle->spec, err);
 	return r < 0 ? r : read_type(bundle, err);
 }
 
-int bundle_load(const char *dir, struct bundle **out, struct error *err)
+static void set_rootfs(struct bundle *bundle)
 {
-	autodestroy(bundle) struct bundle *bundle = mem_new(struct bundle);
-	const char *path;
+	const char *path = bundle->spec->root->path;
 
-	bundle->dir = realpath(dir, NULL);
-	if (!bundle->dir)
-		return error_errno(err, "cannot find bundle \"%s\"", dir);
-	if (read_config(bundle, err) < 0)
-		return error_wrap(err, "bundle \"%s\"", bundle->dir);
-	path = bundle->spec->root->path;
 	if (path[0] == '/')
 		bundle->rootfs = mem_strdup(path);
 	else
 		bundle->rootfs = mem_printf("%s/%s", bundle->dir, path);
+}
+
+static int find(const char *dir, struct bundle *bundle, struct error *err)
+{
+	bundle->dir = realpath(dir, NULL);
+	return bundle->dir ? 0 : error_errno(err, "cannot find bundle \"%s\"", dir);
+}
+
+int bundle_load(const char *dir, struct bundle **out, struct error *err)
+{
+	autodestroy(bundle) struct bundle *bundle = mem_new(struct bundle);
+	int r = find(dir, bundle, err);
+
+	if (r < 0)
+		return r;
+	if (read_config(bundle, err) < 0)
+		return error_wrap(err, "bundle \"%s\"", bundle->dir);
+	set_rootfs(bundle);
 	*out = take_ptr(&bundle);
 	return 0;
+}
+
+int bundle_make(const char *dir, Grpc__Spec *spec, const char *origin, struct bundle **out,
+                struct error *err)
+{
+	autodestroy(bundle) struct bundle *bundle = mem_new(struct bundle);
+	int r;
+
+	bundle->spec = spec;
+	bundle->origin = mem_strdup(origin);
+	r = find(dir, bundle, err);
+	if (r == 0)
+		r = read_type(bundle, err);
+	if (r < 0)
+		return r;
+	set_rootfs(bundle);
+	*out = take_ptr(&bundle);
+	return 0;
+}
+
+bool bundle_is_bare(const char *dir)
+{
+	autoclose int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && faccessat(fd, CONFIG_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
 }
 
 void bundle_destroy(struct bundle *bundle)
@@ -86,12 +122,20 @@ void bundle_destroy(struct bundle *bundle)
 	free(bundle->dir);
 	free(bundle->rootfs);
 	free(bundle->sandbox_id);
+	free(bundle->origin);
 	free(bundle);
 }
 
 const char *bundle_dir(const struct bundle *bundle)
 {
 	return bundle->dir;
+}
+
+int bundle_wrap_error(const struct bundle *bundle, struct error *err)
+{
+	if (bundle->origin)
+		return error_wrap(err, "%s", bundle->origin);
+	return error_wrap(err, "bundle \"%s\": " CONFIG_FILE, bundle->dir);
 }
 
 Grpc__Spec *bundle_spec(struct bundle *bundle)

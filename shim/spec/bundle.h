@@ -5,6 +5,8 @@
 #ifndef SHIM_BUNDLE_H
 #define SHIM_BUNDLE_H
 
+#include <stdbool.h>
+
 #include "common/cleanup.h"
 #include "proto/oci.pb-c.h"
 
@@ -17,13 +19,23 @@ enum bundle_type {
 	BUNDLE_CONTAINER, /* a container of a pod that is there already */
 };
 
+/* Whether @dir is a directory without config.json: containerd makes such a bundle for a sandbox of
+ * its Sandbox API, and for nothing else. */
+bool bundle_is_bare(const char *dir);
+
 /* "bundle "/x": config.json: …" on failure. A container of a pod whose annotations do not name the
  * pod's sandbox is a failure. */
 int bundle_load(const char *dir, struct bundle **out, struct error *err);
+/* The bundle @dir as if @spec, which is taken over, were in its config.json: @origin is where it is
+ * from instead, for the texts of errors. */
+int bundle_make(const char *dir, Grpc__Spec *spec, const char *origin, struct bundle **out,
+                struct error *err);
 void bundle_destroy(struct bundle *bundle); /* NULL is fine */
 
 /* All of these are owned by the bundle and live as long. */
 const char *bundle_dir(const struct bundle *bundle); /* absolute */
+/* Puts before the text of an error where the spec at fault is from; returns as error_wrap() does. */
+int bundle_wrap_error(const struct bundle *bundle, struct error *err);
 /* The caller may change it (guest_spec_apply()), keeping it such that spec_free() can free it. */
 Grpc__Spec *bundle_spec(struct bundle *bundle);
 enum bundle_type bundle_type(const struct bundle *bundle);

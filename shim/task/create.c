@@ -15,6 +15,7 @@
 #include "shim/pod/events.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
+#include "shim/pod/pod_files.h"
 #include "shim/pod/sandbox.h"
 #include "shim/pod/shared_namespaces.h"
 #include "shim/spec/bundle.h"
@@ -342,6 +343,8 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	    shared_namespaces_apply(pod, spec, &pid_of, err) < 0)
 		return error_code_errno(err->code);
 	create->pid_of = pid_of ? mem_strdup(pid_of) : NULL;
+	if (pod->files)
+		pod_files_bind(pod->files, spec);
 	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0 ||
 	    guest_spec_apply(spec, request->id, &netns, err) < 0 ||
 	    check_netns(pod, netns, err) < 0)
@@ -355,6 +358,10 @@ static int load_bundle(const struct pod *pod, struct create *create, struct bund
 	const Containerd__Task__V2__CreateTaskRequest *request = create->request;
 	autodestroy(bundle) struct bundle *bundle = NULL;
 
+	if (!pod->policy)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "invalid container \"%s\": sandbox \"%s\" is not created",
+		                 request->id, pod->id);
 	if (bundle_load(request->bundle, &bundle, err) < 0 ||
 	    pod->policy->takes(pod, request->id, bundle, err) < 0)
 		return error_code_errno(err->code);

@@ -22,6 +22,8 @@ static size_t read_network(const struct pod *pod, struct net_link **links,
 	struct error err;
 	size_t n = 0;
 
+	if (!pod->netns) /* a sandbox that has ended has left it */
+		return 0;
 	if (link_counters_read(pod->netns, links, &n, &err) < 0) {
 		log_warn("no figures of the network: %s", err.text);
 		return 0;
@@ -46,10 +48,10 @@ static size_t read_network(const struct pod *pod, struct net_link **links,
 	return n;
 }
 
-static void answer(const struct pod *pod, struct ttrpc_call *call, const Grpc__CgroupStats *cgroup)
+/* @out's value is free()d by the caller. */
+static void encode(const struct pod *pod, const Grpc__CgroupStats *cgroup,
+                   Google__Protobuf__Any *out)
 {
-	Containerd__Task__V2__StatsResponse response = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
-	Google__Protobuf__Any metrics = GOOGLE__PROTOBUF__ANY__INIT;
 	Grpc__StatsContainerResponse stats = GRPC__STATS_CONTAINER_RESPONSE__INIT;
 	autofree struct net_link *links = NULL;
 	autofree Grpc__NetworkStats *messages = NULL;
@@ -58,23 +60,32 @@ static void answer(const struct pod *pod, struct ttrpc_call *call, const Grpc__C
 	stats.cgroup_stats = (Grpc__CgroupStats *)cgroup;
 	stats.n_network_stats = read_network(pod, &links, &messages, &network);
 	stats.network_stats = network;
-	metrics_encode(&stats, metrics_version_of_host(), &metrics);
-	response.stats = &metrics;
+	metrics_encode(&stats, metrics_version_of_host(), out);
+}
+
+static void reply(struct ttrpc_call *call, Google__Protobuf__Any *metrics)
+{
+	Containerd__Task__V2__StatsResponse response = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
+
+	response.stats = metrics;
 	ttrpc_call_reply(call, &response.base);
-	free(metrics.value.data);
+	free(metrics->value.data);
 }
 
 static void on_stats(void *ctx, const Grpc__StatsContainerResponse *stats, const struct error *err)
 {
+	Google__Protobuf__Any metrics = GOOGLE__PROTOBUF__ANY__INIT;
 	struct ttrpc_call *call = ctx;
 
-	if (err)
+	if (err) {
 		ttrpc_call_fail(call, err);
-	else
-		answer(ttrpc_call_ctx(call), call, stats->cgroup_stats);
+		return;
+	}
+	encode(ttrpc_call_ctx(call), stats->cgroup_stats, &metrics);
+	reply(call, &metrics);
 }
 
-static void answer_zeros(const struct pod *pod, struct ttrpc_call *call)
+void stats_encode_pause(const struct pod *pod, Google__Protobuf__Any *out)
 {
 	Grpc__CgroupStats cgroup = GRPC__CGROUP_STATS__INIT;
 	Grpc__CpuStats cpu = GRPC__CPU_STATS__INIT;
@@ -90,15 +101,19 @@ static void answer_zeros(const struct pod *pod, struct ttrpc_call *call)
 	cgroup.cpu_stats = &cpu;
 	cgroup.memory_stats = &memory;
 	cgroup.pids_stats = &pids;
-	answer(pod, call, &cgroup);
+	encode(pod, &cgroup, out);
 }
 
 void stats_run(struct pod *pod, const struct container *container, struct ttrpc_call *call)
 {
+	Google__Protobuf__Any metrics = GOOGLE__PROTOBUF__ANY__INIT;
 	struct error err;
 
-	if (container->is_pause)
-		answer_zeros(pod, call);
-	else if (agent_stats(sandbox_agent(pod->sandbox), container->id, on_stats, call, &err) < 0)
+	if (container->is_pause) {
+		stats_encode_pause(pod, &metrics);
+		reply(call, &metrics);
+		return;
+	}
+	if (agent_stats(sandbox_agent(pod->sandbox), container->id, on_stats, call, &err) < 0)
 		ttrpc_call_fail(call, &err);
 }

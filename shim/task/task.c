@@ -379,7 +379,7 @@ static struct process *find_process(const struct pod *pod, const char *id, const
 	const struct container *container = container_lookup(pod, id);
 	struct process *process;
 
-	if (!container || !container->created) {
+	if (!container || !container->created || (pod->is_sandbox && container->is_pause)) {
 		error_set(err, ERROR_NOT_FOUND, "container not created");
 		return NULL;
 	}
@@ -476,18 +476,23 @@ static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message,
 	ttrpc_call_reply(call, &response.base);
 }
 
-static void on_shutdown(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+/* Of a sandbox only a containerd asks it that does not know the sandbox. */
+static void on_shutdown(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
+	const Containerd__Task__V2__ShutdownRequest *request = (const void *)message;
 	struct pod *pod = ctx;
 
-	pod->on_shutdown(pod->ctx, call);
+	if (pod->is_sandbox && strcmp(request->id, pod->id) == 0)
+		pod->on_end(pod->ctx, call);
+	else
+		pod->on_shutdown(pod->ctx, call);
 }
 
 #define TYPE(name) &containerd__task__v2__##name##__descriptor
 #define EMPTY      &google__protobuf__empty__descriptor
 
 /* clang-format off */
-static const struct ttrpc_method methods[] = {
+const struct ttrpc_method task_methods[] = {
 	{ "State", TYPE(state_request), TYPE(state_response), on_process_call },
 	{ "Create", TYPE(create_task_request), TYPE(create_task_response), on_create },
 	{ "Start", TYPE(start_request), TYPE(start_response), on_process_call },
@@ -508,9 +513,3 @@ static const struct ttrpc_method methods[] = {
 	{ 0 },
 };
 /* clang-format on */
-
-const struct ttrpc_service task_services[] = {
-	{ "containerd.task.v2.Task", methods },
-	{ "containerd.task.v3.Task", methods },
-	{ 0 },
-};

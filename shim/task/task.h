@@ -7,7 +7,7 @@
 
 #include "proto/ttrpc/ttrpc_server.h"
 
-/* The server's ctx is a struct pod. */
-extern const struct ttrpc_service task_services[];
+/* Ended by a zero row. The server's ctx is a struct pod. */
+extern const struct ttrpc_method task_methods[];
 
 #endif

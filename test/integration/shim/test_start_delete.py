@@ -206,6 +206,27 @@ def test_a_missing_config_is_said(bundle):
     assert "config.json" in refused(bundle)
 
 
+def test_without_a_config_it_is_a_sandbox(bundle):
+    """Of the Sandbox API, which a containerd that knows JSON may have."""
+    os.unlink(f"{bundle.path}/config.json")
+    bundle.env["MAX_SHIM_VERSION"] = "2"
+    answer = json.loads(bundle.started())
+    assert answer == {"version": 2, "address": bundle.read("address"), "protocol": "ttrpc"}
+    assert alive(bundle.pid)
+    bundle.end()
+    assert_nothing_left(bundle)
+
+
+def test_delete_of_a_sandbox_needs_no_config(bundle):
+    os.unlink(f"{bundle.path}/config.json")
+    bundle.env["MAX_SHIM_VERSION"] = "2"
+    bundle.started()
+    bundle.write("netns", "/run/netns/gone")
+    bundle.end(signal.SIGKILL)
+    assert_deleted(bundle, INIT_PID)
+    assert_deleted(bundle, INIT_PID)
+
+
 def of_pod(bundle, kind, sandbox, *namespaces):
     """Makes it the bundle of a container of a CRI pod."""
     config = json.loads(bundle.read("config.json"))

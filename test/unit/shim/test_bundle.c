@@ -92,13 +92,21 @@ Test(bundle, knows_its_pod_by_the_annotations_of_crio)
 	cr_expect_str_eq(bundle_sandbox_id(bundle), "pod1");
 }
 
+Test(bundle, without_config_json_it_is_bare)
+{
+	cr_expect(bundle_is_bare(dir));
+	cr_expect_not(bundle_is_bare("/nosuch"));
+	expect_failure("{",
+	               "config.json: line 1, column 1: string or '}' expected near end of file");
+	cr_expect_not(bundle_is_bare(dir));
+}
+
 Test(bundle, names_what_is_wrong)
 {
 	struct bundle *bundle = NULL;
 	struct error err = { 0 };
 	autofree char *missing = mem_printf("bundle \"%s\": cannot open \"config.json\": No such "
-	                                    "file or directory; a sandbox of "
-	                                    "containerd's Sandbox API: not supported",
+	                                    "file or directory",
 	                                    dir);
 
 	cr_expect_eq(bundle_load("/nosuch", &bundle, &err), -ENOENT);
