@@ -14,6 +14,13 @@ def cri_suite(request):
     return request.param
 
 
+@pytest.fixture(params=["runc", "kata", "kata-sandbox"])
+def handler(request, cri_suite):
+    if request.param == "kata-sandbox" and cri_suite == "trixie":
+        pytest.skip("containerd 1.7 has no Sandbox API for CRI, unless it is told to try")
+    return request.param
+
+
 def test_it_is_newer(cri):
     major, minor = cri.cri.Version().runtime_version.lstrip("v").split(".")[:2]
     assert (int(major), int(minor)) >= (1, 7)
@@ -29,7 +36,7 @@ def test_containers_share_a_pod(cri_pods, handler, cri):
     assert one.output("hostname") == "pod-1\n"
     assert {"sleep 1001", "sleep 1002"} <= set(two.output("ps", "-o", "args").splitlines())
     assert (two.text(), two.text("stderr")) == ("out\n", "err\n")
-    machine = handler == "kata" and cri.part(pod.id, "qemu-system")
+    machine = handler != "runc" and cri.part(pod.id, "qemu-system")
     pod.stop()
     assert pod.status.state == NOTREADY
     assert not machine or not alive(machine)

@@ -10,6 +10,7 @@ from .cri import Cri
 from .image import pause_image
 from .processes import wait_for
 
+SANDBOXES = "io.containerd.sandbox.controller.v1.shim"
 CACHE = "/var/lib/cni"  # libcni's, which no setting moves
 
 
@@ -42,10 +43,15 @@ class CriContainerd(Containerd):
         shutil.rmtree(folder)
         assert wait_for(lambda: len(self.cri.ListImages().images) == 2, 20), self.cri.ListImages()
 
+    def bundle(self, container):
+        """A sandbox of the Sandbox API has its own place for them."""
+        sandbox = os.path.join(self.dir, "state", SANDBOXES, self.namespace, container)
+        return sandbox if os.path.isdir(sandbox) else super().bundle(container)
+
     @property
     def trees(self):
         files = [os.path.join(self.dir, "root/io.containerd.grpc.v1.cri", kind) for kind in ("sandboxes", "containers")]
-        return [*super().trees, *files, os.path.join(self.dir, "leases"), CACHE]
+        return [*super().trees, *files, os.path.join(self.dir, "root", SANDBOXES), os.path.join(self.dir, "leases"), CACHE]
 
     def end_all(self):
         for pod in self.cri.ListPodSandbox().items:

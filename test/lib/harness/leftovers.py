@@ -11,7 +11,8 @@ from .processes import alive, processes
 WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
 # Directories that are made once and shared by all that come after.
 KEPT = re.compile(
-    r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)|.*/io\.containerd\.runtime\.v2\.task/[^/]+"
+    r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)"
+    r"|.*/io\.containerd\.(runtime\.v2\.task|sandbox\.controller\.v1\.shim)/[^/]+"
     r"|.*/io\.containerd\.grpc\.v1\.cri/(containers|sandboxes|netns)"
     r"|/var/lib/cni/results|.*/leases(/[^/]+(/lock|/last_reserved_ip\.\d)?)?"
 )
