@@ -1,8 +1,5 @@
 #include "shim/network/network.h"
 
-#include <linux/if_addr.h>
-#include <net/if.h>
-#include <net/if_arp.h>
 #include <stdbool.h>
 
 #include "common/error.h"
@@ -14,8 +11,7 @@
 #include "shim/network/netns.h"
 #include "shim/network/nic.h"
 #include "shim/network/redirect.h"
-
-#define ETHERNET_MAC_LEN 6
+#include "shim/network/served_link.h"
 
 struct network {
 	const struct netns *netns;
@@ -28,28 +24,6 @@ struct network {
 	size_t n_passed_over;
 };
 
-static bool has_address(const struct net_state *state, const struct net_link *link)
-{
-	for (size_t i = 0; i < state->n_addresses; i++)
-		if (state->addresses[i].link == link->index)
-			return true;
-	return false;
-}
-
-static bool counts(const struct net_state *state, const struct net_link *link)
-{
-	return link->flags & IFF_UP && !(link->flags & IFF_LOOPBACK) && has_address(state, link);
-}
-
-static int check_link(const struct net_link *link, struct error *err)
-{
-	if (link->type == ARPHRD_ETHER && link->mac.len == ETHERNET_MAC_LEN)
-		return 0;
-	return error_set(err, ERROR_UNIMPLEMENTED,
-	                 "link \"%s\" of kind \"%s\": not supported, since it is not an Ethernet",
-	                 link->name, link->is_tun ? "tun" : link->kind);
-}
-
 /* Before anything is made of them. */
 static int check_links(const struct net_state *state, struct error *err)
 {
@@ -58,9 +32,9 @@ static int check_links(const struct net_state *state, struct error *err)
 	for (size_t i = 0; i < state->n_links; i++) {
 		const struct net_link *link = &state->links[i];
 
-		if (!counts(state, link))
+		if (!served_link_counts(state, link))
 			continue;
-		if (check_link(link, err) < 0)
+		if (served_link_check(state, link, err) < 0)
 			return error_code_errno(err->code);
 		n++;
 	}
@@ -90,7 +64,7 @@ static int make_cards(struct network *network, struct error *err)
 	int r = check_links(state, err);
 
 	for (size_t i = 0; i < state->n_links && r == 0; i++)
-		if (counts(state, &state->links[i]))
+		if (served_link_counts(state, &state->links[i]))
 			r = make_card(network, &state->links[i], err);
 	return r;
 }
@@ -189,7 +163,7 @@ static void pass_over(struct network *network, int index)
 
 static int add_card(struct network *network, const struct net_link *link, struct error *err)
 {
-	int r = check_link(link, err);
+	int r = served_link_check(&network->state, link, err);
 
 	if (r == 0 && network->n_cards == NETWORK_CARDS_MAX)
 		r = error_set(err, ERROR_RESOURCE_EXHAUSTED,
@@ -211,7 +185,7 @@ int network_add_next(struct network *network, struct nic **out, struct error *er
 	for (size_t i = 0; i < state->n_links; i++) {
 		const struct net_link *link = &state->links[i];
 
-		if (!counts(state, link) || has_card(network, link->index))
+		if (!served_link_counts(state, link) || has_card(network, link->index))
 			continue;
 		r = add_card(network, link, err);
 		if (r == 0)

@@ -1,9 +1,7 @@
 /*
  * The networks of a pod: each link of its namespace that counts has a network card in the guest.
  *
- * A link counts when it is up and has an address, as with upstream's runtime. The tunnels that some
- * kernels put into every namespace (tunl0, sit0) are down, the ports of a bridge have no address,
- * nor have the taps of this runtime. One that counts and is no Ethernet is refused by name.
+ * Which those are: shim/network/served_link.h. One that counts and cannot be served is refused by name.
  */
 #ifndef SHIM_NETWORK_H
 #define SHIM_NETWORK_H

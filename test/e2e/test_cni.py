@@ -8,7 +8,7 @@ import time
 import pytest
 from harness import KATA, RUNC
 from harness.cni import Cni, host_local
-from harness.networks import ip, look, make_folder
+from harness.networks import has_kind, ip, look, make_folder
 from harness.processes import wait_for
 from harness.traffic import echoed_by_container, echoed_by_host, host_pings, sh, transfer
 
@@ -83,13 +83,6 @@ def no_bridge():
     """The plugin leaves its bridge."""
     yield
     subprocess.run(["ip", "link", "del", "cni0"], capture_output=True, check=False)
-
-
-def has_kind(kind):
-    """Whether this kernel has links of a kind."""
-    done = subprocess.run(["ip", "link", "add", "probe", "link", "lo", "type", kind], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "link", "del", "probe"], capture_output=True, check=False)
-    return "Unknown device type" not in done.stderr
 
 
 def expect_network(containerd, container, gateway=GATEWAY, gateway6=GATEWAY6):

@@ -1,13 +1,12 @@
 """Network namespaces that a spec names: `ctr run --with-ns network:PATH`, on a bridge with veths."""
 
 import re
-import subprocess
 
 import pytest
 
-from harness.networks import GATEWAY, GATEWAY6, Bridge, ip, look, make_folder
+from harness.networks import GATEWAY, Bridge, ip, look, make_folder
 from harness.processes import kill, wait_for, wait_gone
-from harness.traffic import sh, transfer
+from harness.traffic import sh
 
 SLEEP = ["sleep", "1000"]
 
@@ -80,28 +79,11 @@ def test_no_address_is_tentative_when_the_first_process_starts(containerd, runti
     assert space.address6 in done.text and "tentative" not in done.text, done
 
 
-@pytest.mark.parametrize("mtu", [1280, 1500, 9000])
-def test_two_pods_and_the_host_reach_each_other(containerd, bridge, run_in, mtu):
-    spaces = [bridge.add(mtu=mtu), bridge.add(mtu=mtu)]
-    first, second = (run_in(space) for space in spaces)
-    assert f"mtu {mtu}" in sh(containerd, first, "ip link show eth0")
-    for container, other in ((first, spaces[1]), (second, spaces[0])):
-        for target in (other.address, GATEWAY):
-            sh(containerd, container, f"ping -c 2 -W 5 -s {mtu - 28} {target}")
-        for target in (other.address6, GATEWAY6):
-            sh(containerd, container, f"ping -6 -c 2 -W 5 -s {mtu - 48} {target}")
-    for space in spaces:
-        subprocess.run(["busybox", "ping", "-c", "2", "-W", "5", space.address], check=True, capture_output=True)
-    for sender, receiver, address in ((first, second, spaces[1].address), (second, first, spaces[0].address),
-                                      (first, second, spaces[1].address6)):
-        assert transfer(containerd, sender, receiver, address)
-
-
 def test_datagrams_larger_than_a_packet_arrive_whole(containerd, bridge, run_in):
     spaces = [bridge.add(), bridge.add()]
     first, second = (run_in(space) for space in spaces)
-    sh(containerd, first, f"ping -c 2 -W 5 -s 9000 {spaces[1].address}")
-    sh(containerd, second, f"ping -6 -c 2 -W 5 -s 9000 {spaces[0].address6}")
+    sh(containerd, first, f"ping -c 1 -W 5 -s 9000 {spaces[1].address}")
+    sh(containerd, second, f"ping -6 -c 1 -W 5 -s 9000 {spaces[0].address6}")
 
 
 def test_several_links_are_several_cards(containerd, bridge, run_in):

@@ -53,34 +53,36 @@ class Bridge:
         ip("link", "del", self.name)
 
 
-class Space:
-    """A namespace with a veth to the bridge, with addresses and default routes of both families."""
+class Namespace:
+    """A network namespace with a name, until close()."""
 
-    def __init__(self, bridge, number, link, mtu):
+    def __init__(self, number):
+        self.number = number
         self.name = f"pod{number}"
         self.path = f"/run/netns/{self.name}"
-        self.link, self.mtu = link, mtu
         self.address, self.address6 = f"10.88.0.{number}", f"fd88::{number}"
         self.mac = f"02:00:00:88:00:{number:02x}"
-        outer = f"veth{number}"
         ip("netns", "add", self.name)
-        ip("link", "add", outer, "mtu", str(mtu), "type", "veth", "peer", "name", link, "netns", self.name,
-           "address", self.mac, "mtu", str(mtu))
-        ip("link", "set", outer, "master", bridge.name, "up")
         self.ip("link", "set", "lo", "up")
+
+    def ip(self, *args):
+        return ip("-n", self.name, *args)
+
+    def set_up(self, link):
+        """A link with addresses and default routes of both families, as the only one of the network."""
         self.ip("link", "set", link, "up")
         self.ip("addr", "add", f"{self.address}/16", "dev", link)
         self.ip("-6", "addr", "add", f"{self.address6}/64", "dev", link, "nodad")
         self.ip("route", "add", "default", "via", GATEWAY)
         self.ip("-6", "route", "add", "default", "via", GATEWAY6, "dev", link)
-        assert wait_for(self._is_settled, 10), self.ip("addr")
+        self.settle(link)
 
-    def ip(self, *args):
-        return ip("-n", self.name, *args)
-
-    def _is_settled(self):
+    def settle(self, link):
         """The link-local address comes a moment after the link is up, and is tentative for a second."""
-        addresses = self.ip("-6", "addr", "show", "dev", self.link)
+        assert wait_for(lambda: self._is_settled(link), 10), self.ip("addr")
+
+    def _is_settled(self, link):
+        addresses = self.ip("-6", "addr", "show", "dev", link)
         return "fe80:" in addresses and "tentative" not in addresses
 
     def flags(self):
@@ -92,6 +94,38 @@ class Space:
 
     def close(self):
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
+
+
+class Space(Namespace):
+    """One with a veth to the bridge."""
+
+    def __init__(self, bridge, number, link, mtu):
+        super().__init__(number)
+        self.link, self.mtu = link, mtu
+        add_veth(self, bridge.name, link, mtu)
+        self.set_up(link)
+
+
+def add_veth(space, bridge, link, mtu):
+    """A link of a namespace whose other end is a port of a bridge, or, with no bridge, the host's."""
+    outer = f"veth{space.number}"
+    ip("link", "add", outer, "mtu", str(mtu), "type", "veth", "peer", "name", link, "netns", space.name,
+       "address", space.mac, "mtu", str(mtu))
+    ip("link", "set", outer, *(["master", bridge] if bridge else []), "up")
+    return outer
+
+
+def numbered():
+    """A namespace of a number that no other has."""
+    return Namespace(next(_numbers))
+
+
+def has_kind(kind):
+    """Whether this kernel has links of a kind."""
+    done = subprocess.run(["ip", "link", "add", "probe", "link", "lo", "type", kind], capture_output=True, text=True,
+                          check=False)
+    subprocess.run(["ip", "link", "del", "probe"], capture_output=True, check=False)
+    return "Unknown device type" not in done.stderr
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -138,7 +172,7 @@ def look(*where):
 
 def _steady(value):
     if isinstance(value, dict):
-        return {key: _steady(one) for key, one in value.items() if key not in _VOLATILE}
+        return {key: _steady(one) for key, one in value.items() if key not in _VOLATILE and not key.endswith("_timer")}
     if isinstance(value, list):
         return [_steady(one) for one in value]
     return value

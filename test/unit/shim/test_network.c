@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 
+#include "common/netlink/net_link.h"
 #include "hypervisor/vm_device.h"
 #include "shim/network/guest_network.h"
 #include "shim/network/nic.h"
@@ -134,6 +135,33 @@ Test(network, links_that_are_down_or_without_an_address_do_not_count)
 	   "ip -n blue link set veth1 addrgenmode none && ip -n blue link set veth1 up");
 	settle();
 	network_destroy(connect_all(0));
+}
+
+/* The kernel gives a port a link-local address when it was up before. */
+Test(network, a_port_of_a_bridge_does_not_count)
+{
+	struct nic *const *cards;
+	struct network *network;
+
+	add_veth("port0", "02:00:00:00:00:01");
+	sh("ip -n blue link add br0 type bridge && ip -n blue link set port0 master br0 && "
+	   "ip -n blue link set br0 up && ip -n blue addr add 10.0.0.2/24 dev br0 && "
+	   "ip -n blue addr add 10.0.1.2/24 dev port0");
+	settle();
+	network = connect_all(1);
+	network_cards(network, &cards);
+	cr_expect_str_eq(nic_link(cards[0])->name, "br0");
+	network_destroy(network);
+}
+
+/* The namespace itself would answer for its address, by the other link. */
+Test(network, a_macvlan_on_a_link_of_the_namespace_is_refused)
+{
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue link add net1 link eth0 type macvlan && ip -n blue link set net1 up && "
+	   "ip -n blue addr add 10.0.0.2/24 dev net1");
+	settle();
+	expect_refusal("link \"net1\" of kind \"macvlan\" on link \"eth0\": not supported");
 }
 
 Test(network, the_taps_of_another_network_do_not_count)
