@@ -140,6 +140,7 @@ static int agent_start(struct agent *agent, struct error *err)
 		.storage_drivers = storage_drivers(),
 		.root = "",
 		.pressure_file = MEMORY_PRESSURE_FILE,
+		.load_module = modprobe_load,
 	});
 	r = agent_serve(agent, err);
 	if (r < 0)

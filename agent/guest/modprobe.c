@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "agent/base/kernel_file.h"
@@ -17,76 +18,112 @@
 
 /*
  * The kernel begins the process in the root that it unpacked, not in the one that the agent has made
- * of it (boot.c): both have /init and /modules.
+ * of it (boot.c): both have /init and /modules. "/.." leads from the former to what is mounted over
+ * it, with the share, and stays where it is in the latter.
  */
 #define MODULES   "/modules"
-#define ON_DEMAND MODULES "/on-demand"
+#define AGENTS    "/.."
+#define LIST      "on-demand"
 #define ASK       "/proc/sys/kernel"
-#define TABLE_MAX 65536
+#define LIST_MAX  (1 << 20) /* bytes */
+#define ALIAS_MAX 255       /* more than the kernel's own names have */
 
 bool modprobe_is_asked_for(int argc, char **argv)
 {
 	return argc == 4 && !strcmp(argv[1], "-q") && !strcmp(argv[2], "--");
 }
 
-char *modprobe_find(const char *table, const char *alias)
+static void normalize(char *alias)
 {
-	autofree char *copy = mem_strdup(table);
-	char *rest = copy;
-	char *line;
-
-	while ((line = strsep(&rest, "\n"))) {
-		const char *pattern = strsep(&line, " ");
-
-		if (line && fnmatch(pattern, alias, 0) == 0)
-			return mem_strdup(line);
-	}
-	return NULL;
+	for (; (alias = strchr(alias, '-')); alias++)
+		*alias = '_';
 }
 
-static int load(const char *name)
+/* Most lines are names, which need no matching. */
+static bool matches(char *pattern, const char *alias)
 {
-	autofree char *path = mem_printf(MODULES "/%s", name);
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	normalize(pattern);
+	if (!strpbrk(pattern, "*?["))
+		return strcmp(pattern, alias) == 0;
+	return fnmatch(pattern, alias, 0) == 0;
+}
+
+static bool load_module(int dir, const char *file)
+{
+	autoclose int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd >= 0 && (syscall(SYS_finit_module, fd, "", 0) == 0 || errno == EEXIST))
-		return 0;
-	log_error("no module name=%s cause=\"%s\"", name, strerror(errno));
-	return -1;
+		return true;
+	log_error("no module name=%s cause=\"%s\"", file, strerror(errno));
+	return false;
 }
 
-bool modprobe_load(const char *alias)
+/* Those of one line. */
+static bool load_all(int dir, char *files, modprobe_load_fn *load)
 {
-	autofree char *table = NULL;
-	autofree char *files = NULL;
-	char *rest;
-	char *name;
+	char *file;
 
-	if (file_read(AT_FDCWD, ON_DEMAND, TABLE_MAX, &table, NULL) < 0)
-		return false;
-	files = modprobe_find(table, alias);
-	if (!files)
-		return false;
-	rest = files;
-	while ((name = strsep(&rest, " ")))
-		if (*name && load(name) < 0)
+	while ((file = strsep(&files, " ")))
+		if (*file && (strchr(file, '/') || !load(dir, file)))
 			return false;
 	return true;
 }
 
+static bool load_from(const char *path, const char *alias, modprobe_load_fn *load)
+{
+	autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autofree char *list = NULL;
+	bool loaded = false;
+	char *rest;
+	char *line;
+
+	if (dir < 0 || file_read(dir, LIST, LIST_MAX, &list, NULL) < 0)
+		return false;
+	rest = list;
+	while ((line = strsep(&rest, "\n"))) {
+		char *pattern = strsep(&line, " ");
+
+		if (line && matches(pattern, alias))
+			loaded |= load_all(dir, line, load);
+	}
+	return loaded;
+}
+
+bool modprobe_load_from(const char *const dirs[MODPROBE_DIR_MAX], const char *alias,
+                        modprobe_load_fn *load)
+{
+	autofree char *name = mem_strdup(alias);
+
+	if (strlen(alias) > ALIAS_MAX)
+		return false;
+	normalize(name);
+	for (size_t i = 0; i < MODPROBE_DIR_MAX; i++)
+		if (load_from(dirs[i], name, load))
+			return true;
+	return false;
+}
+
+bool modprobe_load(const char *alias)
+{
+	struct utsname uts;
+	autofree char *shared = NULL;
+
+	uname(&uts); /* fails only for a bad address */
+	shared = mem_printf(AGENTS MODPROBE_SHARED "/%s", uts.release);
+	return modprobe_load_from((const char *const[]){ MODULES, shared }, alias, load_module);
+}
+
 int modprobe_main(const char *alias)
 {
+	alarm(MODPROBE_TIMEOUT_S); /* a host that does not answer: whoever needs the module goes without */
 	return modprobe_load(alias) ? 0 : 1;
 }
 
 void modprobe_announce(void)
 {
-	autoclose int dir = -1;
+	autoclose int dir = open(ASK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct error err;
 
-	if (access(ON_DEMAND, F_OK) < 0)
-		return;
-	dir = open(ASK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || kernel_file_write(dir, "modprobe", "/init", &err) < 0)
 		log_warn("no modules on demand: cannot write \"" ASK "/modprobe\"");
 }

@@ -1,31 +1,39 @@
 /*
  * Kernel modules on demand: the kernel runs `/init -q -- ALIAS`, as it runs modprobe(8) elsewhere
- * (kernel/kmod.c), when a process opens a device whose driver is not loaded.
+ * (kernel/kmod.c), when a process needs a driver, a protocol, a file system or the like that is not
+ * loaded. Any process of a container can make it ask for some names, so what may be loaded is a
+ * list, made with the image (guest-image/on-demand); no other name is.
+ *
+ * A list is the file "on-demand" of a directory with the modules: the initramfs' /modules, and that
+ * of the kernel's release in <MODPROBE_SHARED>, which the host shares and may lack. A line is
+ * "<alias> <file>...", the alias a fnmatch(3) pattern, the files in the order to load them. In an
+ * alias - and _ are the same, as in names of modules.
  */
 #ifndef AGENT_MODPROBE_H
 #define AGENT_MODPROBE_H
 
 #include <stdbool.h>
 
-struct error;
+#define MODPROBE_SHARED  "/run/kata-containers/shared/containers/.modules"
+#define MODPROBE_DIR_MAX 2 /* places with a list */
 
 bool modprobe_is_asked_for(int argc, char **argv);
 
 /* Loads the modules of @alias; false: there are none, or one failed, which is logged. Those that are
- * there already are fine. */
+ * there already are fine. Where several have the alias (a cipher's), one that loads is enough. */
 bool modprobe_load(const char *alias);
 
-/* The main function of such a process: loads the modules of @alias. Returns the exit code. */
+/* The main function of such a process: loads the modules of @alias, in MODPROBE_TIMEOUT_S or not at
+ * all. Returns the exit code. */
+#define MODPROBE_TIMEOUT_S 20
 int modprobe_main(const char *alias);
 
-/*
- * The file names, after the alias, of the line of @table (an initramfs' /modules/on-demand) that
- * @alias matches; NULL: there is none. free() it. A line is "<alias> <file>...", the alias a
- * fnmatch(3) pattern, in the order to load them.
- */
-char *modprobe_find(const char *table, const char *alias);
+/* What modprobe_load() does with the lists of @dirs and what loads a file of one. */
+typedef bool modprobe_load_fn(int dir, const char *file);
+bool modprobe_load_from(const char *const dirs[MODPROBE_DIR_MAX], const char *alias,
+                        modprobe_load_fn *load);
 
-/* Makes the kernel ask this executable, if the initramfs has such modules. */
+/* Makes the kernel ask this executable. */
 void modprobe_announce(void);
 
 #endif

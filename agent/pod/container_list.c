@@ -11,9 +11,12 @@
 #include "agent/pod/namespaces.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/loop/errand.h"
 #include "common/loop/seq.h"
 #include "common/mem.h"
 #include "proto/limits.h"
+
+#define IPTABLES_TIMEOUT_MS 5000
 
 struct member {
 	LIST_ENTRY(member) link;
@@ -21,6 +24,8 @@ struct member {
 	struct container *container;
 	struct storage_set *storages;
 	struct pod_namespaces_join join;
+	bool may_filter;        /* it may set iptables up */
+	struct errand *errand;  /* NULL: none is under way */
 	bool shares_pids;       /* the pod's */
 	char *pid_namespace_of; /* another container's id; "": none */
 	const Grpc__CreateContainerRequest
@@ -33,6 +38,7 @@ struct member {
 
 struct container_list {
 	struct container_list_config config;
+	bool has_iptables; /* the kernel */
 	LIST_HEAD(, member) members;
 	unsigned int n;
 };
@@ -61,6 +67,7 @@ static void member_free(struct member *member)
 	LIST_REMOVE(member, link);
 	member->list->n--;
 	seq_destroy(member->creation);
+	errand_destroy(member->errand);
 	pod_namespaces_leave(&member->join);
 	storage_set_destroy(member->storages);
 	container_destroy(member->container);
@@ -197,6 +204,51 @@ static void remove_cgroup(struct seq *seq, void *ctx)
 		seq_fail(seq, &err);
 }
 
+/*
+ * The kernel asks for modules of netfilter one by one, but not for the first, since iptables asks for
+ * that by its own modprobe: where it may, it is there.
+ */
+static int load_iptables(void *ctx, struct errand_result *result, struct error *err)
+{
+	const struct container_list *list = ctx;
+	bool ipv4 = list->config.load_module("ip_tables");
+	bool ipv6 = list->config.load_module("ip6_tables");
+
+	return ipv4 && ipv6 ? 0 : error_set(err, ERROR_NOT_FOUND, "no module for iptables");
+}
+
+/* An image may have none, and the container not need any. */
+static void on_iptables_loaded(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	member->list->has_iptables |= !err;
+	if (err)
+		log_debug("%s", err->text);
+	errand_destroy(take_ptr(&member->errand));
+	seq_next(member->creation);
+}
+
+static void prepare_filters(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	struct container_list *list = member->list;
+	struct error err;
+
+	if (!member->may_filter || !list->config.load_module || list->has_iptables)
+		seq_next(seq);
+	else if (errand_start(list->config.loop, load_iptables, list, IPTABLES_TIMEOUT_MS,
+	                      on_iptables_loaded, member, &member->errand, &err) < 0)
+		on_iptables_loaded(member, &err);
+}
+
+static void cancel_filters(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	errand_destroy(take_ptr(&member->errand));
+}
+
 static void launch_init(struct seq *seq, void *ctx)
 {
 	struct member *member = ctx;
@@ -219,6 +271,7 @@ static const struct seq_step creation_steps[] = {
 	{ "mount storages", mount_storages, NULL, cancel_mounts },
 	{ "join the pod's namespaces", join_namespaces, NULL, cancel_join },
 	{ "make the cgroup", make_cgroup, remove_cgroup, NULL },
+	{ "prepare filters", prepare_filters, NULL, cancel_filters },
 	{ "launch init", launch_init, NULL, cancel_launch },
 	{ 0 },
 };
@@ -248,6 +301,17 @@ static int check_new(const struct container_list *list, const char *id, struct e
 	return 0;
 }
 
+static bool may_filter(const Grpc__Spec *spec)
+{
+	const Grpc__LinuxCapabilities *caps =
+		spec && spec->process ? spec->process->capabilities : NULL;
+
+	for (size_t i = 0; caps && i < caps->n_bounding; i++)
+		if (!strcmp(caps->bounding[i], "CAP_NET_ADMIN"))
+			return true;
+	return false;
+}
+
 /* Takes the spec out of @request. */
 static int make_container(const struct container_list *list, Grpc__CreateContainerRequest *request,
                           const struct host_limits *limits, struct container **out,
@@ -271,6 +335,7 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
 {
 	autofree char *title = mem_printf("create container=%s", request->container_id);
 	struct container *container = NULL;
+	bool filters = may_filter(request->oci);
 	struct member *member;
 	int r;
 
@@ -284,6 +349,7 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
 	member->container = container;
 	member->storages = storage_set_create(list->config.storages);
 	member->request = request;
+	member->may_filter = filters;
 	member->shares_pids = request->sandbox_pidns;
 	member->pid_namespace_of = mem_strdup(request->pid_namespace_of);
 	member->creation = seq_create(title, creation_steps, member, on_created);

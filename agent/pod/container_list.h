@@ -5,6 +5,8 @@
 #ifndef AGENT_CONTAINER_LIST_H
 #define AGENT_CONTAINER_LIST_H
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
@@ -27,6 +29,8 @@ struct container_list_config {
 	struct memory_pressure *pressure; /* watched from the first container on */
 	struct storage_list *storages;
 	struct pod_namespaces *namespaces;
+	/* As modprobe_load(), in a child process; NULL: none is loaded. */
+	bool (*load_module)(const char *alias);
 };
 
 struct container_list *container_list_create(const struct container_list_config *config);

@@ -62,6 +62,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 		.pressure = sandbox->pressure,
 		.storages = sandbox->storages,
 		.namespaces = sandbox->namespaces,
+		.load_module = config->load_module,
 	};
 	sandbox->containers = container_list_create(&containers);
 	return sandbox;

@@ -4,6 +4,8 @@
 #ifndef AGENT_SANDBOX_H
 #define AGENT_SANDBOX_H
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
@@ -26,6 +28,7 @@ struct sandbox_config {
 	const struct storage_driver *storage_drivers; /* storage_drivers() */
 	const char *root;                             /* of the guest's own files: "" */
 	const char *pressure_file;                    /* MEMORY_PRESSURE_FILE; NULL: none */
+	bool (*load_module)(const char *alias);       /* modprobe_load(); NULL: none is loaded */
 };
 
 struct sandbox *sandbox_create(const struct sandbox_config *config);

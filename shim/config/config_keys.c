@@ -38,7 +38,8 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "path", CONFIG_PATH, vmm_path, "\"\""),
 	  MEANS("QEMU's executable. Empty: where distributions put it.") },
 	{ KEY(QEMU, "kernel", CONFIG_PATH, kernel, "\"\""),
-	  MEANS("The guest's kernel. Empty: the installed one.") },
+	  MEANS("The guest's kernel. Empty: the installed one. What it loads on demand is in "
+	        "`modules` beside it, if there is any.") },
 	{ KEY(QEMU, "initrd", CONFIG_PATH, initrd, "\"\""),
 	  MEANS("The guest's initramfs. Empty: the installed one.") },
 	{ KEY(QEMU, "kernel_params", CONFIG_STRING, kernel_params, "\"\""),

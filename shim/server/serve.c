@@ -25,6 +25,7 @@
 #include "shim/network/loopback.h"
 #include "shim/pod/events.h"
 #include "shim/server/service.h"
+#include "shim/spec/guest_paths.h"
 #include "shim/storage/bind_mount.h"
 
 #define VIEW_FLAGS     (MS_RDONLY | SERVED_MOUNT_FLAGS)
@@ -148,6 +149,28 @@ static int make_mount_namespace(struct server *server, struct error *err)
 	    mount(NULL, server->share, NULL, MS_SHARED, NULL) < 0)
 		return error_errno(err, "cannot bind \"%s\" on itself", server->share);
 	return make_view(server, err);
+}
+
+/*
+ * What the guest's kernel loads on demand lies beside it: "modules/<release>". It is an image's
+ * affair whether it has any.
+ */
+static int share_modules(struct server *server, struct error *err)
+{
+	const struct bind_mount_options options = { .read_only = true };
+	const char *kernel = server->settings->kernel;
+	const char *end = strrchr(kernel, '/');
+	autofree char *modules =
+		mem_printf("%.*smodules", end ? (int)(end + 1 - kernel) : 0, kernel);
+	autoclose int share = open(server->share, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int mount = -1;
+
+	if (access(modules, F_OK) < 0)
+		return 0;
+	if (share < 0)
+		return error_errno(err, "cannot open \"%s\"", server->share);
+	mount = bind_mount_open(modules, &options, err);
+	return mount < 0 ? mount : bind_mount_attach(mount, share, MODULES_DIR, err);
 }
 
 /* The kernel's OOM killer is to take a shim before it takes containerd, whose score we have. */
@@ -331,6 +354,7 @@ static const struct serve_step {
 	{ "read the configuration", read_configuration },
 	{ "make a mount namespace", make_mount_namespace },
 	{ "load the loopback's program", load_loopback },
+	{ "share the guest's modules", share_modules },
 	{ "apply the deny-list", apply_deny_list },
 	{ "make the event loop", make_loop },
 	{ "start the service", start_service },

@@ -4,12 +4,14 @@
  *	<GUEST_SHARE>/<container>/rootfs    the root file system
  *	<GUEST_VOLUMES>/<n>                 what containers bind; no container's id begins with a dot
  *	<GUEST_BINDS>/<n>                   those of them that containers of a pod share: each a storage
+ *	<GUEST_SHARE>/<MODULES_DIR>         kernel modules, for the agent (agent/guest/modprobe.h)
  *	<GUEST_SHM>                         the pod's /dev/shm, a tmpfs of the guest
  */
 #ifndef SHIM_GUEST_PATHS_H
 #define SHIM_GUEST_PATHS_H
 
 #define GUEST_SHARE   "/run/kata-containers/shared/containers"
+#define MODULES_DIR   ".modules"
 #define VOLUMES_DIR   ".volumes"
 #define GUEST_VOLUMES GUEST_SHARE "/" VOLUMES_DIR
 #define GUEST_BINDS   "/run/kata-containers/sandbox/binds"
