@@ -25,12 +25,24 @@
  *	                the guest's localhost, 127.0.0.1 or else ::1. Each side's end of its direction
  *	                goes on to the other. A stream that is closed without that, or while the other
  *	                direction is open, is a reset.
+ *	resolver:<address>  a nameserver that a resolv.conf of the pod names, and that only the pod's
+ *	                namespace on the host has: of 127.0.0.0/8. The agent listens there, port 53,
+ *	                and says RELAY_READY; then RELAY_WANT for each connection to the nameserver
+ *	                that it needs. The shim answers one that it cannot make with RELAY_FAILED. The
+ *	                agent stops to listen when the stream ends.
+ *	answer:<address>  such a connection.
  *
  * The agent serves RELAY_CONNECTIONS_MAX at once, and closes a stream that has not said what it is
  * within RELAY_LINE_TIMEOUT_S seconds.
  */
 #define VSOCK_PORT_RELAY      1028
 #define RELAY_TO_PORT         "port:"
+#define RELAY_RESOLVER        "resolver:"
+#define RELAY_ANSWER          "answer:"
+#define RELAY_READY           "+" /* one byte each */
+#define RELAY_WANT            "w"
+#define RELAY_FAILED          "-"
+#define RELAY_RESOLVERS_MAX   3 /* as resolv.conf(5) */
 #define RELAY_LINE_MAX        32
 #define RELAY_LINE_TIMEOUT_S  10
 #define RELAY_CONNECTIONS_MAX 256

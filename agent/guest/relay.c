@@ -1,5 +1,6 @@
 #include "agent/guest/relay.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ev.h>
 #include <netinet/in.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/guest/duplex.h"
+#include "agent/guest/resolver.h"
 #include "common/error.h"
 #include "common/log.h"
 #include "common/loop/listener.h"
@@ -38,12 +40,22 @@ struct connection {
 	struct duplex *duplex; /* NULL: it does not copy yet */
 };
 
+struct nameserver {
+	LIST_ENTRY(nameserver) link;
+	struct relay *relay;
+	struct in_addr address;
+	struct resolver *resolver;
+};
+
 struct relay {
 	struct ev_loop *loop;
+	uint16_t dns_port;
 	struct listener *listener;
 	relay_peer_fn *peer;
 	LIST_HEAD(connection_list, connection) connections;
 	unsigned int n_connections;
+	LIST_HEAD(, nameserver) nameservers;
+	unsigned int n_nameservers;
 };
 
 static void connection_destroy(struct connection *connection)
@@ -140,28 +152,118 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 	                                   take_fd(&connection->local), on_ended, connection);
 }
 
-static bool parse_line(const char *line, uint16_t *port)
+static bool parse_port(const char *number, uint16_t *port)
 {
-	const char *number = line + strlen(RELAY_TO_PORT);
 	unsigned long value;
 
-	if (strncmp(line, RELAY_TO_PORT, strlen(RELAY_TO_PORT)) != 0 || !*number ||
-	    strspn(number, "0123456789") != strlen(number))
+	if (!*number || strspn(number, "0123456789") != strlen(number))
 		return false;
 	value = strtoul(number, NULL, 10);
 	*port = (uint16_t)value;
 	return value > 0 && value <= UINT16_MAX;
 }
 
-static void on_line(struct connection *connection)
+static bool to_port(struct connection *connection, const char *number)
 {
-	if (!parse_line(connection->line, &connection->port)) {
-		log_warn("stream refused, it says \"%s\"", connection->line);
-		connection_destroy(connection);
-		return;
-	}
+	if (!parse_port(number, &connection->port))
+		return false;
 	set_deadline(connection, CONNECT_TIMEOUT_S);
 	connect_next(connection);
+	return true;
+}
+
+static bool parse_address(const char *text, struct in_addr *out)
+{
+	return inet_pton(AF_INET, text, out) == 1 &&
+	       ntohl(out->s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+}
+
+static struct nameserver *find_nameserver(const struct relay *relay, struct in_addr address)
+{
+	struct nameserver *nameserver;
+
+	LIST_FOREACH (nameserver, &relay->nameservers, link)
+		if (nameserver->address.s_addr == address.s_addr)
+			break;
+	return nameserver;
+}
+
+static void nameserver_destroy(struct nameserver *nameserver)
+{
+	resolver_destroy(nameserver->resolver);
+	LIST_REMOVE(nameserver, link);
+	nameserver->relay->n_nameservers--;
+	free(nameserver);
+}
+
+static void on_resolver_ended(void *ctx)
+{
+	nameserver_destroy(ctx);
+}
+
+/* The stream of a nameserver is no connection any more. */
+static bool to_resolver(struct connection *connection, const char *text)
+{
+	struct relay *relay = connection->relay;
+	struct nameserver *nameserver;
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(relay->dns_port) };
+	struct error err;
+
+	if (!parse_address(text, &address.sin_addr) || find_nameserver(relay, address.sin_addr) ||
+	    relay->n_nameservers == RELAY_RESOLVERS_MAX)
+		return false;
+	nameserver = mem_new(struct nameserver);
+	nameserver->relay = relay;
+	nameserver->address = address.sin_addr;
+	if (resolver_create(relay->loop, &address, connection->host, on_resolver_ended, nameserver,
+	                    &nameserver->resolver, &err) < 0) {
+		log_warn("nameserver %s: %s", text, err.text);
+		free(nameserver);
+	} else {
+		connection->host = -1; /* the resolver's */
+		LIST_INSERT_HEAD(&relay->nameservers, nameserver, link);
+		relay->n_nameservers++;
+	}
+	connection_destroy(connection);
+	return true;
+}
+
+static bool to_request(struct connection *connection, const char *text)
+{
+	const struct nameserver *nameserver;
+	struct in_addr address;
+
+	if (!parse_address(text, &address))
+		return false;
+	nameserver = find_nameserver(connection->relay, address);
+	if (nameserver)
+		resolver_give(nameserver->resolver, take_fd(&connection->host));
+	connection_destroy(connection);
+	return true;
+}
+
+/* False, and the connection still there: what follows the word is wrong. */
+static const struct {
+	const char *word;
+	bool (*begin)(struct connection *connection, const char *rest);
+} lines[] = {
+	{ RELAY_TO_PORT, to_port },
+	{ RELAY_RESOLVER, to_resolver },
+	{ RELAY_ANSWER, to_request },
+};
+
+static void on_line(struct connection *connection)
+{
+	const char *line = connection->line;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		size_t len = strlen(lines[i].word);
+
+		if (!strncmp(line, lines[i].word, len) && lines[i].begin(connection, line + len))
+			return;
+	}
+	log_warn("stream refused, it says \"%s\"", line);
+	connection_destroy(connection);
 }
 
 /* By single bytes: what follows the line is not the relay's. */
@@ -219,13 +321,16 @@ static void on_accept(void *ctx, int fd)
 	}
 }
 
-struct relay *relay_create(struct ev_loop *loop, int listen_fd, relay_peer_fn *peer)
+struct relay *relay_create(struct ev_loop *loop, int listen_fd, uint16_t dns_port,
+                           relay_peer_fn *peer)
 {
 	struct relay *relay = mem_new(struct relay);
 
 	relay->loop = loop;
+	relay->dns_port = dns_port;
 	relay->peer = peer;
 	LIST_INIT(&relay->connections);
+	LIST_INIT(&relay->nameservers);
 	relay->listener = listener_create(loop, listen_fd, on_accept, relay);
 	return relay;
 }
@@ -233,10 +338,13 @@ struct relay *relay_create(struct ev_loop *loop, int listen_fd, relay_peer_fn *p
 void relay_destroy(struct relay *relay)
 {
 	struct connection *connection;
+	struct nameserver *nameserver;
 
 	if (!relay)
 		return;
 	listener_destroy(relay->listener);
+	while ((nameserver = LIST_FIRST(&relay->nameservers)))
+		nameserver_destroy(nameserver);
 	while ((connection = LIST_FIRST(&relay->connections)))
 		connection_destroy(connection);
 	free(relay);

@@ -1,6 +1,6 @@
 /*
  * The guest's side of the relay between loopbacks (proto/vsock_ports.h): streams of the host that
- * become connections to localhost. A pod's processes have the guest's own network namespace, and
+ * become connections to localhost, and nameservers of the host (resolver.h). A pod's processes have the guest's own network namespace, and
  * so has the agent.
  */
 #ifndef AGENT_RELAY_H
@@ -15,8 +15,9 @@ struct relay;
 /* The port that an accepted connection comes from, as vsock_socket_peer(). */
 typedef int relay_peer_fn(int fd, uint32_t *port, struct error *err);
 
-/* Takes ownership of @listen_fd. */
-struct relay *relay_create(struct ev_loop *loop, int listen_fd, relay_peer_fn *peer);
+/* Takes ownership of @listen_fd. @dns_port is where nameservers are listened for: RESOLVER_PORT. */
+struct relay *relay_create(struct ev_loop *loop, int listen_fd, uint16_t dns_port,
+                           relay_peer_fn *peer);
 void relay_destroy(struct relay *relay); /* NULL is fine; resets all connections */
 
 #endif

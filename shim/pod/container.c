@@ -114,6 +114,7 @@ void container_destroy(struct container *container, const struct error *why)
 	process_destroy(container->init, why);
 	rootfs_destroy(container->rootfs);
 	hooks_destroy(container->hooks);
+	free(container->resolv_conf);
 	bundle_destroy(container->bundle);
 	spec_process_free(container->spec);
 	free(container->id);

@@ -26,6 +26,7 @@ struct container {
 	struct bundle *bundle; /* until the guest has its spec */
 	struct rootfs *rootfs;
 	struct hooks *hooks; /* NULL: it has none */
+	char *resolv_conf;   /* the file of the host that it sees; NULL: none */
 	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
 	bool created; /* Create has succeeded: until then it is not there for any other call */

@@ -18,6 +18,7 @@
 #include "shim/config/install.h"
 #include "shim/host/uid_lease.h"
 #include "shim/network/loopback.h"
+#include "shim/network/nameservers.h"
 #include "shim/network/network.h"
 #include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
@@ -30,6 +31,7 @@
 #include "shim/pod/machine_growth.h"
 #include "shim/pod/pod_settings.h"
 #include "shim/pod/pod_size.h"
+#include "shim/pod/resolvers.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 
@@ -61,6 +63,7 @@ struct sandbox {
 	struct network *network;   /* NULL: none, or not connected */
 	struct loopback *loopback; /* until the agent has said that it knows of the relay */
 	struct loopback_relay *relay;
+	struct resolvers *resolvers; /* NULL: the agent knows nothing of them, or it ends */
 	struct vm *vm;
 	struct hello *hello;
 	struct agent *agent;
@@ -70,6 +73,7 @@ struct sandbox {
 	struct seq *boot; /* NULL once it has ended */
 	struct waiters waiters;
 	struct waiters network_waiters;
+	struct waiters resolver_waiters;
 
 	struct error cause; /* why it ended by itself; ERROR_NONE: it did not */
 	ev_timer grace;     /* after the loss of the agent */
@@ -118,6 +122,7 @@ static void complete_waiters(struct waiters *waiters, const struct error *err)
 static void end_relay(struct sandbox *sandbox)
 {
 	loopback_relay_destroy(take_ptr(&sandbox->relay));
+	resolvers_destroy(take_ptr(&sandbox->resolvers));
 	loopback_destroy(take_ptr(&sandbox->loopback));
 }
 
@@ -135,6 +140,7 @@ static void report_gone(struct sandbox *sandbox)
 	sandbox_refuse(sandbox, &refusal);
 	complete_waiters(&sandbox->waiters, &refusal);
 	complete_waiters(&sandbox->network_waiters, &refusal);
+	complete_waiters(&sandbox->resolver_waiters, &refusal);
 	machine_growth_end(sandbox->growth, &refusal);
 	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
 }
@@ -496,21 +502,37 @@ static const struct seq_step boot_steps[] = {
 };
 /* clang-format on */
 
+static void on_resolvers_settled(void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	complete_waiters(&sandbox->resolver_waiters, NULL);
+}
+
 /* Who has connected before is served now. */
 static void begin_relay(struct sandbox *sandbox)
 {
+	const struct resolvers_config resolvers = {
+		.vsock = vm_vsock(sandbox->vm),
+		.netns = sandbox->netns,
+		.timeout_ms = sandbox->config->agent_connect_timeout_ms,
+		.on_settled = on_resolvers_settled,
+		.ctx = sandbox,
+	};
 	const struct loopback_relay_config config = {
 		.vsock = vm_vsock(sandbox->vm),
 		.loopback = sandbox->loopback,
 		.timeout_ms = sandbox->config->agent_connect_timeout_ms,
 	};
 
-	if (!sandbox->loopback)
-		return;
 	if (!(hello_features(sandbox->hello) & FEATURE_RELAY)) {
 		end_relay(sandbox);
 		return;
 	}
+	if (sandbox->netns)
+		sandbox->resolvers = resolvers_create(sandbox->loop, &resolvers);
+	if (!sandbox->loopback)
+		return;
 	sandbox->loopback = NULL;
 	sandbox->relay = loopback_relay_create(sandbox->loop, &config);
 }
@@ -559,6 +581,7 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 	sandbox->ctx = ctx;
 	LIST_INIT(&sandbox->waiters);
 	LIST_INIT(&sandbox->network_waiters);
+	LIST_INIT(&sandbox->resolver_waiters);
 	ev_timer_init(&sandbox->grace, on_grace_over, 0, 0);
 	ev_timer_init(&sandbox->begin, on_begin, 0, 0);
 	ev_timer_init(&sandbox->no_vm, on_no_vm, 0, 0);
@@ -702,6 +725,24 @@ void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted,
 void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter)
 {
 	machine_growth_leave(sandbox->growth, waiter);
+}
+
+void sandbox_when_resolving(struct sandbox *sandbox, const char *resolv_conf,
+                            struct sandbox_waiter *waiter, done_fn *done, void *ctx)
+{
+	struct nameservers nameservers;
+	struct error err;
+
+	if (!sandbox->resolvers || !resolv_conf) {
+		done(ctx, NULL);
+	} else if (nameservers_read(resolv_conf, &nameservers, &err) < 0) {
+		log_warn("nameservers: %s", err.text);
+		done(ctx, NULL);
+	} else if (resolvers_add(sandbox->resolvers, &nameservers)) {
+		done(ctx, NULL);
+	} else {
+		add_waiter(&sandbox->resolver_waiters, waiter, done, ctx);
+	}
 }
 
 void sandbox_explain(struct sandbox *sandbox, const struct error *err,

@@ -90,6 +90,12 @@ void sandbox_when_ready(struct sandbox *sandbox, struct sandbox_waiter *waiter, 
 void sandbox_when_connected(struct sandbox *sandbox, struct sandbox_waiter *waiter, done_fn *done,
                             void *ctx);
 
+/* Calls @done once, when the guest reaches the nameservers of the host's loopback that the file at
+ * @resolv_conf (NULL: none) names, or cannot: at once if nothing is to be done. With an error only if
+ * the machine ends first. Legal when READY. */
+void sandbox_when_resolving(struct sandbox *sandbox, const char *resolv_conf,
+                            struct sandbox_waiter *waiter, done_fn *done, void *ctx);
+
 /* Calls @done once, when the machine is as big as @wanted, or as the most that it can be: at once if
  * it is. With an error it may have become bigger all the same. */
 struct growth_waiter;

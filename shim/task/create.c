@@ -25,13 +25,15 @@
 #include "shim/storage/volumes.h"
 #include "shim/task/operation.h"
 
-#define ID_MAX 76 /* containerd's own limit of an identifier (pkg/identifiers) */
+#define RESOLV_CONF "/etc/resolv.conf"
+#define ID_MAX      76 /* containerd's own limit of an identifier (pkg/identifiers) */
 
 struct create {
 	struct operation operation;                             /* of the init */
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
 	struct volumes *volumes;                                /* NULL: none */
 	struct hooks *hooks; /* NULL: none; the container's later */
+	char *resolv_conf;   /* the same */
 	char *pid_of;        /* the container whose pid namespace it joins; NULL: none */
 };
 
@@ -41,6 +43,7 @@ static void create_fini(struct operation *operation)
 
 	volumes_destroy(create->volumes);
 	hooks_destroy(create->hooks);
+	free(create->resolv_conf);
 	free(create->pid_of);
 }
 
@@ -323,6 +326,17 @@ static int check_netns(const struct pod *pod, const char *netns, struct error *e
 	return 0;
 }
 
+/* The host's file that the container sees as its resolv.conf; NULL: there is none. */
+static char *resolv_conf_of(const Grpc__Spec *spec)
+{
+	for (size_t i = spec->n_mounts; i > 0; i--) /* the last one covers others */
+		if (!strcmp(spec->mounts[i - 1]->destination, RESOLV_CONF))
+			return *spec->mounts[i - 1]->source == '/'
+			               ? mem_strdup(spec->mounts[i - 1]->source)
+			               : NULL;
+	return NULL;
+}
+
 /* The spec as the guest is to see it. */
 static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct create *create,
                         struct error *err)
@@ -345,6 +359,7 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	create->pid_of = pid_of ? mem_strdup(pid_of) : NULL;
 	if (pod->files)
 		pod_files_bind(pod->files, spec);
+	create->resolv_conf = resolv_conf_of(spec);
 	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0 ||
 	    guest_spec_apply(spec, request->id, &netns, err) < 0 ||
 	    check_netns(pod, netns, err) < 0)
@@ -407,6 +422,7 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	container = container_create(pod, request->id, request->bundle, &paths);
 	container->bundle = bundle;
 	container->hooks = take_ptr(&create->hooks);
+	container->resolv_conf = take_ptr(&create->resolv_conf);
 	container->is_pause = bundle_type(bundle) == BUNDLE_SANDBOX;
 	if (!container->is_pause)
 		container->limits = vm_limits_of(

@@ -199,6 +199,15 @@ void operation_wait_for_network(struct seq *seq, void *ctx)
 	                       operation);
 }
 
+void operation_wait_for_nameservers(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+
+	operation->waits = true;
+	sandbox_when_resolving(operation->pod->sandbox, operation->process->container->resolv_conf,
+	                       &operation->waiter, on_guest_ready, operation);
+}
+
 /* Who is told of an exit must not destroy the process, and kind->leave may do that. */
 static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
 {

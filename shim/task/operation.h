@@ -89,6 +89,8 @@ void operation_wait_for_exit(struct operation *operation);
 /* Steps that several operations have; @operation is their ctx. */
 void operation_wait_for_guest(struct seq *seq, void *operation); /* fails with why it never comes */
 void operation_wait_for_network(struct seq *seq, void *operation);
+/* Until the guest reaches those that the container's resolv.conf names on the loopback. */
+void operation_wait_for_nameservers(struct seq *seq, void *ctx);
 void operation_open_streams(struct seq *seq, void *operation); /* here and to the guest */
 void operation_open_stdin(struct seq *seq, void *operation);
 /* Begins; without a uid of the pod the await does. */

@@ -92,6 +92,7 @@ static void read_stdin(struct seq *seq, void *ctx)
 /* clang-format off */
 static const struct seq_step init_steps[] = {
 	{ "wait for the network", operation_wait_for_network, NULL, NULL },
+	{ "wait for the nameservers", operation_wait_for_nameservers, NULL, NULL },
 	{ "start in the guest", start_in_guest, NULL, NULL },
 	{ "read stdin", read_stdin, NULL, NULL },
 	{ "run the hooks", run_hooks, NULL, NULL },

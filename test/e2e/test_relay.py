@@ -1,10 +1,13 @@
 """The loopback of a pod's namespace on the host: who connects to localhost there reaches the guest's, as containerd does for
-a forwarded port."""
+a forwarded port; and a nameserver there, as docker's, is reached from the guest."""
 
 import hashlib
 import os
 import socket
+import socketserver
+import struct
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -183,7 +186,7 @@ def test_resets_go_on_both_ways(containerd, serve, space):
 
 
 def test_other_addresses_of_the_loopback_are_the_hosts(serve, space):
-    serve("nc -ll -p 7000 -e echo the guest")
+    serve("nc -ll -p 7000 -e sh -c 'cat >/dev/null; echo the guest'")
     assert listens(space, 7000)
     server = socket_in(space.path, socket.AF_INET)
     with server:
@@ -218,3 +221,98 @@ def test_a_shim_that_is_killed_leaves_nobody_listening(containerd, serve, space)
     assert wait_for(lambda: connect(space, 7000) is None, SOON)
     assert wait_for(lambda: containerd.task_state(container) is None, SOON)
     containerd.ctr("containers", "delete", container).check()
+
+
+class Nameserver(socketserver.ThreadingTCPServer):
+    """A stand-in for docker's resolver: by TCP at 127.0.0.11, port 53, of the namespace. It knows the names of ADDRESSES."""
+
+    ADDRESSES = {b"db": ["10.99.0.7"], b"many": [f"10.98.{number // 250}.{number % 250}" for number in range(1000)]}
+    daemon_threads = True
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            while size := self.rfile.read(2):
+                query = self.rfile.read(struct.unpack(">H", size)[0])
+                answer = self.server.answer(query)
+                self.wfile.write(struct.pack(">H", len(answer)) + answer)
+
+    def __init__(self, space):
+        super().__init__(("127.0.0.11", 53), self.Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket_in(space.path, socket.AF_INET)
+        self.server_bind()
+        self.server_activate()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def answer(self, query):
+        labels, at = [], 12
+        while query[at]:
+            labels.append(query[at + 1:at + 1 + query[at]])
+            at += 1 + query[at]
+        kind = struct.unpack_from(">H", query, at + 1)[0]
+        found = self.ADDRESSES.get(b".".join(labels))
+        records = [b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(one)
+                   for one in found or []] if kind == 1 else []
+        flags = 0x8180 if found else 0x8183  # NXDOMAIN
+        return query[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0, 0) + query[12:at + 5] + b"".join(records)
+
+
+@pytest.fixture
+def resolv_conf(tmp_path):
+    """resolv_conf(ADDRESS): the flags of `ctr run` for a container with that nameserver."""
+
+    def make(address):
+        file = tmp_path / "resolv.conf"
+        file.write_text(f"nameserver {address}\noptions ndots:0\n", encoding="ascii")
+        return ["--mount", f"type=bind,src={file},dst=/etc/resolv.conf,options=rbind:ro"]
+
+    return make
+
+
+def test_names_are_resolved_by_the_hosts_nameserver(containerd, serve, space, resolv_conf):
+    server = Nameserver(space)
+    container = serve("nslookup -type=a db >/tmp/at-once 2>&1; sleep 1000", *resolv_conf("127.0.0.11"))
+    sh = lambda script: containerd.exec(container, "sh", "-c", script)
+    try:
+        assert wait_for(lambda: "10.99.0.7" in sh("cat /tmp/at-once").text, SOON, 0.2), sh("cat /tmp/at-once")
+        assert "10.99.0.7" in sh("nslookup -type=a db").check().text
+        assert "10.99.0.7" in sh("ping -c 1 -W 1 db 2>&1; true").text, "by the C library"
+        assert "NXDOMAIN" in sh("nslookup -type=a nobody 2>&1").text
+        for _ in range(20):
+            sh("nslookup -type=a db").check()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_nameserver_is_reached_by_tcp(containerd, serve, space, resolv_conf):
+    server = Nameserver(space)
+    container = serve("sleep 1000", *resolv_conf("127.0.0.11"))
+    query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\4many\0\0\1\0\1"
+    octal = "".join(f"\\{byte:03o}" for byte in query)
+    ask = lambda prefix, command: containerd.exec(
+        container, "sh", "-c", f"printf '{prefix}{octal}' | {command} 127.0.0.11 53 | od -A n -t x1 | tr -d ' \\n'").check().text
+    try:
+        whole = bytes.fromhex(ask(f"\\000\\{len(query):03o}", "timeout 3 nc"))
+        assert struct.unpack(">H", whole[:2])[0] == len(whole) - 2
+        assert struct.unpack_from(">H", whole, 8)[0] == 1000, "answers"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_nothing_else_of_the_host_is_reached_by_the_nameserver(containerd, serve, space, resolv_conf):
+    other = socket_in(space.path, socket.AF_INET)
+    other.bind(("127.0.0.11", 54))
+    other.listen()
+    container = serve("sleep 1000", *resolv_conf("127.0.0.11"))
+    sh = lambda script: containerd.exec(container, "sh", "-c", script)
+    with other:
+        assert sh("nc -w 2 127.0.0.11 54 </dev/null").rc != 0
+        assert sh("nc -w 2 127.0.0.12 53 </dev/null").rc != 0
+        started = time.monotonic()
+        assert "SERVFAIL" in sh("nslookup -type=a db 2>&1").text, "nobody is there"
+        assert time.monotonic() - started < SOON
+        other.settimeout(1)
+        with pytest.raises(TimeoutError):
+            other.accept()

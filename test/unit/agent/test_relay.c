@@ -17,6 +17,9 @@
 #include "proto/vsock_ports.h"
 #include "test/unit/open_descriptors.h"
 
+/* Not root's; tests run at once. */
+#define DNS_PORT (20000 + getpid() % 20000)
+
 static struct ev_loop *loop;
 static struct relay *relay;
 static bool is_stranger; /* who connects */
@@ -40,7 +43,7 @@ static void setup(void)
 	                       snprintf(name.sun_path + 1, 32, "relay.%d", (int)getpid()));
 	cr_assert_eq(bind(fd, (struct sockaddr *)&name, name_len), 0);
 	cr_assert_eq(listen(fd, 400), 0);
-	relay = relay_create(loop, fd, peer);
+	relay = relay_create(loop, fd, DNS_PORT, peer);
 }
 
 static void teardown(void)
@@ -212,4 +215,202 @@ Test(relay, streams_too_many_are_closed_and_others_served_after_them)
 		close(streams[i]);
 	ev_run(loop, EVRUN_NOWAIT);
 	expect_service(AF_INET);
+}
+
+/* A nameserver: the host's end of its stream, once the agent listens. */
+static int begin_nameserver(void)
+{
+	int control = open_stream("resolver:127.0.0.99\n");
+	char byte;
+
+	cr_assert_eq(receive(control, &byte, 1), 1);
+	cr_assert_eq(byte, *RELAY_READY);
+	return control;
+}
+
+static int ask(int type)
+{
+	const struct sockaddr_in address = { .sin_family = AF_INET,
+		                             .sin_port = htons(DNS_PORT),
+		                             .sin_addr.s_addr = htonl(0x7f000063) };
+	int fd = socket(AF_INET, type, 0);
+
+	cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+/* The agent wants a connection: it gets one, whose nameserver's end is returned. */
+static int answer_want(int control)
+{
+	char byte;
+
+	cr_assert_eq(receive(control, &byte, 1), 1);
+	cr_assert_eq(byte, *RELAY_WANT);
+	return open_stream("answer:127.0.0.99\n");
+}
+
+static const char query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+			    "\x01\x61\x00\x00\x01\x00\x01";
+#define QUERY (sizeof(query) - 1)
+
+/* What a nameserver gets by TCP. */
+static void expect_query(int server)
+{
+	char got[2 + QUERY];
+
+	for (size_t n = 0; n < sizeof(got);) {
+		ssize_t more = receive(server, got + n, sizeof(got) - n);
+
+		cr_assert_gt(more, 0);
+		n += (size_t)more;
+	}
+	cr_expect_arr_eq(got, "\0\x13", 2);
+	cr_expect_arr_eq(got + 2, query, QUERY);
+}
+
+static void say_answer(int server, size_t len)
+{
+	static char answer[2 + 65535];
+
+	memcpy(answer + 2, query, QUERY);
+	answer[0] = (char)(len >> 8);
+	answer[1] = (char)len;
+	answer[4] = (char)0x81;
+	for (size_t n = 0; n < 2 + len;) {
+		ssize_t more = write(server, answer + n, 2 + len - n);
+
+		n += more > 0 ? (size_t)more : 0;
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+}
+
+Test(relay, a_nameserver_answers_by_udp)
+{
+	int control = begin_nameserver();
+	int client = ask(SOCK_DGRAM);
+	char got[1024];
+	int server;
+
+	cr_assert_eq(send(client, query, QUERY, 0), (ssize_t)QUERY);
+	server = answer_want(control);
+	expect_query(server);
+	say_answer(server, 300);
+	cr_expect_eq(receive(client, got, sizeof(got)), 300);
+	cr_expect_arr_eq(got, "\x12\x34\x81", 3);
+	cr_expect_eq(receive(server, got, 1), 0, "the connection is closed");
+	close(server);
+	close(client);
+	close(control);
+}
+
+Test(relay, an_answer_that_is_too_long_for_a_datagram_is_truncated)
+{
+	int control = begin_nameserver();
+	int client = ask(SOCK_DGRAM);
+	char got[1024];
+	int server;
+
+	cr_assert_eq(send(client, query, QUERY, 0), (ssize_t)QUERY);
+	server = answer_want(control);
+	expect_query(server);
+	say_answer(server, 60000);
+	cr_expect_eq(receive(client, got, sizeof(got)), (ssize_t)QUERY);
+	cr_expect_eq(got[2] & 2, 2);
+	close(server);
+	close(client);
+	close(control);
+}
+
+Test(relay, a_nameserver_is_connected_to_by_tcp)
+{
+	int control = begin_nameserver();
+	int client = ask(SOCK_STREAM);
+	int server = answer_want(control);
+	char got[8];
+
+	cr_assert_eq(write(client, "query", 5), 5);
+	cr_expect_eq(receive(server, got, sizeof(got)), 5);
+	cr_assert_eq(write(server, "answer", 6), 6);
+	cr_expect_eq(receive(client, got, sizeof(got)), 6);
+	shutdown(server, SHUT_WR);
+	cr_expect_eq(receive(client, got, sizeof(got)), 0);
+	close(client);
+	cr_expect_eq(receive(server, got, sizeof(got)), 0);
+	close(server);
+	close(control);
+}
+
+Test(relay, what_the_host_cannot_connect_fails_at_once)
+{
+	int control = begin_nameserver();
+	int client = ask(SOCK_DGRAM), other;
+	char got[1024];
+
+	cr_assert_eq(send(client, query, QUERY, 0), (ssize_t)QUERY);
+	cr_assert_eq(receive(control, got, 1), 1);
+	cr_assert_eq(write(control, RELAY_FAILED, 1), 1);
+	cr_expect_eq(receive(client, got, sizeof(got)), (ssize_t)QUERY);
+	cr_expect_arr_eq(got, "\x12\x34\x81\x02", 4);
+	other = ask(SOCK_STREAM);
+	cr_assert_eq(receive(control, got, 1), 1);
+	cr_assert_eq(write(control, RELAY_FAILED, 1), 1);
+	cr_expect_eq(receive(other, got, sizeof(got)), 0);
+	close(client);
+	close(other);
+	close(control);
+}
+
+Test(relay, a_nameserver_that_ends_is_listened_for_no_more)
+{
+	int fds = open_descriptors();
+	int control = begin_nameserver();
+	int client = ask(SOCK_STREAM);
+	char byte;
+
+	close(control);
+	cr_expect_eq(receive(client, &byte, 1), 0);
+	close(client);
+	cr_expect_eq(open_descriptors(), fds);
+	close(begin_nameserver());
+}
+
+Test(relay, nameservers_elsewhere_too_many_or_twice_are_refused)
+{
+	static const char *const lines[] = { "resolver:10.0.0.1\n", "resolver:127.0.0.99\n",
+		                             "resolver:\n",         "resolver:127.0.0.99 \n",
+		                             "answer:127.0.0.98\n", "answer:10.0.0.1\n" };
+	int control = begin_nameserver();
+	char byte;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		int stream = open_stream(lines[i]);
+
+		cr_expect_eq(receive(stream, &byte, 1), 0, "%zu", i);
+		close(stream);
+	}
+	close(control);
+}
+
+/* A container may ask as often as it likes. */
+Test(relay, a_flood_of_queries_is_dropped_and_costs_little)
+{
+	int control = begin_nameserver();
+	int client = ask(SOCK_DGRAM);
+	char wants[1024];
+	ssize_t n;
+
+	for (int i = 0; i < 500; i++) {
+		cr_assert_eq(send(client, query, QUERY, 0), (ssize_t)QUERY);
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+	n = receive(control, wants, sizeof(wants));
+	cr_expect_gt(n, 0);
+	cr_expect_leq(n, 64);
+	for (ssize_t i = 0; i < n; i++)
+		cr_assert_eq(write(control, RELAY_FAILED, 1), 1);
+	for (ssize_t i = 0; i < n; i++)
+		cr_expect_eq(receive(client, wants, sizeof(wants)), (ssize_t)QUERY);
+	close(client);
+	close(control);
 }
