@@ -11,11 +11,17 @@
 #include "proto/types.pb-c.h"
 
 /* By bit. */
-static const char *const words[] = { "clock",           "host-limits",
-	                             "signal-all",      "exit-details",
-	                             "network-details", "pid-namespace-of",
-	                             "sandbox-sysctls", "bind-storages",
-	                             "relay",           NULL };
+static const char *const words[] = { "clock",
+	                             "host-limits",
+	                             "signal-all",
+	                             "exit-details",
+	                             "network-details",
+	                             "pid-namespace-of",
+	                             "sandbox-sysctls",
+	                             "bind-storages",
+	                             "relay",
+	                             "link-settings",
+	                             NULL };
 
 /* clang-format off */
 static const struct own_field {
@@ -34,6 +40,7 @@ static const struct own_field {
 	{ &grpc__signal_process_request__descriptor, 10001, FEATURE_SIGNAL_ALL },
 	{ &grpc__update_routes_request__descriptor, 10000, FEATURE_NETWORK_DETAILS },
 	{ &grpc__update_routes_request__descriptor, 10001, FEATURE_NETWORK_DETAILS },
+	{ &types__interface__descriptor, 10000, FEATURE_LINK_SETTINGS },
 	{ &types__ipaddress__descriptor, 10000, FEATURE_NETWORK_DETAILS },
 	{ &types__route__descriptor, 10000, FEATURE_NETWORK_DETAILS },
 	{ &grpc__wait_process_request__descriptor, 10001, FEATURE_EXIT_DETAILS },

@@ -19,6 +19,7 @@
  *   relay          goes without: nobody listens for the guest on the pod's loopback on the host
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
+ *   link-settings  goes without: the cards have the settings of the guest's kernel
  */
 #ifndef PROTO_FEATURES_H
 #define PROTO_FEATURES_H
@@ -40,6 +41,7 @@ enum feature {
 	FEATURE_SANDBOX_SYSCTLS = 1 << 6,  /* CreateSandboxRequest.sysctls */
 	FEATURE_BIND_STORAGES = 1 << 7,    /* a storage's driver "bind": a tree that is there */
 	FEATURE_RELAY = 1 << 8,            /* streams to VSOCK_PORT_RELAY (proto/vsock_ports.h) */
+	FEATURE_LINK_SETTINGS = 1 << 9,    /* Interface.settings */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

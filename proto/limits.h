@@ -29,10 +29,11 @@
 #define LIMIT_STREAMS            (LIMIT_STREAMS_OF_PROCESS * (LIMIT_EXECS_STREAMING + 1)) /* the init */
 
 /* Of the network: of one interface, and of one call. More are refused, and named. */
-#define LIMIT_ADDRESSES  256
-#define LIMIT_ROUTES     4096
-#define LIMIT_RULES      1024
-#define LIMIT_NEIGHBOURS 1024
+#define LIMIT_ADDRESSES     256
+#define LIMIT_LINK_SETTINGS 256
+#define LIMIT_ROUTES        4096
+#define LIMIT_RULES         1024
+#define LIMIT_NEIGHBOURS    1024
 
 _Static_assert(LIMIT_PARKED > LIMIT_EXECS + LIMIT_CONTAINERS + 1,
                "each exec of one container, the inits and GetOOMEvent wait at once");

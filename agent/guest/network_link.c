@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "agent/guest/network_device.h"
+#include "agent/guest/network_settings.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "common/netlink/net_state.h"
@@ -40,6 +41,8 @@ int network_link_parse(const Types__Interface *message, struct network_link *out
 		.name = message->name,
 		.mtu = (uint32_t)message->mtu,
 		.no_arp = message->raw_flags & IFF_NOARP,
+		.settings = message->settings,
+		.n_settings = message->n_settings,
 	};
 	int r = 0;
 
@@ -50,6 +53,8 @@ int network_link_parse(const Types__Interface *message, struct network_link *out
 		                 (unsigned long long)message->mtu);
 	if (*message->hwaddr)
 		r = net_mac_parse(message->hwaddr, &wanted.mac, err);
+	if (r == 0)
+		r = network_settings_check(message, err);
 	if (r == 0)
 		r = parse_addresses(message, &wanted, err);
 	if (r < 0)
@@ -279,6 +284,9 @@ int network_link_apply(struct net_socket *socket, const struct network_link *wan
 	r = set_identity(socket, wanted, state, link, err);
 	if (r == 0)
 		r = delete_others(socket, wanted, state, link->index, err);
+	if (r == 0)
+		network_settings_apply(wanted->settings, wanted->n_settings,
+		                       *wanted->name ? wanted->name : link->name);
 	if (r == 0)
 		r = set_up(socket, wanted, link, err);
 	if (r == 0)

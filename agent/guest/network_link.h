@@ -21,6 +21,8 @@ struct network_link {
 	bool no_arp;
 	struct net_address *addresses;
 	size_t n_addresses;
+	Types__LinkSetting *const *settings; /* each of a form that leads to the link alone */
+	size_t n_settings;
 };
 
 /* ERROR_INVALID_ARGUMENT names the field. On success network_link_fini() frees it. */
@@ -43,7 +45,8 @@ int network_link_find_by_name(const struct network_link *wanted, const struct ne
 /*
  * Makes @link of @state as it is wanted, and brings it up. A link that has the name gets that of
  * @link. Other addresses than the wanted ones go, those of IPv6 are usable at once, and none is made
- * by the kernel; where IPv6 is disabled, those of IPv6 are passed over.
+ * by the kernel; where IPv6 is disabled, those of IPv6 are passed over. So is, with a line in the
+ * log, a setting that the kernel does not have or take.
  */
 int network_link_apply(struct net_socket *socket, const struct network_link *wanted,
                        const struct net_state *state, const struct net_link *link,

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/netlink/net_state.h"
 #include "proto/network/network_message.h"
+#include "shim/network/link_settings.h"
 
 /* What is made, and of what. */
 struct making {
@@ -207,6 +208,21 @@ void guest_network_destroy(struct guest_network *network)
 	free(network->rules);
 	free(network->neighbours.arpneighbors);
 	free(network);
+}
+
+void guest_network_set_settings(struct guest_network *network, size_t interface,
+                                const struct link_settings *settings)
+{
+	Types__Interface *message = network->interfaces.interfaces[interface];
+
+	for (size_t i = 0; i < settings->n; i++) {
+		Types__LinkSetting *setting = mem_new(Types__LinkSetting);
+
+		types__link_setting__init(setting);
+		setting->name = mem_strdup(settings->all[i].name);
+		setting->value = mem_strdup(settings->all[i].value);
+		message->settings = append(message->settings, &message->n_settings, setting);
+	}
 }
 
 void guest_network_set_path(struct guest_network *network, size_t interface, const char *path)

@@ -7,6 +7,7 @@
  *   the cards' links, with all addresses    an address that another host has, too (DADFAILED)
  *   routes of the cards' links, and those   those that the guest's kernel makes of the addresses
  *   that lead nowhere (blackholes)          (RTPROT_KERNEL), those of other links
+ *   settings of the cards that were changed those that the link began with (link_settings.h)
  *   rules                                   those that every namespace begins with
  *   permanent neighbours                    what the kernel has learned
  *
@@ -23,6 +24,7 @@
 #include "common/cleanup.h"
 #include "proto/agent.pb-c.h"
 
+struct link_settings;
 struct net_link;
 struct net_state;
 
@@ -41,6 +43,10 @@ struct guest_network *guest_network_create(const struct net_state *state,
                                            const struct net_link *const *cards, size_t n_cards,
                                            bool details);
 void guest_network_destroy(struct guest_network *network); /* NULL is fine */
+
+/* What of the card's settings is not the kernel's; the agent has FEATURE_LINK_SETTINGS. */
+void guest_network_set_settings(struct guest_network *network, size_t interface,
+                                const struct link_settings *settings);
 
 /* Where the guest finds the card of an interface: see vm_device_path(). */
 void guest_network_set_path(struct guest_network *network, size_t interface, const char *path);

@@ -7,7 +7,9 @@
 #include "common/mem.h"
 #include "common/netlink/net_socket.h"
 #include "common/netlink/net_state.h"
+#include "proto/features.h"
 #include "shim/network/guest_network.h"
+#include "shim/network/link_settings.h"
 #include "shim/network/netns.h"
 #include "shim/network/nic.h"
 #include "shim/network/redirect.h"
@@ -19,6 +21,7 @@ struct network {
 	unsigned int queues;
 	struct net_state state; /* as it was read last */
 	struct nic *cards[NETWORK_CARDS_MAX];
+	struct link_settings settings[NETWORK_CARDS_MAX]; /* of the cards' links */
 	size_t n_cards;
 	int *passed_over; /* the indexes of links that can have no card */
 	size_t n_passed_over;
@@ -45,6 +48,15 @@ static int check_links(const struct net_state *state, struct error *err)
 	return 0;
 }
 
+/* The pod goes on without them. */
+static void read_settings(struct network *network, size_t card, const struct net_link *link)
+{
+	struct error err;
+
+	if (link_settings_read(&network->settings[card], network->netns, link->name, &err) < 0)
+		log_warn("%s", err.text);
+}
+
 static int make_card(struct network *network, const struct net_link *link, struct error *err)
 {
 	struct nic **card = &network->cards[network->n_cards];
@@ -52,7 +64,8 @@ static int make_card(struct network *network, const struct net_link *link, struc
 
 	if (r < 0)
 		return r;
-	network->n_cards++;
+	network->settings[network->n_cards] = (struct link_settings){ 0 };
+	read_settings(network, network->n_cards++, link);
 	log_info("network card id=%s link=%s kind=%s mtu=%u", nic_id(*card), link->name, link->kind,
 	         link->mtu);
 	return 0;
@@ -132,6 +145,13 @@ int network_refresh(struct network *network, struct error *err)
 	net_state_fini(&network->state);
 	network->state = state;
 	forget_passed_over(network);
+	for (size_t i = 0; i < network->n_cards; i++) {
+		const struct net_link *link =
+			find_link(network, nic_link(network->cards[i])->index);
+
+		if (link)
+			read_settings(network, i, link);
+	}
 	return 0;
 }
 
@@ -201,9 +221,12 @@ void network_remove(struct network *network, struct nic *nic)
 
 	while (network->cards[i] != nic)
 		i++;
+	link_settings_fini(&network->settings[i]);
 	network->n_cards--;
-	for (; i < network->n_cards; i++)
+	for (; i < network->n_cards; i++) {
 		network->cards[i] = network->cards[i + 1];
+		network->settings[i] = network->settings[i + 1];
+	}
 	pass_over(network, nic_link(nic)->index);
 	nic_destroy(nic);
 }
@@ -212,8 +235,10 @@ void network_destroy(struct network *network)
 {
 	if (!network)
 		return;
-	for (size_t i = 0; i < network->n_cards; i++)
+	for (size_t i = 0; i < network->n_cards; i++) {
+		link_settings_fini(&network->settings[i]);
 		nic_destroy(network->cards[i]);
+	}
 	net_socket_destroy(network->socket);
 	net_state_fini(&network->state);
 	free(network->passed_over);
@@ -226,11 +251,16 @@ size_t network_cards(const struct network *network, struct nic *const **out)
 	return network->n_cards;
 }
 
-struct guest_network *network_describe(const struct network *network, bool details)
+struct guest_network *network_describe(const struct network *network, unsigned int features)
 {
 	const struct net_link *links[NETWORK_CARDS_MAX];
+	struct guest_network *guest;
 
 	for (size_t i = 0; i < network->n_cards; i++)
 		links[i] = nic_link(network->cards[i]);
-	return guest_network_create(&network->state, links, network->n_cards, details);
+	guest = guest_network_create(&network->state, links, network->n_cards,
+	                             features & FEATURE_NETWORK_DETAILS);
+	for (size_t i = 0; i < network->n_cards && features & FEATURE_LINK_SETTINGS; i++)
+		guest_network_set_settings(guest, i, &network->settings[i]);
+	return guest;
 }

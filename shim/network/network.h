@@ -34,9 +34,9 @@ int network_sweep(const char *path, struct error *err);
 /* In the order in which they were made. */
 size_t network_cards(const struct network *network, struct nic *const **out);
 
-/* What the guest is to be told of what was read last (@details: see guest_network_create()).
- * guest_network_destroy() it; the paths of its cards are still to be set. */
-struct guest_network *network_describe(const struct network *network, bool details);
+/* What the guest is to be told of what was read last, as far as the agent's @features (enum feature)
+ * allow it. guest_network_destroy() it; the paths of its cards are still to be set. */
+struct guest_network *network_describe(const struct network *network, unsigned int features);
 
 /* A descriptor (the caller's) that becomes readable when something changes: see net_watch_open(). */
 int network_watch(const struct network *network, int *out, struct error *err);

@@ -136,7 +136,7 @@ static void plug_next(struct live_network *live)
 static int describe(struct live_network *live, struct guest_network **out, struct error *err)
 {
 	autodestroy(guest_network) struct guest_network *guest =
-		network_describe(live->config.network, live->config.details);
+		network_describe(live->config.network, live->config.features);
 	struct nic *const *cards;
 	size_t n = network_cards(live->config.network, &cards);
 	char path[VM_DEVICE_PATH_MAX];

@@ -26,8 +26,8 @@ struct live_network_config {
 	struct network *network;
 	struct vm *vm;
 	struct agent *agent;
-	bool details;   /* the agent has FEATURE_NETWORK_DETAILS */
-	int timeout_ms; /* to plug a card in, or to unplug one */
+	unsigned int features; /* the agent's */
+	int timeout_ms;        /* to plug a card in, or to unplug one */
 };
 
 /* @on_settled is called, from the loop, when what live_network_settle() has begun has ended; @err

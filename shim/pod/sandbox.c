@@ -422,7 +422,7 @@ static void boot_set_networks_up(struct seq *seq, void *ctx)
 		.network = sandbox->network,
 		.vm = sandbox->vm,
 		.agent = sandbox->agent,
-		.details = hello_features(sandbox->hello) & FEATURE_NETWORK_DETAILS,
+		.features = hello_features(sandbox->hello),
 		.timeout_ms = sandbox->config->agent_timeout_ms,
 	};
 	bool settled = !sandbox->network;

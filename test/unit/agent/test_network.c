@@ -229,6 +229,60 @@ Test(network, an_interface_is_renamed_while_it_is_up)
 	expect_output("ip link show net1", "UP,LOWER_UP");
 }
 
+/* One setting of card0's, with that answer. */
+static enum error_code set(const char *name, const char *value)
+{
+	Types__LinkSetting setting = TYPES__LINK_SETTING__INIT, *all = &setting;
+	struct interface interface;
+
+	setting.name = (char *)name;
+	setting.value = (char *)value;
+	fill(&interface, "eth0", MAC, NULL);
+	interface.message.settings = &all;
+	interface.message.n_settings = 1;
+	return update(&interface.message);
+}
+
+Test(network, an_interface_gets_the_settings_that_are_told)
+{
+	cr_expect_eq(set("ipv4/conf/log_martians", "1"), ERROR_NONE, "%s", answer.err.text);
+	expect_output("cat /proc/sys/net/ipv4/conf/eth0/log_martians", "1");
+	expect_output("cat /proc/sys/net/ipv4/conf/default/log_martians", "0");
+	cr_expect_eq(set("ipv6/neigh/gc_stale_time", "77"), ERROR_NONE, "%s", answer.err.text);
+	expect_output("cat /proc/sys/net/ipv6/neigh/eth0/gc_stale_time", "77");
+}
+
+Test(network, a_setting_that_the_kernel_does_not_take_is_passed_over)
+{
+	cr_expect_eq(set("ipv4/conf/of_a_later_kernel", "1"), ERROR_NONE, "%s", answer.err.text);
+	cr_expect_eq(set("ipv4/neigh/gc_stale_time", "soon"), ERROR_NONE, "%s", answer.err.text);
+	expect_output("ip link show eth0", "UP,LOWER_UP> mtu 1400");
+}
+
+Test(network, a_setting_of_anything_but_a_link_is_refused)
+{
+	static const char *const names[] = {
+		"",
+		"ipv4/ip_forward",
+		"ipv4/conf/",
+		"ipv4/conf/all/forwarding",
+		"core/conf/x",
+		"ipv4/conf/../x",
+		"ipv4/conf/FORWARDING",
+		"/ipv4/conf/forwarding",
+	};
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		cr_expect_eq(set(names[i], "1"), ERROR_INVALID_ARGUMENT, "%s", names[i]);
+		snprintf(text, sizeof(text),
+		         "interface \"eth0\": invalid setting \"%s\": not one of a link", names[i]);
+		cr_expect_str_eq(answer.err.text, text);
+	}
+	cr_expect_eq(set("ipv4/conf/forwarding", "1\n1"), ERROR_INVALID_ARGUMENT);
+	cr_expect_eq(set("ipv4/conf/forwarding", ""), ERROR_INVALID_ARGUMENT);
+}
+
 Test(network, an_interface_without_ipv6_gets_none)
 {
 	struct interface interface;

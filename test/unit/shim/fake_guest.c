@@ -703,7 +703,8 @@ static void say_hello(void *arg)
 	const char *hello = fake.upstream
 	                            ? "hello 1\n"
 	                            : "hello 1 clock host-limits signal-all exit-details "
-	                              "network-details pid-namespace-of sandbox-sysctls relay\n";
+	                              "network-details pid-namespace-of sandbox-sysctls relay "
+	                              "link-settings\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));

@@ -6,6 +6,7 @@
 
 #include "common/netlink/net_link.h"
 #include "hypervisor/vm_device.h"
+#include "proto/features.h"
 #include "shim/network/guest_network.h"
 #include "shim/network/nic.h"
 #include "test/unit/open_descriptors.h"
@@ -76,7 +77,7 @@ static struct guest_network *describe(struct network *network, bool details)
 	struct error err = { 0 };
 
 	cr_assert_eq(network_refresh(network, &err), 0, "%s", err.text);
-	return network_describe(network, details);
+	return network_describe(network, details ? FEATURE_NETWORK_DETAILS : 0);
 }
 
 static void expect_refusal(const char *text)
@@ -257,6 +258,51 @@ Test(network, the_guest_is_told_what_is_in_the_namespace)
 	guest_network_set_path(guest, 0, "03/00");
 	cr_expect_str_eq(one->devicepath, "03/00");
 	guest_network_destroy(guest);
+	network_destroy(network);
+}
+
+/* free() it: "name=value " of each. */
+static char *settings_of(const struct guest_network *guest)
+{
+	const Types__Interface *one = guest->interfaces.interfaces[0];
+	char *text = mem_strdup("");
+
+	for (size_t i = 0; i < one->n_settings; i++) {
+		char *longer = mem_printf("%s%s=%s ", text, one->settings[i]->name,
+		                          one->settings[i]->value);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static void expect_settings(struct network *network, unsigned int features, const char *expected)
+{
+	struct guest_network *guest = network_describe(network, features);
+	autofree char *text = settings_of(guest);
+
+	cr_expect_str_eq(text, expected);
+	guest_network_destroy(guest);
+}
+
+Test(network, an_agent_that_can_is_told_the_settings_that_were_changed)
+{
+	struct network *network;
+	struct error err = { 0 };
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0 && "
+	   "ip netns exec blue sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/log_martians'");
+	settle();
+	network = connect_all(1);
+	expect_settings(network, FEATURE_LINK_SETTINGS, "ipv4/conf/log_martians=1 ");
+	expect_settings(network, FEATURE_NETWORK_DETAILS, "");
+	sh("ip netns exec blue sh -c 'cd /proc/sys/net; echo 0 >ipv4/conf/eth0/log_martians; "
+	   "echo 77 >ipv6/neigh/eth0/gc_stale_time'");
+	cr_assert_eq(network_refresh(network, &err), 0, "%s", err.text);
+	expect_settings(network, FEATURE_LINK_SETTINGS,
+	                "ipv4/conf/log_martians=0 ipv6/neigh/gc_stale_time=77 ");
 	network_destroy(network);
 }
 
