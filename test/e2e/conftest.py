@@ -132,6 +132,12 @@ def _watched(running, runtime, request):
     assert not left, "\n".join(["the test left something behind:", *left])
 
 
+@pytest.fixture
+def watched(runtime, request):
+    """watched(RUNNING): yields a containerd of a longer life; the test fails if it leaves anything behind."""
+    return lambda running: _watched(running, runtime, request)
+
+
 _numbers = itertools.count(1)
 
 

@@ -111,20 +111,37 @@ busybox_image() {
 		"$REPO/test/lib/image" "$IMAGE"
 }
 
-# newer_containerd SUITE: the path of the containerd that a later suite of Debian has, unpacked.
-NEWER_SUITES='trixie forky'
-newer_containerd() {
-	cached "containerd-$1" "$(cat "$REPO/test/lib/newer-package")" "$REPO/test/lib/newer-package" "$1" containerd
+# newer NAME SUITE PROGRAM PACKAGE...: the path of the packages that a later suite of Debian has, unpacked.
+newer() {
+	local name=$1
+	shift
+	cached "$name" "$(cat "$REPO/test/lib/newer-package")" "$REPO/test/lib/newer-package" "$@"
 }
 
-# newer_valgrind: the same of valgrind. That of Debian 12 knows no pidfd_open(2).
+NEWER_SUITES='trixie forky'
+newer_containerd() { # newer_containerd SUITE
+	newer "containerd-$1" "$1" usr/bin/containerd containerd
+}
+
+newer_docker() { # newer_docker SUITE
+	newer "docker-$1" "$1" usr/sbin/dockerd docker.io docker-cli
+}
+
+# newer_valgrind: that of Debian 12 knows no pidfd_open(2).
 newer_valgrind() {
-	cached valgrind "$(cat "$REPO/test/lib/newer-package")" "$REPO/test/lib/newer-package" trixie valgrind
+	newer valgrind trixie usr/bin/valgrind valgrind
 }
 
 newer_containerds() {
 	local suite
 	for suite in $NEWER_SUITES; do
 		newer_containerd "$suite" || return
+	done
+}
+
+newer_dockers() {
+	local suite
+	for suite in $NEWER_SUITES; do
+		newer_docker "$suite" || return
 	done
 }

@@ -104,6 +104,11 @@ class Containerd:
         with open(os.path.join(self.dir, "pid"), encoding="ascii") as file:
             return int(file.read())
 
+    @property
+    def own_pids(self):
+        """Of what may have been started again."""
+        return {self.pid}
+
     def import_image(self, path):
         self.ctr("images", "import", path).check()
 
@@ -160,13 +165,13 @@ class Containerd:
         running = self.popen(*args, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
         return self.finish(running, timeout=timeout, stdin=stdin)
 
-    def popen(self, *args, **options):
+    def popen(self, *args, program="ctr", **options):
         settings = dict(
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=self.env, start_new_session=True,
         )
         settings.update(options)
-        return subprocess.Popen(["ctr", *args], **settings)
+        return subprocess.Popen([program, *args], **settings)
 
     def finish(self, running, timeout=CTR_TIMEOUT, stdin=None):
         try:

@@ -9,11 +9,12 @@ from . import RUNC
 from .processes import alive, processes
 
 WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
-# Directories that are made once and shared by all that come after.
+# Directories that are made once and shared by all that come after, and those that docker removes once a minute.
 KEPT = re.compile(
     r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)"
     r"|.*/io\.containerd\.(runtime\.v2\.task|sandbox\.controller\.v1\.shim)/[^/]+"
     r"|.*/io\.containerd\.grpc\.v1\.cri/(containers|sandboxes|netns)"
+    r"|.*/exec/(containerd|netns(/.*)?|libnetwork(/.*)?|plugins|runtime-runc.*)"
     r"|/var/lib/cni/results|.*/leases(/[^/]+(/lock|/last_reserved_ip\.\d)?)?"
 )
 
@@ -55,11 +56,11 @@ def wait_none(containerd, runtime, before, seconds=WAIT_SECONDS):
 def _processes(containerd):
     """Living processes, and zombies of ours. An orphan's zombie is its new parent's affair. containerd itself
     may have been started again."""
-    own = os.getpid()
+    own, ours = os.getpid(), containerd.own_pids
     return {
         f"{one.pid}@{one.started} {one.command or one.comm}"
         for one in processes()
-        if ((one.state != "Z" and alive(one.pid)) or one.ppid == own) and one.pid != containerd.pid
+        if ((one.state != "Z" and alive(one.pid)) or one.ppid == own) and one.pid not in ours
     }
 
 
