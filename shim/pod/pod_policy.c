@@ -55,7 +55,9 @@ int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, s
 
 	switch (bundle_type(bundle)) {
 	case BUNDLE_SINGLE:
-		*out = &single;
+		r = shared_paths_check_single(bundle, err);
+		if (r == 0)
+			*out = &single;
 		break;
 	case BUNDLE_SANDBOX:
 		r = shared_paths_check(bundle, err);

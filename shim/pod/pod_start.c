@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include "common/log.h"
+#include "shim/host/placeholder_path.h"
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
 #include "shim/pod/pod.h"
@@ -22,8 +23,14 @@ static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *hos
 static int open_netns(const Grpc__Spec *spec, struct netns **out, struct error *err)
 {
 	const char *path = guest_spec_netns(spec);
-	int r = path ? netns_open(path, out, err) : netns_make(out, err);
+	int r;
 
+	if (path && placeholder_is_meant(path))
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "linux.namespaces network: \"%s\": the network of another "
+		                 "machine: not supported",
+		                 path);
+	r = path ? netns_open(path, out, err) : netns_make(out, err);
 	return r < 0 ? error_wrap(err, "linux.namespaces network") : 0;
 }
 

@@ -57,15 +57,19 @@ static bool is_own(const char *path, const char *file)
 	       theirs.st_ino == ours.st_ino;
 }
 
+static int refuse_host(enum shared_namespace namespace, struct error *err)
+{
+	return error_set(err, ERROR_UNIMPLEMENTED,
+	                 "linux.namespaces: the host's %s namespace (none is named): not supported",
+	                 types[namespace].type);
+}
+
 static int check_one(const Grpc__Spec *spec, size_t i, struct error *err)
 {
 	const Grpc__LinuxNamespace *row = find(spec, types[i].type);
 
 	if (!row && types[i].needed)
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.namespaces: the host's %s namespace (none is named): not "
-		                 "supported",
-		                 types[i].type);
+		return refuse_host(i, err);
 	if (row && *row->path && is_own(row->path, types[i].file))
 		return error_set(
 			err, ERROR_UNIMPLEMENTED,
@@ -82,6 +86,25 @@ int shared_paths_check(const struct bundle *sandbox, struct error *err)
 		if (check_one(spec, i, err) < 0)
 			return bundle_wrap_error(sandbox, err);
 	return 0;
+}
+
+static bool binds_shm(const Grpc__Spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (!strcmp(spec->mounts[i]->destination, SHM_DIR) &&
+		    guest_spec_is_bind(spec->mounts[i]))
+			return true;
+	return false;
+}
+
+int shared_paths_check_single(const struct bundle *container, struct error *err)
+{
+	const Grpc__Spec *spec = bundle_spec((struct bundle *)container);
+
+	if (find(spec, types[SHARED_IPC].type) || !binds_shm(spec))
+		return 0;
+	refuse_host(SHARED_IPC, err);
+	return error_wrap(err, "bundle \"%s\": config.json", bundle_dir(container));
 }
 
 static void read_shm(struct shared_paths *paths, const Grpc__Spec *spec)

@@ -39,6 +39,10 @@ struct shared_paths {
  * refused (hostNetwork, hostPID, hostIPC), ERROR_UNIMPLEMENTED. */
 int shared_paths_check(const struct bundle *sandbox, struct error *err);
 
+/* Of a container of its own: ERROR_UNIMPLEMENTED, it has the host's ipc namespace, whose /dev/shm
+ * its spec binds. (Without that, no namespace means the machine's.) */
+int shared_paths_check_single(const struct bundle *container, struct error *err);
+
 /* From the sandbox's spec. @paths is zeroed before, but for its /dev/shm. */
 void shared_paths_init(struct shared_paths *paths, const Grpc__Spec *sandbox);
 /* A /dev/shm that the host has not: binds of GUEST_SHM mean it. */

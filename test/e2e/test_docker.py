@@ -184,7 +184,8 @@ def test_users_and_capabilities(docker):
 
 REFUSED = {
     "--network host": "linux.namespaces: the host's network (no network namespace): not supported",
-    "--network container:web": "has an ingress qdisc already",
+    "--network container:web": "the network of another machine: not supported",
+    "--ipc host": "linux.namespaces: the host's ipc namespace (none is named): not supported",
     "--ipc container:other": 'ipc: joining "/proc/',
     "--pid container:other": 'pid: joining "/proc/',
     "--privileged": "devices of the host: not supported",
@@ -262,10 +263,9 @@ def test_the_default_network_comes_back(docker, start):
     docker.sh(container, f"ping -c 1 -W 5 {gateway}")
 
 
+@pytest.mark.parametrize("module_docker", ["forky"], indirect=True)  # 26.1 has no such option
 def test_settings_of_a_networks_link_are_the_guests(docker, web, network):
     """docker writes them into the namespace on the host, before the link is up."""
-    if docker.suite == "trixie":
-        pytest.skip("docker 26.1 has no such option")
     option = '"com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.neigh.IFNAME.gc_stale_time=77"'
     docker.text("network", "connect", "--driver-opt", option, network, web)
     assert wait_for(lambda: docker.ip_of(web, network) in docker.sh(web, "ip addr"), SOON)

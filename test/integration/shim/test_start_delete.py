@@ -243,6 +243,15 @@ def test_a_sandbox_in_a_namespace_of_the_host_is_refused(bundle, missing):
     assert f"linux.namespaces: the host's {missing} namespace (none is named): not supported" in refused(bundle)
 
 
+def test_a_container_in_the_ipc_namespace_of_the_host_is_refused(bundle):
+    """docker run --ipc host."""
+    config = json.loads(bundle.read("config.json"))
+    config["linux"]["namespaces"] = [{"type": name} for name in ("mount", "network", "pid", "uts")]
+    config["mounts"] = [*config.get("mounts", []), {"destination": "/dev/shm", "source": "/dev/shm", "type": "bind", "options": ["rbind"]}]
+    bundle.write("config.json", json.dumps(config))
+    assert "linux.namespaces: the host's ipc namespace (none is named): not supported" in refused(bundle)
+
+
 def test_a_sandbox_that_names_a_namespace_of_the_host_is_refused(bundle):
     of_pod(bundle, "sandbox", bundle.id, "network", "pid", "ipc")
     config = json.loads(bundle.read("config.json"))

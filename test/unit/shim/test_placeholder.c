@@ -17,6 +17,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "shim/host/placeholder_path.h"
 
 #define SOME_UID  2000000001
 #define TITLE     "kata-container: web of pod 1 (placeholder)"
@@ -173,6 +174,20 @@ static int descriptors_of(pid_t pid)
 		n += entry->d_name[0] != '.';
 	closedir(dir);
 	return n;
+}
+
+Test(placeholder, is_meant_by_the_paths_of_its_namespaces)
+{
+	struct placeholder *placeholder = start_good();
+	autofree char *path = mem_printf("/proc/%d/ns/net", (int)placeholder_pid(placeholder));
+	autofree char *other = mem_printf("/proc/%d/ns/net", (int)getpid());
+
+	cr_assert(wait_until(is_isolated, placeholder));
+	cr_expect(placeholder_is_meant(path));
+	cr_expect_not(placeholder_is_meant(other));
+	cr_expect_not(placeholder_is_meant("/proc/self/ns/net"));
+	cr_expect_not(placeholder_is_meant("/run/netns/blue"));
+	placeholder_destroy(placeholder);
 }
 
 Test(placeholder, says_whose_it_is)
