@@ -13,6 +13,7 @@ import pytest
 from harness import IMAGE, KATA
 from harness.docker import BRIDGE, Docker
 from harness.processes import alive, kill, process, wait_for
+from harness.snippets import commands
 
 SLEEP = ["sleep", "1000"]
 SOON = 20  # seconds
@@ -73,11 +74,15 @@ def test_output_and_exit_code(docker):
     assert (result.rc, result.out, result.err) == (7, b"out\n", b"err\n")
 
 
-def test_the_runtime_is_named_in_the_configuration_of_the_daemon(docker):
-    """As one of its "runtimes", with a configuration of the runtime's own: the machine is smaller than by default."""
-    kernel, total = docker.run_rm(IMAGE, "sh", "-c", "uname -r; grep MemTotal /proc/meminfo", runtime="kata").check().text.splitlines()
-    assert kernel != os.uname().release
-    assert int(total.split()[1]) < 512 << 10
+def test_the_commands_of_the_documentation(docker):
+    lines = commands("docker")
+    assert len(lines) == 3, lines
+    results = [docker.docker(*line.replace(" alpine ", f" {IMAGE} ").split()[1:]).check() for line in lines[:2]]
+    assert results[0].text.strip() not in ("", os.uname().release)
+    # "runtimes" of the daemon's configuration names one of the runtime's own: the machine is smaller than by default.
+    total = docker.sh("demo", "grep MemTotal /proc/meminfo").split()[1]
+    assert int(total) < 512 << 10
+    docker.text(*lines[2].split()[1:])
 
 
 def test_input_and_terminals(docker):
@@ -228,23 +233,23 @@ def test_the_network_is_set_up_inside_create_or_after_it(docker, web):
 
 @pytest.fixture
 def network(docker):
-    """Another network, of the user's own."""
+    """Another network, of the user's own, with IPv6."""
     made = f"net-{secrets.token_hex(3)}"
-    docker.text("network", "create", "--subnet", "10.55.0.0/24", made)
+    docker.text("network", "create", "--subnet", "10.55.0.0/24", "--ipv6", "--subnet", "fd55::/64", made)
     yield made
     docker.text("network", "rm", made)
 
 
 def test_networks_are_connected_and_disconnected_under_load(docker, web, network, start):
     """A card comes and goes in the guest, while another is busy."""
-    other = start(*SLEEP, flags=["--network", network, "--ip", "10.55.0.9"])
+    other = start(*SLEEP, flags=["--network", network, "--ip", "10.55.0.9", "--ip6", "fd55::9"])
     gateway = BRIDGE.split("/")[0]
     load = docker.popen("exec", web, "sh", "-c", f"echo $$ >/tmp/ping; exec ping -q -i 0.01 -s 1400 {gateway}", program="docker")
     for _ in range(2):
         docker.text("network", "connect", network, web)
         address = docker.ip_of(web, network)
         assert wait_for(lambda: address in docker.sh(web, "ip addr"), SOON)
-        docker.sh(web, "ping -c 2 -W 5 10.55.0.9")
+        docker.sh(web, "ping -c 2 -W 5 10.55.0.9 && ping -6 -c 2 -W 5 fd55::9")
         docker.sh(other, f"ping -c 2 -W 5 {address}")
         docker.text("network", "disconnect", network, web)
         assert wait_for(lambda: address not in docker.sh(web, "ip addr"), SOON)

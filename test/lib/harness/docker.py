@@ -5,7 +5,7 @@ import os
 import subprocess
 import tarfile
 
-from . import IMAGE
+from . import IMAGE, REPO
 from .containerd import Containerd
 from .newer import newer_docker_path
 from .processes import kill, wait_for
@@ -50,12 +50,20 @@ class Docker(Containerd):
                 "live-restore": True,
                 "bip": BRIDGE,
                 "init-path": "/usr/bin/tini-static",
-                "runtimes": {"kata": {
-                    "runtimeType": "io.containerd.kata.v2", "options": {"ConfigPath": self.configuration}}},
+                **self._runtimes(),
             }, file)
         if not os.path.exists(self.configuration):
             with open(self.configuration, "w", encoding="ascii") as file:
                 file.write("[hypervisor.qemu]\ndefault_memory = 512\n")
+
+    def _runtimes(self):
+        """As docs/clients.md has them, but for the place of the file."""
+        with open(os.path.join(REPO, "deploy/docker/daemon.json"), encoding="ascii") as file:
+            configuration = json.load(file)
+        options = configuration["runtimes"]["kata"]["options"]
+        assert list(options) == ["ConfigPath"]
+        options["ConfigPath"] = self.configuration
+        return configuration
 
     def start_daemon(self):
         with open(self.log, "ab") as log:
