@@ -27,6 +27,7 @@
 #include "proto/events.pb-c.h"
 #include "shim/cli/deadlines.h"
 #include "shim/host/pid_file.h"
+#include "shim/network/loopback.h"
 #include "shim/pod/events.h"
 #include "shim/server/service.h"
 
@@ -118,6 +119,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	struct service *service;
 	int r;
 
+	loopback_destroy(config->loopback); /* it forwards no ports */
 	r = mount_rootfs(config, err);
 	if (r < 0)
 		return r;
