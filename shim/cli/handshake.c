@@ -77,11 +77,13 @@ static int read_options(const struct buf *input, struct handshake *handshake, st
 	return r;
 }
 
-static bool knows_json(void)
+/* CRI-O starts a shim with containerd's library, which says that it knows JSON, and then takes the
+ * whole answer for the address. It has no address itself. */
+static bool knows_json(const struct command_line *line)
 {
 	const char *version = getenv("MAX_SHIM_VERSION");
 
-	return version && strtol(version, NULL, 10) >= JSON_VERSION;
+	return *line->address && version && strtol(version, NULL, 10) >= JSON_VERSION;
 }
 
 int handshake_read(const struct command_line *line, int fd, struct handshake **out,
@@ -91,7 +93,7 @@ int handshake_read(const struct command_line *line, int fd, struct handshake **o
 	struct buf input = BUF_INIT(STANDARD_INPUT_MAX);
 	int r;
 
-	handshake->form = knows_json() ? HANDSHAKE_JSON : HANDSHAKE_ADDRESS;
+	handshake->form = knows_json(line) ? HANDSHAKE_JSON : HANDSHAKE_ADDRESS;
 	handshake->debug = line->debug;
 	r = standard_input_read(fd, &input, err);
 	if (r == 0)

@@ -2,7 +2,7 @@
  * What containerd tells `start`, and the form in which it wants the answer. Three forms are alive:
  *
  *	               told by                                   answer
- *	1.6            flags and environment, options on stdin   the address
+ *	1.6, CRI-O     flags and environment, options on stdin   the address
  *	1.7 to 2.2     the same and MAX_SHIM_VERSION             JSON, version 2
  *	2.3 and later  BootstrapParams on stdin as well          BootstrapResult, version 3
  *

@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct command_line options = { .id = "c", .namespace = "default" };
+	const struct command_line options = { .id = "c", .namespace = "default", .address = "" };
 	autodestroy(handshake) struct handshake *handshake = NULL;
 	autoclose int fd = memfd_create("stdin", MFD_CLOEXEC);
 	ProtobufCBinaryData answer;

@@ -30,6 +30,7 @@ class Bundle:
         self.shim = shim
         self.id = container
         self.namespace = namespace
+        self.containerd = CONTAINERD
         self.env = dict(os.environ, ASAN_OPTIONS=f"log_path={reports}", UBSAN_OPTIONS=f"log_path={reports}")
         self.env.pop("TTRPC_ADDRESS", None)
         os.makedirs(f"{self.path}/rootfs")
@@ -58,7 +59,7 @@ class Bundle:
 
     def command(self, *args, **options):
         return self.run(
-            "-namespace", self.namespace, "-address", CONTAINERD, "-publish-binary", "/usr/bin/containerd",
+            "-namespace", self.namespace, "-address", self.containerd, "-publish-binary", "/usr/bin/containerd",
             "-id", self.id, *args, **options,
         )
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -50,6 +51,13 @@ def test_containerd_1_7_gets_json(bundle):
     assert answer == {"version": 2, "address": ADDRESS, "protocol": "ttrpc"}
     assert bundle.read("address") == ADDRESS
     bundle.end()
+
+
+def test_crio_gets_the_address(bundle):
+    """It sets what containerd's library sets, has no socket for events, and reads no JSON."""
+    bundle.containerd = ""
+    assert re.fullmatch(rb"unix:///run/containerd/s/[0-9a-f]{64}", spoken(bundle, MAX_SHIM_VERSION="2", TTRPC_ADDRESS=""))
+    kill_and_delete(bundle)
 
 
 def test_containerd_2_3_gets_a_bootstrap_result(bundle):

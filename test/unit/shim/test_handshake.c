@@ -30,9 +30,11 @@ static int input_of(const void *data, size_t len)
 	return fds[0];
 }
 
+static const char *address = "/run/containerd/containerd.sock"; /* the flag */
+
 static struct handshake *read_bytes(const void *data, size_t len)
 {
-	struct command_line options = { .namespace = "default", .id = "web" };
+	struct command_line options = { .namespace = "default", .id = "web", .address = address };
 	struct handshake *handshake = NULL;
 	int fd = input_of(data, len);
 
@@ -104,6 +106,16 @@ Test(handshake, is_json_where_containerd_says_that_it_knows_it)
 	}
 }
 
+Test(handshake, is_the_address_for_a_client_that_has_none)
+{
+	autodestroy(handshake) struct handshake *handshake = NULL;
+
+	setenv("MAX_SHIM_VERSION", "2", 1);
+	address = "";
+	handshake = read_bytes("", 0);
+	cr_assert_eq(handshake->form, HANDSHAKE_ADDRESS);
+}
+
 Test(handshake, takes_runtime_options_from_input)
 {
 	autodestroy(handshake) struct handshake *handshake = NULL;
@@ -142,7 +154,7 @@ Test(handshake, refuses_input_that_is_no_message)
 
 Test(handshake, refuses_input_without_an_end, .timeout = 20)
 {
-	struct command_line options = { .namespace = "default", .id = "web" };
+	struct command_line options = { .namespace = "default", .id = "web", .address = "" };
 	struct handshake *handshake = NULL;
 	int fds[2];
 
@@ -153,7 +165,7 @@ Test(handshake, refuses_input_without_an_end, .timeout = 20)
 
 Test(handshake, refuses_input_that_is_too_long)
 {
-	struct command_line options = { .namespace = "default", .id = "web" };
+	struct command_line options = { .namespace = "default", .id = "web", .address = "" };
 	struct handshake *handshake = NULL;
 	FILE *file = tmpfile();
 
