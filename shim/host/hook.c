@@ -13,9 +13,10 @@
 #include "common/loop/proc.h"
 #include "common/mem.h"
 
-#define READ_SIZE   4096
-#define PRINTED_MAX 512 /* of its last output, for the error */
-#define HOW_MAX     100
+#define READ_SIZE     4096
+#define PIPE_CAPACITY (64 << 10) /* pipe(7) */
+#define PRINTED_MAX   512        /* of its last output, for the error */
+#define HOW_MAX       100
 
 struct hook {
 	struct ev_loop *loop;
@@ -60,14 +61,17 @@ static void on_output(struct ev_loop *loop, ev_io *watcher, int events)
 		ev_io_stop(loop, watcher);
 }
 
-/* One that it leaves in the background may hold the pipe: what is there is enough. */
+/* One that it leaves in the background may hold the pipe, and write on: what was there is enough. */
 static void read_rest(struct hook *hook)
 {
+	size_t left = PIPE_CAPACITY;
 	char text[READ_SIZE];
 	ssize_t n;
 
-	while ((n = read(hook->output, text, sizeof(text))) > 0)
+	while (left >= sizeof(text) && (n = read(hook->output, text, sizeof(text))) > 0) {
 		keep_end(hook, text, (size_t)n);
+		left -= (size_t)n;
+	}
 }
 
 static const char *last_line(struct hook *hook)
