@@ -277,3 +277,10 @@ void config_destroy(struct config *config)
 	free(config->file);
 	free(config);
 }
+
+void config_log(const struct config *config)
+{
+	if (config->debug || config->vmm_debug || config->agent_debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+	log_info("configuration file=%s", config->file ? config->file : "none");
+}

@@ -32,6 +32,10 @@ int config_load(const struct config_source *source, const struct install *instal
                 struct config **out, struct error *err);
 void config_destroy(struct config *config); /* NULL is fine */
 
+/* Says in the log which file it is, and sets the log's level to debug for any enable_debug: what the
+ * guest says is in the log as well. */
+void config_log(const struct config *config);
+
 CLEANUP_DESTROY(config)
 
 #endif

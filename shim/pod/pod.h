@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "common/error.h"
+#include "proto/google.pb-c.h"
 #include "shim/pod/pod_size.h"
 #include "shim/pod/shared_paths.h"
 
@@ -49,7 +50,7 @@ struct pod {
 	struct events *events;
 	struct netns *netns;           /* the host's side of its network */
 	struct loopback *loopback;     /* until the sandbox has it; NULL: there is none */
-	struct sandbox *sandbox;       /* NULL: CreateSandbox has not come */
+	struct sandbox *sandbox;       /* NULL: what begins it has not come */
 	char *id;                      /* of the container that it begins with */
 	char *ns;                      /* containerd's namespace */
 	char *dir;                     /* /run/kata/<pod> */
@@ -73,8 +74,10 @@ struct pod {
 	void (*on_shutdown)(void *ctx, struct ttrpc_call *call);
 	/* The same, whatever is in the pod. */
 	void (*on_end)(void *ctx, struct ttrpc_call *call);
-	/* CreateSandbox: pod_start(), unless the pod is ending. */
-	int (*on_begin)(void *ctx, struct bundle *bundle, struct error *err);
+	/* A pod that `start` has not begun: pod_start(), unless the pod is ending. @options: of the
+	 * runtime, instead of those that `start` had; NULL: none. */
+	int (*on_begin)(void *ctx, struct bundle *bundle, const Google__Protobuf__Any *options,
+	                struct error *err);
 	void *ctx;
 };
 

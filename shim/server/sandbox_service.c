@@ -96,7 +96,7 @@ static int begin(struct pod *pod, const T(CreateSandboxRequest) * request, struc
 		return error_code_errno(err->code);
 	if (!pod->shared.shm)
 		shared_paths_set_shm(&pod->shared, SHM_BYTES);
-	return pod->on_begin(pod->ctx, bundle, err);
+	return pod->on_begin(pod->ctx, bundle, NULL, err);
 }
 
 static void make_pause(struct pod *pod, const char *bundle_dir)

@@ -101,7 +101,6 @@ static int leave_session(struct server *server, struct error *err)
 	return 0;
 }
 
-/* Any of the three keys: what the guest says is in the log as well. */
 static int read_configuration(struct server *server, struct error *err)
 {
 	int r = install_find(NULL, &server->install, err);
@@ -110,9 +109,7 @@ static int read_configuration(struct server *server, struct error *err)
 		r = config_load(&server->config->source, server->install, &server->settings, err);
 	if (r < 0)
 		return r;
-	if (server->settings->debug || server->settings->vmm_debug || server->settings->agent_debug)
-		log_set_level(LOG_LEVEL_DEBUG);
-	log_info("configuration file=%s", server->settings->file ? server->settings->file : "none");
+	config_log(server->settings);
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 #include "proto/events.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 #include "shim/config/config.h"
+#include "shim/config/config_load.h"
+#include "shim/config/runtime_options.h"
 #include "shim/host/pod_dir.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
@@ -50,6 +52,7 @@ struct service {
 	ev_timer oom_pause;
 	ev_timer finish; /* on_end comes from the loop, never from within a call */
 	ev_timer linger;
+	struct config *own_config; /* NULL: the server's counts */
 	bool lingers;
 	void (*on_ending)(void *ctx);
 	service_end_fn *on_end;
@@ -190,13 +193,41 @@ static void on_ready(void *ctx, const struct error *err)
 		await_oom(ctx);
 }
 
-static int on_begin(void *ctx, struct bundle *bundle, struct error *err)
+/* Options that name a configuration replace the one that there is. */
+static int take_options(struct service *service, const Google__Protobuf__Any *any,
+                        struct error *err)
+{
+	struct runtime_options options;
+	struct config_source source;
+	int r = runtime_options_read(any, &options, err);
+
+	source = (struct config_source){
+		.path = options.config_path,
+		.body = options.config_body,
+		.body_len = options.config_body ? strlen(options.config_body) : 0,
+	};
+	if (r == 0 && (source.path || source.body)) {
+		r = config_load(&source, service->pod.install, &service->own_config, err);
+		if (r == 0) {
+			service->pod.config = service->own_config;
+			config_log(service->own_config);
+		}
+	}
+	runtime_options_fini(&options);
+	return r;
+}
+
+static int on_begin(void *ctx, struct bundle *bundle, const Google__Protobuf__Any *options,
+                    struct error *err)
 {
 	struct service *service = ctx;
 	int r;
 
 	if (service->ending)
 		return error_set(err, ERROR_UNAVAILABLE, "the pod is ending");
+	r = take_options(service, options, err);
+	if (r < 0)
+		return r;
 	r = pod_start(&service->pod, bundle, on_sandbox_gone, service, err);
 	if (r < 0)
 		return r;
@@ -333,7 +364,8 @@ static const struct ttrpc_service services[] = {
 };
 /* clang-format on */
 
-/* What a bundle without config.json is to be, CreateSandbox will say. */
+/* What a bundle without config.json is to be, CreateSandbox will say; how a pod of CRI-O's is
+ * configured, Create. */
 static int begin(struct service *service, const char *dir, struct error *err)
 {
 	autodestroy(bundle) struct bundle *bundle = NULL;
@@ -343,7 +375,9 @@ static int begin(struct service *service, const char *dir, struct error *err)
 	if (service->pod.is_sandbox)
 		return 0;
 	r = bundle_load(dir, &bundle, err);
-	return r < 0 ? r : on_begin(service, bundle, err);
+	if (r < 0 || bundle_options_come_late(bundle))
+		return r;
+	return on_begin(service, bundle, NULL, err);
 }
 
 int service_start(struct ev_loop *loop, const struct service_config *config, service_end_fn *on_end,
@@ -397,5 +431,6 @@ void service_destroy(struct service *service)
 	ev_timer_stop(service->loop, &service->finish);
 	ev_timer_stop(service->loop, &service->linger);
 	pod_fini(&service->pod);
+	config_destroy(service->own_config);
 	free(service);
 }

@@ -22,6 +22,7 @@ struct bundle {
 	enum bundle_type type;
 	char *sandbox_id; /* NULL: a container of its own */
 	char *origin;     /* of the spec; NULL: the file */
+	bool options_come_late;
 };
 
 static int read_type(struct bundle *bundle, struct error *err)
@@ -37,6 +38,7 @@ static int read_type(struct bundle *bundle, struct error *err)
 	if (r < 0)
 		return r;
 	bundle->type = types[cri.type];
+	bundle->options_come_late = cri.options_come_late;
 	if (cri.sandbox_id)
 		bundle->sandbox_id = mem_strdup(cri.sandbox_id);
 	return 0;
@@ -136,6 +138,11 @@ int bundle_wrap_error(const struct bundle *bundle, struct error *err)
 	if (bundle->origin)
 		return error_wrap(err, "%s", bundle->origin);
 	return error_wrap(err, "bundle \"%s\": " CONFIG_FILE, bundle->dir);
+}
+
+bool bundle_options_come_late(const struct bundle *bundle)
+{
+	return bundle->options_come_late;
 }
 
 Grpc__Spec *bundle_spec(struct bundle *bundle)

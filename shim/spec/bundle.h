@@ -39,6 +39,8 @@ int bundle_wrap_error(const struct bundle *bundle, struct error *err);
 /* The caller may change it (guest_spec_apply()), keeping it such that spec_free() can free it. */
 Grpc__Spec *bundle_spec(struct bundle *bundle);
 enum bundle_type bundle_type(const struct bundle *bundle);
+/* The runtime's options come to Create of the sandbox alone, as CRI-O has it. */
+bool bundle_options_come_late(const struct bundle *bundle);
 /* The id of the pod's sandbox container; NULL for BUNDLE_SINGLE: it is the container's own id. */
 const char *bundle_sandbox_id(const struct bundle *bundle);
 /* The host path of root.path: what is the root file system when Create brings no mounts. */

@@ -18,6 +18,7 @@ struct names {
 	const char *memory;
 	/* JSON with all of them, the newer name first; NULL, the same. */
 	const char *resources[2];
+	bool options_come_late;
 };
 
 #define CONTAINERD(name) "io.kubernetes.cri." name
@@ -29,7 +30,8 @@ static const struct names implementations[] = {
 	  .cpu_quota = CONTAINERD("sandbox-cpu-quota"), .cpu_period = CONTAINERD("sandbox-cpu-period"),
 	  .cpu_shares = CONTAINERD("sandbox-cpu-shares"), .memory = CONTAINERD("sandbox-memory") },
 	{ .type = CRIO("ContainerType"), .sandbox_id = CRIO("SandboxID"),
-	  .resources = { "pod-linux-resources.crio.io", CRIO("PodLinuxResources") } },
+	  .resources = { "pod-linux-resources.crio.io", CRIO("PodLinuxResources") },
+	  .options_come_late = true },
 };
 /* clang-format on */
 
@@ -90,6 +92,7 @@ static int read_names(const Grpc__Spec *spec, const struct names *names, const c
 	*out = (struct cri){
 		.type = strcmp(type, "sandbox") == 0 ? CRI_SANDBOX : CRI_CONTAINER,
 		.sandbox_id = sandbox_id,
+		.options_come_late = names->options_come_late,
 	};
 	read_limits(spec, names, out);
 	return 0;

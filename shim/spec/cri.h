@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include <stdbool.h>
+
 #include "proto/oci.pb-c.h"
 
 struct error;
@@ -21,6 +23,7 @@ enum cri_type {
 struct cri {
 	enum cri_type type;
 	const char *sandbox_id; /* the spec's; NULL with CRI_NONE */
+	bool options_come_late; /* the runtime's: to Create of the sandbox, not to `start` */
 	/* The sum of the containers' limits, in the sandbox's annotations. 0: none, or no number. */
 	int64_t cpu_quota;
 	int64_t cpu_period;

@@ -367,17 +367,25 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	return 0;
 }
 
-static int load_bundle(const struct pod *pod, struct create *create, struct bundle **out,
+/* Where options come to Create alone the pod begins with them. */
+static int begin_pod(struct pod *pod, const Containerd__Task__V2__CreateTaskRequest *request,
+                     struct bundle *bundle, struct error *err)
+{
+	if (pod->is_sandbox || bundle_type(bundle) == BUNDLE_CONTAINER)
+		return error_set(err, ERROR_FAILED_PRECONDITION,
+		                 "invalid container \"%s\": sandbox \"%s\" is not created",
+		                 request->id, pod->id);
+	return pod->on_begin(pod->ctx, bundle, request->options, err);
+}
+
+static int load_bundle(struct pod *pod, struct create *create, struct bundle **out,
                        struct error *err)
 {
 	const Containerd__Task__V2__CreateTaskRequest *request = create->request;
 	autodestroy(bundle) struct bundle *bundle = NULL;
 
-	if (!pod->policy)
-		return error_set(err, ERROR_FAILED_PRECONDITION,
-		                 "invalid container \"%s\": sandbox \"%s\" is not created",
-		                 request->id, pod->id);
 	if (bundle_load(request->bundle, &bundle, err) < 0 ||
+	    (!pod->policy && begin_pod(pod, request, bundle, err) < 0) ||
 	    pod->policy->takes(pod, request->id, bundle, err) < 0)
 		return error_code_errno(err->code);
 	if (prepare_spec(pod, bundle, create, err) < 0)

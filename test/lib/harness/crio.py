@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from .networks import ip
@@ -107,7 +108,7 @@ class CrioContainer:
         except Status:
             self.forget()
             raise
-        self.wait = self.task.begin("Wait", id=self.id)
+        self.wait = cache(self.task.begin("Wait", id=self.id))  # one call, asked for its answer at any time
         return self
 
     def is_alive(self):
@@ -143,6 +144,7 @@ class CrioContainer:
         self.task.Delete(id=self.id)
         self.task.Shutdown(id=self.id)
         self.forget()
+        del self.pod.containers[self.id]
 
     def forget(self):
         self.task.connection.socket.close()
