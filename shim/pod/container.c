@@ -8,6 +8,7 @@
 #include "proto/limits.h"
 #include "shim/config/config.h"
 #include "shim/config/install.h"
+#include "shim/host/pid_file.h"
 #include "shim/network/netns.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
@@ -283,6 +284,14 @@ void container_end_placeholders(struct container *container, placeholder_ended_f
 	if (container->init->placeholder)
 		placeholder_end(container->init->placeholder, NULL, NULL);
 	await_placeholders(container);
+}
+
+void container_write_pid_file(const struct container *container)
+{
+	struct error err;
+
+	if (pid_file_write(container->bundle_dir, (pid_t)container->init->pid, &err) < 0)
+		log_warn("no pid file in bundle \"%s\": %s", container->bundle_dir, err.text);
 }
 
 static bool has_pid(const struct container *container, uint32_t pid)

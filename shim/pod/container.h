@@ -80,6 +80,8 @@ int container_start_placeholder(struct process *process, struct error *err);
 /* Ends those of all its processes and calls @done once, at once or from the loop, when they have
  * gone: none keeps the root file system or the network namespace any more. */
 void container_end_placeholders(struct container *container, placeholder_ended_fn *done, void *ctx);
+/* Writes the pid of its init, which has one, into its bundle (pid_file.h); a failure is logged. */
+void container_write_pid_file(const struct container *container);
 /* The container of @pod of whose init or exec this is the pid; NULL: there is none. */
 struct container *container_of_pid(const struct pod *pod, pid_t pid);
 

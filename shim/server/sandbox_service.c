@@ -7,10 +7,8 @@
 #include <sys/stat.h>
 
 #include "common/file.h"
-#include "common/log.h"
 #include "common/mem.h"
 #include "proto/sandbox_v1.pb-c.h"
-#include "shim/host/pid_file.h"
 #include "shim/network/netns.h"
 #include "shim/pod/container.h"
 #include "shim/pod/pod.h"
@@ -21,6 +19,7 @@
 #include "shim/spec/pod_config.h"
 #include "shim/task/operation.h"
 #include "shim/task/stats.h"
+#include "shim/task/wait.h"
 
 #define SHM_BYTES    (64U << 20) /* as containerd has it for other sandboxers */
 #define FILE_MODE    0600
@@ -140,15 +139,6 @@ static const struct seq_step start_steps[] = {
 };
 /* clang-format on */
 
-static void write_pid_file(const struct process *init)
-{
-	const char *bundle = init->container->bundle_dir;
-	struct error err;
-
-	if (pid_file_write(bundle, (pid_t)init->pid, &err) < 0)
-		log_warn("no pid file in bundle \"%s\": %s", bundle, err.text);
-}
-
 static void start_succeed(struct operation *operation)
 {
 	Google__Protobuf__Timestamp created_at = timestamp_of(&operation->pod->created_at);
@@ -156,7 +146,7 @@ static void start_succeed(struct operation *operation)
 	response = CONTAINERD__RUNTIME__SANDBOX__V1__START_SANDBOX_RESPONSE__INIT;
 	struct process *init = operation->process;
 
-	write_pid_file(init);
+	container_write_pid_file(init->container);
 	response.pid = init->pid;
 	response.created_at = &created_at;
 	ttrpc_call_reply(operation->call, &response.base);
@@ -257,52 +247,20 @@ static void sandbox_stop_all(const struct sandbox_call *sandbox)
 
 /* WaitSandbox */
 
-struct wait {
-	struct ttrpc_call *call;
-	struct process_waiter *waiter;
-};
-
-static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
+static void reply_exit(struct ttrpc_call *call, const struct process *process)
 {
 	T(WaitSandboxResponse)
 	response = CONTAINERD__RUNTIME__SANDBOX__V1__WAIT_SANDBOX_RESPONSE__INIT;
 	Google__Protobuf__Timestamp exited_at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-	struct wait *wait = ctx;
 
-	if (err) {
-		ttrpc_call_fail(wait->call, err);
-	} else {
-		response.exit_status = (uint32_t)process->exit_status;
-		response.exited_at = process_exit_time(process, &exited_at);
-		ttrpc_call_reply(wait->call, &response.base);
-	}
-	free(wait);
-}
-
-static void on_wait_abandoned(void *ctx)
-{
-	struct wait *wait = ctx;
-
-	process_forget(wait->waiter);
-	ttrpc_call_finish(wait->call, NULL);
-	free(wait);
+	response.exit_status = (uint32_t)process->exit_status;
+	response.exited_at = process_exit_time(process, &exited_at);
+	ttrpc_call_reply(call, &response.base);
 }
 
 static void sandbox_wait(const struct sandbox_call *sandbox)
 {
-	struct wait *wait = mem_new(struct wait);
-	struct process_waiter *waiter;
-	struct error err;
-
-	wait->call = sandbox->call;
-	if (ttrpc_call_park(sandbox->call, on_wait_abandoned, wait, &err) < 0) {
-		ttrpc_call_fail(sandbox->call, &err);
-		free(wait);
-		return;
-	}
-	waiter = process_wait(sandbox->pause->init, on_exit_told, wait);
-	if (waiter) /* else it has been told at once */
-		wait->waiter = waiter;
+	wait_run(sandbox->pause->init, sandbox->call, reply_exit);
 }
 
 /* The others */

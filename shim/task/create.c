@@ -2,13 +2,11 @@
 
 #include <string.h>
 
-#include "common/log.h"
 #include "common/mem.h"
 #include "proto/events.pb-c.h"
 #include "proto/features.h"
 #include "shim/config/config.h"
 #include "shim/config/runtime_options.h"
-#include "shim/host/pid_file.h"
 #include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
@@ -225,15 +223,6 @@ static void publish_create(const struct create *create)
 	events_publish(create->operation.pod->events, "/tasks/create", &event.base);
 }
 
-static void write_pid_file(const struct process *init)
-{
-	const char *bundle = init->container->bundle_dir;
-	struct error err;
-
-	if (pid_file_write(bundle, (pid_t)init->pid, &err) < 0)
-		log_warn("no pid file in bundle \"%s\": %s", bundle, err.text);
-}
-
 static void create_succeed(struct operation *operation)
 {
 	Containerd__Task__V2__CreateTaskResponse response =
@@ -244,7 +233,7 @@ static void create_succeed(struct operation *operation)
 	container->created = true;
 	container->spec = take_ptr(&bundle_spec(container->bundle)->process);
 	bundle_destroy(take_ptr(&container->bundle));
-	write_pid_file(init);
+	container_write_pid_file(container);
 	publish_create((const struct create *)operation);
 	response.pid = init->pid;
 	ttrpc_call_reply(operation->call, &response.base);

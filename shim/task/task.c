@@ -25,6 +25,7 @@
 #include "shim/task/start.h"
 #include "shim/task/stats.h"
 #include "shim/task/update.h"
+#include "shim/task/wait.h"
 
 #define SIGNAL_MAX 64 /* SIGRTMAX of the kernel */
 
@@ -111,52 +112,19 @@ static void task_state(const struct task *task)
 	ttrpc_call_reply(task->call, &response.base);
 }
 
-/* A Wait that has not been answered. */
-struct wait {
-	struct ttrpc_call *call;
-	struct process_waiter *waiter;
-};
-
-static void on_exit_told(void *ctx, const struct process *process, const struct error *err)
+static void reply_exit(struct ttrpc_call *call, const struct process *process)
 {
 	Containerd__Task__V2__WaitResponse response = CONTAINERD__TASK__V2__WAIT_RESPONSE__INIT;
 	Google__Protobuf__Timestamp exited_at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-	struct wait *wait = ctx;
 
-	if (err) {
-		ttrpc_call_fail(wait->call, err);
-	} else {
-		response.exit_status = (uint32_t)process->exit_status;
-		response.exited_at = process_exit_time(process, &exited_at);
-		ttrpc_call_reply(wait->call, &response.base);
-	}
-	free(wait);
-}
-
-static void on_wait_abandoned(void *ctx)
-{
-	struct wait *wait = ctx;
-
-	process_forget(wait->waiter);
-	ttrpc_call_finish(wait->call, NULL);
-	free(wait);
+	response.exit_status = (uint32_t)process->exit_status;
+	response.exited_at = process_exit_time(process, &exited_at);
+	ttrpc_call_reply(call, &response.base);
 }
 
 static void task_wait(const struct task *task)
 {
-	struct wait *wait = mem_new(struct wait);
-	struct process_waiter *waiter;
-	struct error err;
-
-	wait->call = task->call;
-	if (ttrpc_call_park(task->call, on_wait_abandoned, wait, &err) < 0) {
-		ttrpc_call_fail(task->call, &err);
-		free(wait);
-		return;
-	}
-	waiter = process_wait(task->process, on_exit_told, wait);
-	if (waiter) /* else it has been told at once */
-		wait->waiter = waiter;
+	wait_run(task->process, task->call, reply_exit);
 }
 
 static int check_kill(const struct task *task, const KillRequest *request, struct error *err)
