@@ -42,6 +42,7 @@ struct service {
 	char *word;
 	char *id;
 	struct events *events;
+	struct loopback *loopback;
 	int listen_fd;
 	ev_timer end;
 	void (*on_ending)(void *ctx);
@@ -116,6 +117,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
                   void *ctx, struct service **out, struct error *err)
 {
 	autofree char *word = read_word(config->bundle);
+	autodestroy(loopback) struct loopback *loopback = config->loopback;
 	struct service *service;
 	int r;
 
@@ -135,6 +137,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	service->loop = loop;
 	service->id = mem_strdup(config->id);
 	service->events = config->events;
+	service->loopback = take_ptr(&loopback);
 	service->listen_fd = config->listen_fd;
 	service->on_ending = config->on_ending;
 	service->on_end = done;
@@ -165,6 +168,7 @@ void service_destroy(struct service *service)
 		return;
 	ev_timer_stop(service->loop, &service->end);
 	cleanup_close(&service->listen_fd);
+	loopback_destroy(service->loopback);
 	free(service->word);
 	free(service->id);
 	free(service);
