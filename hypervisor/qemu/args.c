@@ -103,6 +103,9 @@ static const struct parameter {
 	{ "lsm=landlock", NULL },      /* no security module that nobody in the guest configures */
 	{ "pcie_ports=compat", NULL },   /* no services of PCIe's own for each root port: what eight
 	                                    of them cost otherwise */
+	{ "swiotlb=noforce", NULL },     /* no memory for devices that reach only 32 bits of it, which
+	                                    no virtual one does: 64 MiB, and 80 ms, once there is
+	                                    more than 4 GiB, or room for it */
 	{ "8250.nr_uarts=1", NULL },   /* no search for serial ports that are not there: 15 ms */
 	{ "noreplace-smp", under_tcg },  /* no patching of lock prefixes: 80 ms */
 	{ "no_timer_check", under_tcg }, /* 50 ms */

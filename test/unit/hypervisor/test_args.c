@@ -7,7 +7,7 @@
 
 #define ALWAYS                                                                                     \
 	"console=ttyS0 quiet panic=-1 init_on_alloc=0 cryptomgr.notests lsm=landlock "             \
-	"pcie_ports=compat 8250.nr_uarts=1"
+	"pcie_ports=compat swiotlb=noforce 8250.nr_uarts=1"
 #define UNDER_TCG                                                                                  \
 	" noreplace-smp no_timer_check "                                                           \
 	"initcall_blacklist=trace_eval_init,tracer_init_tracefs,crypto_kdf108_init,"               \
