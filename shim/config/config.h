@@ -7,6 +7,7 @@
 #define SHIM_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "hypervisor/vm_config.h" /* the enums of choices */
 
@@ -31,6 +32,8 @@ struct config {
 	int memory_mib;
 	int max_memory_mib; /* 0: the host's */
 	bool vmm_debug;
+	int64_t rx_bits_per_s; /* of each network card; 0: no limit */
+	int64_t tx_bits_per_s;
 	/* [agent.kata] */
 	int boot_timeout_ms;
 	bool agent_debug;

@@ -37,7 +37,7 @@ static const char introduction[] =
 static const char *const types[] = {
 	[CONFIG_STRING] = "string",   [CONFIG_PATH] = "path",       [CONFIG_BOOLEAN] = "boolean",
 	[CONFIG_INTEGER] = "integer", [CONFIG_SECONDS] = "seconds", [CONFIG_CHOICE] = "string",
-	[CONFIG_FIXED] = "string",
+	[CONFIG_RATE] = "integer",    [CONFIG_FIXED] = "string",
 };
 
 static void write_type(const struct config_key *key)

@@ -69,6 +69,12 @@ const struct config_key config_keys[] = {
 	  ONE_OF("never", "auto", "always"),
 	  MEANS("What the guest caches of the host's files. `never`: nothing, and no shared "
 	        "writable mappings; `auto`: for a second, or while open; `always`: forever.") },
+	{ KEY(QEMU, "rx_rate_limiter_max_rate", CONFIG_RATE, rx_bits_per_s, "0"),
+	  MEANS("The most bits a second that each network card of the guest receives. 0: no "
+	        "limit. The host's kernel needs CONFIG_NET_SCH_TBF.") },
+	{ KEY(QEMU, "tx_rate_limiter_max_rate", CONFIG_RATE, tx_bits_per_s, "0"),
+	  MEANS("The same of what it sends. The limit is a qdisc of the link in the pod's network "
+	        "namespace, which must have none then.") },
 	{ KEY(QEMU, "enable_debug", CONFIG_BOOLEAN, vmm_debug, "false"),
 	  MEANS("The guest's kernel prints all its messages.") },
 

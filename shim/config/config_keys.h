@@ -12,6 +12,7 @@ enum config_type {
 	CONFIG_BOOLEAN, /* bool */
 	CONFIG_INTEGER, /* int */
 	CONFIG_SECONDS, /* int, in milliseconds */
+	CONFIG_RATE,    /* int64_t: 0 or more */
 	CONFIG_CHOICE,  /* int: the index in choices */
 	CONFIG_FIXED,   /* one choice: there is nothing to keep */
 };

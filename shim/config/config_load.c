@@ -46,6 +46,14 @@ static int set_integer(const struct place *place, int *target, int unit, struct 
 	return 0;
 }
 
+static int set_rate(const struct place *place, int64_t *target, struct error *err)
+{
+	if (place->value->type != TOML_INTEGER || place->value->integer < 0)
+		return wrong(place, err, "an integer of 0 or more");
+	*target = place->value->integer;
+	return 0;
+}
+
 static int set_string(const struct place *place, char **target, struct error *err)
 {
 	const struct toml *value = place->value;
@@ -102,6 +110,8 @@ static int set_value(const struct place *place, struct config *config, struct er
 		return set_integer(place, target, 1, err);
 	case CONFIG_SECONDS:
 		return set_integer(place, target, MS_PER_S, err);
+	case CONFIG_RATE:
+		return set_rate(place, target, err);
 	case CONFIG_CHOICE:
 		return set_choice(place, target, err);
 	case CONFIG_FIXED:

@@ -18,8 +18,8 @@
 struct network {
 	const struct netns *netns;
 	struct net_socket *socket;
-	unsigned int queues;
-	struct net_state state; /* as it was read last */
+	struct nic_config config; /* of each card */
+	struct net_state state;   /* as it was read last */
 	struct nic *cards[NETWORK_CARDS_MAX];
 	struct link_settings settings[NETWORK_CARDS_MAX]; /* of the cards' links */
 	size_t n_cards;
@@ -60,7 +60,7 @@ static void read_settings(struct network *network, size_t card, const struct net
 static int make_card(struct network *network, const struct net_link *link, struct error *err)
 {
 	struct nic **card = &network->cards[network->n_cards];
-	int r = nic_create(network->netns, network->socket, link, network->queues, card, err);
+	int r = nic_create(network->netns, network->socket, link, &network->config, card, err);
 
 	if (r < 0)
 		return r;
@@ -82,14 +82,14 @@ static int make_cards(struct network *network, struct error *err)
 	return r;
 }
 
-int network_connect(const struct netns *netns, unsigned int queues, struct network **out,
-                    struct error *err)
+int network_connect(const struct netns *netns, const struct nic_config *config,
+                    struct network **out, struct error *err)
 {
 	autodestroy(network) struct network *network = mem_new(struct network);
 	int r;
 
 	network->netns = netns;
-	network->queues = queues;
+	network->config = *config;
 	r = net_socket_open(netns_fd(netns), &network->socket, err);
 	if (r == 0)
 		r = redirect_sweep(network->socket, err);

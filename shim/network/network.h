@@ -16,14 +16,15 @@ struct guest_network;
 struct netns;
 struct network;
 struct nic;
+struct nic_config;
 
 /* The machine has eight root ports; one is for memory that comes later. */
 #define NETWORK_CARDS_MAX 7
 
-/* Reads the namespace and makes a card for each link that counts, with @queues queues. On failure
- * the namespace is as before. @netns outlives the network. */
-int network_connect(const struct netns *netns, unsigned int queues, struct network **out,
-                    struct error *err);
+/* Reads the namespace and makes a card for each link that counts. On failure the namespace is as
+ * before. @netns outlives the network. */
+int network_connect(const struct netns *netns, const struct nic_config *config,
+                    struct network **out, struct error *err);
 /* NULL is fine. The machine has ended, or has let go of the cards. The namespace is as before. */
 void network_destroy(struct network *network);
 

@@ -14,6 +14,7 @@
 #include "common/netlink/net_link.h"
 #include "common/netlink/net_socket.h"
 #include "hypervisor/vm_device.h"
+#include "shim/network/rate_limit.h"
 #include "shim/network/redirect.h"
 #include "shim/network/tap.h"
 
@@ -22,7 +23,7 @@ struct nic {
 	struct net_link link;
 	char id[VM_DEVICE_ID_MAX + 1];
 	struct tap *tap;
-	bool joined;
+	bool joined, limited;
 };
 
 /* With an address of its own the tap would speak to the guest: neighbour discovery, router
@@ -60,8 +61,22 @@ static int prepare_tap(struct nic *nic, struct error *err)
 	return 0;
 }
 
+/* Each way where it leaves: that of the tap goes with the tap. */
+static int limit_rates(struct nic *nic, const struct nic_config *config, struct error *err)
+{
+	int r = 0;
+
+	if (config->rx_bits_per_s)
+		r = rate_limit_set(nic->socket, tap_index(nic->tap), config->rx_bits_per_s, err);
+	if (r == 0 && config->tx_bits_per_s) {
+		r = rate_limit_set(nic->socket, nic->link.index, config->tx_bits_per_s, err);
+		nic->limited = r == 0;
+	}
+	return r;
+}
+
 int nic_create(const struct netns *netns, struct net_socket *socket, const struct net_link *link,
-               unsigned int queues, struct nic **out, struct error *err)
+               const struct nic_config *config, struct nic **out, struct error *err)
 {
 	autodestroy(nic) struct nic *nic = mem_new(struct nic);
 	int r;
@@ -69,14 +84,16 @@ int nic_create(const struct netns *netns, struct net_socket *socket, const struc
 	nic->socket = socket;
 	nic->link = *link;
 	snprintf(nic->id, sizeof(nic->id), "nic%d", link->index);
-	r = tap_create(netns, queues, &nic->tap, err);
+	r = tap_create(netns, config->queues, &nic->tap, err);
 	if (r == 0)
 		r = prepare_tap(nic, err);
 	if (r == 0)
 		r = redirect_make(socket, link->index, tap_index(nic->tap), err);
+	nic->joined = r == 0;
+	if (r == 0)
+		r = limit_rates(nic, config, err);
 	if (r < 0)
 		return error_wrap(err, "link \"%s\"", link->name);
-	nic->joined = true;
 	*out = take_ptr(&nic);
 	return 0;
 }
@@ -87,6 +104,8 @@ void nic_destroy(struct nic *nic)
 
 	if (!nic)
 		return;
+	if (nic->limited && rate_limit_remove(nic->socket, nic->link.index, &err) < 0)
+		log_warn("link \"%s\": %s", nic->link.name, err.text);
 	if (nic->joined && redirect_remove(nic->socket, nic->link.index, &err) < 0)
 		log_warn("link \"%s\": %s", nic->link.name, err.text);
 	tap_destroy(nic->tap);

@@ -5,6 +5,8 @@
 #ifndef SHIM_NIC_H
 #define SHIM_NIC_H
 
+#include <stdint.h>
+
 #include "common/cleanup.h"
 
 struct error;
@@ -14,9 +16,16 @@ struct netns;
 struct nic;
 struct vm_device;
 
+/* 0: no limit. */
+struct nic_config {
+	unsigned int queues;
+	uint64_t rx_bits_per_s; /* what the guest receives */
+	uint64_t tx_bits_per_s; /* what it sends */
+};
+
 /* @socket is in @netns, and outlives the card; @link is copied. On failure nothing is left. */
 int nic_create(const struct netns *netns, struct net_socket *socket, const struct net_link *link,
-               unsigned int queues, struct nic **out, struct error *err);
+               const struct nic_config *config, struct nic **out, struct error *err);
 /* NULL is fine. The VMM has let go of its card. */
 void nic_destroy(struct nic *nic);
 

@@ -16,6 +16,7 @@
 #include "common/netlink/net_attr.h"
 #include "common/netlink/net_link.h"
 #include "common/netlink/net_socket.h"
+#include "shim/network/rate_limit.h"
 
 #define HANDLE      TC_H_MAKE(TC_H_INGRESS, 0) /* ffff:, as every ingress qdisc has */
 #define KIND        "ingress"
@@ -232,7 +233,8 @@ static int sweep_link(struct net_socket *socket, int link, const struct net_link
 		return r;
 	if (net_link_by_index(links, n_links, (int)filters[0].to))
 		return 1;
-	return redirect_remove(socket, link, err);
+	r = rate_limit_remove(socket, link, err);
+	return r < 0 ? r : redirect_remove(socket, link, err);
 }
 
 int redirect_sweep(struct net_socket *socket, struct error *err)

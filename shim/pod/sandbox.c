@@ -248,10 +248,15 @@ static void boot_take_uid(struct seq *seq, void *ctx)
 static void boot_connect_networks(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
+	const struct nic_config config = {
+		.queues = 1,
+		.rx_bits_per_s = (uint64_t)sandbox->config->rx_bits_per_s,
+		.tx_bits_per_s = (uint64_t)sandbox->config->tx_bits_per_s,
+	};
 	struct error err;
 
 	if (sandbox->netns && sandbox->config->network_model != NETWORK_MODEL_NONE &&
-	    network_connect(sandbox->netns, 1, &sandbox->network, &err) < 0) {
+	    network_connect(sandbox->netns, &config, &sandbox->network, &err) < 0) {
 		error_wrap(&err, "cannot connect the pod's network");
 		seq_fail(seq, &err);
 	} else {

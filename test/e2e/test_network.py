@@ -1,12 +1,13 @@
 """Network namespaces that a spec names: `ctr run --with-ns network:PATH`, on a bridge with veths."""
 
 import re
+import time
 
 import pytest
 
 from harness.networks import GATEWAY, Bridge, ip, look, make_folder
 from harness.processes import kill, wait_for, wait_gone
-from harness.traffic import sh
+from harness.traffic import echoed_by_container, sh
 
 SLEEP = ["sleep", "1000"]
 
@@ -142,6 +143,21 @@ def test_with_the_model_none_nothing_is_connected(containerd, runtime, name, bri
         assert "eth0" not in sh(containerd, container, "ip link")
     finally:
         containerd.delete(container)
+
+
+@pytest.mark.parametrize("way", ["rx", "tx"])
+def test_the_rate_is_limited_as_configured(containerd, bridge, run_in, tmp_path, way):
+    """2 MB at 8 Mbit/s, each way apart."""
+    space = bridge.add()
+    before = space.look()
+    config = tmp_path / "configuration.toml"
+    config.write_text(f"[hypervisor.qemu]\n{way}_rate_limiter_max_rate = 8_000_000\n", encoding="ascii")
+    container = run_in(space, "--runtime-config-path", str(config))
+    began = time.monotonic()
+    assert echoed_by_container(containerd, container, space.address, megabytes=2)
+    assert time.monotonic() - began > 1.5
+    containerd.delete(container)
+    assert wait_for(lambda: space.look() == before, 10), (space.look(), before)
 
 
 def test_links_come_and_go_while_the_pod_runs(containerd, bridge, run_in):

@@ -93,22 +93,24 @@ Test(config, has_a_value_for_everything)
 
 Test(config, reads_the_keys_of_upstream)
 {
-	autodestroy(config) struct config *config = load_text("[hypervisor.qemu]\n"
-	                                                      "path = \"/opt/qemu\"\n"
-	                                                      "kernel = \"/k\"\n"
-	                                                      "kernel_params = \"a=b c\"\n"
-	                                                      "default_vcpus = -1\n"
-	                                                      "default_memory = 512\n"
-	                                                      "virtio_fs_cache = \"never\"\n"
-	                                                      "accel = 'tcg'\n"
-	                                                      "enable_debug = true\n"
-	                                                      "[agent.kata]\n"
-	                                                      "dial_timeout = 45\n"
-	                                                      "[runtime]\n"
-	                                                      "enable_debug = true\n"
-	                                                      "internetworking_model = \"none\"\n"
-	                                                      "[timeouts]\n"
-	                                                      "mount_ms = 1\n");
+	autodestroy(config) struct config *config =
+		load_text("[hypervisor.qemu]\n"
+	                  "path = \"/opt/qemu\"\n"
+	                  "kernel = \"/k\"\n"
+	                  "kernel_params = \"a=b c\"\n"
+	                  "default_vcpus = -1\n"
+	                  "default_memory = 512\n"
+	                  "virtio_fs_cache = \"never\"\n"
+	                  "rx_rate_limiter_max_rate = 10000000000\n"
+	                  "accel = 'tcg'\n"
+	                  "enable_debug = true\n"
+	                  "[agent.kata]\n"
+	                  "dial_timeout = 45\n"
+	                  "[runtime]\n"
+	                  "enable_debug = true\n"
+	                  "internetworking_model = \"none\"\n"
+	                  "[timeouts]\n"
+	                  "mount_ms = 1\n");
 
 	cr_expect_str_eq(config->vmm_path, "/opt/qemu");
 	cr_expect_str_eq(config->kernel, "/k");
@@ -116,6 +118,8 @@ Test(config, reads_the_keys_of_upstream)
 	cr_expect_eq(config->vcpus, -1);
 	cr_expect_eq(config->memory_mib, 512);
 	cr_expect_eq(config->virtiofs_cache, VM_CACHE_NEVER);
+	cr_expect_eq(config->rx_bits_per_s, 10000000000);
+	cr_expect_eq(config->tx_bits_per_s, 0);
 	cr_expect_eq(config->accel, VM_ACCEL_TCG);
 	cr_expect(config->vmm_debug);
 	cr_expect_eq(config->boot_timeout_ms, 45000);
@@ -142,6 +146,9 @@ Test(config, stops_at_a_wrong_value_with_its_line)
 	expect_failure("[hypervisor.qemu]\nvirtio_fs_cache = \"none\"\n",
 	               "runtime options:2: hypervisor.qemu.virtio_fs_cache: expected "
 	               "\"never\" or \"auto\" or \"always\"");
+	expect_failure("[hypervisor.qemu]\ntx_rate_limiter_max_rate = -1\n",
+	               "runtime options:2: hypervisor.qemu.tx_rate_limiter_max_rate: expected "
+	               "an integer of 0 or more");
 	expect_failure("[hypervisor.qemu]\nshared_fs = \"virtio-9p\"\n",
 	               "runtime options:2: hypervisor.qemu.shared_fs: expected "
 	               "\"virtio-fs\"");

@@ -12,6 +12,7 @@
 #include "test/unit/open_descriptors.h"
 #include "test/unit/shim/network_fixture.h"
 
+static const struct nic_config config = { .queues = 1 };
 static struct netns *blue;
 static char *before;
 static int fds;
@@ -67,7 +68,7 @@ static struct network *connect_all(size_t n_cards)
 	struct nic *const *cards;
 	struct error err = { 0 };
 
-	cr_assert_eq(network_connect(blue, 1, &network, &err), 0, "%s", err.text);
+	cr_assert_eq(network_connect(blue, &config, &network, &err), 0, "%s", err.text);
 	cr_assert_eq(network_cards(network, &cards), n_cards);
 	return network;
 }
@@ -85,7 +86,7 @@ static void expect_refusal(const char *text)
 	struct network *network = NULL;
 	struct error err = { 0 };
 
-	cr_expect_lt(network_connect(blue, 1, &network, &err), 0);
+	cr_expect_lt(network_connect(blue, &config, &network, &err), 0);
 	cr_expect_null(network);
 	cr_expect_str_eq(err.text, text);
 }
@@ -126,6 +127,40 @@ Test(network, each_link_with_an_address_has_a_card_of_its_mac)
 	}
 	sh("test $(tc -n blue qdisc | grep -c ingress) = 4");
 	network_destroy(network);
+}
+
+Test(network, the_rate_of_a_card_is_limited_each_way_where_it_leaves)
+{
+	const struct nic_config limits = {
+		.queues = 1,
+		.rx_bits_per_s = 8000000,
+		.tx_bits_per_s = 80000000000,
+	};
+	struct network *network = NULL;
+	struct error err = { 0 };
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	settle();
+	cr_assert_eq(network_connect(blue, &limits, &network, &err), 0, "%s", err.text);
+	sh("tc -n blue qdisc | grep 'qdisc tbf 4b41: dev tap0_kata root .* rate 8Mbit burst "
+	   "128Kb'");
+	sh("tc -n blue qdisc | grep 'qdisc tbf 4b41: dev eth0 root .* rate 80Gbit '");
+	network_destroy(network);
+}
+
+Test(network, a_root_qdisc_of_others_stays_and_no_rate_is_limited)
+{
+	const struct nic_config limits = { .queues = 1, .tx_bits_per_s = 8000000 };
+	struct network *network = NULL;
+	struct error err = { 0 };
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0 && "
+	   "tc -n blue qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 10k limit 10k");
+	settle();
+	cr_expect_lt(network_connect(blue, &limits, &network, &err), 0);
+	cr_expect_str_eq(err.text, "link \"eth0\": it has a root qdisc already");
 }
 
 Test(network, links_that_are_down_or_without_an_address_do_not_count)
@@ -175,7 +210,7 @@ Test(network, the_taps_of_another_network_do_not_count)
 	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
 	settle();
 	network = connect_all(1);
-	cr_expect_lt(network_connect(blue, 1, &other, &err), 0);
+	cr_expect_lt(network_connect(blue, &config, &other, &err), 0);
 	cr_expect_str_eq(err.text, "link \"eth0\": it has an ingress qdisc already");
 	network_destroy(network);
 	network_destroy(connect_all(1));

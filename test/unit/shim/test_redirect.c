@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "common/netlink/net_socket.h"
+#include "shim/network/rate_limit.h"
 #include "shim/network/tap.h"
 #include "test/unit/shim/network_fixture.h"
 
@@ -151,6 +152,19 @@ Test(redirect, what_a_killed_pod_has_left_is_swept)
 	struct error err = { 0 };
 
 	join();
+	tap_destroy(take_ptr(&tap));
+	cr_expect_eq(redirect_sweep(nl, &err), 0, "%s", err.text);
+	after = output_of(LOOK);
+	cr_expect_str_eq(before, after);
+}
+
+Test(redirect, a_sweep_takes_the_limit_of_the_rate_along)
+{
+	autofree char *after = NULL;
+	struct error err = { 0 };
+
+	join();
+	cr_assert_eq(rate_limit_set(nl, tap_index(wire), 8000000, &err), 0, "%s", err.text);
 	tap_destroy(take_ptr(&tap));
 	cr_expect_eq(redirect_sweep(nl, &err), 0, "%s", err.text);
 	after = output_of(LOOK);
