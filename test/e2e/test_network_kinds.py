@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from harness.networks import GATEWAY, GATEWAY6, Bridge, add_veth, has_kind, ip, look, make_folder, numbered
 from harness.processes import wait_for
+from harness.programs import IP, PYTHON, WITH_PROGRAMS
 from harness.traffic import MEGABYTES, echoed_by_container, echoed_by_host, host_pings, sh, transfer
 
 SLEEP = ["sleep", "1000"]
@@ -16,11 +17,7 @@ MTUS = [1280, 1500, 9000]
 ALL = "KATA_NETWORK_MEGABYTES" in os.environ
 UPLINK = "up0"
 MOST = "OnBridge-1500"  # has all bytes always, the others a megabyte
-# Programs of the host in a container: iproute2 says more than busybox, and python3 speaks UDP.
-WITH_PROGRAMS = ["--mount", "type=bind,src=/usr,dst=/host,options=rbind:ro"]
-_RUN = "/host/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --library-path /host/lib/x86_64-linux-gnu /host/bin/"
-IP = f"{_RUN}ip"
-PYTHON = f"exec env PYTHONHOME=/host {_RUN}python3 -S -c"
+# Of python3, since busybox speaks no UDP.
 ECHO = """
 import socket
 sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
