@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.networks import Bridge, ip, socket_in
+from harness.networks import Bridge, make_folder, socket_in
 from harness.processes import kill, wait_for
 
 SOON = 20  # seconds
@@ -25,10 +25,8 @@ pytestmark = pytest.mark.vm
 
 
 @pytest.fixture(scope="module", autouse=True)
-def directory_of_namespaces():
-    """ip(8) makes and mounts /run/netns once, and leaves it."""
-    ip("netns", "add", "first")
-    ip("netns", "del", "first")
+def folder_of_namespaces():
+    make_folder()
 
 
 @pytest.fixture
