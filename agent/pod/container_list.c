@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "agent/guest/memory_pressure.h"
+#include "agent/guest/stale_paths.h"
 #include "agent/guest/storage.h"
 #include "agent/launch/namespaces.h"
 #include "agent/pod/container.h"
@@ -38,7 +39,8 @@ struct member {
 
 struct container_list {
 	struct container_list_config config;
-	bool has_iptables; /* the kernel */
+	bool has_iptables;         /* the kernel */
+	struct stale_paths *stale; /* directories of the share whose containers have gone */
 	LIST_HEAD(, member) members;
 	unsigned int n;
 };
@@ -48,6 +50,7 @@ struct container_list *container_list_create(const struct container_list_config 
 	struct container_list *list = mem_new(struct container_list);
 
 	list->config = *config;
+	list->stale = stale_paths_create(config->loop, STALE_PATHS_DELAY_S, stale_path_look_up);
 	LIST_INIT(&list->members);
 	return list;
 }
@@ -371,11 +374,23 @@ static void on_released(void *ctx, const struct error *err)
 	member_end(member, true, NULL);
 }
 
+/* The host removes it now: a container's own directory, in which its root file system is. */
+static void add_stale(struct member *member)
+{
+	const char *rootfs = container_spec(member->container)->root->path;
+	const char *slash = strrchr(rootfs, '/');
+	autofree char *dir = slash ? mem_printf("%.*s", (int)(slash - rootfs), rootfs) : NULL;
+
+	if (dir && *dir)
+		stale_paths_add(member->list->stale, dir);
+}
+
 static void on_removed(void *ctx, const struct error *err)
 {
 	struct member *member = ctx;
 
 	if (!err) {
+		add_stale(member);
 		storage_set_release(member->storages, on_released, member);
 		return;
 	}
@@ -458,5 +473,6 @@ void container_list_destroy(struct container_list *list, const struct error *why
 		else
 			member_free(member);
 	}
+	stale_paths_destroy(list->stale);
 	free(list);
 }
