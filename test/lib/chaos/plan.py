@@ -27,12 +27,13 @@ KINDS = {
         (*_PARTS, "containerd", "kernel"),
         frozenset({("kernel", "start"), ("kernel", "create")}),
     ),
-    # Of a pod with two containers, by CRI. In the first step the pod has a network only, in the last one nothing.
+    # Of a pod with two containers, by CRI. In the first step the pod has a network only, in the last one nothing, and
+    # when it is stopped, the container that makes the kernel panic is killed at once.
     "pod": Kind(
         ("network", "start", "container", "running", "exec", "second", "exit", "stop", "remove"),
         (*_PARTS, "containerd", "kernel", "placeholder"),
         frozenset((victim, step) for victim in (*_PARTS, "kernel", "placeholder") for step in ("network", "remove"))
-        | {("kernel", "start")},
+        | {("kernel", "start"), ("kernel", "stop")},
     ),
 }
 

@@ -162,6 +162,8 @@ class Worker:
             with Events(kind.containerd) as events:
                 judge = self._live(kind, cycle, events, outcome)
             judge.nothing_left(before, network)
+            if cycle.victim == "containerd":
+                self._wait_for_snapshots(kind.containerd)
             outcome.problems, outcome.answered, outcome.gone = judge.problems, judge.answered, judge.gone
         except Exception:  # whatever it is, the next cycle shall begin, and this one be reported
             outcome.problems.append(traceback.format_exc())
@@ -170,6 +172,12 @@ class Worker:
             outcome.log = self.containerd.log_tail(log_start, 1 << 18)
             self._recover()
         return outcome
+
+    @staticmethod
+    def _wait_for_snapshots(containerd):
+        """A containerd that was killed while it made one makes no more, until it has removed what was half made."""
+        made = wait_for(lambda: containerd.ctr("snapshots", "prepare", "probe").rc == 0, SOON, 0.2)
+        assert made and containerd.ctr("snapshots", "rm", "probe").rc == 0, "containerd makes no snapshots"
 
     def _live(self, kind, cycle, events, outcome):
         life = kind.life(cycle)
