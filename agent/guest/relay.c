@@ -54,7 +54,7 @@ struct relay {
 	relay_peer_fn *peer;
 	LIST_HEAD(connection_list, connection) connections;
 	unsigned int n_connections;
-	LIST_HEAD(, nameserver) nameservers;
+	LIST_HEAD(nameserver_list, nameserver) nameservers;
 	unsigned int n_nameservers;
 };
 
@@ -337,15 +337,19 @@ struct relay *relay_create(struct ev_loop *loop, int listen_fd, uint16_t dns_por
 
 void relay_destroy(struct relay *relay)
 {
-	struct connection *connection;
-	struct nameserver *nameserver;
+	struct connection *next_connection;
+	struct nameserver *next_nameserver;
 
 	if (!relay)
 		return;
 	listener_destroy(relay->listener);
-	while ((nameserver = LIST_FIRST(&relay->nameservers)))
-		nameserver_destroy(nameserver);
-	while ((connection = LIST_FIRST(&relay->connections)))
-		connection_destroy(connection);
+	for (struct nameserver *n = LIST_FIRST(&relay->nameservers); n; n = next_nameserver) {
+		next_nameserver = LIST_NEXT(n, link);
+		nameserver_destroy(n);
+	}
+	for (struct connection *c = LIST_FIRST(&relay->connections); c; c = next_connection) {
+		next_connection = LIST_NEXT(c, link);
+		connection_destroy(c);
+	}
 	free(relay);
 }

@@ -309,12 +309,14 @@ int resolver_create(struct ev_loop *loop, const struct sockaddr_in *address, int
 
 void resolver_destroy(struct resolver *resolver)
 {
-	struct request *request;
+	struct request *next;
 
 	if (!resolver)
 		return;
-	while ((request = TAILQ_FIRST(&resolver->requests)))
-		request_destroy(request);
+	for (struct request *r = TAILQ_FIRST(&resolver->requests); r; r = next) {
+		next = TAILQ_NEXT(r, link);
+		request_destroy(r);
+	}
 	ev_io_stop(resolver->loop, &resolver->told);
 	ev_io_stop(resolver->loop, &resolver->asked);
 	listener_destroy(resolver->tcp);

@@ -126,7 +126,7 @@ static void reset_endpoint(const struct flow *flow)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	connect(flow->endpoint.fd, &none, sizeof(none));
+	(void)connect(flow->endpoint.fd, &none, sizeof(none));
 }
 
 /* The last act: closes all, then says how it went, so that who hears it finds all closed. */

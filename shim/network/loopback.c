@@ -151,7 +151,7 @@ static void emit_choice(struct program *program)
 	found = emit(program, BPF_JMP | BPF_JA, 0, 0, 0, 0);
 	land_here(program, not_ipv4);
 	emit_only(program, offsetof(struct bpf_sk_lookup, family), AF_INET6);
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		emit_only(program, offsetof(struct bpf_sk_lookup, local_ip6) + i * 4,
 		          i < 3 ? 0 : htonl(1));
 	emit_set(program, BPF_REG_8, 1);
@@ -162,10 +162,10 @@ static void emit_assignment(struct program *program, int map)
 {
 	emit_copy(program, BPF_REG_6, BPF_REG_1);
 	emit(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_8, -4, 0);
-	emit(program, BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
+	emit(program, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
 	emit(program, 0, 0, 0, 0, 0); /* the other half */
 	emit_copy(program, BPF_REG_2, BPF_REG_10);
-	emit(program, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4);
+	emit(program, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, -4);
 	emit_call(program, BPF_FUNC_map_lookup_elem);
 	emit(program, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, TO_END, 0);
 	emit_copy(program, BPF_REG_7, BPF_REG_0);

@@ -130,14 +130,16 @@ struct loopback_relay *loopback_relay_create(struct ev_loop *loop,
 
 void loopback_relay_destroy(struct loopback_relay *relay)
 {
-	struct connection *connection;
+	struct connection *next;
 
 	if (!relay)
 		return;
 	for (unsigned int i = 0; i < LOOPBACK_FAMILIES; i++)
 		listener_destroy(relay->listeners[i]);
 	loopback_destroy(relay->config.loopback);
-	while ((connection = LIST_FIRST(&relay->connections)))
-		connection_destroy(connection);
+	for (struct connection *c = LIST_FIRST(&relay->connections); c; c = next) {
+		next = LIST_NEXT(c, link);
+		connection_destroy(c);
+	}
 	free(relay);
 }

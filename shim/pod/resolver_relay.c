@@ -39,7 +39,7 @@ struct resolver_relay {
 	bool is_settled;
 	done_fn *on_settled;
 	void *ctx;
-	LIST_HEAD(, link) links;
+	LIST_HEAD(link_list, link) links;
 	unsigned int n_links;
 };
 
@@ -308,12 +308,14 @@ struct resolver_relay *resolver_relay_create(struct ev_loop *loop,
 
 void resolver_relay_destroy(struct resolver_relay *relay)
 {
-	struct link *link;
+	struct link *next;
 
 	if (!relay)
 		return;
 	stop(relay);
-	while ((link = LIST_FIRST(&relay->links)))
-		link_destroy(link);
+	for (struct link *l = LIST_FIRST(&relay->links); l; l = next) {
+		next = LIST_NEXT(l, in_list);
+		link_destroy(l);
+	}
 	free(relay);
 }

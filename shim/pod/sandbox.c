@@ -732,22 +732,30 @@ void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter)
 	machine_growth_leave(sandbox->growth, waiter);
 }
 
+/* What cannot be read has none: the container's own mount of it says why. */
+static bool has_nameservers(const char *resolv_conf, struct nameservers *out)
+{
+	struct error err;
+
+	if (!resolv_conf)
+		return false;
+	if (nameservers_read(resolv_conf, out, &err) < 0) {
+		log_warn("nameservers: %s", err.text);
+		return false;
+	}
+	return out->n > 0;
+}
+
 void sandbox_when_resolving(struct sandbox *sandbox, const char *resolv_conf,
                             struct sandbox_waiter *waiter, done_fn *done, void *ctx)
 {
 	struct nameservers nameservers;
-	struct error err;
 
-	if (!sandbox->resolvers || !resolv_conf) {
-		done(ctx, NULL);
-	} else if (nameservers_read(resolv_conf, &nameservers, &err) < 0) {
-		log_warn("nameservers: %s", err.text);
-		done(ctx, NULL);
-	} else if (resolvers_add(sandbox->resolvers, &nameservers)) {
-		done(ctx, NULL);
-	} else {
+	if (sandbox->resolvers && has_nameservers(resolv_conf, &nameservers) &&
+	    !resolvers_add(sandbox->resolvers, &nameservers))
 		add_waiter(&sandbox->resolver_waiters, waiter, done, ctx);
-	}
+	else
+		done(ctx, NULL);
 }
 
 void sandbox_explain(struct sandbox *sandbox, const struct error *err,

@@ -71,6 +71,7 @@ static int listen_there(void)
 int pod_bench_serve(struct pod_bench *bench, struct ev_loop *loop, void (*on_ending)(void *ctx),
                     service_end_fn *on_end, void *ctx, struct error *err)
 {
+	struct loopback *loopback = take_ptr(&bench->loopback);
 	const struct service_config config = {
 		.ns = "n",
 		.id = "c",
@@ -82,7 +83,7 @@ int pod_bench_serve(struct pod_bench *bench, struct ev_loop *loop, void (*on_end
 		.config = bench->settings,
 		.listen_fd = listen_there(),
 		.on_ending = on_ending,
-		.loopback = take_ptr(&bench->loopback),
+		.loopback = loopback,
 	};
 
 	return service_start(loop, &config, on_end, ctx, &bench->service, err);

@@ -31,10 +31,9 @@ Test(dns_message, a_query_says_how_much_it_takes)
 Test(dns_message, one_that_is_cut_anywhere_takes_the_least)
 {
 	for (size_t len = 0; len < PLAIN + 5; len++) {
-		uint8_t *copy = malloc(len + 1); /* a read beyond it is seen */
+		uint8_t *copy = malloc(len ? len : 1); /* a read beyond it is seen */
 
 		memcpy(copy, with_opt, len);
-		copy = realloc(copy, len ? len : 1);
 		cr_expect_eq(dns_datagram_limit(copy, len), 512, "%zu", len);
 		free(copy);
 	}
