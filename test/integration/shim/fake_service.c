@@ -121,7 +121,6 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	struct service *service;
 	int r;
 
-	loopback_destroy(config->loopback); /* it forwards no ports */
 	r = mount_rootfs(config, err);
 	if (r < 0)
 		return r;
