@@ -1,5 +1,6 @@
 #include "agent/cgroup/device_rules.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -8,6 +9,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 
+#define LOADS_MAX    100   /* of one program, if signals come */
 #define ANY          (-1)  /* type, major or minor */
 #define MAJOR_MAX    0xfff /* 12 and 20 bits: linux/kdev_t.h */
 #define MINOR_MAX    0xfffff
@@ -230,6 +232,7 @@ static int bpf(int command, union bpf_attr *attr)
 	return syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
+/* The kernel gives up checking a program when a signal comes, of a child that ends for example. */
 static int load(const struct bpf_insn *insns, size_t count)
 {
 	union bpf_attr attr = {
@@ -238,8 +241,14 @@ static int load(const struct bpf_insn *insns, size_t count)
 		.insn_cnt = count,
 		.license = (uintptr_t) "Apache-2.0",
 	};
+	int fd = -1;
 
-	return bpf(BPF_PROG_LOAD, &attr);
+	for (int i = 0; i < LOADS_MAX; i++) {
+		fd = bpf(BPF_PROG_LOAD, &attr);
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, struct error *err)

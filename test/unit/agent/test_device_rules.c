@@ -1,8 +1,10 @@
 #include "agent/cgroup/device_rules.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
@@ -134,4 +136,26 @@ Test(device_rules, their_number_is_bounded)
 		rules[i] = deny_all;
 	cr_assert_eq(device_rules_check(spec(rules, DEVICE_RULES_MAX), NULL), 0);
 	cr_assert_lt(device_rules_check(spec(rules, DEVICE_RULES_MAX + 1), NULL), 0);
+}
+
+static void on_alarm(int sig)
+{
+}
+
+Test(device_rules, signals_do_not_keep_a_program_from_being_loaded)
+{
+	const struct sigaction action = { .sa_handler = on_alarm };
+	const struct itimerval often = { { 0, 2000 }, { 0, 2000 } };
+	const struct itimerval never = { 0 };
+
+	cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+	cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	for (int i = 0; i < 2000; i++) {
+		struct error err = { 0 };
+
+		cr_expect_lt(device_rules_attach(-1, NULL, &err), 0);
+		cr_expect_null(strstr(err.text, "Resource temporarily unavailable"), "%s",
+		               err.text);
+	}
+	cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
