@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import threading
 from hashlib import sha256
 
@@ -12,7 +13,7 @@ from .processes import wait_for
 MEGABYTE = 1 << 20
 MEGABYTES = int(os.environ.get("KATA_NETWORK_MEGABYTES", 8))
 PORT = 5000
-SECONDS = 60 + MEGABYTES  # of a transfer, without KVM
+SECONDS = 60 + 3 * MEGABYTES  # of a transfer, without KVM
 
 
 def sh(containerd, container, script, timeout=60):
@@ -76,10 +77,13 @@ def echoed_by_host(containerd, container, address, megabytes=MEGABYTES):
 
 
 def _echo(server):
+    """All of it comes first: nc reads nothing while it waits to write."""
     stream, _ = server.accept()
-    with stream:
+    with stream, tempfile.TemporaryFile() as kept:
         for block in iter(lambda: stream.recv(MEGABYTE), b""):
-            stream.sendall(block)
+            kept.write(block)
+        kept.seek(0)
+        stream.sendfile(kept)
 
 
 def transfer(containerd, sender, receiver, address, megabytes=MEGABYTES):
