@@ -29,7 +29,7 @@ static size_t read_network(const struct pod *pod, struct net_link **links,
 		return 0;
 	}
 	*messages = mem_alloc(n * sizeof(**messages));
-	*out = mem_alloc(n * sizeof(**out));
+	*out = mem_alloc(n * sizeof(void *));
 	for (size_t i = 0; i < n; i++) {
 		const struct net_link_counters *counters = &(*links)[i].counters;
 
