@@ -17,7 +17,7 @@ int link_counters_read(const struct netns *netns, struct net_link **links, size_
 {
 	autodestroy(net_socket) struct net_socket *socket = NULL;
 	autofree struct net_link *all = NULL;
-	size_t n_all, kept = 0;
+	size_t n_all = 0, kept = 0;
 	int r = net_socket_open(netns_fd(netns), &socket, err);
 
 	if (r == 0)

@@ -32,6 +32,7 @@ Test(link_counters, are_of_links_that_are_up_but_lo_and_taps)
 	await_up("eth0");
 	sh("bash -c 'for i in 1 2 3; do head -c 500 /dev/zero >/dev/udp/10.9.0.2/9; done'");
 	cr_assert_eq(link_counters_read(blue, &links, &n, &err), 0, "%s", err.text);
+	cr_assert_not_null(links);
 	cr_assert_eq(n, 1);
 	cr_expect_str_eq(links[0].name, "eth0");
 	cr_expect_geq(links[0].counters.rx_bytes, 1500);
