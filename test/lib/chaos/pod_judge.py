@@ -12,7 +12,7 @@ from pod_life import END_STATUS
 
 UNKNOWN = 255  # containerd's, when the connection to the shim is lost before the event of the exit has come
 # What containerd itself forgets when it is killed while it makes a pod, whatever the runtime: its network, its records.
-FORGOTTEN = re.compile(r"mount left: / \S*/(netns/cni-\S+|sandboxes/\S+/shm)|network device left: veth\w+"
+FORGOTTEN = re.compile(r"mount left: \S+ \S*/(netns/cni-\S+|sandboxes/\S+/shm)|network device left: veth\w+"
                        r"|file left: \S*(/netns/cni-\S+|/sandboxes/\S+|/leases/\S+|/var/lib/cni/\S+)|(container|snapshot|lease) left: .*")
 
 
