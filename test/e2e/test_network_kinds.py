@@ -76,7 +76,9 @@ class BridgeInside(OnBridge):
     def connect(self, space):
         add_veth(space, self.bridge.name, "port0", self.mtu)
         space.ip("link", "add", "br0", "type", "bridge")
-        space.ip("link", "set", "port0", "master", "br0", "up")
+        space.ip("link", "set", "port0", "up")
+        space.settle("port0")  # it keeps the address that it gets before it is a port
+        space.ip("link", "set", "port0", "master", "br0")
         space.set_up("br0")
 
 

@@ -83,7 +83,7 @@ class Namespace:
 
     def _is_settled(self, link):
         addresses = self.ip("-6", "addr", "show", "dev", link)
-        return "fe80:" in addresses and "tentative" not in addresses
+        return "fe80:" in addresses and "tentative" not in self.ip("-6", "addr")
 
     def flags(self):
         """The options of `ctr run`."""
