@@ -63,7 +63,7 @@ static int look_up_due(void *ctx, struct errand_result *result, struct error *er
 	const struct stale_paths *paths = ctx;
 	const struct stale *stale;
 
-	STAILQ_FOREACH (stale, &paths->due, link)
+	for (stale = STAILQ_FIRST(&paths->due); stale; stale = STAILQ_NEXT(stale, link))
 		paths->look(stale->path);
 	return 0;
 }
@@ -86,7 +86,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	struct error err;
 
 	ev_timer_stop(loop, timer);
-	STAILQ_FOREACH (stale, &paths->old, link)
+	for (stale = STAILQ_FIRST(&paths->old); stale; stale = STAILQ_NEXT(stale, link))
 		paths->n--;
 	STAILQ_CONCAT(&paths->due, &paths->old);
 	STAILQ_CONCAT(&paths->old, &paths->young);

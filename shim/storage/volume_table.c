@@ -14,7 +14,7 @@ struct entry {
 };
 
 struct volume_table {
-	LIST_HEAD(, entry) entries;
+	LIST_HEAD(entry_list, entry) entries;
 	uint64_t next_place;
 	unsigned int children;
 };
