@@ -1,5 +1,6 @@
 #include "shim/task/create.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -374,8 +375,10 @@ static int load_bundle(struct pod *pod, struct create *create, struct bundle **o
 	autodestroy(bundle) struct bundle *bundle = NULL;
 
 	if (bundle_load(request->bundle, &bundle, err) < 0 ||
-	    (!pod->policy && begin_pod(pod, request, bundle, err) < 0) ||
-	    pod->policy->takes(pod, request->id, bundle, err) < 0)
+	    (!pod->policy && begin_pod(pod, request, bundle, err) < 0))
+		return error_code_errno(err->code);
+	assert(pod->policy);
+	if (pod->policy->takes(pod, request->id, bundle, err) < 0)
 		return error_code_errno(err->code);
 	if (prepare_spec(pod, bundle, create, err) < 0)
 		return error_wrap(err, "bundle \"%s\": config.json", request->bundle);
