@@ -258,6 +258,17 @@ def test_networks_are_connected_and_disconnected_under_load(docker, web, network
     assert int(sent) > 10 and int(received) >= int(sent) - 1
 
 
+def test_names_resolve_in_a_network_of_the_user(docker, network, start):
+    """docker's resolver listens in the namespace on the host, behind nat rules."""
+    server = start(*SLEEP, flags=["--network", network, "--ip", "10.55.0.9", "--network-alias", "backend"])
+    client = start("sh", "-c", f"nslookup -type=a {server}; ping -c 1 backend; exec sleep 1000", flags=["--network", network])
+    assert "nameserver 127.0.0.11" in docker.sh(client, "cat /etc/resolv.conf")
+    assert wait_for(lambda: "packets received" in docker.text("logs", client), SOON), docker.text("logs", client)
+    shown = docker.text("logs", client)
+    assert "Address: 10.55.0.9" in shown and "1 packets received" in shown, shown
+    docker.sh(client, f"ping -c 1 {server}")
+
+
 def test_the_default_network_comes_back(docker, start):
     container = start(*SLEEP)
     docker.text("network", "disconnect", "bridge", container)
