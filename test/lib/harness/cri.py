@@ -60,7 +60,8 @@ class Cri:
 
         def ready():
             try:
-                return all(condition.status for condition in self.Status(deadline=5).status.conditions)
+                conditions = self.Status(deadline=5).status.conditions
+                return all(one.status for one in conditions if one.type in ("RuntimeReady", "NetworkReady"))
             except CriError:
                 return False
 
