@@ -44,7 +44,7 @@ def texts(prefix=""):
     }
 
 
-CONTAINER, EXEC, _ = tables()
+CONTAINER, EXEC, *_ = tables()
 
 
 def container_calls(pod):
