@@ -267,6 +267,8 @@ int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct
 {
 	autoclose int places = -1;
 
+	if (volumes->n == 0)
+		return 0;
 	if (mkdirat(share, VOLUMES_DIR, DIR_MODE) < 0 && errno != EEXIST)
 		return error_errno(err, "cannot make directory \"" VOLUMES_DIR "\"");
 	places = openat(share, VOLUMES_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
