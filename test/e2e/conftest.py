@@ -43,9 +43,15 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     pattern = os.environ.get("KATA_PATTERN", "")
-    chosen = [item for item in items if re.search(pattern, name_of(item.nodeid, STAGE))]
+    chosen = [item for item in items if re.search(pattern, name_of(item.nodeid, STAGE)) and _makes_sense(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+def _makes_sense(item):
+    """A module may say by makes_sense(**parameters) which combinations of parameters there are not."""
+    judge = getattr(item.module, "makes_sense", None)
+    return not judge or not hasattr(item, "callspec") or judge(**item.callspec.params)
 
 
 @pytest.hookimpl(hookwrapper=True)

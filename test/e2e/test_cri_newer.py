@@ -15,10 +15,13 @@ def cri_suite(request):
 
 
 @pytest.fixture(params=["runc", "kata", "kata-sandbox"])
-def handler(request, cri_suite):
-    if request.param == "kata-sandbox" and cri_suite == "trixie":
-        pytest.skip("containerd 1.7 has no Sandbox API for CRI, unless it is told to try")
+def handler(request):
     return request.param
+
+
+def makes_sense(cri_suite, handler=None):
+    """containerd 1.7 has no Sandbox API for CRI, unless it is told to try."""
+    return (cri_suite, handler) != ("trixie", "kata-sandbox")
 
 
 def test_it_is_newer(cri):

@@ -151,13 +151,11 @@ class Growth:
                 assert last[key] <= first[key] * 1.1 + 256, f"{key}\n{self.table()}"
 
 
-def kata_only(handler):
-    if handler != "kata":
-        pytest.skip("about virtual machines")
+KATA_ONLY = pytest.mark.parametrize("handler", ["kata"], indirect=True)  # about virtual machines
 
 
+@KATA_ONLY
 def test_a_crash_loop_adds_nothing(cri_pods, cri, handler, capsys):
-    kata_only(handler)
     pod = cri_pods.run()
     growth = Growth(cri, pod, pod.start("sleep", "100000", name="watcher"))
     begin = time.monotonic()
@@ -183,8 +181,8 @@ def probe(container, number):
         assert container.exec("sh", "-c", f"echo {number}; exit {number % 3}", timeout=10).exit_code == number % 3
 
 
+@KATA_ONLY
 def test_probes_leave_nothing(cri_pods, cri, handler, capsys):
-    kata_only(handler)
     pod = cri_pods.run()
     container = pod.start("sleep", "100000")
     growth = Growth(cri, pod, container)
@@ -201,9 +199,9 @@ def test_probes_leave_nothing(cri_pods, cri, handler, capsys):
     pod.end()
 
 
+@KATA_ONLY
 def test_ids_of_the_longest_legal_length(cri, handler):
     """By ctr: those of CRI are all of one length."""
-    kata_only(handler)
     ids = [f"{letter}-x_x.{'x' * (LONGEST_ID - 6)}" for letter in "abc"]
     pod = SandboxPod(cri, KATA, ids[0]).start()
     pod.add(ids[1], "sleep", "1000")
@@ -264,8 +262,8 @@ def echoes(container, line):
         stream.wait(f"got {line}\n".encode())
 
 
+@KATA_ONLY
 def test_a_container_that_cannot_be_killed_harms_no_other(cri, handler, tmp_path, stuck_fs):
-    kata_only(handler)
     directory, server = stuck_fs
     Path(cri.dir, "kata.toml").write_text(f"timeouts.kill_ms = {KILL_MS}\n", encoding="ascii")
     pod = CriPods(cri, "kata-config", tmp_path).run()

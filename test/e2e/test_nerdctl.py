@@ -96,10 +96,8 @@ def test_a_published_port_leads_to_the_container(containerd, run):
     assert echo_once("10.4.0.1", PUBLISHED, megabytes=1)
 
 
-@pytest.mark.vm
-def test_a_killed_shim_gives_its_address_back(containerd, runtime, run, network):
-    if runtime == RUNC:
-        pytest.skip("runc's shim leaves its container's process and its address")
+@pytest.mark.parametrize("runtime", [KATA], indirect=True)  # runc's shim leaves its container's process and its address
+def test_a_killed_shim_gives_its_address_back(containerd, run, network):
     container, folder = run("web", "sleep", "1000")
     kill(containerd.shim(container))
     assert wait_for(lambda: containerd.task_state(container) is None, 20)
