@@ -15,6 +15,7 @@
  *                  refuses the container, or the pod, by name
  *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
  *                  a stream says that its output is complete
+ *   container-hooks  refuses the container by name
  *   bind-storages  goes without: a Unix socket in a volume of the host is that of one container
  *   relay          goes without: nobody listens for the guest on the pod's loopback on the host
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
@@ -42,6 +43,7 @@ enum feature {
 	FEATURE_BIND_STORAGES = 1 << 7,    /* a storage's driver "bind": a tree that is there */
 	FEATURE_RELAY = 1 << 8,            /* streams to VSOCK_PORT_RELAY (proto/vsock_ports.h) */
 	FEATURE_LINK_SETTINGS = 1 << 9,    /* Interface.settings */
+	FEATURE_CONTAINER_HOOKS = 1 << 10, /* Hooks.CreateContainer, .StartContainer of a spec */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

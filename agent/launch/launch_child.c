@@ -84,8 +84,10 @@ static const struct step {
 	{ LATE, "enter the pid namespace", step_enter_pid_namespace },
 	{ LATE, "start a session", step_start_session },
 	{ LATE, "take control of the console", step_control_console },
+	{ INIT, "", step_run_create_hooks },
 	{ ALL, "wait for the start", step_wait_for_go },
 	{ ALL, "install the seccomp profile", step_filter_last },
+	{ INIT, "", step_run_start_hooks },
 	{ ALL, "", step_execute },
 };
 /* clang-format on */

@@ -1,10 +1,11 @@
 /*
- * Steps of a container's init alone: its host name, kernel settings and root file system.
+ * Steps of a container's init alone: its host name, kernel settings, root file system and hooks.
  */
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/launch/container_hooks.h"
 #include "agent/launch/devices.h"
 #include "agent/launch/in_root.h"
 #include "agent/launch/launch_step.h"
@@ -98,6 +99,41 @@ int step_mask_paths(struct child *child, struct error *err)
 	for (i = 0; r == 0 && i < config->n_maskedpaths; i++)
 		r = masked_paths_hide(child->root, config->maskedpaths[i], err);
 	return r;
+}
+
+static struct container_hooks hooks_of(const struct child *child, bool start)
+{
+	const Grpc__Hooks *hooks = child->spec->hooks;
+	struct container_hooks out = {
+		.name = start ? "startContainer" : "createContainer",
+		.status = start ? "created" : "creating",
+		.container_id = child->request->id,
+		.version = child->spec->version,
+	};
+
+	if (hooks) {
+		out.all = start ? hooks->startcontainer : hooks->createcontainer;
+		out.n = start ? hooks->n_startcontainer : hooks->n_createcontainer;
+	}
+	return out;
+}
+
+/* Those of the start are looked for now: what the container does not have is the creator's affair. */
+int step_run_create_hooks(struct child *child, struct error *err)
+{
+	const struct container_hooks create = hooks_of(child, false), start = hooks_of(child, true);
+	int r = container_hooks_check(&create, err);
+
+	if (r == 0)
+		r = container_hooks_check(&start, err);
+	return r < 0 ? r : container_hooks_run(&create, err);
+}
+
+int step_run_start_hooks(struct child *child, struct error *err)
+{
+	const struct container_hooks start = hooks_of(child, true);
+
+	return container_hooks_run(&start, err);
 }
 
 int step_change_root(struct child *child, struct error *err)

@@ -45,6 +45,8 @@ step_fn step_finish_mounts;
 step_fn step_protect_paths;
 step_fn step_mask_paths;
 step_fn step_change_root;
+step_fn step_run_create_hooks;
+step_fn step_run_start_hooks;
 
 /* launch_process.c */
 step_fn step_start_session;

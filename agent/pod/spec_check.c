@@ -26,9 +26,8 @@ static int check_hooks(const Grpc__Spec *spec, struct error *err)
 
 	if (!hooks)
 		return 0;
-	if (hooks->n_prestart || hooks->n_poststart || hooks->n_poststop ||
-	    hooks->n_createruntime || hooks->n_createcontainer || hooks->n_startcontainer)
-		return refuse("hooks", err);
+	if (hooks->n_prestart || hooks->n_poststart || hooks->n_poststop || hooks->n_createruntime)
+		return refuse("hooks of the host", err);
 	return 0;
 }
 

@@ -113,6 +113,11 @@ int hooks_take(Grpc__Spec *spec, const char *id, const char *bundle_dir, struct 
 	hooks->version = mem_strdup(spec->version);
 	hooks->netns = guest_spec_netns(spec) ? mem_strdup(guest_spec_netns(spec)) : NULL;
 	hooks->annotations = read_annotations(spec);
+	if (check(&(struct list){ from->n_createcontainer, from->createcontainer },
+	          "createContainer", err) < 0 ||
+	    check(&(struct list){ from->n_startcontainer, from->startcontainer }, "startContainer",
+	          err) < 0)
+		return error_code_errno(err->code);
 	for (size_t i = 0; i < KINDS; i++) {
 		int r = check(&hooks->lists[i], kinds[i].name, err);
 

@@ -176,15 +176,6 @@ static void add_cgroup_namespace(Grpc__Linux *linux)
 	linux->namespaces[linux->n_namespaces++] = ns;
 }
 
-/* Those that run on the host have been taken out. startContainer is the guest's. */
-static int check_hooks(const Grpc__Hooks *hooks, struct error *err)
-{
-	if (hooks->n_createcontainer == 0)
-		return 0;
-	return error_set(err, ERROR_UNIMPLEMENTED, "hooks.createContainer[0] \"%s\": not supported",
-	                 hooks->createcontainer[0]->path);
-}
-
 static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct error *err)
 {
 	int r = take_network_namespace(linux, netns, err);
@@ -224,8 +215,6 @@ int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct erro
 	r = apply_linux(spec->linux, id, &path, err);
 	if (r == 0)
 		r = check_mounts(spec, err);
-	if (r == 0 && spec->hooks)
-		r = check_hooks(spec->hooks, err);
 	if (r == 0 && netns)
 		*netns = take_ptr(&path);
 	return r;

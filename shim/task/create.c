@@ -95,6 +95,19 @@ static void name_volumes(const struct container *container, Grpc__CreateContaine
 	request->n_storages = volumes_storages(volumes, &request->storages);
 }
 
+/* Those that are left in the spec: the guest's agent runs them in the container. */
+static int check_hooks(const struct container *container, struct error *err)
+{
+	const Grpc__Hooks *hooks = bundle_spec(container->bundle)->hooks;
+
+	if (!hooks || hooks->n_createcontainer + hooks->n_startcontainer == 0 ||
+	    agent_has(sandbox_agent(container->pod->sandbox), FEATURE_CONTAINER_HOOKS))
+		return 0;
+	return error_set(err, ERROR_UNIMPLEMENTED,
+	                 "hooks.createContainer, hooks.startContainer: not supported by the "
+	                 "guest's agent");
+}
+
 static void create_in_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
@@ -112,7 +125,8 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	request.stderr_port = ports->err;
 	if (((struct create *)operation)->pid_of)
 		request.pid_namespace_of = ((struct create *)operation)->pid_of;
-	if (agent_create_container(sandbox_agent(operation->pod->sandbox), &request,
+	if (check_hooks(init->container, &err) < 0 ||
+	    agent_create_container(sandbox_agent(operation->pod->sandbox), &request,
 	                           operation_answered, operation, &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
 }

@@ -101,7 +101,7 @@ def test_an_unknown_user_of_an_exec_is_refused(containerd, runtime, name):
 
 REFUSED_SPECS = {
     "user_namespace": (lambda spec: spec["linux"]["namespaces"].append({"type": "user"}), r"user namespace|namespaces"),
-    "hooks": (lambda spec: spec.update(hooks={"createContainer": [{"path": "/bin/true"}]}), r"hooks\.createContainer"),
+    "hooks": (lambda spec: spec.update(hooks={"createContainer": [{"path": "/usr/bin/nvidia-ctk"}]}), r"hooks\.createContainer"),
     "namespace_of_the_host": (
         lambda spec: spec["linux"]["namespaces"].append({"type": "time", "path": "/proc/1/ns/time"}), r"namespaces"
     ),

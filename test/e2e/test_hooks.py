@@ -88,3 +88,26 @@ def test_those_of_a_killed_shim_run_when_it_is_cleaned_up(containerd, runtime, r
     assert wait_for(lambda: containerd.task_state(container) is None, 20)
     containerd.ctr("containers", "delete", container).check()
     assert len(logged(log)) == 1
+
+
+@pytest.mark.vm
+def test_those_of_the_container_run_in_it(containerd, runtime, rootfs, name):
+    """Where the path is in the container: createContainer before Create is answered, startContainer before its process."""
+    script = 'read -r state; echo "$0 $(id -u) $(uname -r) $state" >>/hooks'
+    hooks = {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script, kind]}] for kind in ("createContainer", "startContainer")}
+    spec = spec_with(containerd, rootfs, hooks, "cat", "/hooks")
+    lines = containerd.run_spec(name(), spec, runtime=runtime, flags=["--rm"]).check().text.splitlines()
+    assert [line.split()[:2] for line in lines] == [["createContainer", "0"], ["startContainer", "0"]]
+    assert all(os.uname().release not in line for line in lines), lines
+    assert ['"status":"creating"' in lines[0], '"status":"created"' in lines[1]] == [True, True]
+
+
+@pytest.mark.vm
+def test_a_failure_at_the_start_fails_it(containerd, runtime, rootfs, name):
+    container = name()
+    hooks = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo not today; exit 4"]}]}
+    result = containerd.run_spec(container, spec_with(containerd, rootfs, hooks, "echo", "ran"), runtime=runtime)
+    assert result.rc and "ran" not in result.text, str(result)
+    assert 'hooks.startContainer[0] "/bin/sh" exited with status 4: not today' in result.error, str(result)
+    containerd.ctr("tasks", "delete", "--force", container).check()  # ctr leaves a task that it could not start
+    containerd.ctr("containers", "delete", container).check()

@@ -80,7 +80,7 @@ Test(spec_check, hooks_are_refused)
 	cr_expect_eq(spec_check(&draft.spec, NULL), 0);
 	hooks.poststop = &pointer;
 	hooks.n_poststop = 1;
-	expect_refusal(&draft, ERROR_UNIMPLEMENTED, "hooks: not supported");
+	expect_refusal(&draft, ERROR_UNIMPLEMENTED, "hooks of the host: not supported");
 }
 
 Test(spec_check, user_namespaces_are_refused)

@@ -153,10 +153,3 @@ Test(guest_spec, keeps_of_a_device_mode_what_mknod_sets_later)
 	cr_assert_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(spec->linux->devices[0]->filemode, 0666);
 }
-
-Test(guest_spec, refuses_hooks_that_run_in_a_half_made_container)
-{
-	expect_refusal(WITH("\"hooks\":{\"createContainer\":[{\"path\":\"/bin/x\"}]}"),
-	               "hooks.createContainer[0] \"/bin/x\": not supported");
-	expect_success(WITH("\"hooks\":{\"createContainer\":[]}"));
-}

@@ -175,7 +175,6 @@ Test(refusals, of_keys_are_by_name_and_documented)
 	"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"" process           \
 	"},\"root\":{\"path\":\"r\"}" members ",\"linux\":{\"namespaces\":[{\"type\":\"network\"}" \
 	"]" linux_ "}}"
-#define HOOK(kind) CONFIG(",\"hooks\":{\"" kind "\":[{\"path\":\"/x\"}]}", "", "")
 
 /* Refused by more than the presence of a key; @name: as the document has it. */
 static const struct {
@@ -188,7 +187,6 @@ static const struct {
 	  "linux.personality" },
 	{ CONFIG("", "", ",\"seccomp\":{\"defaultAction\":\"x\",\"defaultErrnoRet\":5}"),
 	  "linux.seccomp.defaultErrnoRet", "linux.seccomp.defaultErrnoRet" },
-	{ HOOK("createContainer"), "hooks.createContainer", "hooks.createContainer" },
 	{ CONFIG("", "", ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"b\",\"major\":8}]"),
 	  "linux.devices[0]", "linux.devices" },
 	{ "{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
