@@ -103,7 +103,7 @@ static int seconds_left(const struct timespec *deadline)
 static int wait_for(pid_t pid, int timeout_s, const sigset_t *chld)
 {
 	struct timespec deadline;
-	int status;
+	int status = -ECHILD;
 
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += timeout_s + 1;

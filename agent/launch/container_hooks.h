@@ -3,7 +3,8 @@
  * before the container is told to be created, startContainer right before its process executes.
  *
  * Both run with the privileges of that process, which the child has by then: root directory, user,
- * capabilities, filter, limits. So a program of the image can do no more as a hook than the process
+ * capabilities, limits, and the filter unless that can only be installed last (launch_child.c): then
+ * createContainer runs before it. So a program of the image can do no more as a hook than the process
  * can. (runc runs createContainer as root, but a program of the host.)
  */
 #ifndef AGENT_CONTAINER_HOOKS_H
