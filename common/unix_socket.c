@@ -75,3 +75,16 @@ int unix_socket_listen(const char *path, int backlog, struct error *err)
 	}
 	return take_fd(&fd);
 }
+
+int unix_socket_adopt(int fd, int backlog, struct error *err)
+{
+	return listen(fd, backlog) < 0 ? error_errno(err, "cannot listen on a socket") : 0;
+}
+
+pid_t unix_socket_listener(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+}

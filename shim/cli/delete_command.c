@@ -33,8 +33,8 @@
 #define ADDRESS_FILE_MAX 1024
 #define NETNS_PATH_MAX   4096
 #define LOOK_MS          10
-#define SERVED_MS        300 /* a socket's end is waited for */
-#define SWEEP_MS         500 /* the end of a killed VMM's taps */
+#define SERVED_MS        2000 /* the end of a killed shim's socket */
+#define SWEEP_MS         500  /* the end of a killed VMM's taps */
 #define EXIT_KILLED      (128 + SIGKILL)
 
 /* What `start` wrote into the bundle: the address of the pod that the container belongs to. What it
@@ -135,15 +135,12 @@ static void look_later(void)
 	nanosleep(&look, NULL);
 }
 
-/*
- * A pod that ends by itself has no socket any more, and one that has does not end: it is not waited
- * for. A shim that was killed closes its connections, which is why containerd asks for this, some
- * time before its socket: on a busy host milliseconds before.
- */
+/* A pod that ends by itself has no socket any more, and one that has does not end: it is not waited
+ * for. But a shim that was killed has its socket for some milliseconds yet. */
 static void await_end(const struct address *address)
 {
 	for (int waited = 0; address_is_served(address); waited += LOOK_MS) {
-		if (waited >= SERVED_MS)
+		if (waited >= SERVED_MS || !address_is_ending(address))
 			return;
 		look_later();
 	}

@@ -1,6 +1,7 @@
 #include "shim/host/address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sha2.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 
 #define DIR_MODE 0711 /* of /run/containerd, if we are the first there */
 #define BACKLOG  128
+
+#define STAT_MAX     4096
+#define FLAG_EXITING 0x4 /* PF_EXITING of linux/sched.h */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -69,6 +73,29 @@ bool address_is_served(const struct address *address)
 	return fd >= 0 || (fd != -ECONNREFUSED && fd != -ENOENT);
 }
 
+/* Field 9 of /proc/PID/stat (proc(5)): the flags of the process, of which this says that it ends. */
+static bool is_exiting(pid_t pid)
+{
+	autofree char *path = mem_printf("/proc/%d/stat", (int)pid);
+	autofree char *stat = NULL;
+	const char *fields;
+	unsigned int flags;
+
+	if (file_read(AT_FDCWD, path, STAT_MAX, &stat, NULL) < 0)
+		return true;
+	fields = strrchr(stat, ')'); /* the end of the name, in which there may be anything */
+	return fields && sscanf(fields, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+	       flags & FLAG_EXITING;
+}
+
+bool address_is_ending(const struct address *address)
+{
+	autoclose int fd = address_connect(address);
+	pid_t server = fd >= 0 ? unix_socket_listener(fd) : 0;
+
+	return server > 0 && is_exiting(server);
+}
+
 static int make_dir_of(const struct address *address, struct error *err)
 {
 	autofree char *dir = mem_strdup(address->path);
@@ -89,4 +116,9 @@ int address_listen(const struct address *address, struct error *err)
 	if (unlink(address->path) < 0 && errno != ENOENT)
 		return error_errno(err, "cannot remove stale socket \"%s\"", address->path);
 	return unix_socket_listen(address->path, BACKLOG, err);
+}
+
+int address_serve(int listen_fd, struct error *err)
+{
+	return unix_socket_adopt(listen_fd, BACKLOG, err);
 }

@@ -34,11 +34,17 @@ int address_parse(const char *uri, struct address *out, struct error *err);
  * no shim holds the pod's directory.
  */
 int address_listen(const struct address *address, struct error *err);
+/* The server, which has inherited that socket from `start`: it is the one that address_is_ending() is
+ * about. */
+int address_serve(int listen_fd, struct error *err);
 
 /* A connection, -ECONNREFUSED: no listener, or -ENOENT: no socket. Never waits; -EAGAIN is a
  * listener that is busy. */
 int address_connect(const struct address *address);
 /* Whether a shim listens; it is sent no request. */
 bool address_is_served(const struct address *address);
+/* A shim listens, but it was killed, and its socket is about to go. A process closes its connections
+ * one by one, so that its clients can know of its end before. */
+bool address_is_ending(const struct address *address);
 
 #endif

@@ -70,6 +70,11 @@ static int close_descriptors(struct server *server, struct error *err)
 	return 0;
 }
 
+static int serve_address(struct server *server, struct error *err)
+{
+	return address_serve(server->config->listen_fd, err);
+}
+
 static int hold_pod_dir(struct server *server, struct error *err)
 {
 	server->hold = pod_dir_hold(server->config->pod_dir, err);
@@ -343,6 +348,7 @@ static const struct serve_step {
 	int (*run)(struct server *server, struct error *err);
 } serve_steps[] = {
 	{ "close descriptors", close_descriptors },
+	{ "take the socket over", serve_address },
 	{ "hold the pod's directory", hold_pod_dir },
 	{ "open the log", open_log },
 	{ "leave the session", leave_session },

@@ -30,7 +30,6 @@ SANITIZED = os.environ.get("KATA_STAGE", "e2e") != "e2e"  # what sanitizers and 
 SERVED_SOMETIMES = 12  # what the last commands have looked up, and containers that have gone just now
 SOON = 20  # seconds
 LONG = 300  # for what takes as long as many pods at once do
-STOP_SECONDS = 1  # of a pod in which nothing resists
 STOPS = 3
 KILL_MS = 2000
 
@@ -283,14 +282,18 @@ def test_a_container_that_cannot_be_killed_harms_no_other(cri, handler, tmp_path
     pod.remove()
 
 
-def test_a_pod_in_which_nothing_resists_stops_at_once(cri_pods):
-    took = []
+@KATA_ONLY
+def test_a_pod_in_which_nothing_resists_stops_sooner_than_it_starts(cri_pods):
+    starts, stops = [], []
     for _ in range(STOPS):
+        begin = time.monotonic()
         pod = cri_pods.run()
+        starts.append(time.monotonic() - begin)
         pod.start("sleep", "1000", name="one")
         pod.start("sleep", "1000", name="two")
         begin = time.monotonic()
         pod.stop()
-        took.append(time.monotonic() - begin)
+        stops.append(time.monotonic() - begin)
         pod.remove()
-    assert min(took) < STOP_SECONDS, took
+    print(f"starts {starts}, stops {stops}")
+    assert min(stops) < min(starts) / 2, (stops, starts)

@@ -274,10 +274,30 @@ def test_containers_of_a_pod_have_one_shim(make_bundle):
         assert container.started() == address
         assert container.read("address") == address
         assert not container.has("shim.pid")
-    begin = time.monotonic()
     assert b"nothing is removed" in first.delete().stderr
-    assert time.monotonic() - begin < 1, "delete waits for a pod that does not end"
     assert alive(pod.pid)
+    pod.end()
+    assert_nothing_left(pod)
+
+
+def delete_seconds(bundle):
+    """The least of a few."""
+    times = []
+    for _ in range(5):
+        begin = time.monotonic()
+        assert bundle.delete().returncode == 0
+        times.append(time.monotonic() - begin)
+    return min(times)
+
+
+def test_delete_does_not_wait_for_a_pod_that_does_not_end(make_bundle):
+    """containerd 1.6 runs it for each container of a pod, one after the other."""
+    pod, container, other = make_bundle("pod"), make_bundle("first"), make_bundle("other")
+    of_pod(pod, "sandbox", "pod", "network", "pid", "ipc", "uts")
+    pod.started()
+    of_pod(container, "container", "pod")
+    container.started()
+    assert delete_seconds(container) < 2 * delete_seconds(other), "other has no shim"
     pod.end()
     assert_nothing_left(pod)
 

@@ -2,11 +2,15 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -166,5 +170,71 @@ Test(address, counts_a_listener_whose_queue_is_full_as_one, .init = make_dir, .f
 		cr_assert_lt(clients++, 100);
 	cr_assert_eq(address_connect(&address), -EAGAIN);
 	cr_assert(address_is_served(&address));
+	close(fd);
+}
+
+static void *sleep_long(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* A process whose first thread has ended shows the same flags as one that is closing its files. */
+static void end_but_serve(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleep_long, NULL) == 0)
+		pthread_exit(NULL);
+	_exit(1);
+}
+
+static pid_t serve(int listen_fd, bool ends)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	cr_assert_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (address_serve(listen_fd, NULL) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		if (ends)
+			end_but_serve();
+		pause();
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+}
+
+Test(address, of_a_process_that_ends_is_not_that_of_one_that_lives, .init = make_dir,
+     .fini = remove_dir)
+{
+	struct address address;
+	pid_t living, ending;
+	int fd;
+
+	cr_assert_eq(address_of(dir, "/a", "n", "i", &address, &err), 0);
+	cr_assert_not(address_is_ending(&address));
+	fd = address_listen(&address, &err);
+	cr_assert_geq(fd, 0, "%s", err.text);
+	cr_assert_not(address_is_ending(&address));
+	living = serve(fd, false);
+	cr_assert_not(address_is_ending(&address));
+	ending = serve(fd, true);
+	while (!address_is_ending(&address))
+		usleep(1000);
+	cr_assert(address_is_served(&address));
+	end(living);
+	end(ending);
 	close(fd);
 }
