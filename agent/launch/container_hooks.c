@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/base/errno_text.h"
+#include "agent/launch/seccomp.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
@@ -57,9 +58,21 @@ static char **list_of(char *const *strings, size_t n, char *otherwise)
 	return list;
 }
 
-/* Never returns. */
-static void __attribute__((noreturn)) execute(const Grpc__Hook *hook, int state, int output)
+static int filter(const struct seccomp *profile)
 {
+	struct error err;
+
+	if (!profile || seccomp_install(profile, &err) == 0)
+		return 0;
+	dprintf(STDERR_FILENO, "%s\n", err.text);
+	return -1;
+}
+
+/* Never returns. */
+static void __attribute__((noreturn))
+execute(const struct container_hooks *hooks, size_t i, int state, int output)
+{
+	const Grpc__Hook *hook = hooks->all[i];
 	autofree char **args = list_of(hook->args, hook->n_args, hook->path);
 	autofree char **env = list_of(hook->env, hook->n_env, NULL);
 	sigset_t none;
@@ -67,9 +80,10 @@ static void __attribute__((noreturn)) execute(const Grpc__Hook *hook, int state,
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(state, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
-	    dup2(output, STDERR_FILENO) >= 0)
+	    dup2(output, STDERR_FILENO) >= 0 && filter(hooks->filter) == 0) {
 		execve(hook->path, args, env);
-	dprintf(STDERR_FILENO, "%m\n");
+		dprintf(STDERR_FILENO, "%m\n");
+	}
 	_exit(127);
 }
 
@@ -153,7 +167,7 @@ static int run(const struct container_hooks *hooks, size_t i, int state, const s
 	if (pid < 0)
 		return error_errno(err, "cannot make a process for hooks.%s[%zu]", hooks->name, i);
 	if (pid == 0)
-		execute(hook, state, output);
+		execute(hooks, i, state, output);
 	return judge(
 		hooks, i,
 		wait_for(pid, hook->timeout ? (int)hook->timeout : CONTAINER_HOOK_TIMEOUT_S, chld),

@@ -3,8 +3,8 @@
  * before the container is told to be created, startContainer right before its process executes.
  *
  * Both run with the privileges of that process, which the child has by then: root directory, user,
- * capabilities, limits, and the filter unless that can only be installed last (launch_child.c): then
- * createContainer runs before it. So a program of the image can do no more as a hook than the process
+ * capabilities, limits, and the filter; where that can only be installed last (launch_child.c), each
+ * hook installs it for itself. So a program of the image can do no more as a hook than the process
  * can. (runc runs createContainer as root, but a program of the host.)
  */
 #ifndef AGENT_CONTAINER_HOOKS_H
@@ -13,6 +13,7 @@
 #include "proto/oci.pb-c.h"
 
 struct error;
+struct seccomp;
 
 struct container_hooks {
 	const char *name; /* of the list in config.json: "startContainer" */
@@ -21,6 +22,8 @@ struct container_hooks {
 	const char *container_id;
 	const char *version; /* of the specification */
 	const char *status;  /* that the state on standard input tells */
+	const struct seccomp
+		*filter; /* for the hooks alone; NULL: none, or the caller has it by now */
 };
 
 /* Whether each is a file that can be executed: "hooks.startContainer[0].path "/x": …". */

@@ -17,7 +17,8 @@
  * The filter comes first where the profile allows what is still to be called behind it, and that is
  * little: all that needs memory or files is done before. CAP_SYS_ADMIN, which a filter without
  * no_new_privs needs, is kept for it alone. Where a profile does not allow so much, the filter comes
- * last; who enters late then gets no_new_privs, as it must not be seen with CAP_SYS_ADMIN.
+ * last; who enters late then gets no_new_privs, as it must not be seen with CAP_SYS_ADMIN. Hooks, which
+ * run before that, install it for themselves.
  */
 #include "agent/launch/launch_child.h"
 
@@ -86,8 +87,8 @@ static const struct step {
 	{ LATE, "take control of the console", step_control_console },
 	{ INIT, "", step_run_create_hooks },
 	{ ALL, "wait for the start", step_wait_for_go },
-	{ ALL, "install the seccomp profile", step_filter_last },
 	{ INIT, "", step_run_start_hooks },
+	{ ALL, "install the seccomp profile", step_filter_last },
 	{ ALL, "", step_execute },
 };
 /* clang-format on */

@@ -109,6 +109,7 @@ static struct container_hooks hooks_of(const struct child *child, bool start)
 		.status = start ? "created" : "creating",
 		.container_id = child->request->id,
 		.version = child->spec->version,
+		.filter = child->filter_first ? NULL : child->seccomp,
 	};
 
 	if (hooks) {

@@ -80,6 +80,37 @@ Test(launch_hooks, can_do_no_more_than_the_container_s_process)
 	bench_has_lines(&bench, "SigBlk:\t0000000000000000");
 }
 
+/* The child cannot work behind this one: it comes last. mkdir fails as a full disk would make it. */
+#define LAST_WITHOUT_MKDIR                                                                         \
+	"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],"              \
+	"\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":28},{\"names\":[\"write\"],\"action\":"        \
+	"\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,\"op\":\"SCMP_CMP_EQ\",\"value\":4}]}]}"
+
+Test(launch_hooks, are_behind_the_filter_that_comes_last)
+{
+	const char *script = "cat /proc/self/status >>/tmp/status; mkdir /x 2>>/tmp/status; true";
+
+	bench_seccomp(&bench, LAST_WITHOUT_MKDIR);
+	create_hook(script);
+	start_hook(script);
+	bench_runs(&bench, "grep -c Seccomp:.2 /tmp/status; grep -c 'No space' /tmp/status; "
+	                   "grep Seccomp_filters /proc/self/status");
+	bench_has_lines(&bench, "2\n2\nSeccomp_filters:\t1");
+}
+
+/* Making a process is not among what the container may do. */
+Test(launch_hooks, run_under_a_profile_that_forbids_fork_and_comes_last)
+{
+	bench_seccomp(&bench, "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":["
+	                      "\"clone\",\"clone3\",\"fork\",\"vfork\"],\"action\":"
+	                      "\"SCMP_ACT_ERRNO\"},{\"names\":[\"write\"],\"action\":"
+	                      "\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,\"op\":"
+	                      "\"SCMP_CMP_EQ\",\"value\":4}]}]}");
+	start_hook("echo started >/tmp/hook");
+	bench_runs(&bench, "read -r text </tmp/hook; echo $text");
+	bench_has_lines(&bench, "started");
+}
+
 Test(launch_hooks, that_fail_are_told_with_the_last_that_they_printed)
 {
 	create_hook("echo first; echo no such bridge; exit 3");
