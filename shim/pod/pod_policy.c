@@ -49,7 +49,7 @@ static int sandbox_takes(const struct pod *pod, const char *id, const struct bun
 
 static const struct pod_policy sandbox = { sandbox_takes };
 
-int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, struct error *err)
+int pod_policy_for(struct bundle *bundle, const struct pod_policy **out, struct error *err)
 {
 	int r = 0;
 

@@ -11,6 +11,6 @@ struct pod_policy;
 
 /* The kind of pod that begins with this bundle. ERROR_UNIMPLEMENTED: it asks for what no pod of
  * ours can have. ERROR_INVALID_ARGUMENT: no pod begins with it. */
-int pod_policy_for(const struct bundle *bundle, const struct pod_policy **out, struct error *err);
+int pod_policy_for(struct bundle *bundle, const struct pod_policy **out, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "shim/pod/shared_paths.h"
 #include "shim/spec/guest_paths.h"
 
 #define SIZE_OPTION_MAX 32
@@ -22,14 +23,14 @@ struct pod_settings {
 	size_t n_sysctls;
 };
 
-static void set_storages(struct pod_settings *settings, uint64_t shm_bytes)
+static void set_storages(struct pod_settings *settings, const struct shared_paths *paths)
 {
 	grpc__storage__init(&settings->share);
 	settings->share.driver = "virtio-fs";
 	settings->share.source = "kataShared";
 	settings->share.fstype = "virtiofs";
 	settings->share.mount_point = GUEST_SHARE;
-	snprintf(settings->shm_size, sizeof(settings->shm_size), "size=%" PRIu64, shm_bytes);
+	snprintf(settings->shm_size, sizeof(settings->shm_size), "size=%" PRIu64, paths->shm_bytes);
 	settings->shm_options[0] = "noexec";
 	settings->shm_options[1] = "nosuid";
 	settings->shm_options[2] = "nodev";
@@ -41,10 +42,10 @@ static void set_storages(struct pod_settings *settings, uint64_t shm_bytes)
 	settings->shm.fstype = "tmpfs";
 	settings->shm.mount_point = GUEST_SHM;
 	settings->shm.options = settings->shm_options;
-	settings->shm.n_options = 5;
+	settings->shm.n_options = paths->shm_bytes ? 5 : 4; /* half of the guest's memory */
 	settings->storages[0] = &settings->share;
 	settings->storages[1] = &settings->shm;
-	settings->n_storages = shm_bytes ? 2 : 1;
+	settings->n_storages = paths->shm ? 2 : 1;
 }
 
 static void copy_sysctls(struct pod_settings *settings, const Grpc__Linux *linux)
@@ -60,11 +61,12 @@ static void copy_sysctls(struct pod_settings *settings, const Grpc__Linux *linux
 	}
 }
 
-struct pod_settings *pod_settings_create(uint64_t shm_bytes, const Grpc__Spec *sandbox)
+struct pod_settings *pod_settings_create(const struct shared_paths *paths,
+                                         const Grpc__Spec *sandbox)
 {
 	struct pod_settings *settings = mem_new(struct pod_settings);
 
-	set_storages(settings, shm_bytes);
+	set_storages(settings, paths);
 	if (sandbox && sandbox->linux)
 		copy_sysctls(settings, sandbox->linux);
 	return settings;

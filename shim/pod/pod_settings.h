@@ -5,17 +5,17 @@
 #ifndef SHIM_POD_SETTINGS_H
 #define SHIM_POD_SETTINGS_H
 
-#include <stdint.h>
-
 #include "common/cleanup.h"
 #include "proto/agent.pb-c.h"
 #include "proto/oci.pb-c.h"
 
 struct pod_settings;
+struct shared_paths;
 
-/* @shm_bytes: of the pod's /dev/shm, at GUEST_SHM in the guest; 0: it has none. @sandbox: the spec
- * of a pod's sandbox, of which copies are kept; NULL: the pod is that of a single container. */
-struct pod_settings *pod_settings_create(uint64_t shm_bytes, const Grpc__Spec *sandbox);
+/* @paths: of its /dev/shm, which is at GUEST_SHM in the guest. @sandbox: the spec of a pod's sandbox,
+ * of which copies are kept; NULL: the pod is that of a single container. */
+struct pod_settings *pod_settings_create(const struct shared_paths *paths,
+                                         const Grpc__Spec *sandbox);
 void pod_settings_destroy(struct pod_settings *settings); /* NULL is fine */
 
 /* Lends them to @request: it is valid as long as they are. */

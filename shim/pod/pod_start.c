@@ -63,7 +63,7 @@ static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_go
 		.loopback = take_loopback(pod),
 		.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
 		.settings = pod_settings_create(
-			pod->shared.shm_bytes, bundle_type(bundle) == BUNDLE_SANDBOX ? spec : NULL),
+			&pod->shared, bundle_type(bundle) == BUNDLE_SANDBOX ? spec : NULL),
 	};
 
 	uname(&uts);

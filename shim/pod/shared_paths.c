@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 #include "common/error.h"
 #include "common/mem.h"
@@ -78,9 +78,9 @@ static int check_one(const Grpc__Spec *spec, size_t i, struct error *err)
 	return 0;
 }
 
-int shared_paths_check(const struct bundle *sandbox, struct error *err)
+int shared_paths_check(struct bundle *sandbox, struct error *err)
 {
-	const Grpc__Spec *spec = bundle_spec((struct bundle *)sandbox);
+	const Grpc__Spec *spec = bundle_spec(sandbox);
 
 	for (size_t i = 0; i < SHARED_NAMESPACES; i++)
 		if (check_one(spec, i, err) < 0)
@@ -97,9 +97,9 @@ static bool binds_shm(const Grpc__Spec *spec)
 	return false;
 }
 
-int shared_paths_check_single(const struct bundle *container, struct error *err)
+int shared_paths_check_single(struct bundle *container, struct error *err)
 {
-	const Grpc__Spec *spec = bundle_spec((struct bundle *)container);
+	const Grpc__Spec *spec = bundle_spec(container);
 
 	if (find(spec, types[SHARED_IPC].type) || !binds_shm(spec))
 		return 0;
@@ -109,17 +109,17 @@ int shared_paths_check_single(const struct bundle *container, struct error *err)
 
 static void read_shm(struct shared_paths *paths, const Grpc__Spec *spec)
 {
-	struct statfs fs;
+	struct statvfs fs;
 
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const Grpc__Mount *mount = spec->mounts[i];
 
 		if (strcmp(mount->destination, SHM_DIR) != 0 || !guest_spec_is_bind(mount) ||
-		    statfs(mount->source, &fs) < 0)
+		    statvfs(mount->source, &fs) < 0)
 			continue;
 		free(paths->shm);
 		paths->shm = mem_strdup(mount->source);
-		paths->shm_bytes = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
+		paths->shm_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
 	}
 }
 

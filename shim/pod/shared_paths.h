@@ -32,16 +32,16 @@ const char *shared_namespace_file(enum shared_namespace namespace);
 struct shared_paths {
 	char *namespaces[SHARED_NAMESPACES]; /* NULL: the sandbox's spec names no file */
 	char *shm;                           /* NULL: the pod has none */
-	uint64_t shm_bytes;                  /* its size */
+	uint64_t shm_bytes;                  /* its size; 0: no limit of its own */
 };
 
 /* Whether a pod can have the namespaces that the sandbox's spec asks for: those of the host are
  * refused (hostNetwork, hostPID, hostIPC), ERROR_UNIMPLEMENTED. */
-int shared_paths_check(const struct bundle *sandbox, struct error *err);
+int shared_paths_check(struct bundle *sandbox, struct error *err);
 
 /* Of a container of its own: ERROR_UNIMPLEMENTED, it has the host's ipc namespace, whose /dev/shm
  * its spec binds. (Without that, no namespace means the machine's.) */
-int shared_paths_check_single(const struct bundle *container, struct error *err);
+int shared_paths_check_single(struct bundle *container, struct error *err);
 
 /* From the sandbox's spec. @paths is zeroed before, but for its /dev/shm. */
 void shared_paths_init(struct shared_paths *paths, const Grpc__Spec *sandbox);

@@ -3,8 +3,11 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/mem.h"
@@ -17,9 +20,8 @@
 #define MOUNT        "{\"type\":\"mount\"}"
 #define OWN          MOUNT ",{\"type\":\"pid\"}"
 #define SANDBOX      OWN ",{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"network\"}"
-#define SHM                                                                                        \
-	"{\"destination\":\"/dev/shm\",\"type\":\"bind\",\"source\":\"/"                           \
-	"tmp\",\"options\":[\"rbind\"]}"
+
+static const char *shm = "/tmp"; /* what each binds as its /dev/shm */
 
 TestSuite(pods, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
 
@@ -28,11 +30,12 @@ static char *make_config(const char *kind, const char *sandbox, const char *name
 {
 	return mem_printf(
 		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
-		"\"root\":{\"path\":\"rootfs\"},\"mounts\":[" SHM "],"
+		"\"root\":{\"path\":\"rootfs\"},\"mounts\":[{\"destination\":\"/dev/shm\","
+		"\"type\":\"bind\",\"source\":\"%s\",\"options\":[\"rbind\"]}],"
 		"\"annotations\":{\"io.kubernetes.cri.container-type\":\"%s\","
 		"\"io.kubernetes.cri.sandbox-id\":\"%s\"},"
 		"\"linux\":{\"sysctl\":{\"net.core.somaxconn\":\"512\"},\"namespaces\":[%s]}}",
-		kind, sandbox, namespaces);
+		shm, kind, sandbox, namespaces);
 }
 
 /* What the container's spec says of a namespace of the pod. */
@@ -112,6 +115,18 @@ Test(pods, containers_share_dev_shm)
 {
 	run_pause();
 	cr_expect(strstr(fake.shm_storage, "/run/kata-containers/sandbox/shm size="));
+	run("a", SHARED);
+	cr_expect_str_eq(fake.shm_source, "/run/kata-containers/sandbox/shm");
+}
+
+/* Of the host. By a user namespace where the tests are not root. */
+Test(pods, a_dev_shm_without_a_size_is_there)
+{
+	shm = "/mnt";
+	cr_assert_eq(unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)), 0);
+	cr_assert_eq(mount("shm", shm, "tmpfs", 0, "size=0"), 0);
+	run_pause();
+	cr_expect_str_eq(fake.shm_storage, "/run/kata-containers/sandbox/shm mode=1777");
 	run("a", SHARED);
 	cr_expect_str_eq(fake.shm_source, "/run/kata-containers/sandbox/shm");
 }
