@@ -1,5 +1,6 @@
 #include "shim/pod/pod_start.h"
 
+#include <stdio.h>
 #include <sys/utsname.h>
 
 #include "common/log.h"
@@ -19,18 +20,33 @@ static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *hos
 	return *spec->hostname ? spec->hostname : host->nodename;
 }
 
-/* That of the spec, or one of the pod's own. */
-static int open_netns(const Grpc__Spec *spec, struct netns **out, struct error *err)
+/* What a link of the namespace gets goes to this machine alone, so that another container that is
+ * there would lose it. A client of pods has made the namespace of a sandbox for it. */
+static int check_shared(const struct bundle *bundle, const char *path, struct error *err)
 {
-	const char *path = guest_spec_netns(spec);
-	int r;
+	int pid;
 
-	if (path && placeholder_is_meant(path))
+	if (placeholder_is_meant(path))
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "linux.namespaces network: \"%s\": the network of another "
-		                 "machine: not supported",
+		                 "\"%s\": the network of another machine: not supported; two "
+		                 "machines cannot have one link",
 		                 path);
-	r = path ? netns_open(path, out, err) : netns_make(out, err);
+	if (bundle_type(bundle) == BUNDLE_SINGLE && sscanf(path, "/proc/%d/ns/", &pid) == 1)
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "\"%s\": the network of a process of the host: not supported; the "
+		                 "machine would take its links away from it",
+		                 path);
+	return 0;
+}
+
+/* That of the spec, or one of the pod's own. */
+static int open_netns(struct bundle *bundle, struct netns **out, struct error *err)
+{
+	const char *path = guest_spec_netns(bundle_spec(bundle));
+	int r = path ? check_shared(bundle, path, err) : netns_make(out, err);
+
+	if (path && r == 0)
+		r = netns_open(path, out, err);
 	return r < 0 ? error_wrap(err, "linux.namespaces network") : 0;
 }
 
@@ -76,7 +92,7 @@ int pod_start(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ct
 	int r = pod_policy_for(bundle, &pod->policy, err);
 
 	if (r == 0)
-		r = open_netns(bundle_spec(bundle), &pod->netns, err);
+		r = open_netns(bundle, &pod->netns, err);
 	if (r < 0)
 		return r;
 	if (bundle_type(bundle) == BUNDLE_SANDBOX)

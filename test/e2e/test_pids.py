@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from harness.events import Events
+from harness.networks import make_folder, numbered
 from harness.pods import exec_spec
 from harness.processes import alive, descendants, kill, memory, process, wait_for, wait_gone
 from harness.sandbox_pod import SandboxPod
@@ -26,6 +27,19 @@ def container(containerd, runtime, name):
     yield made
     if made in containerd.ctr("tasks", "ls", "-q").text.split():
         containerd.delete(made)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_namespaces():
+    make_folder()
+
+
+@pytest.fixture
+def space():
+    """A network namespace with a name."""
+    made = numbered()
+    yield made
+    made.close()
 
 
 def pid_of(containerd, container):
@@ -95,19 +109,26 @@ def test_it_may_do_nothing(containerd, container):
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net"), "it has the host's network"
 
 
-def test_it_is_in_the_pods_network_namespace(containerd, runtime, name):
+def test_it_is_in_the_pods_network_namespace(containerd, runtime, name, space):
     container = name()
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=space.flags())
+    running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
+    shim = containerd.shim(container)
+    assert wait_for(lambda: len(placeholders(shim)) == 2, SOON)
+    assert {os.stat(f"/proc/{one.pid}/ns/net").st_ino for one in placeholders(shim)} == {os.stat(space.path).st_ino}
+    containerd.delete(container)
+    containerd.finish(running)
+
+
+def test_the_network_of_another_process_is_refused_in_one_line(containerd, runtime, name):
+    """As `nerdctl run --network container:X` names it: X would lose its link."""
     with subprocess.Popen(["unshare", "--net", "sleep", "1000"]) as other:
         assert wait_for(lambda: process(other.pid).comm == "sleep", SOON)
         path = f"/proc/{other.pid}/ns/net"
-        containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=["--with-ns", f"network:{path}"])
-        running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
-        shim = containerd.shim(container)
-        assert wait_for(lambda: len(placeholders(shim)) == 2, SOON)
-        assert {os.readlink(f"/proc/{one.pid}/ns/net") for one in placeholders(shim)} == {os.readlink(path)}
-        containerd.delete(container)
-        containerd.finish(running)
+        done = containerd.run(name(), "true", runtime=runtime, flags=["--with-ns", f"network:{path}"])
         other.kill()
+    assert done.rc != 0 and len(done.error.strip().splitlines()) == 1, str(done)
+    assert f'"{path}": the network of a process of the host: not supported' in done.error, str(done)
 
 
 def test_its_root_directory_is_the_containers(containerd, container):

@@ -4,7 +4,11 @@
  */
 #include <criterion/criterion.h>
 #include <net/if.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 #include "fake_guest.h"
@@ -267,6 +271,29 @@ Test(pod_network, the_hosts_own_namespace_is_refused_at_the_start)
 		",\"path\":\"/proc/self/ns/net\"",
 		"linux.namespaces network: \"/proc/self/ns/net\": the host's network: not "
 		"supported");
+}
+
+/* As of docker's --network container:X, where X is a container of runc. */
+Test(pod_network, the_namespace_of_a_process_is_refused_at_the_start)
+{
+	autofree char *path = NULL, *row = NULL, *text = NULL;
+	const pid_t pid = fork();
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		int r = unshare(CLONE_NEWNET);
+
+		pause();
+		_exit(r);
+	}
+	path = mem_printf("/proc/%d/ns/net", (int)pid);
+	row = mem_printf(",\"path\":\"%s\"", path);
+	text = mem_printf("linux.namespaces network: \"%s\": the network of a process of the host: "
+	                  "not supported; the machine would take its links away from it",
+	                  path);
+	expect_no_service(row, text);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 Test(pod_network, another_namespace_at_create_is_refused)
