@@ -67,6 +67,7 @@ static int parse_link(struct nlmsghdr *header, void *item, struct error *err)
 	link->type = info->ifi_type;
 	link->flags = info->ifi_flags;
 	net_attr_text(attrs[IFLA_IFNAME], link->name, sizeof(link->name));
+	net_attr_text(attrs[IFLA_IFALIAS], link->alias, sizeof(link->alias));
 	net_attr_text(attrs[IFLA_PARENT_DEV_BUS_NAME], link->bus, sizeof(link->bus));
 	net_attr_text(attrs[IFLA_PARENT_DEV_NAME], link->device, sizeof(link->device));
 	link->mtu = net_attr_u32(attrs[IFLA_MTU], 0);
@@ -157,6 +158,8 @@ int net_link_set(struct net_socket *socket, int index, const struct net_link_cha
 	message = net_message(RTM_NEWLINK, 0, &header, sizeof(header));
 	if (change->name)
 		net_attr_put(message, IFLA_IFNAME, change->name, strlen(change->name) + 1);
+	if (change->alias)
+		net_attr_put(message, IFLA_IFALIAS, change->alias, strlen(change->alias) + 1);
 	if (change->mac.len)
 		net_attr_put(message, IFLA_ADDRESS, change->mac.bytes, change->mac.len);
 	if (change->mtu)

@@ -12,8 +12,9 @@ struct net_socket;
 
 #define NET_LINKS_MAX    1024
 #define NET_KIND_MAX     32
-#define NET_MAC_MAX      32 /* linux/netdevice.h: MAX_ADDR_LEN */
-#define NET_MAC_TEXT_MAX 96 /* 3 * NET_MAC_MAX */
+#define NET_ALIAS_MAX    256 /* linux/if.h: IFALIASZ */
+#define NET_MAC_MAX      32  /* linux/netdevice.h: MAX_ADDR_LEN */
+#define NET_MAC_TEXT_MAX 96  /* 3 * NET_MAC_MAX */
 
 struct net_mac {
 	uint8_t bytes[NET_MAC_MAX];
@@ -41,6 +42,7 @@ struct net_link {
 	int lower_netns; /* the id of the namespace that @lower is in; -1: the link's own */
 	int master;      /* the index of the bridge or the like; 0: none */
 	bool is_tun;     /* of the kind "tun": a device of packets, not a tap */
+	char alias[NET_ALIAS_MAX]; /* a text for people and programs (ip-link(8)); "": none */
 	struct net_link_counters counters;
 };
 
@@ -52,6 +54,7 @@ struct net_link_change {
 	uint32_t flags;
 	uint32_t flags_mask; /* which of @flags count */
 	int master;          /* 0: stays; -1: none */
+	const char *alias;   /* NULL: stays */
 	bool no_link_local;  /* the kernel gives it no IPv6 address by itself from now on */
 };
 

@@ -165,12 +165,12 @@ static char *netns_path(const char *dir)
 
 /* The links of a network namespace that outlives the pod are no more redirected to it. That the
  * bundle or the namespace is gone is no failure. */
-static void sweep_network(const struct command_line *line)
+static void sweep_network(const struct command_line *line, const char *pod)
 {
 	autofree char *dir = command_line_bundle(line, NULL);
 	autofree char *netns = dir ? netns_path(dir) : NULL;
 
-	for (int waited = 0; netns && waited < SWEEP_MS && network_sweep(netns, NULL) > 0;
+	for (int waited = 0; netns && waited < SWEEP_MS && network_sweep(netns, pod, NULL) > 0;
 	     waited += LOOK_MS)
 		look_later();
 }
@@ -189,7 +189,7 @@ int delete_command(const struct command_line *line, char **argv, struct error *e
 	await_end(&address);
 	r = remove_pod(&address, &removed, err);
 	if (removed) {
-		sweep_network(line);
+		sweep_network(line, address.pod);
 		run_poststop_hooks(line);
 	}
 	return r < 0 ? r : answer(pid, err);

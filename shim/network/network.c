@@ -92,7 +92,7 @@ int network_connect(const struct netns *netns, const struct nic_config *config,
 	network->config = *config;
 	r = net_socket_open(netns_fd(netns), &network->socket, err);
 	if (r == 0)
-		r = redirect_sweep(network->socket, err);
+		r = redirect_sweep(network->socket, NULL, err);
 	if (r >= 0)
 		r = network_refresh(network, err);
 	if (r == 0)
@@ -103,7 +103,7 @@ int network_connect(const struct netns *netns, const struct nic_config *config,
 	return 0;
 }
 
-int network_sweep(const char *path, struct error *err)
+int network_sweep(const char *path, const char *pod, struct error *err)
 {
 	autodestroy(netns) struct netns *netns = NULL;
 	autodestroy(net_socket) struct net_socket *socket = NULL;
@@ -111,7 +111,7 @@ int network_sweep(const char *path, struct error *err)
 
 	if (r == 0)
 		r = net_socket_open(netns_fd(netns), &socket, err);
-	return r < 0 ? r : redirect_sweep(socket, err);
+	return r < 0 ? r : redirect_sweep(socket, pod, err);
 }
 
 int network_watch(const struct network *network, int *out, struct error *err)

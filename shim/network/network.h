@@ -28,9 +28,9 @@ int network_connect(const struct netns *netns, const struct nic_config *config,
 /* NULL is fine. The machine has ended, or has let go of the cards. The namespace is as before. */
 void network_destroy(struct network *network);
 
-/* Makes the namespace at @path as it was before a pod that was killed. Returns how many redirects
- * are still in use: a VMM that was just killed has its taps a moment longer. */
-int network_sweep(const char *path, struct error *err);
+/* Makes the namespace at @path as it was before @pod, which was killed. Returns how many redirects
+ * lead to a tap of it: a VMM that was just killed has its taps a moment longer. */
+int network_sweep(const char *path, const char *pod, struct error *err);
 
 /* In the order in which they were made. */
 size_t network_cards(const struct network *network, struct nic *const **out);

@@ -46,10 +46,11 @@ static int suppress_addresses(struct net_socket *socket, int index, struct error
 	return r == -EAFNOSUPPORT ? 0 : r;
 }
 
-static int prepare_tap(struct nic *nic, struct error *err)
+static int prepare_tap(struct nic *nic, const char *pod, struct error *err)
 {
 	const struct net_link_change change = {
 		.mtu = nic->link.mtu,
+		.alias = pod,
 		.flags = IFF_UP,
 		.flags_mask = IFF_UP,
 	};
@@ -86,7 +87,7 @@ int nic_create(const struct netns *netns, struct net_socket *socket, const struc
 	snprintf(nic->id, sizeof(nic->id), "nic%d", link->index);
 	r = tap_create(netns, config->queues, &nic->tap, err);
 	if (r == 0)
-		r = prepare_tap(nic, err);
+		r = prepare_tap(nic, config->pod, err);
 	if (r == 0)
 		r = redirect_make(socket, link->index, tap_index(nic->tap), err);
 	nic->joined = r == 0;

@@ -18,6 +18,7 @@ struct vm_device;
 
 /* 0: no limit. */
 struct nic_config {
+	const char *pod; /* its name, which the tap's alias tells: network_sweep(); NULL: none */
 	unsigned int queues;
 	uint64_t rx_bits_per_s; /* what the guest receives */
 	uint64_t tx_bits_per_s; /* what it sends */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/error.h"
 #include "common/netlink/net_attr.h"
@@ -221,23 +222,25 @@ static int find_filters(struct net_socket *socket, int link, struct filter **fil
 	return net_socket_dump(socket, &dump, (void **)filters, n, err);
 }
 
-/* 1: @link is redirected to a link that is there. */
+/* 1: @link is redirected to a tap of @pod. */
 static int sweep_link(struct net_socket *socket, int link, const struct net_link *links,
-                      size_t n_links, struct error *err)
+                      size_t n_links, const char *pod, struct error *err)
 {
 	autofree struct filter *filters = NULL;
+	const struct net_link *tap;
 	size_t n = 0;
 	int r = find_filters(socket, link, &filters, &n, err);
 
 	if (r < 0 || !n)
 		return r;
-	if (net_link_by_index(links, n_links, (int)filters[0].to))
-		return 1;
+	tap = net_link_by_index(links, n_links, (int)filters[0].to);
+	if (tap)
+		return pod && !strcmp(tap->alias, pod);
 	r = rate_limit_remove(socket, link, err);
 	return r < 0 ? r : redirect_remove(socket, link, err);
 }
 
-int redirect_sweep(struct net_socket *socket, struct error *err)
+int redirect_sweep(struct net_socket *socket, const char *pod, struct error *err)
 {
 	autofree struct net_link *links = NULL;
 	size_t n = 0;
@@ -245,7 +248,7 @@ int redirect_sweep(struct net_socket *socket, struct error *err)
 	int found = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = sweep_link(socket, links[i].index, links, n, err);
+		r = sweep_link(socket, links[i].index, links, n, pod, err);
 		if (r < 0)
 			error_wrap(err, "link \"%s\"", links[i].name);
 		else

@@ -19,7 +19,8 @@ int redirect_make(struct net_socket *socket, int link, int tap, struct error *er
 int redirect_remove(struct net_socket *socket, int link, struct error *err);
 
 /* Takes away what a pod has left that was killed: the redirects of any link to a tap that is no
- * more, and with them a limit of its rate. Others' filters stay. Returns how many redirects lead to a tap. */
-int redirect_sweep(struct net_socket *socket, struct error *err);
+ * more, and with them a limit of its rate. Others' filters stay. Returns how many redirects lead to a
+ * tap whose alias is @pod (NULL: of nobody). */
+int redirect_sweep(struct net_socket *socket, const char *pod, struct error *err);
 
 #endif

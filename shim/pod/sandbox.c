@@ -249,6 +249,7 @@ static void boot_connect_networks(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
 	const struct nic_config config = {
+		.pod = strrchr(sandbox->pod_dir, '/') + 1,
 		.queues = 1,
 		.rx_bits_per_s = (uint64_t)sandbox->config->rx_bits_per_s,
 		.tx_bits_per_s = (uint64_t)sandbox->config->tx_bits_per_s,

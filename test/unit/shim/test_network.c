@@ -12,7 +12,7 @@
 #include "test/unit/open_descriptors.h"
 #include "test/unit/shim/network_fixture.h"
 
-static const struct nic_config config = { .queues = 1 };
+static const struct nic_config config = { .pod = "1f", .queues = 1 };
 static struct netns *blue;
 static char *before;
 static int fds;
@@ -223,6 +223,21 @@ Test(network, what_is_no_ethernet_is_refused_by_name)
 	   "ip -n blue addr add 10.5.0.1/24 dev tun5 && ip -n blue link set tun5 up");
 	settle();
 	expect_refusal("link \"tun5\" of kind \"tun\": not supported, since it is not an Ethernet");
+}
+
+Test(network, a_sweep_knows_a_pod_by_its_taps)
+{
+	struct network *network;
+	struct error err = { 0 };
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	settle();
+	network = connect_all(1);
+	cr_expect_eq(network_sweep("/run/netns/blue", "1f", &err), 1, "%s", err.text);
+	cr_expect_eq(network_sweep("/run/netns/blue", "2f", &err), 0, "%s", err.text);
+	network_destroy(network);
+	cr_expect_eq(network_sweep("/run/netns/blue", "1f", &err), 0, "%s", err.text);
 }
 
 Test(network, more_links_than_the_machine_has_room_for_are_refused)

@@ -153,7 +153,7 @@ Test(redirect, what_a_killed_pod_has_left_is_swept)
 
 	join();
 	tap_destroy(take_ptr(&tap));
-	cr_expect_eq(redirect_sweep(nl, &err), 0, "%s", err.text);
+	cr_expect_eq(redirect_sweep(nl, "1f", &err), 0, "%s", err.text);
 	after = output_of(LOOK);
 	cr_expect_str_eq(before, after);
 }
@@ -166,9 +166,21 @@ Test(redirect, a_sweep_takes_the_limit_of_the_rate_along)
 	join();
 	cr_assert_eq(rate_limit_set(nl, tap_index(wire), 8000000, &err), 0, "%s", err.text);
 	tap_destroy(take_ptr(&tap));
-	cr_expect_eq(redirect_sweep(nl, &err), 0, "%s", err.text);
+	cr_expect_eq(redirect_sweep(nl, "1f", &err), 0, "%s", err.text);
 	after = output_of(LOOK);
 	cr_expect_str_eq(before, after);
+}
+
+/* `delete` waits for the end of a VMM that was just killed, not for another pod's. */
+Test(redirect, a_sweep_counts_those_of_the_pod)
+{
+	struct error err = { 0 };
+
+	join();
+	sh("ip -n blue link set %s alias 1f", tap_name(tap));
+	cr_expect_eq(redirect_sweep(nl, "1f", &err), 1, "%s", err.text);
+	cr_expect_eq(redirect_sweep(nl, "2f", &err), 0, "%s", err.text);
+	cr_expect_eq(redirect_sweep(nl, NULL, &err), 0, "%s", err.text);
 }
 
 Test(redirect, a_sweep_leaves_what_lives_and_what_is_others)
@@ -185,7 +197,7 @@ Test(redirect, a_sweep_leaves_what_lives_and_what_is_others)
 	   "u32 match u8 0 0 action mirred egress redirect dev gone && ip -n blue "
 	   "link del gone");
 	own = output_of("tc -n blue qdisc");
-	cr_expect_eq(redirect_sweep(nl, &err), 2, "%s", err.text); /* both ways */
+	cr_expect_eq(redirect_sweep(nl, "1f", &err), 0, "%s", err.text);
 	after = output_of("tc -n blue qdisc");
 	cr_expect_str_eq(own, after);
 }
