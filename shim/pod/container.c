@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/loop/proc.h"
 #include "common/mem.h"
 #include "proto/limits.h"
 #include "shim/config/config.h"
@@ -193,13 +194,19 @@ void container_remove_exec(struct container *container, struct process *exec)
 	remove_exec(container, exec, NULL);
 }
 
+/* The only one that can be there before the machine is. */
+static bool begins_pod(const struct container *container)
+{
+	return strcmp(container->id, container->pod->id) == 0;
+}
+
 /* In ps(1), and up to the colon in top(1). */
 static char *title_of(const struct process *process)
 {
 	const struct container *container = process->container;
 	const struct pod *pod = container->pod;
-	bool is_alone = strcmp(container->id, pod->id) == 0;
-	autofree char *of_pod = is_alone ? mem_strdup("") : mem_printf(" of pod %s", pod->id);
+	autofree char *of_pod =
+		begins_pod(container) ? mem_strdup("") : mem_printf(" of pod %s", pod->id);
 
 	if (container->is_pause)
 		return mem_printf("kata-pod: %s" PLACEHOLDER_MARK, pod->id);
@@ -234,6 +241,18 @@ static void kill_in_guest(struct process *process)
 		on_kill_sent(process, &err);
 }
 
+/* Nobody waits any more for what boots. */
+static void end_boot(const struct process *process, int status)
+{
+	char how[100];
+	struct error err;
+
+	proc_describe(status, how, sizeof(how));
+	error_set(&err, ERROR_CANCELED, "the placeholder process %d of the host %s",
+	          (int)placeholder_pid(process->placeholder), how);
+	sandbox_fail(process->container->pod->sandbox, &err);
+}
+
 /* Another has killed it. Clients that do so mean the container: docker sends SIGKILL to the pid when
  * a container does not end. */
 static void on_placeholder_lost(void *ctx, int status)
@@ -243,6 +262,10 @@ static void on_placeholder_lost(void *ctx, int status)
 	bool is_being_made =
 		process_is_init(process) ? !container->created : process->state == PROCESS_STARTING;
 
+	if (sandbox_state(container->pod->sandbox) == SANDBOX_BOOTING && begins_pod(container)) {
+		end_boot(process, status);
+		return;
+	}
 	if (is_being_made || process->exited || process->state == PROCESS_STOPPED ||
 	    sandbox_state(container->pod->sandbox) != SANDBOX_READY)
 		return;

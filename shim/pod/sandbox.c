@@ -629,7 +629,9 @@ void sandbox_stop(struct sandbox *sandbox)
 
 void sandbox_fail(struct sandbox *sandbox, const struct error *why)
 {
-	if (sandbox->state == SANDBOX_READY)
+	if (sandbox->state == SANDBOX_BOOTING)
+		seq_cancel(sandbox->boot, why);
+	else if (sandbox->state == SANDBOX_READY)
 		fail(sandbox, why);
 }
 

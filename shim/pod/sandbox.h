@@ -62,8 +62,8 @@ struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config 
 
 /* Asks the guest to end, then the VMM; on_gone follows, also if it is not ready or lost already. */
 void sandbox_stop(struct sandbox *sandbox);
-/* The guest does not do what it must: it is not asked for more, the VMM ends. Nothing if it is not
- * READY. */
+/* The guest does not do what it must: it is not asked for more, the VMM ends. One that boots ends with
+ * this cause. Nothing if it ends already. */
 void sandbox_fail(struct sandbox *sandbox, const struct error *why);
 /* NULL is fine; kills what lives, no callback. Streams and calls of the guest are destroyed first,
  * by their owners. */

@@ -239,6 +239,38 @@ Test(pids, a_pid_that_is_killed_while_its_container_is_made_fails_create)
 	cr_expect_eq(fake.mounts, 0);
 }
 
+/* The boot goes no further: it is not waited for. */
+static void expect_end_of_boot(void)
+{
+	struct answer answer;
+
+	fake.holds = "CreateSandbox";
+	bench_serve(60000);
+	bench_ask_create(&answer);
+	bench_settle();
+	cr_assert_not(answer.here);
+	fake_kill_placeholder(FAKE_PID);
+	cr_assert(bench_wait_until(&answer.here));
+	cr_expect_eq(answer.err.code, ERROR_CANCELED);
+	cr_expect(strstr(answer.err.text,
+	                 "cannot boot the virtual machine: the placeholder process "
+	                 "4242 of the host was killed by signal 9"),
+	          "%s", answer.err.text);
+	cr_expect_eq(fake.mounts, 0);
+	cr_expect_eq(fake.placeholders, 0);
+}
+
+Test(pids, a_pid_that_is_killed_while_the_machine_boots_ends_it)
+{
+	expect_end_of_boot();
+}
+
+Test(pids, the_pods_that_is_killed_while_the_machine_boots_ends_it)
+{
+	pod_bench_write_config(SANDBOX_SPEC);
+	expect_end_of_boot();
+}
+
 Test(pids, an_exec_that_is_deleted_beside_its_container_holds_up_nothing)
 {
 	struct answer answer;
