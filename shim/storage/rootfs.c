@@ -22,7 +22,8 @@
 
 enum rootfs_state {
 	ROOTFS_MOUNTING,
-	ROOTFS_STOPPING, /* unmounting waits for the end of the child that mounts */
+	ROOTFS_STOPPING, /* unmounting waits for the end of the child that mounts or tidies */
+	ROOTFS_TIDYING,  /* all is mounted; what others have left meanwhile goes */
 	ROOTFS_UNDOING,  /* a mount has failed; its parts go */
 	ROOTFS_UNMOUNTING,
 	ROOTFS_IDLE, /* mounted or not: no child runs */
@@ -213,12 +214,9 @@ static void unmounted(void *ctx, const struct error *err)
 	finish(rootfs, err);
 }
 
-static void mounted(void *ctx, const struct error *err);
-
-static int start(struct rootfs *rootfs, errand_fn *work, void *work_ctx, struct error *err)
+static int start(struct rootfs *rootfs, errand_fn *work, void *work_ctx, done_fn *done,
+                 struct error *err)
 {
-	done_fn *done = work == mount_all ? mounted : unmounted;
-
 	errand_destroy(take_ptr(&rootfs->errand));
 	return errand_start(rootfs->loop, work, work_ctx, rootfs->timeout_ms, done, rootfs,
 	                    &rootfs->errand, err);
@@ -228,7 +226,45 @@ static int start_unmount(struct rootfs *rootfs, struct error *err)
 {
 	if (rootfs->volumes)
 		volumes_leave(rootfs->volumes);
-	return start(rootfs, unmount_all, rootfs, err);
+	return start(rootfs, unmount_all, rootfs, unmounted, err);
+}
+
+/* In a child. */
+static int unmount_unused(void *ctx, struct errand_result *result, struct error *err)
+{
+	const struct rootfs *rootfs = ctx;
+	autoclose int share = open_parent(rootfs->dir, err);
+
+	return share < 0 ? share : volumes_unmount(rootfs->volumes, share, err);
+}
+
+static void tidied(void *ctx, const struct error *err)
+{
+	struct rootfs *rootfs = ctx;
+	struct error cause;
+
+	if (err)
+		log_warn("unmount what no container uses any more: %s", err->text);
+	if (rootfs->state == ROOTFS_TIDYING) {
+		finish(rootfs, NULL);
+		return;
+	}
+	rootfs->state = ROOTFS_UNMOUNTING;
+	if (start_unmount(rootfs, &cause) < 0)
+		unmounted(rootfs, &cause);
+}
+
+static void take_over(struct rootfs *rootfs)
+{
+	struct error err;
+
+	if (rootfs->volumes)
+		volumes_mounted(rootfs->volumes, &errand_result(rootfs->errand)->bytes);
+	rootfs->state = ROOTFS_TIDYING;
+	if (!rootfs->volumes || !volumes_take_unused(rootfs->volumes))
+		tidied(rootfs, NULL);
+	else if (start(rootfs, unmount_unused, rootfs, tidied, &err) < 0)
+		tidied(rootfs, &err);
 }
 
 static void mounted(void *ctx, const struct error *err)
@@ -237,9 +273,7 @@ static void mounted(void *ctx, const struct error *err)
 	struct error cause;
 
 	if (!err && rootfs->state == ROOTFS_MOUNTING) {
-		if (rootfs->volumes)
-			volumes_mounted(rootfs->volumes, &errand_result(rootfs->errand)->bytes);
-		finish(rootfs, NULL);
+		take_over(rootfs);
 		return;
 	}
 	if (rootfs->state == ROOTFS_MOUNTING) {
@@ -272,7 +306,7 @@ int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_
 	rootfs->timeout_ms = config->timeout_ms;
 	rootfs->done = done;
 	rootfs->ctx = ctx;
-	r = start(rootfs, mount_all, (void *)config, err);
+	r = start(rootfs, mount_all, (void *)config, mounted, err);
 	if (r < 0)
 		return error_wrap(err, CONTEXT);
 	*out = take_ptr(&rootfs);
@@ -292,6 +326,10 @@ int rootfs_unmount(struct rootfs *rootfs, int timeout_ms, done_fn *done, void *c
 	rootfs->timeout_ms = timeout_ms;
 	if (rootfs->state == ROOTFS_UNDOING) { /* which is what is asked for */
 		rootfs->state = ROOTFS_UNMOUNTING;
+		return 0;
+	}
+	if (rootfs->state == ROOTFS_TIDYING) {
+		rootfs->state = ROOTFS_STOPPING;
 		return 0;
 	}
 	if (rootfs->state == ROOTFS_MOUNTING) {

@@ -350,23 +350,38 @@ size_t volumes_storages(const struct volumes *volumes, Grpc__Storage ***out)
 	return volumes->n_storages;
 }
 
-static void take_all(struct volumes *volumes)
+static void note_unused(struct volumes *volumes, uint64_t place)
 {
-	volumes->unused = mem_realloc(volumes->unused, (volumes->n + 1) * sizeof(*volumes->unused));
-	for (volumes->n_unused = 0; volumes->n_unused < volumes->n; volumes->n_unused++)
-		volumes->unused[volumes->n_unused] = volumes->first + volumes->n_unused;
+	volumes->unused =
+		mem_realloc(volumes->unused, (volumes->n_unused + 1) * sizeof(*volumes->unused));
+	volumes->unused[volumes->n_unused++] = place;
 }
 
+bool volumes_take_unused(struct volumes *volumes)
+{
+	autofree uint64_t *places = NULL;
+	size_t n = volume_table_take_unused(volumes->table, &places);
+
+	volumes->n_unused = 0;
+	for (size_t i = 0; i < n; i++)
+		note_unused(volumes, places[i]);
+	return n;
+}
+
+/* What its own child may have mounted is not in the table. */
 void volumes_leave(struct volumes *volumes)
 {
-	if (volumes->is_mounting) {
+	const bool failed = volumes->is_mounting;
+
+	if (!failed && !volumes->is_in_use)
+		return;
+	if (failed)
 		end_mounting(volumes);
-		take_all(volumes);
-	} else if (volumes->is_in_use) {
+	else
 		leave(volumes);
-		free(volumes->unused);
-		volumes->n_unused = volume_table_take_unused(volumes->table, &volumes->unused);
-	}
+	volumes_take_unused(volumes);
+	for (size_t i = 0; i < volumes->n && failed; i++)
+		note_unused(volumes, volumes->first + i);
 }
 
 /* In a child. */

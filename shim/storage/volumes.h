@@ -5,7 +5,7 @@
  * is read-only for all of them is so on the host.
  *
  * Taken from the spec first; then volumes_begin(), volumes_mount() in a child, volumes_mounted(),
- * volumes_name(); in the end volumes_leave(), volumes_unmount() in a child.
+ * volumes_take_unused(), volumes_name(); in the end volumes_leave(), volumes_unmount() in a child.
  */
 #ifndef SHIM_VOLUMES_H
 #define SHIM_VOLUMES_H
@@ -45,6 +45,9 @@ int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct
 
 /* The child has mounted all of them. */
 void volumes_mounted(struct volumes *volumes, const struct buf *result);
+
+/* Notes what others have left while the child was at work, for volumes_unmount(); false: nothing. */
+bool volumes_take_unused(struct volumes *volumes);
 
 /*
  * Once, then: completes the sources in the spec that they were taken from. With @of_pod those that

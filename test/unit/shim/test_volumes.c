@@ -377,6 +377,35 @@ Test(volumes, are_of_what_is_at_the_path_now)
 	unmount_it(second);
 }
 
+/* The container that is being made may bind it. */
+Test(volumes, that_are_left_while_another_mounts_go_when_it_has)
+{
+	autofree char *source = make_layer("data"), *other = make_layer("other");
+	struct rootfs *first = share_well_for(1, source, "\"rbind\""), *second = NULL;
+	autofree char *of_first = mem_strdup(place), *of_second = mem_printf("%s/share/c2", top);
+	autofree char *mount =
+		mem_printf("{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"%s\"}", other);
+	autodestroy(spec) Grpc__Spec *spec = make_spec(mount);
+	const struct rootfs_config config = {
+		.dir = of_second,
+		.path = source,
+		.volumes = take(spec),
+		.volume_table = table,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	struct outcome unmounted = { 0 }, mounted = { 0 };
+	struct error err = { 0 };
+
+	cr_assert_eq(rootfs_mount(loop, &config, keep, &mounted, &second, &err), 0, "%s", err.text);
+	cr_assert_eq(rootfs_unmount(first, TIMEOUT_MS, keep, &unmounted, &err), 0, "%s", err.text);
+	ev_run(loop, 0);
+	cr_expect(mounted.calls == 1 && !mounted.err.code, "%s", mounted.err.text);
+	cr_expect(unmounted.calls == 1 && !unmounted.err.code, "%s", unmounted.err.text);
+	cr_expect_neq(access(of_first, F_OK), 0);
+	rootfs_destroy(first);
+	unmount_it(second);
+}
+
 Test(volumes, that_two_mount_at_once_serve_all_who_come_later)
 {
 	static const struct volume_identity same = { .device = 1, .inode = 2, .mount = 3 };
