@@ -17,6 +17,7 @@
  *                  a stream says that its output is complete
  *   container-hooks  refuses the container by name
  *   bind-storages  goes without: a Unix socket in a volume of the host is that of one container
+ *   memory-volumes  goes without: a volume in memory is in the host's
  *   relay          goes without: nobody listens for the guest on the pod's loopback on the host
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
@@ -44,6 +45,7 @@ enum feature {
 	FEATURE_RELAY = 1 << 8,            /* streams to VSOCK_PORT_RELAY (proto/vsock_ports.h) */
 	FEATURE_LINK_SETTINGS = 1 << 9,    /* Interface.settings */
 	FEATURE_CONTAINER_HOOKS = 1 << 10, /* Hooks.CreateContainer, .StartContainer of a spec */
+	FEATURE_MEMORY_VOLUMES = 1 << 11,  /* mounts below GUEST_EPHEMERAL (proto/guest_dirs.h) */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

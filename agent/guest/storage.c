@@ -24,10 +24,10 @@ enum {
 	MADE_COUNT,
 };
 
-enum storage_state {        /* what is legal: */
-	STORAGE_UNMOUNTED,  /* it may be mounted; freed without references */
-	STORAGE_MOUNTING,   /* sets wait; the child is killed when the last reference goes */
-	STORAGE_MOUNTED,    /* it is unmounted when the last reference goes */
+enum storage_state {       /* what is legal: */
+	STORAGE_UNMOUNTED, /* it may be mounted; freed without references */
+	STORAGE_MOUNTING,  /* sets wait; the child is killed when the last reference goes */
+	STORAGE_MOUNTED, /* it is unmounted when the last reference goes, unless its driver's stay */
 	STORAGE_UNMOUNTING, /* sets wait for it to be mounted once more */
 };
 
@@ -344,7 +344,7 @@ static bool storage_release(struct storage *storage, struct storage_set *set)
 		errand_destroy(take_ptr(&storage->errand));
 		storage->state = STORAGE_UNMOUNTED;
 	}
-	if (storage->state == STORAGE_MOUNTED) {
+	if (storage->state == STORAGE_MOUNTED && !storage->driver->stays) {
 		if (errand_start(storage->list->loop, unmount_one, storage,
 		                 STORAGE_UNMOUNT_TIMEOUT_MS, on_unmounted, storage,
 		                 &storage->errand, &set->failure) == 0) {

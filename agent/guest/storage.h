@@ -1,7 +1,7 @@
 /*
  * The storages of the guest: file systems that the host asks to be mounted (Storage of agent.proto),
  * in one list. Each is mounted once, however many sets claim its mount point, and unmounted when the
- * last of them has released it. A set holds the storages of one owner: the sandbox, a container.
+ * last of them has released it, or with the list (storage_driver.stays). A set holds the storages of one owner: the sandbox, a container.
  *
  * Where that can wait, a child process makes the mount and opens its place; PID 1 only attaches the
  * one to the other, by their descriptors. So PID 1 never waits for a file system, and a child that

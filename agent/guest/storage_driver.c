@@ -15,9 +15,10 @@ static int bind_tree(const Grpc__Storage *storage, struct error *err);
 static const struct storage_driver drivers[] = {
 	/* The kernel sends FUSE_INIT and does not wait for the answer (virtio_fs_fill_super()):
 	   what waits is the first lookup. A child process would cost 26 ms of each start. */
-	{ "virtio-fs", "virtiofs", 0, storage_driver_make_file_system },
-	{ "ephemeral", "tmpfs", 0, storage_driver_make_file_system },
-	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree },
+	{ "virtio-fs", "virtiofs", 0, storage_driver_make_file_system, false },
+	/* A pod's volumes in memory: an init container writes what others read when it has gone. */
+	{ "ephemeral", "tmpfs", 0, storage_driver_make_file_system, true },
+	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree, false },
 	{ 0 },
 };
 

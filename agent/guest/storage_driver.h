@@ -5,6 +5,8 @@
 #ifndef AGENT_STORAGE_DRIVER_H
 #define AGENT_STORAGE_DRIVER_H
 
+#include <stdbool.h>
+
 #include "proto/agent.pb-c.h"
 
 struct error;
@@ -22,6 +24,7 @@ struct storage_driver {
 	int timeout_ms;     /* then the child process is killed, and nothing has been mounted; 0:
 	                       @make waits for nothing, and PID 1 calls it itself */
 	storage_make_fn *make;
+	bool stays; /* what is mounted stays as long as the list, for those who come later */
 };
 
 const struct storage_driver *storage_drivers(void); /* those of this guest */

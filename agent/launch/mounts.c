@@ -16,6 +16,7 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
+#include "proto/guest_dirs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -155,16 +156,54 @@ static uint64_t attrs_cleared(const struct mount_options *options)
 	return PLAIN_ATTRS | (times ? TIME_ATTRS : 0);
 }
 
+/*
+ * A volume in memory is the containers' own: a link that they have made there leads nowhere else. For
+ * a subPath the host's kubelet has made a directory, but not here.
+ */
+static int open_in_memory(const char *path, struct error *err)
+{
+	size_t len = strcspn(path, "/");
+	autofree char *top = mem_printf(GUEST_EPHEMERAL "/%.*s", (int)len, path);
+	autoclose int root = open(top, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int fd;
+
+	if (root < 0 || fstat(root, &st) < 0)
+		return error_errno(err, "cannot open \"%s\"", top);
+	fd = in_root_open(root, path + len, O_PATH);
+	return fd >= 0 ? fd : in_root_make(root, path + len, S_IFDIR, st.st_mode & 0777, err);
+}
+
+static int clone_source(const Grpc__Mount *mount, bool below, struct error *err)
+{
+	static const char in_memory[] = GUEST_EPHEMERAL "/";
+	autoclose int fd = -1;
+	int tree;
+
+	if (!strncmp(mount->source, in_memory, strlen(in_memory))) {
+		fd = open_in_memory(mount->source + strlen(in_memory), err);
+		if (fd < 0)
+			return error_wrap(err, "mount \"%s\"", mount->destination);
+		tree = mount_tree_clone(fd, NULL, below);
+	} else {
+		tree = mount_tree_clone(AT_FDCWD, mount->source, below);
+	}
+	return tree < 0 ? error_errno(err, "cannot bind \"%s\" to \"%s\"", mount->source,
+	                              mount->destination)
+	                : tree;
+}
+
 /* A bind of which nothing is said is what its source is. */
 static int bind_tree(int root, const Grpc__Mount *mount, const struct mount_options *options,
                      int *target, struct error *err)
 {
-	autoclose int tree = mount_tree_clone(AT_FDCWD, mount->source, options->flags & MS_REC);
+	autoclose int tree = clone_source(mount, options->flags & MS_REC, err);
 	struct stat st;
 
-	if (tree < 0 || fstat(tree, &st) < 0)
-		return error_errno(err, "cannot bind \"%s\" to \"%s\"", mount->source,
-		                   mount->destination);
+	if (tree < 0)
+		return tree;
+	if (fstat(tree, &st) < 0)
+		return error_errno(err, "cannot stat \"%s\"", mount->source);
 	*target = in_root_make(root, mount->destination, S_ISDIR(st.st_mode) ? S_IFDIR : S_IFREG,
 	                       0755, err);
 	if (*target < 0)

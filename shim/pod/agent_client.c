@@ -56,6 +56,11 @@ bool agent_has(const struct agent *agent, enum feature feature)
 	return agent->features & feature;
 }
 
+unsigned int agent_features(const struct agent *agent)
+{
+	return agent->features;
+}
+
 static void call_free(struct agent_call *call)
 {
 	LIST_REMOVE(call, link);

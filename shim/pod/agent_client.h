@@ -27,6 +27,7 @@ struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
                            const struct config *config, done_fn *on_lost, void *ctx);
 /* Whether the guest's agent has this feature. */
 bool agent_has(const struct agent *agent, enum feature feature);
+unsigned int agent_features(const struct agent *agent); /* a set of enum feature */
 void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
 /* True already while the pending calls are told so, before on_lost. */
 bool agent_is_lost(const struct agent *agent);

@@ -6,6 +6,7 @@
  *	<GUEST_BINDS>/<n>                   those of them that containers of a pod share: each a storage
  *	<GUEST_SHARE>/<MODULES_DIR>         kernel modules, for the agent (agent/guest/modprobe.h)
  *	<GUEST_SHM>                         the pod's /dev/shm, a tmpfs of the guest
+ *	<GUEST_EPHEMERAL>/<n>               its volumes in memory (proto/guest_dirs.h)
  */
 #ifndef SHIM_GUEST_PATHS_H
 #define SHIM_GUEST_PATHS_H

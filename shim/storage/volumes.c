@@ -17,27 +17,37 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/mem.h"
+#include "proto/features.h"
+#include "proto/guest_dirs.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/storage/bind_mount.h"
+#include "shim/storage/memory_volume.h"
 #include "shim/storage/volume_table.h"
 
 #define DIR_MODE 0755
 #define NAME_LEN 24
+
+#define STORAGE_OPTIONS 4  /* of a volume in memory */
+#define IN_MEMORY_MAX   64 /* volumes of a container */
 
 struct volume {
 	size_t number; /* of the mount in the spec */
 	char *source;
 	char *destination; /* for error texts */
 	struct bind_mount_options options;
-	uint64_t place;        /* once it is in use */
+	uint64_t place; /* once it is in use */
+	struct memory_volume memory;
 	Grpc__Storage storage; /* volumes_name() */
+	char *storage_options[STORAGE_OPTIONS];
 };
 
-/* What a child has made of a volume: they come in the order of the volumes. */
+/* What a child has made of a volume: they come in the order of the volumes. Each that is in memory is
+ * followed by its memory_volume. */
 struct outcome {
 	uint64_t place;
 	struct volume_identity what;
+	bool is_in_memory;
 };
 
 struct volumes {
@@ -173,6 +183,8 @@ void volumes_destroy(struct volumes *volumes)
 		free(volumes->all[i].destination);
 		free(volumes->all[i].storage.source);
 		free(volumes->all[i].storage.mount_point);
+		for (size_t j = 0; j < STORAGE_OPTIONS; j++)
+			free(volumes->all[i].storage_options[j]);
 	}
 	free(volumes->all);
 	free(volumes->unused);
@@ -246,7 +258,7 @@ static int mount_at(const struct volume *volume, int source, int dirfd, uint64_t
 }
 
 static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct outcome *out,
-                     struct error *err)
+                     struct memory_volume *memory, struct error *err)
 {
 	const struct volume *volume = &volumes->all[i];
 	autoclose int source = bind_mount_source(volume->source, err);
@@ -255,6 +267,9 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 	if (source < 0)
 		return source;
 	r = identify(volume, source, &out->what, err);
+	if (r == 0)
+		r = memory_volume_find(volume->source, source, memory, err);
+	out->is_in_memory = memory->found;
 	if (r < 0 || volume_table_find(volumes->table, &out->what, &out->place))
 		return r;
 	r = mount_at(volume, source, dirfd, volumes->first + i, err);
@@ -266,6 +281,7 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct error *err)
 {
 	autoclose int places = -1;
+	size_t in_memory = 0;
 
 	if (volumes->n == 0)
 		return 0;
@@ -276,28 +292,45 @@ int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct
 		return error_errno(err, "cannot open \"" VOLUMES_DIR "\"");
 	for (size_t i = 0; i < volumes->n; i++) {
 		struct outcome outcome = { 0 };
+		struct memory_volume memory = { 0 };
+		int r = mount_one(volumes, i, places, &outcome, &memory, err);
 
-		if (mount_one(volumes, i, places, &outcome, err) < 0)
+		if (r == 0 && memory.found && ++in_memory > IN_MEMORY_MAX)
+			r = error_set(err, ERROR_INVALID_ARGUMENT, "more than %d volumes in memory",
+			              IN_MEMORY_MAX);
+		if (r < 0)
 			return error_wrap(err, "mounts[%zu] \"%s\"", volumes->all[i].number,
 			                  volumes->all[i].destination);
 		buf_append(result, &outcome, sizeof(outcome));
+		if (memory.found)
+			buf_append(result, &memory, sizeof(memory));
 	}
 	return 0;
 }
 
 /* In the parent again. */
+static void take_bytes(const struct buf *result, size_t *at, void *out, size_t len)
+{
+	assert(result->len - *at >= len);
+	memcpy(out, (const char *)buf_data(result) + *at, len);
+	*at += len;
+}
+
 void volumes_mounted(struct volumes *volumes, const struct buf *result)
 {
-	const char *outcomes = buf_data(result);
+	size_t at = 0;
 
-	assert(result->len == volumes->n * sizeof(struct outcome));
 	for (size_t i = 0; i < volumes->n; i++) {
 		struct outcome outcome;
 
-		memcpy(&outcome, outcomes + i * sizeof(outcome), sizeof(outcome));
+		take_bytes(result, &at, &outcome, sizeof(outcome));
+		if (outcome.is_in_memory)
+			take_bytes(result, &at, &volumes->all[i].memory,
+			           sizeof(volumes->all[i].memory));
 		volumes->all[i].place =
 			volume_table_use(volumes->table, &outcome.what, outcome.place);
 	}
+	assert(at == result->len);
 	volumes->is_in_use = true;
 	end_mounting(volumes);
 }
@@ -317,7 +350,7 @@ static bool is_meeting_place(const struct volumes *volumes, const struct volume 
 	return what->is_directory && !what->read_only;
 }
 
-static void add_storage(struct volumes *volumes, struct volume *volume)
+static void add_bind(struct volumes *volumes, struct volume *volume)
 {
 	Grpc__Storage *storage = &volume->storage;
 
@@ -329,18 +362,48 @@ static void add_storage(struct volumes *volumes, struct volume *volume)
 	volumes->storages[volumes->n_storages++] = storage;
 }
 
-void volumes_name(struct volumes *volumes, bool of_pod, Grpc__Spec *spec)
+/* As the kubelet has made it. */
+static void add_tmpfs(struct volumes *volumes, struct volume *volume)
+{
+	const struct memory_volume *memory = &volume->memory;
+	Grpc__Storage *storage = &volume->storage;
+
+	volume->storage_options[0] = mem_printf("mode=%o", (unsigned int)memory->mode);
+	volume->storage_options[1] = mem_printf("uid=%u", (unsigned int)memory->uid);
+	volume->storage_options[2] = mem_printf("gid=%u", (unsigned int)memory->gid);
+	volume->storage_options[3] = mem_printf("size=%" PRIu64, memory->bytes);
+	grpc__storage__init(storage);
+	storage->driver = "ephemeral";
+	storage->fstype = "tmpfs";
+	storage->source = mem_strdup("tmpfs");
+	storage->mount_point = mem_printf(GUEST_EPHEMERAL "/%u", memory->minor);
+	storage->options = volume->storage_options;
+	storage->n_options = memory->bytes ? STORAGE_OPTIONS : STORAGE_OPTIONS - 1;
+	volumes->storages[volumes->n_storages++] = storage;
+}
+
+/* Returns the source of the mount. */
+static char *name_one(struct volumes *volumes, struct volume *volume, unsigned int features)
+{
+	if (volume->memory.found && (features & FEATURE_MEMORY_VOLUMES)) {
+		add_tmpfs(volumes, volume);
+		return mem_printf("%s%s", volume->storage.mount_point, volume->memory.below);
+	}
+	if ((features & FEATURE_BIND_STORAGES) && is_meeting_place(volumes, volume)) {
+		add_bind(volumes, volume);
+		return mem_strdup(volume->storage.mount_point);
+	}
+	return mem_printf(GUEST_VOLUMES "/%" PRIu64, volume->place);
+}
+
+void volumes_name(struct volumes *volumes, unsigned int features, Grpc__Spec *spec)
 {
 	volumes->storages = mem_alloc((volumes->n + 1) * sizeof(void *));
 	for (size_t i = 0; i < volumes->n; i++) {
 		struct volume *volume = &volumes->all[i];
-		bool is_storage = of_pod && is_meeting_place(volumes, volume);
 
 		set_text(&spec->mounts[volume->number]->source,
-		         mem_printf("%s/%" PRIu64, is_storage ? GUEST_BINDS : GUEST_VOLUMES,
-		                    volume->place));
-		if (is_storage)
-			add_storage(volumes, volume);
+		         name_one(volumes, volume, features));
 	}
 }
 

@@ -50,11 +50,13 @@ void volumes_mounted(struct volumes *volumes, const struct buf *result);
 bool volumes_take_unused(struct volumes *volumes);
 
 /*
- * Once, then: completes the sources in the spec that they were taken from. With @of_pod those that
- * containers can meet in are storages of the guest (driver "bind"), which its agent mounts once for
- * all of them: each container that looked at the share itself would see a file system of its own.
+ * Once, then: completes the sources in the spec that they were taken from. @features (enum feature)
+ * are the agent's, 0 for a container that is alone in its machine. Those that containers can meet in
+ * are storages of the guest (driver "bind"), which its agent mounts once for all of them: each
+ * container that looked at the share itself would see a file system of its own. A volume in memory
+ * is one of driver "ephemeral", in the guest's memory: nothing of it is on the host.
  */
-void volumes_name(struct volumes *volumes, bool of_pod, Grpc__Spec *spec);
+void volumes_name(struct volumes *volumes, unsigned int features, Grpc__Spec *spec);
 
 /* These storages, for CreateContainer: theirs. */
 size_t volumes_storages(const struct volumes *volumes, Grpc__Storage ***out);

@@ -85,13 +85,13 @@ static void make_room(struct seq *seq, void *ctx)
 
 static void name_volumes(const struct container *container, Grpc__CreateContainerRequest *request)
 {
-	bool of_pod = bundle_type(container->bundle) == BUNDLE_CONTAINER &&
-	              agent_has(sandbox_agent(container->pod->sandbox), FEATURE_BIND_STORAGES);
+	bool of_pod = bundle_type(container->bundle) == BUNDLE_CONTAINER;
+	unsigned int features = of_pod ? agent_features(sandbox_agent(container->pod->sandbox)) : 0;
 	struct volumes *volumes = rootfs_volumes(container->rootfs);
 
 	if (!volumes)
 		return;
-	volumes_name(volumes, of_pod, bundle_spec(container->bundle));
+	volumes_name(volumes, features, bundle_spec(container->bundle));
 	request->n_storages = volumes_storages(volumes, &request->storages);
 }
 

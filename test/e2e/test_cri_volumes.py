@@ -135,17 +135,77 @@ def test_a_file_of_a_volume_is_mounted_by_a_sub_path(cri_pods, folder):
     pod.end()
 
 
-def test_an_empty_folder_of_memory_is_shared(cri_pods, folder):
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
-    try:
-        pod = cri_pods.run()
-        one, two = (pod.start("sleep", "1000", name=name, mounts=[mount(folder, "/memory")]) for name in ("one", "two"))
-        one.output("sh", "-c", "echo text >/memory/file")
-        assert two.output("cat", "/memory/file") == "text\n"
-        assert two.exec("sh", "-c", "head -c 16000000 /dev/zero >/memory/large").exit_code != 0
-        pod.end()
-    finally:
-        subprocess.run(["umount", folder], check=True)
+@pytest.fixture
+def memory(folder):
+    """An emptyDir of medium Memory, as a kubelet has it for a pod with an fsGroup."""
+    path = folder / "volumes/kubernetes.io~empty-dir/cache"
+    path.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", path], check=True)
+    os.chown(path, 0, 1234)
+    path.chmod(0o2777)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture
+def sub_path(memory, folder):
+    """What the kubelet binds for a container with a subPath: a directory that it has made in the volume."""
+    (memory / "a/b").mkdir(parents=True)
+    path = folder / "volume-subpaths/cache/one/0"
+    path.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", memory / "a/b", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_an_empty_folder_of_memory_is_shared(cri_pods, memory, unix_socket):
+    mounts = [mount(memory, "/memory"), mount(unix_socket, "/unix", readonly=True)]
+    pod = cri_pods.run()
+    init = pod.start("sh", "-c", "echo text >/memory/file; stat -c '%a %u %g' /memory", name="init", mounts=mounts)
+    assert init.wait_exited().exit_code == 0
+    init.wait_text("2777 0 1234")
+    init.remove()
+    server = pod.start("/unix", "serve", "/memory/socket", name="server", mounts=mounts)
+    one = pod.start("sleep", "1000", name="one", mounts=mounts)
+    assert one.output("cat", "/memory/file") == "text\n"
+    assert one.output("stat", "-c", "%g", "/memory/file") == "1234\n"
+    assert one.output("df", "-k", "/memory").splitlines()[1].split()[:2] == ["tmpfs", "8192"]
+    assert wait_for(lambda: one.exec("/unix", "ask", "/memory/socket").stdout == b"hello\n", SOON, 0.2), server.status
+    assert one.exec("sh", "-c", "head -c 16000000 /dev/zero >/memory/large").exit_code != 0
+    pod.end()
+
+
+@pytest.mark.parametrize("handler", ["kata"])
+def test_an_empty_folder_of_memory_is_the_guests(cri_pods, memory):
+    """It is counted where it is used, and nothing of it is on the node."""
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", mounts=[mount(memory, "/memory")])
+    container.output("sh", "-c", "head -c 4000000 /dev/zero >/memory/large")
+    rows = dict(row.split() for row in container.output("cat", "/sys/fs/cgroup/memory.stat").splitlines())
+    assert int(rows["shmem"]) >= 4000000
+    assert os.listdir(memory) == []
+    pod.end()
+
+
+def test_a_sub_path_of_an_empty_folder_of_memory_is_in_it(cri_pods, memory, sub_path):
+    pod = cri_pods.run()
+    one = pod.start("sleep", "1000", name="one", mounts=[mount(sub_path, "/below")])
+    all_of_it = pod.start("sleep", "1000", name="all", mounts=[mount(memory, "/memory")])
+    one.output("sh", "-c", "echo text >/below/file")
+    assert all_of_it.output("cat", "/memory/a/b/file") == "text\n"
+    pod.end()
+
+
+@pytest.mark.parametrize("handler", ["kata"])
+def test_a_link_at_a_sub_path_leads_to_the_volume_alone(cri_pods, memory, sub_path):
+    pod = cri_pods.run()
+    one = pod.start("sleep", "1000", name="one", mounts=[mount(sub_path, "/below")])
+    all_of_it = pod.start("sleep", "1000", name="all", mounts=[mount(memory, "/memory")])
+    all_of_it.output("sh", "-c", "rm -r /memory/a/b; ln -s / /memory/a/b")
+    one.stop()
+    again = pod.start("sleep", "1000", name="one", mounts=[mount(sub_path, "/below")])
+    assert again.output("ls", "/below") == "a\n"
+    pod.end()
 
 
 def test_containers_meet_at_a_socket_in_a_volume(cri_pods, folder, unix_socket):

@@ -20,9 +20,10 @@ static int hang(const Grpc__Storage *storage, struct error *err)
 }
 
 const struct storage_driver storage_bench_drivers[] = {
-	{ "memory", "tmpfs", 10000, storage_driver_make_file_system },
-	{ "at-once", "tmpfs", 0, storage_driver_make_file_system },
-	{ "hang", "tmpfs", STORAGE_BENCH_TIMEOUT_MS, hang },
+	{ "memory", "tmpfs", 10000, storage_driver_make_file_system, false },
+	{ "at-once", "tmpfs", 0, storage_driver_make_file_system, false },
+	{ "stays", "tmpfs", 0, storage_driver_make_file_system, true },
+	{ "hang", "tmpfs", STORAGE_BENCH_TIMEOUT_MS, hang, false },
 	{ 0 },
 };
 

@@ -1,6 +1,7 @@
 /* The mounts of real containers: see also launch/mounts_are_the_spec_s. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "container_bench.h"
+#include "proto/guest_dirs.h"
 
 static struct bench bench;
 
@@ -88,6 +90,43 @@ Test(launch_mounts, files_and_directories_are_bound)
 	bind_mount(bench.dir, "/mnt", "rw");
 	bench_runs(&bench, "cat /mnt/file; echo y >/mnt/file; cat /mnt/file");
 	bench_has_lines(&bench, "of the host\ny");
+}
+
+/* A pod's volume in memory, at its place in the guest, which is the test's own. */
+static void make_memory_volume(void)
+{
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("run", "/run", "tmpfs", 0, NULL), 0);
+	cr_assert_eq(file_make_dirs(GUEST_EPHEMERAL "/7", 0755, NULL), 0);
+	cr_assert_eq(mount("memory", GUEST_EPHEMERAL "/7", "tmpfs", 0, "mode=2777,gid=77"), 0);
+}
+
+Test(launch_mounts, a_sub_path_of_a_volume_in_memory_is_made)
+{
+	make_memory_volume();
+	bind_mount(GUEST_EPHEMERAL "/7/a/b", "/mnt", "rw");
+	bench_runs(&bench, "stat -c '%a %g' /mnt; echo text >/mnt/file");
+	bench_has_lines(&bench, "2777 77");
+	bind_mount(GUEST_EPHEMERAL "/7/a/b/file", "/mnt/file", "rw");
+	bench_runs(&bench, "cat /mnt/file");
+	bench_has_lines(&bench, "text");
+}
+
+/* A container can write there. */
+Test(launch_mounts, a_link_in_a_volume_in_memory_leads_nowhere_else)
+{
+	autofree char *file = mem_printf("%s/of-the-guest", bench.dir);
+
+	make_memory_volume();
+	cr_assert_eq(file_write(AT_FDCWD, file, 0644, "", 0, NULL), 0);
+	cr_assert_eq(symlink(bench.dir, GUEST_EPHEMERAL "/7/link"), 0);
+	bind_mount(GUEST_EPHEMERAL "/7/link", "/mnt", "rw");
+	bench_runs(&bench, "ls -a /mnt");
+	bench_has_not(&bench, "of-the-guest");
+	bind_mount(GUEST_EPHEMERAL "/7/..", "/mnt", "rw");
+	bench_runs(&bench, "ls -a /mnt");
+	bench_has_lines(&bench, "link");
 }
 
 /* mounts[6] is a tmpfs on /run. */

@@ -176,6 +176,29 @@ Test(storage, of_two_owners_is_mounted_once_and_stays_until_the_second_has_gone)
 	storage_set_destroy(second.set);
 }
 
+/* A pod's volume in memory: what an init container has written is there for those after it. */
+Test(storage, that_stays_has_its_contents_until_the_list_goes)
+{
+	Grpc__Storage *storage = storage_bench_new("stays", "kept");
+	struct owner first = owner_new();
+	struct owner second = owner_new();
+
+	claim(&first, storage);
+	cr_assert_eq(mount_all(&first), ERROR_NONE);
+	cr_assert_eq(file_write(AT_FDCWD, "/tmp/kept/file", 0600, "x", 1, NULL), 0);
+	cr_assert_eq(release(&first), ERROR_NONE);
+	cr_expect(storage_bench_mounted(storage));
+	claim(&second, storage);
+	cr_assert_eq(mount_all(&second), ERROR_NONE);
+	cr_expect_eq(access("/tmp/kept/file", F_OK), 0);
+	cr_assert_eq(release(&second), ERROR_NONE);
+	storage_set_destroy(first.set);
+	storage_set_destroy(second.set);
+	storage_list_destroy(list);
+	cr_expect_not(storage_bench_mounted(storage));
+	list = storage_list_create(loop, storage_bench_drivers);
+}
+
 Test(storage, has_its_place_alone)
 {
 	Grpc__Storage *storage = storage_bench_new("memory", "place");

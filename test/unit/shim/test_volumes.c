@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "proto/features.h"
+#include "proto/guest_dirs.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/spec/spec.h"
 #include "test/unit/shim/mount_fixture.h"
@@ -63,7 +66,7 @@ static struct error share_for(unsigned int n, const char *source, const char *op
 	struct error err = mount_it(&config, out);
 
 	if (err.code == ERROR_NONE) {
-		volumes_name(rootfs_volumes(*out), false, spec);
+		volumes_name(rootfs_volumes(*out), 0, spec);
 		snprintf(place, sizeof(place), "%s/share%s", top,
 		         spec->mounts[0]->source + strlen(GUEST_SHARE));
 	}
@@ -130,7 +133,7 @@ Test(volumes, are_none_where_nothing_is_bound)
 
 	autodestroy(volumes) struct volumes *volumes = take(spec);
 
-	volumes_name(volumes, false, spec);
+	volumes_name(volumes, 0, spec);
 	cr_expect_str_eq(spec->mounts[0]->source, "proc");
 }
 
@@ -337,7 +340,7 @@ Test(volumes, of_one_container_are_one_where_they_bind_the_same)
 	struct rootfs *rootfs = NULL;
 
 	cr_assert_eq(mount_it(&config, &rootfs).code, ERROR_NONE);
-	volumes_name(rootfs_volumes(rootfs), false, spec);
+	volumes_name(rootfs_volumes(rootfs), 0, spec);
 	cr_expect_str_eq(spec->mounts[0]->source, spec->mounts[1]->source);
 	unmount_it(rootfs);
 }
@@ -446,7 +449,7 @@ Test(volumes, that_containers_can_meet_in_are_storages_of_the_guest)
 		Grpc__Storage **storages;
 
 		cr_assert_eq(mount_it(&config, &rootfs).code, ERROR_NONE);
-		volumes_name(rootfs_volumes(rootfs), true, spec);
+		volumes_name(rootfs_volumes(rootfs), FEATURE_BIND_STORAGES, spec);
 		cr_assert_eq(volumes_storages(rootfs_volumes(rootfs), &storages), rows[i].n);
 		if (rows[i].n) {
 			cr_expect_str_eq(storages[0]->source, GUEST_VOLUMES "/0");
@@ -457,4 +460,145 @@ Test(volumes, that_containers_can_meet_in_are_storages_of_the_guest)
 		                 rows[i].n ? GUEST_VOLUMES "/1" : GUEST_VOLUMES "/3");
 		unmount_it(rootfs);
 	}
+}
+
+/* A kubelet's volume in memory, with a blank in its path, and what it binds for a subPath. */
+struct empty_dir {
+	char *top, *sub_path;
+};
+
+static struct empty_dir make_empty_dir(const char *options)
+{
+	autofree char *pod = mem_printf("%s/pod x/volumes/kubernetes.io~empty-dir", top);
+	autofree char *sub_paths = mem_printf("%s/pod x/volume-subpaths/cache/main", top);
+	struct empty_dir made = {
+		.top = mem_printf("%s/cache", pod),
+		.sub_path = mem_printf("%s/0", sub_paths),
+	};
+	autofree char *sub = mem_printf("%s/a/b", made.top);
+
+	cr_assert_eq(file_make_dirs(made.top, 0755, NULL), 0);
+	cr_assert_eq(mount("tmpfs", made.top, "tmpfs", 0, options), 0);
+	cr_assert_eq(file_make_dirs(sub, 0755, NULL), 0);
+	cr_assert_eq(file_make_dirs(made.sub_path, 0755, NULL), 0);
+	cr_assert_eq(mount(sub, made.sub_path, NULL, MS_BIND, NULL), 0);
+	return made;
+}
+
+static void remove_empty_dir(struct empty_dir *made)
+{
+	cr_expect_eq(umount(made->sub_path), 0);
+	cr_expect_eq(umount(made->top), 0);
+	free(made->top);
+	free(made->sub_path);
+}
+
+/* Mounts @source and names it for an agent that has @features: the source in the guest. */
+static char *name_in_guest(const char *source, unsigned int features, Grpc__Storage *out,
+                           char options[256])
+{
+	autofree char *root = make_layer("root");
+	autofree char *mounts =
+		mem_printf("{\"destination\":\"/m\",\"type\":\"bind\",\"source\":\"%s\"}", source);
+	autodestroy(spec) Grpc__Spec *spec = make_spec(mounts);
+	struct rootfs_config config = { .path = root, .volumes = take(spec) };
+	struct rootfs *rootfs = NULL;
+	Grpc__Storage **storages;
+	char *name;
+
+	cr_assert_eq(mount_it(&config, &rootfs).code, ERROR_NONE);
+	volumes_name(rootfs_volumes(rootfs), features, spec);
+	*out = (Grpc__Storage){ 0 };
+	*options = '\0';
+	if (volumes_storages(rootfs_volumes(rootfs), &storages) > 0) {
+		*out = *storages[0];
+		for (size_t i = 0; i < out->n_options; i++)
+			snprintf(options + strlen(options), 256 - strlen(options), "%s ",
+			         out->options[i]);
+	}
+	name = mem_strdup(spec->mounts[0]->source);
+	unmount_it(rootfs);
+	return name;
+}
+
+#define BOTH (FEATURE_MEMORY_VOLUMES | FEATURE_BIND_STORAGES)
+
+Test(volumes, in_memory_are_a_tmpfs_of_the_guest)
+{
+	struct empty_dir volume = make_empty_dir("size=1m,mode=2770,gid=77");
+	autofree char *name = NULL, *expected = NULL;
+	Grpc__Storage storage;
+	char options[256];
+	struct stat st;
+
+	cr_assert_eq(stat(volume.top, &st), 0);
+	expected = mem_printf(GUEST_EPHEMERAL "/%u", minor(st.st_dev));
+	name = name_in_guest(volume.top, BOTH, &storage, options);
+	cr_expect_str_eq(name, expected);
+	cr_expect_str_eq(storage.driver, "ephemeral");
+	cr_expect_str_eq(options, "mode=2770 uid=0 gid=77 size=1048576 ");
+	remove_empty_dir(&volume);
+}
+
+Test(volumes, in_memory_without_a_size_have_half_of_the_guests_memory)
+{
+	struct empty_dir volume = make_empty_dir("size=0,mode=777");
+	Grpc__Storage storage;
+	char options[256];
+
+	free(name_in_guest(volume.top, BOTH, &storage, options));
+	cr_expect_str_eq(options, "mode=777 uid=0 gid=0 ");
+	remove_empty_dir(&volume);
+}
+
+Test(volumes, in_memory_have_their_sub_paths_in_the_guest)
+{
+	struct empty_dir volume = make_empty_dir("size=1m");
+	autofree char *of_top = NULL, *name = NULL, *expected = NULL;
+	Grpc__Storage storage, same;
+	char options[256];
+
+	of_top = name_in_guest(volume.top, BOTH, &storage, options);
+	expected = mem_printf("%s/a/b", of_top);
+	name = name_in_guest(volume.sub_path, BOTH, &same, options);
+	cr_expect_str_eq(name, expected);
+	cr_expect_str_eq(same.driver, "ephemeral");
+	remove_empty_dir(&volume);
+}
+
+/* Also what a kubelet keeps in a tmpfs of its own: a Secret's subPath is no such volume. */
+Test(volumes, in_memory_are_binds_of_the_host_in_other_cases)
+{
+	struct empty_dir volume = make_empty_dir("size=1m");
+	autofree char *secret = mem_printf("%s/volumes/kubernetes.io~secret/s", top);
+	autofree char *sub_path = mem_printf("%s/volume-subpaths/s/main/0", top);
+	autofree char *plain = mem_printf("%s/volumes/kubernetes.io~empty-dir/plain", top);
+	const struct {
+		const char *source;
+		unsigned int features;
+	} rows[] = {
+		{ volume.top, FEATURE_BIND_STORAGES },
+		{ volume.top, 0 },
+		{ volume.sub_path, 0 },
+		{ sub_path, BOTH },
+		{ plain, BOTH },
+	};
+	Grpc__Storage storage;
+	char options[256];
+
+	cr_assert_eq(file_make_dirs(plain, 0755, NULL), 0);
+	cr_assert_eq(file_make_dirs(secret, 0755, NULL), 0);
+	cr_assert_eq(file_make_dirs(sub_path, 0755, NULL), 0);
+	cr_assert_eq(mount("tmpfs", secret, "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mount(secret, sub_path, NULL, MS_BIND, NULL), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		autofree char *name =
+			name_in_guest(rows[i].source, rows[i].features, &storage, options);
+
+		cr_expect_null(strstr(name, GUEST_EPHEMERAL), "%s: %s", rows[i].source, name);
+		cr_expect(!storage.driver || !strcmp(storage.driver, "bind"));
+	}
+	cr_expect_eq(umount(sub_path), 0);
+	cr_expect_eq(umount(secret), 0);
+	remove_empty_dir(&volume);
 }
