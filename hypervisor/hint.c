@@ -14,8 +14,8 @@ static const char *const hints[] = {
 	[HINT_QEMU_PROGRAM] = "QEMU is in the package qemu-system-x86; hypervisor.qemu.path in "
 			      "configuration.toml names another place, open to all users",
 	[HINT_VIRTIOFSD_PROGRAM] =
-		"virtiofsd is in the package qemu-system-common; hypervisor.qemu.virtio_fs_daemon "
-		"in configuration.toml names another place",
+		"virtiofsd is in the package virtiofsd, up to Debian 12 in qemu-system-common; "
+		"hypervisor.qemu.virtio_fs_daemon in configuration.toml names another place",
 	[HINT_VSOCK_PROGRAM] = "it is installed with the shim (cmake --install), below the same "
 			       "prefix: libexec/kata-containers/kata-vsock",
 	[HINT_GUEST_IMAGE] =

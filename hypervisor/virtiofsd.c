@@ -5,15 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/arg_list.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
 #include "common/unix_socket.h"
 #include "hypervisor/console.h"
 #include "hypervisor/hint.h"
+#include "hypervisor/virtiofsd_options.h"
 
-#define ARGS_BYTES_MAX (16 << 10) /* two paths, and room */
-#define TAIL_BYTES     400
+#define TAIL_BYTES 400
 
 struct virtiofsd {
 	struct console *console;
@@ -22,64 +21,11 @@ struct virtiofsd {
 	void *ctx;
 };
 
-static void print_share_dir(struct arg_list *list, const struct virtiofsd_config *config)
-{
-	for (const char *c = config->share_dir; *c; c++) /* fuse_opt.h: a comma ends a value */
-		arg_list_print(list, "%s%c", strchr(",\\", *c) ? "\\" : "", *c);
-}
-
-/*
- * The daemon's own cache=auto drops a file's pages at each open: every execve reads the executable
- * anew, which is two thirds of an exec's cost. With a second's timeout Linux asks for the
- * attributes again and drops the pages when the file has changed: what the host writes is seen a
- * second later.
- */
-static void print_cache(struct arg_list *list, const struct virtiofsd_config *config)
-{
-	static const char *const values[] = {
-		[VM_CACHE_NEVER] = "none",
-		[VM_CACHE_AUTO] = "always,timeout=1",
-		[VM_CACHE_ALWAYS] = "always",
-	};
-
-	arg_list_print(list, "%s", values[config->cache]);
-}
-
-/*
- * The options, each with what prints its value. With announce_submounts two files of two mounts do
- * not look like one to the guest (same device, same inode). The daemon in Rust, of newer
- * distributions, would be a second table with other names.
- */
-static const struct option {
-	const char *name;
-	void (*print_value)(struct arg_list *list, const struct virtiofsd_config *config);
-} options[] = {
-	{ "source=", print_share_dir }, { "cache=", print_cache },      { "xattr", NULL },
-	{ "sandbox=namespace", NULL },  { "announce_submounts", NULL },
-};
-
-static char **build_args(const struct virtiofsd_config *config, int listen_fd)
-{
-	struct arg_list list = ARG_LIST_INIT(ARGS_BYTES_MAX);
-
-	arg_list_add(&list, config->path);
-	arg_list_print(&list, "--fd=%d", listen_fd);
-	arg_list_end(&list);
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		arg_list_add(&list, "-o");
-		arg_list_print(&list, "%s", options[i].name);
-		if (options[i].print_value)
-			options[i].print_value(&list, config);
-		arg_list_end(&list);
-	}
-	return arg_list_finish(&list);
-}
-
 static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
                  const struct virtiofsd_config *config, int listen_fd, int stderr_fd,
                  proc_exit_fn *on_exit, struct error *err)
 {
-	autofree char **argv = build_args(config, listen_fd);
+	autofree char **argv = virtiofsd_options(config, listen_fd);
 	const struct proc_fd fds[] = {
 		{ .fd = listen_fd, .as = -1 },
 		{ .fd = stderr_fd, .as = 1 },

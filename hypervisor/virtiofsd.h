@@ -1,24 +1,16 @@
 /*
- * The daemon that serves a directory of the host to the guest: Debian's C virtiofsd, in a sandbox
- * of its own making.
+ * The daemon that serves a directory of the host to the guest: virtiofsd, in a sandbox of its own
+ * making.
  */
 #ifndef HYPERVISOR_VIRTIOFSD_H
 #define HYPERVISOR_VIRTIOFSD_H
 
 #include "common/cleanup.h"
 #include "common/error.h"
-#include "hypervisor/vm_config.h"
+#include "hypervisor/virtiofsd_config.h"
 
 struct ev_loop;
 struct virtiofsd;
-
-struct virtiofsd_config {
-	const char *path;      /* the executable */
-	const char *share_dir; /* what the guest sees */
-	const char *run_dir;   /* where a socket is for a moment */
-	enum vm_cache cache;
-	const int *oom_score_adj; /* proc(5); NULL: as this process's */
-};
 
 /* The daemon has ended: @status as in proc.h, @err says how, with its last lines. */
 typedef void virtiofsd_lost_fn(void *ctx, int status, const struct error *err);

@@ -17,11 +17,11 @@ static const char *const vmm_places[] = {
 	NULL,
 };
 
-/* The C daemon, which QEMU had up to 7.2. The one in Rust, at the last two places today, takes other
- * options, and says so. */
+/* The one in Rust first, where distributions have it: see docs/design.md. At the second place is
+ * today a link to it, and up to QEMU 7.2 the one in C. */
 static const char *const virtiofsd_places[] = {
-	"/usr/lib/qemu/virtiofsd",
 	"/usr/libexec/virtiofsd",
+	"/usr/lib/qemu/virtiofsd",
 	"/usr/lib/virtiofsd",
 	NULL,
 };

@@ -6,10 +6,12 @@ import os
 import subprocess
 
 import pytest
+from harness.files import configurations
 from harness.processes import descendants, process
 
 # What virtiofsd serves files with: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP.
 SERVER_CAPABILITIES = {0, 1, 3, 4, 6, 7, 27, 31}
+CAP_DAC_READ_SEARCH = 2  # for file handles: docs/design.md
 UNPRIVILEGED = ["qemu-system", "kata-vsock"]
 
 
@@ -70,17 +72,29 @@ def test_all_of_a_machines_threads_are_filtered(containerd, pod):
         assert status(f"{pid}/task/{thread}")["Seccomp"] == ["2"]
 
 
-@pytest.mark.vm
-def test_the_file_server_has_what_it_serves_files_with(containerd, pod):
-    outer = containerd.part(pod, "virtiofsd")
+def expect_server(outer, wanted):
     server = next(one.pid for one in descendants(outer))
     assert capabilities(outer) == set(), "the one who waits needs nothing"
-    assert capabilities(server) == SERVER_CAPABILITIES
+    assert capabilities(server) == wanted
     seen = status(server)
     assert seen["NoNewPrivs"] == ["1"]
     assert seen["Seccomp"] == ["2"]
     for kind in ["mnt", "pid", "net"]:
         assert namespace(server, kind) != namespace("self", kind), kind
+
+
+@pytest.mark.vm
+def test_the_file_server_has_what_it_serves_files_with(containerd, pod):
+    expect_server(containerd.part(pod, "virtiofsd"), SERVER_CAPABILITIES)
+
+
+@pytest.mark.vm
+def test_the_file_server_in_rust_opens_by_file_handles_besides(containerd, runtime, name, tmp_path):
+    container, config = name(), configurations(tmp_path)["Rust"]
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=["--runtime-config-path", config])
+    outer = next(one.pid for one in descendants(containerd.shim(container)) if "--shared-dir" in one.command)
+    expect_server(outer, SERVER_CAPABILITIES | {CAP_DAC_READ_SEARCH})
+    containerd.delete(container)
 
 
 @pytest.mark.vm

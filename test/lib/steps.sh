@@ -132,6 +132,11 @@ newer_valgrind() {
 	newer valgrind trixie usr/bin/valgrind valgrind
 }
 
+# newer_virtiofsd: the one in Rust, with the libraries that it needs and their loader.
+newer_virtiofsd() {
+	newer virtiofsd trixie usr/lib64/ld-linux-x86-64.so.2 virtiofsd libc6 libcap-ng0 libgcc-s1 libseccomp2
+}
+
 newer_containerds() {
 	local suite
 	for suite in $NEWER_SUITES; do

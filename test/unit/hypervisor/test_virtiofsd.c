@@ -68,12 +68,14 @@ static struct virtiofsd *start(const char *text, const char *share_dir, enum vm_
 	return virtiofsd;
 }
 
-/* What the daemon was told, without its --fd=N. */
-static void expect_options(const char *share_dir, enum vm_cache cache, const char *expected)
+/* What a daemon was told, without its --fd=N. A text makes it the one in Rust. */
+static void expect_told(const char *text, const char *share_dir, enum vm_cache cache,
+                        const char *expected)
 {
+	autofree char *daemon =
+		mem_printf("#!/bin/sh\nshift\nprintf %%s \"$*\" >&2\nexit 3\n%s", text);
 	autoclose int vmm_fd = -1;
-	struct virtiofsd *virtiofsd = start("#!/bin/sh\nshift\nprintf %s \"$*\" >&2\nexit 3\n",
-	                                    share_dir, cache, &vmm_fd);
+	struct virtiofsd *virtiofsd = start(daemon, share_dir, cache, &vmm_fd);
 
 	ev_run(loop, 0);
 	cr_assert(WIFEXITED(lost_status));
@@ -81,6 +83,11 @@ static void expect_options(const char *share_dir, enum vm_cache cache, const cha
 	cr_assert_eq(lost_err.code, ERROR_UNAVAILABLE);
 	cr_assert_str_eq(lost_err.text, expected);
 	virtiofsd_destroy(virtiofsd);
+}
+
+static void expect_options(const char *share_dir, enum vm_cache cache, const char *expected)
+{
+	expect_told("", share_dir, cache, expected);
 }
 
 Test(virtiofsd, is_told_what_to_share)
@@ -102,6 +109,25 @@ Test(virtiofsd, takes_a_path_with_commas_for_one_path)
 	expect_options("/a,b\\c", VM_CACHE_ALWAYS,
 	               "virtiofsd exited with status 3: -o source=/a\\,b\\\\c -o cache=always "
 	               "-o xattr -o sandbox=namespace -o announce_submounts");
+}
+
+static void expect_options_in_rust(const char *share_dir, enum vm_cache cache,
+                                   const char *cache_option)
+{
+	autofree char *expected = mem_printf(
+		"virtiofsd exited with status 3: --shared-dir=%s %s --xattr --sandbox=namespace "
+		"--announce-submounts --inode-file-handles=prefer --modcaps=+dac_read_search "
+		"--log-level=warn",
+		share_dir, cache_option);
+
+	expect_told("# inode-file-handles\n", share_dir, cache, expected);
+}
+
+Test(virtiofsd, in_rust_has_options_of_its_own)
+{
+	expect_options_in_rust("/share", VM_CACHE_AUTO, "--cache=auto");
+	expect_options_in_rust("/share", VM_CACHE_ALWAYS, "--cache=always");
+	expect_options_in_rust("/a,b\\c", VM_CACHE_NEVER, "--cache=never");
 }
 
 Test(virtiofsd, serves_the_socket_that_the_vmm_has_already)
