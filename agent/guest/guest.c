@@ -83,6 +83,25 @@ static int online_cpu(int dir, const char *name, void *ctx, struct error *err)
 	return r;
 }
 
+/* Which of them makes no difference. */
+static int offline_cpu(int dir, const char *name, void *ctx, struct error *err)
+{
+	uint32_t *brought = ctx;
+	autofree char *file = mem_printf("%s/online", name);
+	char text[8];
+
+	if (*brought && kernel_file_read(dir, file, text, sizeof(text), NULL) == 0 &&
+	    *text == '1' && kernel_file_write(dir, file, "0", NULL) == 0)
+		--*brought;
+	return 0;
+}
+
+/* All or none: the same may be asked again, when those that were late have come. */
+static void undo_online(uint32_t brought)
+{
+	each_numbered(CPUS, "cpu", offline_cpu, &brought, NULL);
+}
+
 /* The kernel lists a CPU when it has registered it, some milliseconds after QEMU has plugged it. */
 int guest_online_cpus(uint32_t cpus, struct error *err)
 {
@@ -91,13 +110,14 @@ int guest_online_cpus(uint32_t cpus, struct error *err)
 	for (int ms = 0; wanted; ms += CPUS_STEP_MS) {
 		int r = each_numbered(CPUS, "cpu", online_cpu, &wanted, err);
 
-		if (r < 0)
+		if (r == 0 && wanted && ms >= GUEST_CPUS_MS)
+			r = error_set(err, ERROR_UNAVAILABLE,
+			              "cannot bring %u CPUs online: %u have not come within %d ms",
+			              cpus, wanted, GUEST_CPUS_MS);
+		if (r < 0) {
+			undo_online(cpus - wanted);
 			return r;
-		if (wanted && ms >= GUEST_CPUS_MS)
-			return error_set(
-				err, ERROR_UNAVAILABLE,
-				"cannot bring %u CPUs online: %u have not come within %d ms", cpus,
-				wanted, GUEST_CPUS_MS);
+		}
 		if (wanted)
 			usleep(CPUS_STEP_MS * 1000);
 	}

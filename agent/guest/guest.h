@@ -12,7 +12,8 @@ struct error;
 /* Bytes of a block of hot-pluggable memory; 0: the kernel has none. */
 uint64_t guest_memory_block_size(void);
 
-/* Brings @cpus that are offline online. They may still come: they are waited for, GUEST_CPUS_MS. */
+/* Brings @cpus that are offline online. They may still come: they are waited for, GUEST_CPUS_MS.
+ * On failure none of them is. */
 #define GUEST_CPUS_MS 5000
 int guest_online_cpus(uint32_t cpus, struct error *err);
 int guest_online_memory(struct error *err); /* every block there is */

@@ -4,12 +4,19 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <time.h>
 
+#include "agent/guest/guest.h"
+#include "common/file.h"
+#include "common/mem.h"
 #include "host.h"
 #include "proto/features.h"
 #include "proto/health.pb-c.h"
@@ -185,7 +192,8 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	                                       FEATURE_EXIT_DETAILS | FEATURE_NETWORK_DETAILS |
 	                                       FEATURE_PID_NAMESPACE_OF | FEATURE_SANDBOX_SYSCTLS |
 	                                       FEATURE_BIND_STORAGES | FEATURE_RELAY |
-	                                       FEATURE_CONTAINER_HOOKS | FEATURE_LINK_SETTINGS);
+	                                       FEATURE_CONTAINER_HOOKS | FEATURE_LINK_SETTINGS |
+	                                       FEATURE_MEMORY_VOLUMES);
 	cr_assert(details.has_virtiofs);
 	cr_assert(details.has_ephemeral);
 	cr_assert(details.has_clock);
@@ -243,4 +251,39 @@ Test(guest_calls, more_cpus_than_there_are_cannot_be_brought_online)
 	cr_expect_not_null(
 		strstr(call.err.text, "cannot bring 1000000 CPUs online: 1000000 have not come "),
 		"%s", call.err.text);
+}
+
+#define CPUS "/sys/devices/system/cpu"
+
+static void expect_cpu(const char *file, char expected)
+{
+	autofree char *text = NULL;
+
+	cr_assert_gt(file_read(AT_FDCWD, file, 16, &text, NULL), 0);
+	cr_expect_eq(*text, expected, "%s: %s", file, text);
+}
+
+static void add_cpu(const char *dir, const char *file)
+{
+	cr_assert_eq(mkdir(dir, 0755), 0);
+	cr_assert_eq(file_write(AT_FDCWD, file, 0644, "0\n", 2, NULL), 0);
+}
+
+/* Else the host, which asks for the same number again, would wait for CPUs that are online. */
+Test(guest_calls, cpus_that_come_too_late_are_brought_online_when_that_is_asked_again)
+{
+	struct error err = { 0 };
+
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("cpus", CPUS, "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mkdir(CPUS "/cpu0", 0755), 0);
+	add_cpu(CPUS "/cpu1", CPUS "/cpu1/online");
+	cr_assert_lt(guest_online_cpus(2, &err), 0);
+	cr_expect_str_eq(err.text, "cannot bring 2 CPUs online: 1 have not come within 5000 ms");
+	expect_cpu(CPUS "/cpu1/online", '0');
+	add_cpu(CPUS "/cpu2", CPUS "/cpu2/online");
+	cr_expect_eq(guest_online_cpus(2, &err), 0, "%s", err.text);
+	expect_cpu(CPUS "/cpu1/online", '1');
+	expect_cpu(CPUS "/cpu2/online", '1');
 }
