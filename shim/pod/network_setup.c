@@ -64,8 +64,9 @@ static bool knows_routes(const struct network_setup *setup)
 {
 	Grpc__UpdateRoutesRequest now = routes_request(setup->guest), before;
 
-	if (!setup->before)
-		return !now.routes->n_routes && !now.n_rules;
+	if (!setup->before) /* it may have what it was told once */
+		return !setup->guest->interfaces.n_interfaces && !now.routes->n_routes &&
+		       !now.n_rules;
 	before = routes_request(setup->before);
 	return !setup->has_told && is_same(&now.base, &before.base);
 }

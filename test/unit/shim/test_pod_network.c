@@ -178,6 +178,36 @@ Test(pod_network, routes_that_come_later_are_told)
 	          strstr(strstr(fake.log, "UpdateRoutes 2"), "UpdateRoutes 1"));
 }
 
+static size_t count(const char *text)
+{
+	size_t n = 0;
+
+	for (const char *at = fake.log; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+static void expect_count(const char *text, size_t n)
+{
+	for (int i = 0; i < 200 && count(text) < n; i++)
+		bench_run_for(0.02);
+	cr_expect_eq(count(text), n, "%s: %s", text, fake.log);
+}
+
+Test(pod_network, routes_that_went_while_the_guest_could_not_be_told_go_there_too)
+{
+	write_config(BLUE);
+	bench_run_container();
+	fake.fails = "UpdateInterface";
+	sh("ip -n blue route del default; ip -n blue link set eth0 mtu 1400");
+	expect_count("UpdateInterface", 2);
+	bench_run_for(0.1);
+	fake.fails = NULL;
+	sh("ip -n blue link set eth0 mtu 1500");
+	expect_count("UpdateInterface", 3);
+	expect_logged("UpdateRoutes 0");
+}
+
 Test(pod_network, nothing_is_told_twice)
 {
 	const char *first;
