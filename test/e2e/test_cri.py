@@ -160,6 +160,31 @@ def test_a_container_joins_the_processes_of_another(cri_pods):
     pod.end()
 
 
+def test_what_sees_the_processes_of_a_container_ends_with_it(cri_pods):
+    """Then, as on one machine, the target may be started again, and be joined again."""
+    pod = cri_pods.run()
+    target = pod.start("sleep", "1001", name="target")
+    debug = pod.start("sleep", "1003", name="debug", target=target)
+    late = pod.create("sleep", "1004", name="late", target=target)
+    target.stop()
+    assert debug.wait_exited(SOON).exit_code == 137
+    with pytest.raises(CriError, match='^[^\n]*invalid target container: container "[0-9a-f]+" is not running[^\n]*$'):
+        late.start()
+    again = pod.start("sleep", "1005", name="target")
+    assert set(commands(pod.start("sleep", "1006", name="debug", target=again)).values()) == {"sleep 1005", "sleep 1006"}
+    pod.end()
+
+
+def test_a_container_comes_back_to_the_processes_of_the_pod(cri_pods):
+    pod = cri_pods.run(namespaces={"pid": "POD"})
+    one, two = pod.start("sleep", "2001", name="one"), pod.start("sleep", "2002", name="two")
+    for number in range(2003, 2006):
+        one.stop()
+        one = pod.start("sleep", str(number), name="one")
+        assert {f"sleep {number}", "sleep 2002"} == {command for command in commands(two).values() if command.startswith("sleep 2")}
+    pod.end()
+
+
 @pytest.mark.parametrize("state", ["none", "created", "running", "exited", "removed", "all"])
 def test_a_pod_is_stopped_whatever_its_containers_do(cri_pods, state):
     pod = cri_pods.run()
