@@ -23,9 +23,12 @@ from harness.containerd import Containerd  # noqa: E402
 from harness.cri_containerd import CriContainerd  # noqa: E402
 from harness.cri_pods import CriPods  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
+from harness.networks import Bridge, look, make_folder  # noqa: E402
 from harness.newer import newer_path  # noqa: E402
 from harness.pods import Pods  # noqa: E402
+from harness.processes import wait_for  # noqa: E402
 from harness.shim_command import ShimCommand  # noqa: E402
+from harness.traffic import Traffic  # noqa: E402
 from report import Report, name_of  # noqa: E402
 
 STAGE = os.environ.get("KATA_STAGE", "e2e")
@@ -160,6 +163,43 @@ def rootfs(image, tmp_path_factory):
     root = tmp_path_factory.mktemp("rootfs")
     unpack(image, root)
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folder_of_namespaces():
+    make_folder()
+
+
+@pytest.fixture
+def bridge():
+    """A bridge, and afterwards a look at the host's own network: it is as before."""
+    before = look()
+    made = Bridge("kata-br")
+    yield made
+    made.close()
+    assert wait_for(lambda: look() == before, 10), (look(), before)
+
+
+@pytest.fixture
+def run_in(containerd, runtime, name):
+    """run_in(SPACE): a detached container in a namespace; it is deleted in the end."""
+    running = []
+
+    def run(space, *flags):
+        container = name()
+        containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=[*space.flags(), *flags])
+        running.append(container)
+        return container
+
+    yield run
+    for container in running:
+        if containerd.task_state(container):
+            containerd.delete(container)
+
+
+@pytest.fixture(scope="session")
+def traffic(tmp_path_factory):
+    return Traffic(tmp_path_factory.mktemp("traffic"))
 
 
 @pytest.fixture

@@ -8,20 +8,15 @@ import time
 import pytest
 from harness import KATA, RUNC
 from harness.cni import Cni, host_local
-from harness.networks import has_kind, ip, look, make_folder
+from harness.networks import has_kind, ip, look
 from harness.processes import wait_for
-from harness.traffic import echoed_by_container, echoed_by_host, host_pings, sh, transfer
+from harness.traffic import host_pings, sh
 
 SLEEP = ["sleep", "1000"]
 SUBNET, SUBNET6 = "10.90.0.0/16", "fd90::/64"
 GATEWAY, GATEWAY6 = "10.90.0.1", "fd90::1"
 DUAL = host_local(SUBNET, SUBNET6, routes=("0.0.0.0/0", "::/0"))
 UPLINK = "up0"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def folder_of_namespaces():
-    make_folder()
 
 
 @pytest.fixture(params=[RUNC, KATA], ids=["runc", "kata"])
@@ -58,13 +53,13 @@ def network():
 
 
 @pytest.fixture
-def run(containerd, runtime, name):
+def run(containerd, runtime, name, traffic):
     """run(): `ctr run --cni` that goes on. It ends when the test does, and so does what it had of the network."""
     running = []
 
     def start(*flags):
         container = name()
-        running.append((container, containerd.run_background(container, *SLEEP, runtime=runtime, flags=["--cni", *flags])))
+        running.append((container, containerd.run_background(container, *SLEEP, runtime=runtime, flags=["--cni", *traffic.flags, *flags])))
         return container
 
     yield start
@@ -85,7 +80,7 @@ def no_bridge():
     subprocess.run(["ip", "link", "del", "cni0"], capture_output=True, check=False)
 
 
-def expect_network(containerd, container, gateway=GATEWAY, gateway6=GATEWAY6):
+def expect_network(containerd, traffic, container, gateway=GATEWAY, gateway6=GATEWAY6):
     """Addresses, routes, ping both ways, TCP both ways."""
     shown = sh(containerd, container, "ip addr; ip route; ip -6 route")
     address = re.search(r"inet (10\.90\.\d+\.\d+)/", shown).group(1)
@@ -97,41 +92,41 @@ def expect_network(containerd, container, gateway=GATEWAY, gateway6=GATEWAY6):
         sh(containerd, container, f"ping -c 1 -W 5 {target}")
     for own in (address, address6):
         host_pings(own)
-        assert echoed_by_container(containerd, container, own, megabytes=1)
+        traffic.exchange(containerd, None, container, own, megabytes=1)
     for target in (gateway, gateway6):
-        assert echoed_by_host(containerd, container, target, megabytes=1)
+        traffic.exchange(containerd, container, None, target, megabytes=1)
 
 
-def test_bridge(containerd, no_bridge, network, run):
+def test_bridge(containerd, traffic, no_bridge, network, run):
     network(bridge())
-    expect_network(containerd, run())
+    expect_network(containerd, traffic, run())
 
 
-def test_two_containers_on_a_bridge_reach_each_other(containerd, no_bridge, network, run):
+def test_two_containers_on_a_bridge_reach_each_other(containerd, traffic, no_bridge, network, run):
     network(bridge())
     first, second = run(), run()
     address = re.search(r"inet (10\.90\.\d+\.\d+)/", sh(containerd, second, "ip addr")).group(1)
     sh(containerd, first, f"ping -c 1 -W 5 {address}")
-    assert transfer(containerd, first, second, address, megabytes=1)
+    traffic.exchange(containerd, first, second, address, megabytes=1)
 
 
-def test_ptp(containerd, network, run):
+def test_ptp(containerd, traffic, network, run):
     network({"type": "ptp", "mtu": 1400, "ipam": DUAL})
     container = run()
     assert "mtu 1400" in sh(containerd, container, "ip link show eth0")
-    expect_network(containerd, container)
+    expect_network(containerd, traffic, container)
 
 
-def test_macvlan(containerd, uplink, network, run):
+def test_macvlan(containerd, traffic, uplink, network, run):
     network({"type": "macvlan", "master": uplink, "mode": "bridge", "ipam": DUAL})
-    expect_network(containerd, run())
+    expect_network(containerd, traffic, run())
 
 
-def test_ipvlan(containerd, uplink, network, run):
+def test_ipvlan(containerd, traffic, uplink, network, run):
     if not has_kind("ipvlan"):
         pytest.skip("this kernel has no ipvlan")
     network({"type": "ipvlan", "master": uplink, "ipam": DUAL})
-    expect_network(containerd, run())
+    expect_network(containerd, traffic, run())
 
 
 @pytest.fixture
@@ -156,7 +151,7 @@ def test_a_container_behind_a_masquerade_reaches_others(containerd, outside, no_
     subprocess.run(["iptables", "-t", "nat", "-F"], check=True)  # with no namespace, the plugin's DEL leaves its rules
 
 
-def test_the_rate_of_a_container_is_limited(containerd, no_bridge, network, run):
+def test_the_rate_of_a_container_is_limited(containerd, traffic, no_bridge, network, run):
     """8 Mbit/s, each way, by a plugin after the one that makes the interface."""
     if not has_kind("ifb"):
         pytest.skip("this kernel has no ifb")
@@ -165,7 +160,7 @@ def test_the_rate_of_a_container_is_limited(containerd, no_bridge, network, run)
     container = run()
     address = re.search(r"inet (10\.90\.\d+\.\d+)/", sh(containerd, container, "ip addr")).group(1)
     began = time.monotonic()
-    assert echoed_by_container(containerd, container, address, megabytes=2)
+    traffic.exchange(containerd, None, container, address, megabytes=2)
     assert time.monotonic() - began > 1.5  # 2 MB and 8 Mbit/s
 
 

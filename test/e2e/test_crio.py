@@ -4,17 +4,12 @@ import os
 
 import pytest
 from harness.crio import CrioPod
-from harness.networks import Bridge, ip, look, make_folder
+from harness.networks import Bridge, ip, look
 from harness.processes import wait_for
 from harness.ttrpc import Status
 
 pytestmark = pytest.mark.vm
 SOON = 10  # seconds
-
-
-@pytest.fixture(scope="module", autouse=True)
-def folder_of_namespaces():
-    make_folder()
 
 
 @pytest.fixture

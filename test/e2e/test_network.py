@@ -5,43 +5,11 @@ import time
 
 import pytest
 
-from harness.networks import GATEWAY, Bridge, ip, look, make_folder
+from harness.networks import GATEWAY, ip
 from harness.processes import kill, wait_for, wait_gone
-from harness.traffic import echoed_by_container, sh
+from harness.traffic import sh
 
 SLEEP = ["sleep", "1000"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def folder_of_namespaces():
-    make_folder()
-
-
-@pytest.fixture
-def bridge():
-    """A bridge, and afterwards a look at the host's own network: it is as before."""
-    before = look()
-    made = Bridge("kata-br")
-    yield made
-    made.close()
-    assert wait_for(lambda: look() == before, 10), (look(), before)
-
-
-@pytest.fixture
-def run_in(containerd, runtime, name):
-    """run_in(SPACE): a detached container in a namespace; it is deleted in the end."""
-    running = []
-
-    def run(space, *flags):
-        container = name()
-        containerd.run_detached(container, *SLEEP, runtime=runtime, flags=[*space.flags(), *flags])
-        running.append(container)
-        return container
-
-    yield run
-    for container in running:
-        if containerd.task_state(container):
-            containerd.delete(container)
 
 
 def routes_of(text):
@@ -146,15 +114,15 @@ def test_with_the_model_none_nothing_is_connected(containerd, runtime, name, bri
 
 
 @pytest.mark.parametrize("way", ["rx", "tx"])
-def test_the_rate_is_limited_as_configured(containerd, bridge, run_in, tmp_path, way):
+def test_the_rate_is_limited_as_configured(containerd, bridge, run_in, traffic, tmp_path, way):
     """2 MB at 8 Mbit/s, each way apart."""
     space = bridge.add()
     before = space.look()
     config = tmp_path / "configuration.toml"
     config.write_text(f"[hypervisor.qemu]\n{way}_rate_limiter_max_rate = 8_000_000\n", encoding="ascii")
-    container = run_in(space, "--runtime-config-path", str(config))
+    container = run_in(space, *traffic.flags, "--runtime-config-path", str(config))
     began = time.monotonic()
-    assert echoed_by_container(containerd, container, space.address, megabytes=2)
+    traffic.exchange(containerd, None, container, space.address, megabytes=2)
     assert time.monotonic() - began > 1.5
     containerd.delete(container)
     assert wait_for(lambda: space.look() == before, 10), (space.look(), before)

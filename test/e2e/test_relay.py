@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.networks import Bridge, make_folder, socket_in
+from harness.networks import socket_in
 from harness.processes import kill, wait_for
 
 SOON = 20  # seconds
@@ -24,17 +24,10 @@ LOCALHOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 pytestmark = pytest.mark.vm
 
 
-@pytest.fixture(scope="module", autouse=True)
-def folder_of_namespaces():
-    make_folder()
-
-
 @pytest.fixture
-def space():
+def space(bridge):
     """A namespace with a network of its own."""
-    bridge = Bridge("kata-br")
-    yield bridge.add()
-    bridge.close()
+    return bridge.add()
 
 
 @pytest.fixture

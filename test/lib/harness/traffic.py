@@ -4,10 +4,12 @@ import os
 import re
 import socket
 import subprocess
-import tempfile
 import threading
 from hashlib import sha256
+from pathlib import Path
 
+from . import REPO
+from .parts import static_program
 from .processes import wait_for
 
 MEGABYTE = 1 << 20
@@ -26,17 +28,8 @@ def wait_listening(containerd, container, port=PORT):
     assert wait_for(lambda: re.search(listens, sh(containerd, container, "cat /proc/net/tcp*")), 20)
 
 
-def echoed_by_container(containerd, container, address, megabytes=MEGABYTES):
-    """Whether bytes come back from a container as they were sent to it: both directions at once."""
-    serving = containerd.exec_background(container, "nc", "-l", "-p", str(PORT), "-e", "cat")
-    wait_listening(containerd, container)
-    same = echo_once(address, PORT, megabytes)
-    containerd.finish(serving, timeout=20)
-    return same
-
-
 def echo_once(address, port, megabytes):
-    """The same, from whatever listens there."""
+    """Whether bytes come back as they were sent, both ways at once, from whatever listens there."""
     with socket.create_connection((address, port), 20) as stream:
         stream.settimeout(SECONDS)
         sent, received = _exchange(stream, megabytes)
@@ -62,39 +55,31 @@ def _exchange(stream, megabytes):
     return sent.digest(), received.digest()
 
 
-def echoed_by_host(containerd, container, address, megabytes=MEGABYTES):
-    """Whether a container gets back from the host what it sent there."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, PORT), family=family) as server:
-        server.settimeout(SECONDS)
-        echo = threading.Thread(target=_echo, args=(server,))
-        echo.start()
-        script = (f"head -c {megabytes << 20} /dev/urandom >/tmp/data; sha256sum </tmp/data;"
-                  f"nc {address} {PORT} </tmp/data | sha256sum")
-        sent, received = sh(containerd, container, script, SECONDS).splitlines()
-        echo.join()
-    return sent == received
+class Traffic:
+    """Our program that sends and compares (test/lib/traffic.c), for the host and for containers that have the flags."""
 
+    def __init__(self, folder):
+        program = static_program(Path(folder, "traffic"), Path(REPO, "test/lib/traffic.c"))
+        self.host = [program]
+        self.inside = ["/traffic/traffic"]
+        self.flags = ["--mount", f"type=bind,src={folder},dst=/traffic,options=rbind:ro"]
 
-def _echo(server):
-    """All of it comes first: nc reads nothing while it waits to write."""
-    stream, _ = server.accept()
-    with stream, tempfile.TemporaryFile() as kept:
-        for block in iter(lambda: stream.recv(MEGABYTE), b""):
-            kept.write(block)
-        kept.seek(0)
-        stream.sendfile(kept)
+    def exchange(self, containerd, client, server, address, megabytes=MEGABYTES, datagrams=0):
+        """Bytes of TCP both ways at once, then datagrams of 9,000 bytes there and back: what the client says of their speed.
 
+        client, server: a container, or None, the host.
+        """
+        serving = self._start(containerd, server, "serve", str(PORT))
+        asking = self._start(containerd, client, "connect", address, str(PORT), str(megabytes * MEGABYTE), str(datagrams))
+        said = [containerd.finish(one, timeout=SECONDS) for one in (asking, serving)]
+        assert all(one.rc == 0 for one in said), f"{client or 'host'} to {address}: {said[0]}; {said[1]}"
+        return said[0].text.strip()
 
-def transfer(containerd, sender, receiver, address, megabytes=MEGABYTES):
-    """Whether bytes of TCP come from one container to another as they were sent."""
-    sent = sh(containerd, sender, f"head -c {megabytes << 20} /dev/urandom >/tmp/data; sha256sum </tmp/data", SECONDS)
-    # The end of its input would be the end of the connection for the sender.
-    script = f"mkfifo /tmp/quiet; exec 3<>/tmp/quiet; nc -l -p {PORT} <&3 | sha256sum; rm /tmp/quiet"
-    listening = containerd.exec_background(receiver, "sh", "-c", script)
-    wait_listening(containerd, receiver)
-    sh(containerd, sender, f"nc {address} {PORT} </tmp/data", timeout=SECONDS)
-    return containerd.finish(listening, timeout=SECONDS).check().text == sent
+    def _start(self, containerd, where, *args):
+        if where:
+            return containerd.exec_background(where, *self.inside, *args)
+        return subprocess.Popen([*self.host, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                start_new_session=True)
 
 
 def host_pings(address, size=56):
