@@ -11,6 +11,10 @@
 
 struct vm_device;
 
+/* What each costs at boot: docs/design.md. */
+#define VM_PORTS_USUAL 8
+#define VM_PORTS_MAX   16
+
 /* In the order of the choices that configuration.toml has. */
 enum vm_accel {
 	VM_ACCEL_AUTO, /* KVM if it can really run a guest, else TCG with one warning line */
@@ -44,6 +48,7 @@ struct vm_config {
 	 */
 	const struct vm_device *devices;
 	size_t ndevices;
+	int ports; /* for devices that may come and go, at once; up to VM_PORTS_MAX */
 	uid_t uid; /* of the VMM and the vsock device */
 	gid_t gid;
 	bool own_mounts; /* this process has a mount namespace of its own: a device that is root's

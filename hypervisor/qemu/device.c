@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,10 @@
 #include "common/mem.h"
 
 #define PORT_NAME_MAX 16
+
+/* Interrupts of a network card: two for each queue, of what it sends and what it receives, and those
+ * of its configuration and its control queue. */
+#define NIC_VECTORS(queues) (2 * (queues) + 2)
 
 /* Of the root bus, where slot 0 is the host bridge. */
 #define PORT_SLOT(port) ((port) + 1)
@@ -23,9 +28,21 @@ static json_t *socket_backend(const struct vm_device *device, const char *fd_nam
 	                 "server", 0);
 }
 
-static json_t *nic_backend(const struct vm_device *device, const char *fd_name)
+/* The names of the taps, and behind them those of vhost-net. */
+static json_t *nic_backend(const struct vm_device *device, const char *fd_names)
 {
-	return json_pack("{s:s, s:s, s:s}", "type", "tap", "id", device->id, "fd", fd_name);
+	const char *end = fd_names;
+	json_t *backend;
+
+	for (unsigned int i = 0; i < vm_device_queues(device); i++)
+		end += strcspn(end, ":") + 1;
+	backend = json_pack("{s:s, s:s, s:s%}", "type", "tap", "id", device->id, "fds", fd_names,
+	                    (size_t)(end - fd_names) - 1);
+	if (device->vhost) {
+		json_object_set_new(backend, "vhost", json_true());
+		json_object_set_new(backend, "vhostfds", json_string(end));
+	}
+	return backend;
 }
 
 static json_t *disk_backend(const struct vm_device *device, const char *fd_name)
@@ -61,12 +78,19 @@ static json_t *vsock_frontend(const struct vm_device *device)
 static json_t *nic_frontend(const struct vm_device *device)
 {
 	const uint8_t *mac = device->mac;
+	json_t *frontend;
 	char text[18];
 
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 	         mac[3], mac[4], mac[5]);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "id", device->id,
-	                 "netdev", device->id, "mac", text, "romfile", "");
+	frontend = json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "id",
+	                     device->id, "netdev", device->id, "mac", text, "romfile", "");
+	if (vm_device_queues(device) > 1) {
+		json_object_set_new(frontend, "mq", json_true());
+		json_object_set_new(frontend, "vectors",
+		                    json_integer(NIC_VECTORS(vm_device_queues(device))));
+	}
+	return frontend;
 }
 
 static json_t *disk_frontend(const struct vm_device *device)
@@ -151,6 +175,10 @@ int device_check(const struct vm_device *device, struct error *err)
 		                 "invalid device id \"%s\": not a letter and then at most %d "
 		                 "letters, digits and '-'",
 		                 device->id, VM_DEVICE_ID_MAX - 1);
+	if (vm_device_queues(device) > VM_DEVICE_QUEUES_MAX)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid network card \"%s\": more than %d queues", device->id,
+		                 VM_DEVICE_QUEUES_MAX);
 	return device->kind == VM_DEVICE_DISK ? check_disk(device, err) : 0;
 }
 
@@ -166,9 +194,26 @@ json_t *device_frontend(const struct vm_device *device, int port)
 	return frontend;
 }
 
-json_t *device_backend(const struct vm_device *device, const char *fd_name)
+char *device_fd_names(const struct vm_device *device, const char *prefix)
 {
-	return rows[device->kind].backend(device, fd_name);
+	char *names = NULL;
+
+	for (size_t i = 0; i < vm_device_count_fds(device); i++) {
+		const char *before = names ? names : "";
+		const char *colon = names ? ":" : "";
+		char *longer =
+			prefix ? mem_printf("%s%s%s%zu", before, colon, prefix, i)
+			       : mem_printf("%s%s%d", before, colon, vm_device_fd(device, i));
+
+		free(names);
+		names = longer;
+	}
+	return names;
+}
+
+json_t *device_backend(const struct vm_device *device, const char *fd_names)
+{
+	return rows[device->kind].backend(device, fd_names);
 }
 
 static void add_json(struct arg_list *list, const char *option, json_t *value)
@@ -199,7 +244,7 @@ static void add_backend_args(struct arg_list *list, const struct vm_device *devi
 	} else if (row->kind.passing == DEVICE_BY_NUMBER) {
 		name = mem_printf("/proc/self/fd/%d", device->fd);
 	} else {
-		name = mem_printf("%d", device->fd);
+		name = device_fd_names(device, NULL);
 	}
 	add_json(list, row->option, row->backend(device, name));
 }

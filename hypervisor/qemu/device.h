@@ -32,16 +32,20 @@ struct device_kind {
 
 const struct device_kind *device_kind(const struct vm_device *device);
 
-/* Whether @device can be one: its id, its serial, what its descriptor is. */
+/* Whether @device can be one: its id, its serial, its queues, what its descriptor is. */
 int device_check(const struct vm_device *device, struct error *err);
 
 /* The arguments of device_add on @port, or DEVICE_NO_PORT. */
 json_t *device_frontend(const struct vm_device *device, int port);
 
-/* The arguments of the kind's @add; @fd_name is what QEMU calls the descriptor. */
-json_t *device_backend(const struct vm_device *device, const char *fd_name);
+/* What QEMU calls the descriptors, joined by ':': each "<prefix><its place>"; with no @prefix its
+ * number. free() it. */
+char *device_fd_names(const struct vm_device *device, const char *prefix);
 
-/* Appends the options of the command line. QEMU inherits the descriptor under the same number. */
+/* The arguments of the kind's @add; @fd_names is what QEMU calls the descriptors, joined by ':'. */
+json_t *device_backend(const struct vm_device *device, const char *fd_names);
+
+/* Appends the options of the command line. QEMU inherits the descriptors under the same numbers. */
 void device_add_args(struct arg_list *list, const struct vm_device *device, int port);
 
 /* Appends the option that makes root port @port. */

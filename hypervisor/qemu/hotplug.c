@@ -1,21 +1,21 @@
 #include "hypervisor/qemu/hotplug.h"
 
+#include <assert.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "common/loop/seq.h"
 #include "common/mem.h"
 #include "common/monotonic.h"
 #include "hypervisor/qemu/device.h"
+#include "hypervisor/qemu/fd_passing.h"
 #include "hypervisor/qemu/qmp.h"
+#include "hypervisor/vm_config.h"
 
 #define UNDO_TIMEOUT_MS 2000
-#define FD_NAME_MAX     48
 
 /*
  * PORT_FREE --plug--> PORT_PLUGGING --done--> PORT_USED --unplug--> PORT_UNPLUGGING --> PORT_FREE
@@ -37,13 +37,12 @@ struct port {
 	struct hotplug *hotplug;
 	int number;
 	enum port_state state;
-	struct vm_device
-		device; /* its strings are ours; its descriptor, only while it is plugged */
+	struct vm_device device; /* ours; with descriptors only while it is plugged */
 	/* The operation under way; NULL: none. */
 	struct seq *seq;
 	int64_t deadline; /* of monotonic_ms() */
 	int timeout_ms;
-	char fd_name[FD_NAME_MAX];    /* what QEMU calls the descriptor */
+	struct fd_passing passing;    /* of its descriptors, while it is plugged */
 	ev_timer wait;                /* for the guest to let go */
 	unsigned int asked;           /* how often the guest was, for this device */
 	bool uncertain;               /* QEMU did not answer, or refused to undo */
@@ -55,28 +54,18 @@ struct port {
 struct hotplug {
 	struct ev_loop *loop;
 	struct qmp *qmp; /* NULL: not yet, or no more */
-	struct port ports[HOTPLUG_PORTS];
+	int n_ports;
+	struct port ports[VM_PORTS_MAX];
 };
 
-static int command_fd(struct port *port, const char *name, json_t *args, int fd, int timeout_ms,
-                      qmp_done_fn *done, struct error *err)
+static int command(struct port *port, const char *name, json_t *args, int timeout_ms,
+                   qmp_done_fn *done, struct error *err)
 {
 	if (!port->hotplug->qmp) {
 		json_decref(args);
 		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");
 	}
-	return qmp_execute_with_fd(port->hotplug->qmp, name, args, fd, timeout_ms, done, port, err);
-}
-
-/* A step that is one command; it ends by what QEMU answers. */
-static void step_with_fd(struct port *port, const char *name, json_t *args, int fd,
-                         qmp_done_fn *done)
-{
-	int64_t left_ms = port->deadline - monotonic_ms();
-	struct error err;
-
-	if (command_fd(port, name, args, fd, left_ms > 1 ? (int)left_ms : 1, done, &err) < 0)
-		seq_fail(port->seq, &err);
+	return qmp_execute(port->hotplug->qmp, name, args, timeout_ms, done, port, err);
 }
 
 static void on_step_done(void *ctx, const json_t *result, const struct error *err)
@@ -88,9 +77,14 @@ static void on_step_done(void *ctx, const json_t *result, const struct error *er
 	seq_resume(port->seq, err);
 }
 
+/* A step that is one command; it ends by what QEMU answers. */
 static void step(struct port *port, const char *name, json_t *args)
 {
-	step_with_fd(port, name, args, -1, on_step_done);
+	int64_t left_ms = port->deadline - monotonic_ms();
+	struct error err;
+
+	if (command(port, name, args, left_ms > 1 ? (int)left_ms : 1, on_step_done, &err) < 0)
+		seq_fail(port->seq, &err);
 }
 
 static void on_undone(void *ctx, const json_t *result, const struct error *err)
@@ -106,7 +100,7 @@ static void undo(struct port *port, const char *name, json_t *args)
 {
 	struct error err;
 
-	if (command_fd(port, name, args, -1, UNDO_TIMEOUT_MS, on_undone, &err) < 0)
+	if (command(port, name, args, UNDO_TIMEOUT_MS, on_undone, &err) < 0)
 		seq_fail(port->seq, &err);
 }
 
@@ -117,56 +111,45 @@ static json_t *id_argument(const struct port *port, const char *key)
 
 /* The steps of plugging in. */
 
-static void on_descriptor_passed(void *ctx, const json_t *result, const struct error *err)
+static void on_passed(void *ctx, const struct error *err)
 {
-	struct port *port = ctx;
-	json_int_t number = json_integer_value(json_object_get(result, "fd"));
-
-	if (!err && device_kind(&port->device)->passing == DEVICE_BY_NUMBER)
-		snprintf(port->fd_name, sizeof(port->fd_name), "/proc/self/fd/%d", (int)number);
-	on_step_done(port, result, err);
+	on_step_done(ctx, NULL, err);
 }
 
-static void pass_descriptor(struct seq *seq, void *ctx)
-{
-	struct port *port = ctx;
-
-	if (device_kind(&port->device)->passing == DEVICE_BY_NAME) {
-		snprintf(port->fd_name, sizeof(port->fd_name), "fd-%s", port->device.id);
-		step_with_fd(port, "getfd", json_pack("{s:s}", "fdname", port->fd_name),
-		             port->device.fd, on_descriptor_passed);
-	} else {
-		snprintf(port->fd_name, sizeof(port->fd_name), "/dev/fdset/%d", port->number);
-		step_with_fd(port, "add-fd", json_pack("{s:i}", "fdset-id", port->number),
-		             port->device.fd, on_descriptor_passed);
-	}
-}
-
-/* A backend takes the descriptor that has a name: there is nothing to close then. */
-static void on_name_closed(void *ctx, const json_t *result, const struct error *err)
-{
-	struct port *port = ctx;
-
-	seq_next(port->seq);
-}
-
-static void take_descriptor_back(struct seq *seq, void *ctx)
+static void pass_descriptors(struct seq *seq, void *ctx)
 {
 	struct port *port = ctx;
 	struct error err;
 
-	if (device_kind(&port->device)->passing != DEVICE_BY_NAME)
-		undo(port, "remove-fd", json_pack("{s:i}", "fdset-id", port->number));
-	else if (command_fd(port, "closefd", json_pack("{s:s}", "fdname", port->fd_name), -1,
-	                    UNDO_TIMEOUT_MS, on_name_closed, &err) < 0)
+	if (fd_passing_start(&port->passing, port->hotplug->qmp, &port->device, port->number,
+	                     port->deadline, on_passed, port, &err) < 0)
+		seq_fail(seq, &err);
+}
+
+static void on_taken_back(void *ctx, const struct error *err)
+{
+	on_undone(ctx, NULL, err);
+}
+
+static void take_descriptors_back(struct seq *seq, void *ctx)
+{
+	struct port *port = ctx;
+	struct qmp *qmp = port->hotplug->qmp;
+	struct error err;
+
+	if (!qmp)
+		seq_next(seq); /* gone with QEMU */
+	else if (fd_passing_undo(&port->passing, qmp, monotonic_ms() + UNDO_TIMEOUT_MS,
+	                         on_taken_back, port, &err) < 0)
 		seq_fail(seq, &err);
 }
 
 static void add_backend(struct seq *seq, void *ctx)
 {
 	struct port *port = ctx;
+	autofree char *names = fd_passing_names(&port->passing);
 
-	step(port, device_kind(&port->device)->add, device_backend(&port->device, port->fd_name));
+	step(port, device_kind(&port->device)->add, device_backend(&port->device, names));
 }
 
 static void remove_backend_again(struct seq *seq, void *ctx)
@@ -185,7 +168,7 @@ static void add_device(struct seq *seq, void *ctx)
 }
 
 static const struct seq_step plug_steps[] = {
-	{ "pass the descriptor", pass_descriptor, take_descriptor_back, NULL },
+	{ "pass the descriptors", pass_descriptors, take_descriptors_back, NULL },
 	{ "add the backend", add_backend, remove_backend_again, NULL },
 	{ "add the device", add_device, NULL, NULL },
 	{ 0 },
@@ -220,8 +203,8 @@ static void wait_for_guest(struct seq *seq, void *ctx)
 	port->asked++;
 	ev_timer_set(&port->wait, port->timeout_ms / 1e3, 0);
 	ev_timer_start(port->hotplug->loop, &port->wait);
-	if (command_fd(port, "device_del", id_argument(port, "id"), -1, port->timeout_ms, on_asked,
-	               &err) < 0)
+	if (command(port, "device_del", id_argument(port, "id"), port->timeout_ms, on_asked, &err) <
+	    0)
 		on_asked(port, NULL, &err);
 }
 
@@ -256,21 +239,13 @@ static void port_occupy(struct port *port, const struct vm_device *device, enum 
 {
 	port->state = state;
 	port->asked = 0;
-	port->device = *device;
-	port->device.id = mem_strdup(device->id);
-	port->device.tag = mem_strdup(device->tag);
-	port->device.serial = mem_strdup(device->serial);
-	port->device.fd = -1;
+	vm_device_copy(device, &port->device);
 }
 
 static void port_clear(struct port *port, enum port_state state)
 {
 	port->state = state;
-	cleanup_close(&port->device.fd);
-	free((char *)port->device.id);
-	free((char *)port->device.tag);
-	free((char *)port->device.serial);
-	port->device = (struct vm_device){ .fd = -1 };
+	vm_device_fini(&port->device);
 }
 
 /* Ends the operation under way; its last act is the callback. */
@@ -285,8 +260,7 @@ static void port_finish(struct port *port, enum port_state state, const struct e
 	error_copy(&cause, err);
 	error_wrap(&cause, "cannot %s \"%s\"", verb, port->device.id);
 	seq_destroy(take_ptr(&port->seq));
-	if (port->device.fd >= 0)
-		close(take_fd(&port->device.fd));
+	vm_device_close_fds(&port->device);
 	if (state == PORT_USED)
 		port->state = state;
 	else
@@ -334,7 +308,7 @@ static int port_start(struct port *port, const char *verb, const struct seq_step
 
 static struct port *port_find(struct hotplug *hotplug, const char *id)
 {
-	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+	for (int i = 0; i < hotplug->n_ports; i++) {
 		const char *own = hotplug->ports[i].device.id;
 
 		if (own && id && !strcmp(own, id))
@@ -354,13 +328,13 @@ static int port_choose(struct hotplug *hotplug, const struct vm_device *device, 
 	if (port_find(hotplug, device->id))
 		return error_set(err, ERROR_ALREADY_EXISTS, "the machine has a device \"%s\"",
 		                 device->id);
-	for (int i = 0; i < HOTPLUG_PORTS; i++)
+	for (int i = 0; i < hotplug->n_ports; i++)
 		if (hotplug->ports[i].state == PORT_FREE) {
 			*out = &hotplug->ports[i];
 			return 0;
 		}
 	return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no root port is free: the machine has %d",
-	                 HOTPLUG_PORTS);
+	                 hotplug->n_ports);
 }
 
 int hotplug_assign(struct hotplug *hotplug, const struct vm_device *device, struct error *err)
@@ -388,17 +362,17 @@ int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int ti
 {
 	struct port *port = NULL;
 	int r = port_choose(hotplug, device, &port, err);
-	int own_fd;
 
 	if (!port)
 		return r;
 	if (!hotplug->qmp)
 		return error_set(err, ERROR_UNAVAILABLE, "QEMU has gone");
-	own_fd = fcntl(device->fd, F_DUPFD_CLOEXEC, 0);
-	if (own_fd < 0)
-		return error_errno(err, "cannot duplicate its descriptor");
 	port_occupy(port, device, PORT_PLUGGING);
-	port->device.fd = own_fd;
+	r = vm_device_dup_fds(device, &port->device, err);
+	if (r < 0) {
+		port_clear(port, PORT_FREE);
+		return r;
+	}
 	r = port_start(port, "plug", plug_steps, timeout_ms, on_plugged, err);
 	if (r < 0)
 		return r;
@@ -447,12 +421,14 @@ void hotplug_on_event(struct hotplug *hotplug, const char *name, const json_t *d
 	}
 }
 
-struct hotplug *hotplug_create(struct ev_loop *loop)
+struct hotplug *hotplug_create(struct ev_loop *loop, int ports)
 {
 	struct hotplug *hotplug = mem_new(struct hotplug);
 
+	assert(ports > 0 && ports <= VM_PORTS_MAX);
 	hotplug->loop = loop;
-	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+	hotplug->n_ports = ports;
+	for (int i = 0; i < hotplug->n_ports; i++) {
 		struct port *port = &hotplug->ports[i];
 
 		port->hotplug = hotplug;
@@ -472,7 +448,7 @@ void hotplug_connect(struct hotplug *hotplug, struct qmp *qmp)
 void hotplug_disconnect(struct hotplug *hotplug, const struct error *why)
 {
 	hotplug->qmp = NULL;
-	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+	for (int i = 0; i < hotplug->n_ports; i++) {
 		struct port *port = &hotplug->ports[i];
 
 		ev_timer_stop(hotplug->loop, &port->wait);
@@ -485,7 +461,7 @@ void hotplug_destroy(struct hotplug *hotplug)
 {
 	if (!hotplug)
 		return;
-	for (int i = 0; i < HOTPLUG_PORTS; i++) {
+	for (int i = 0; i < hotplug->n_ports; i++) {
 		struct port *port = &hotplug->ports[i];
 
 		ev_timer_stop(hotplug->loop, &port->wait);

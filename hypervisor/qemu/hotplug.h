@@ -15,9 +15,8 @@ struct ev_loop;
 struct hotplug;
 struct qmp;
 
-#define HOTPLUG_PORTS 8 /* what each costs at boot: docs/design.md */
-
-struct hotplug *hotplug_create(struct ev_loop *loop);
+/* @ports: root ports, as many as there can be devices at once. */
+struct hotplug *hotplug_create(struct ev_loop *loop, int ports);
 void hotplug_destroy(struct hotplug *hotplug); /* NULL is fine; drops callbacks */
 
 /* From now on commands go over @qmp, which stays the caller's. */

@@ -24,10 +24,9 @@
 #include "hypervisor/qemu/resize.h"
 #include "hypervisor/vmm.h"
 
-#define KERNEL_PARAMS_MAX 1792 /* of COMMAND_LINE_SIZE (asm/setup.h): 2048; the rest is ours */
-#define TAIL_BYTES        400
-#define REASON_BYTES      32
-
+#define KERNEL_PARAMS_MAX  1792 /* of COMMAND_LINE_SIZE (asm/setup.h): 2048; the rest is ours */
+#define TAIL_BYTES         400
+#define REASON_BYTES       32
 #define FDS_BESIDE_DEVICES 6
 #define PANIC_MARK         "Kernel panic - not syncing: "
 
@@ -194,8 +193,12 @@ static size_t list_fds(const struct qemu_args *args, int output_fd, struct proc_
 	fds[n++] = (struct proc_fd){ .fd = output_fd, .as = 2 };
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		fds[n++] = (struct proc_fd){ .fd = own[i], .as = -1 };
-	for (size_t i = 0; i < args->ndevices; i++)
-		fds[n++] = (struct proc_fd){ .fd = args->devices[i].device->fd, .as = -1 };
+	for (size_t i = 0; i < args->ndevices; i++) {
+		const struct vm_device *device = args->devices[i].device;
+
+		for (size_t j = 0; j < vm_device_count_fds(device); j++)
+			fds[n++] = (struct proc_fd){ .fd = vm_device_fd(device, j), .as = -1 };
+	}
 	return n;
 }
 
@@ -203,7 +206,7 @@ static int spawn(struct qemu *qemu, const struct qemu_args *args, int output_fd,
 {
 	autofree char **argv = qemu_args_build(args);
 	autofree struct proc_fd *fds =
-		mem_alloc((FDS_BESIDE_DEVICES + args->ndevices) * sizeof(*fds));
+		mem_alloc((FDS_BESIDE_DEVICES + args->ndevices * VM_DEVICE_FDS_MAX) * sizeof(*fds));
 	const struct proc_spec spec = {
 		.argv = (const char *const *)argv,
 		.fds = fds,
@@ -296,7 +299,7 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 		.vcpus_max = qemu_vcpus_max(qemu),
 		.tsc_khz = measured_tsc_khz(qemu),
 		.kernel_params = config->kernel_params,
-		.ports = HOTPLUG_PORTS,
+		.ports = config->ports,
 		.devices = devices,
 		.ndevices = inputs->ndevices,
 		.memory_fd = inputs->memory_fd,
@@ -441,7 +444,7 @@ static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
 	qemu->ctx = ctx;
 	qemu->kernel_fd = -1;
 	qemu->initramfs_fd = -1;
-	qemu->hotplug = hotplug_create(loop);
+	qemu->hotplug = hotplug_create(loop, config->ports);
 	qemu->resize = resize_create(loop);
 	ev_timer_init(&qemu->kill_timer, on_kill_timer, 0, 0);
 	qemu->kill_timer.data = qemu;

@@ -32,6 +32,7 @@ struct config {
 	int memory_mib;
 	int max_memory_mib; /* 0: the host's */
 	bool vmm_debug;
+	bool disable_vhost_net;
 	int64_t rx_bits_per_s; /* of each network card; 0: no limit */
 	int64_t tx_bits_per_s;
 	/* [agent.kata] */

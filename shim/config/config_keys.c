@@ -70,6 +70,9 @@ const struct config_key config_keys[] = {
 	  ONE_OF("never", "auto", "always"),
 	  MEANS("What the guest caches of the host's files. `never`: nothing, and no shared "
 	        "writable mappings; `auto`: for a second, or while open; `always`: forever.") },
+	{ KEY(QEMU, "disable_vhost_net", CONFIG_BOOLEAN, disable_vhost_net, "false"),
+	  MEANS("QEMU itself moves the packets of network cards, also where the host has "
+	        "`/dev/vhost-net`.") },
 	{ KEY(QEMU, "rx_rate_limiter_max_rate", CONFIG_RATE, rx_bits_per_s, "0"),
 	  MEANS("The most bits a second that each network card of the guest receives. 0: no "
 	        "limit. The host's kernel needs CONFIG_NET_SCH_TBF.") },

@@ -23,13 +23,15 @@ struct network {
 	struct nic *cards[NETWORK_CARDS_MAX];
 	struct link_settings settings[NETWORK_CARDS_MAX]; /* of the cards' links */
 	size_t n_cards;
+	size_t room;      /* for cards */
 	int *passed_over; /* the indexes of links that can have no card */
 	size_t n_passed_over;
 };
 
 /* Before anything is made of them. */
-static int check_links(const struct net_state *state, struct error *err)
+static int check_links(struct network *network, struct error *err)
 {
+	const struct net_state *state = &network->state;
 	size_t n = 0;
 
 	for (size_t i = 0; i < state->n_links; i++) {
@@ -45,6 +47,7 @@ static int check_links(const struct net_state *state, struct error *err)
 		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
 		                 "%zu links with addresses: not supported; at most %d are", n,
 		                 NETWORK_CARDS_MAX);
+	network->room = n <= NETWORK_CARDS_USUAL ? NETWORK_CARDS_USUAL : NETWORK_CARDS_MAX;
 	return 0;
 }
 
@@ -66,15 +69,16 @@ static int make_card(struct network *network, const struct net_link *link, struc
 		return r;
 	network->settings[network->n_cards] = (struct link_settings){ 0 };
 	read_settings(network, network->n_cards++, link);
-	log_info("network card id=%s link=%s kind=%s mtu=%u", nic_id(*card), link->name, link->kind,
-	         link->mtu);
+	log_info("network card id=%s link=%s kind=%s mtu=%u queues=%u vhost=%s", nic_id(*card),
+	         link->name, link->kind, link->mtu, network->config.queues,
+	         nic_has_vhost(*card) ? "yes" : "no");
 	return 0;
 }
 
 static int make_cards(struct network *network, struct error *err)
 {
 	const struct net_state *state = &network->state;
-	int r = check_links(state, err);
+	int r = 0;
 
 	for (size_t i = 0; i < state->n_links && r == 0; i++)
 		if (served_link_counts(state, &state->links[i]))
@@ -96,6 +100,8 @@ int network_connect(const struct netns *netns, const struct nic_config *config,
 	if (r >= 0)
 		r = network_refresh(network, err);
 	if (r == 0)
+		r = check_links(network, err);
+	if (r == 0 && !config->comes_late)
 		r = make_cards(network, err);
 	if (r < 0)
 		return r;
@@ -185,10 +191,10 @@ static int add_card(struct network *network, const struct net_link *link, struct
 {
 	int r = served_link_check(&network->state, link, err);
 
-	if (r == 0 && network->n_cards == NETWORK_CARDS_MAX)
+	if (r == 0 && network->n_cards == network->room)
 		r = error_set(err, ERROR_RESOURCE_EXHAUSTED,
-		              "link \"%s\": not supported, since the machine has %d cards already",
-		              link->name, NETWORK_CARDS_MAX);
+		              "link \"%s\": not supported, since the machine has %zu cards already",
+		              link->name, network->room);
 	if (r == 0)
 		r = make_card(network, link, err);
 	if (r < 0)
@@ -249,6 +255,11 @@ size_t network_cards(const struct network *network, struct nic *const **out)
 {
 	*out = network->cards;
 	return network->n_cards;
+}
+
+size_t network_room(const struct network *network)
+{
+	return network->room;
 }
 
 struct guest_network *network_describe(const struct network *network, unsigned int features)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "common/cleanup.h"
+#include "hypervisor/vm_config.h"
 
 struct error;
 struct guest_network;
@@ -18,11 +19,13 @@ struct network;
 struct nic;
 struct nic_config;
 
-/* The machine has eight root ports; one is for memory that comes later. */
-#define NETWORK_CARDS_MAX 7
+/* Each takes a root port of the machine, which has one more for memory that comes later. The others
+ * are there from its start, and cost it: only a pod that needs them then has more than the usual. */
+#define NETWORK_CARDS_USUAL (VM_PORTS_USUAL - 1)
+#define NETWORK_CARDS_MAX   (VM_PORTS_MAX - 1)
 
-/* Reads the namespace and makes a card for each link that counts. On failure the namespace is as
- * before. @netns outlives the network. */
+/* Reads the namespace and makes a card for each link that counts, unless they are to come late: then
+ * network_add_next() makes them. On failure the namespace is as before. @netns outlives the network. */
 int network_connect(const struct netns *netns, const struct nic_config *config,
                     struct network **out, struct error *err);
 /* NULL is fine. The machine has ended, or has let go of the cards. The namespace is as before. */
@@ -34,6 +37,9 @@ int network_sweep(const char *path, const char *pod, struct error *err);
 
 /* In the order in which they were made. */
 size_t network_cards(const struct network *network, struct nic *const **out);
+
+/* The most cards that it can have: the machine needs as many root ports, and one. */
+size_t network_room(const struct network *network);
 
 /* What the guest is to be told of what was read last, as far as the agent's @features (enum feature)
  * allow it. guest_network_destroy() it; the paths of its cards are still to be set. */

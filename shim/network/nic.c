@@ -17,13 +17,15 @@
 #include "shim/network/rate_limit.h"
 #include "shim/network/redirect.h"
 #include "shim/network/tap.h"
+#include "shim/network/vhost_net.h"
 
 struct nic {
 	struct net_socket *socket;
 	struct net_link link;
 	char id[VM_DEVICE_ID_MAX + 1];
 	struct tap *tap;
-	bool joined, limited;
+	int vhost[TAP_QUEUES_MAX];
+	bool has_vhost, joined, limited;
 };
 
 /* With an address of its own the tap would speak to the guest: neighbour discovery, router
@@ -76,6 +78,23 @@ static int limit_rates(struct nic *nic, const struct nic_config *config, struct 
 	return r;
 }
 
+/* Without it QEMU moves the packets. */
+static void open_vhost(struct nic *nic)
+{
+	struct error err;
+
+	if (vhost_net_open(tap_queues(nic->tap), nic->vhost, &err) == 0)
+		nic->has_vhost = true;
+	else
+		log_debug("link=%s vhost-net is not used: %s", nic->link.name, err.text);
+}
+
+static void close_vhost(struct nic *nic)
+{
+	for (size_t i = 0; i < TAP_QUEUES_MAX; i++)
+		cleanup_close(&nic->vhost[i]);
+}
+
 int nic_create(const struct netns *netns, struct net_socket *socket, const struct net_link *link,
                const struct nic_config *config, struct nic **out, struct error *err)
 {
@@ -84,6 +103,8 @@ int nic_create(const struct netns *netns, struct net_socket *socket, const struc
 
 	nic->socket = socket;
 	nic->link = *link;
+	for (size_t i = 0; i < TAP_QUEUES_MAX; i++)
+		nic->vhost[i] = -1;
 	snprintf(nic->id, sizeof(nic->id), "nic%d", link->index);
 	r = tap_create(netns, config->queues, &nic->tap, err);
 	if (r == 0)
@@ -95,6 +116,8 @@ int nic_create(const struct netns *netns, struct net_socket *socket, const struc
 		r = limit_rates(nic, config, err);
 	if (r < 0)
 		return error_wrap(err, "link \"%s\"", link->name);
+	if (config->vhost)
+		open_vhost(nic);
 	*out = take_ptr(&nic);
 	return 0;
 }
@@ -109,6 +132,7 @@ void nic_destroy(struct nic *nic)
 		log_warn("link \"%s\": %s", nic->link.name, err.text);
 	if (nic->joined && redirect_remove(nic->socket, nic->link.index, &err) < 0)
 		log_warn("link \"%s\": %s", nic->link.name, err.text);
+	close_vhost(nic);
 	tap_destroy(nic->tap);
 	free(nic);
 }
@@ -128,17 +152,32 @@ int nic_tap_index(const struct nic *nic)
 	return tap_index(nic->tap);
 }
 
+bool nic_has_vhost(const struct nic *nic)
+{
+	return nic->has_vhost;
+}
+
 void nic_device(const struct nic *nic, struct vm_device *out)
 {
+	unsigned int queues = tap_queues(nic->tap);
+	size_t n = 0;
+
 	*out = (struct vm_device){
 		.kind = VM_DEVICE_NIC,
 		.id = nic->id,
 		.fd = tap_fd(nic->tap, 0),
+		.queues = queues,
+		.vhost = nic->has_vhost,
 	};
+	for (unsigned int i = 1; i < queues; i++)
+		out->more_fds[n++] = tap_fd(nic->tap, i);
+	for (unsigned int i = 0; i < queues && nic->has_vhost; i++)
+		out->more_fds[n++] = nic->vhost[i];
 	memcpy(out->mac, nic->link.mac.bytes, sizeof(out->mac));
 }
 
 void nic_close_fds(struct nic *nic)
 {
+	close_vhost(nic);
 	tap_close_fds(nic->tap);
 }

@@ -5,6 +5,7 @@
 #ifndef SHIM_NIC_H
 #define SHIM_NIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
@@ -19,7 +20,9 @@ struct vm_device;
 /* 0: no limit. */
 struct nic_config {
 	const char *pod; /* its name, which the tap's alias tells: network_sweep(); NULL: none */
-	unsigned int queues;
+	unsigned int queues;    /* one for each vCPU is enough */
+	bool vhost;             /* if the host's kernel has it */
+	bool comes_late;        /* none is there when the machine starts */
 	uint64_t rx_bits_per_s; /* what the guest receives */
 	uint64_t tx_bits_per_s; /* what it sends */
 };
@@ -33,6 +36,7 @@ void nic_destroy(struct nic *nic);
 const char *nic_id(const struct nic *nic);              /* of the device */
 const struct net_link *nic_link(const struct nic *nic); /* as it was when the card was made */
 int nic_tap_index(const struct nic *nic);
+bool nic_has_vhost(const struct nic *nic);
 
 /* What vm_start() or vm_plug() are given: what it points to is the card's. */
 void nic_device(const struct nic *nic, struct vm_device *out);

@@ -10,12 +10,13 @@
 #include <net/if.h>
 
 #include "common/cleanup.h"
+#include "hypervisor/vm_device.h"
 
 struct error;
 struct netns;
 struct tap;
 
-#define TAP_QUEUES_MAX 16 /* more than one for each vCPU is of no use */
+#define TAP_QUEUES_MAX VM_DEVICE_QUEUES_MAX
 
 /* In @netns, and down; the kernel chooses its name. @queues: one or more. */
 int tap_create(const struct netns *netns, unsigned int queues, struct tap **out, struct error *err);

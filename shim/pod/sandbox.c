@@ -36,7 +36,8 @@
 #include "shim/spec/guest_spec.h"
 
 /* Of the guest's console, to choose from. */
-#define CONSOLE_MAX 8192
+#define EARLY_QUEUES_MAX 2 /* of a card that is there when the machine starts */
+#define CONSOLE_MAX      8192
 
 /* QEMU's own processor (TCG) has 40 bits for a physical address: 1 TiB with all that is beside. */
 #define MEMORY_ROOM_MIB (512ULL << 10)
@@ -244,13 +245,26 @@ static void boot_take_uid(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
-/* The cards are on the VMM's command line: the guest finds them when it boots. */
+/* The guest's driver uses as many as there are vCPUs when it finds the card. */
+static unsigned int queues_of_card(const struct vm_size *size)
+{
+	return size->vcpus < VM_DEVICE_QUEUES_MAX ? size->vcpus : VM_DEVICE_QUEUES_MAX;
+}
+
+/*
+ * The cards are on the VMM's command line: the guest finds them when it boots. Those with more than
+ * two queues are plugged in when it has: QEMU 7.2 keeps the head of the kernel's file, by which the
+ * firmware knows what to do, on its stack, and such a card overwrites it there.
+ */
 static void boot_connect_networks(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
+	unsigned int queues = queues_of_card(&sandbox->size->start);
 	const struct nic_config config = {
 		.pod = strrchr(sandbox->pod_dir, '/') + 1,
-		.queues = 1,
+		.queues = queues,
+		.comes_late = queues > EARLY_QUEUES_MAX,
+		.vhost = !sandbox->config->disable_vhost_net,
 		.rx_bits_per_s = (uint64_t)sandbox->config->rx_bits_per_s,
 		.tx_bits_per_s = (uint64_t)sandbox->config->tx_bits_per_s,
 	};
@@ -317,6 +331,8 @@ static int start_vm(struct sandbox *sandbox, struct error *err)
 		.kernel_params = kernel_params,
 		.devices = devices,
 		.ndevices = n_cards,
+		.ports =
+			sandbox->network ? (int)network_room(sandbox->network) + 1 : VM_PORTS_USUAL,
 		.handshake_timeout_ms = sandbox->config->handshake_timeout_ms,
 		.stop_timeout_ms = sandbox->config->vmm_stop_timeout_ms,
 	};

@@ -1,5 +1,7 @@
 """Network namespaces that a spec names: `ctr run --with-ns network:PATH`, on a bridge with veths."""
 
+import json
+import os
 import re
 import time
 
@@ -69,6 +71,38 @@ def test_several_links_are_several_cards(containerd, bridge, run_in):
     assert links == {"lo", "eth0", "net1", "net2"}
     for target in (GATEWAY, "10.1.0.1", "10.2.0.1"):
         sh(containerd, container, f"ping -c 1 -W 5 {target}")
+
+
+def test_a_dozen_links_are_a_dozen_cards(containerd, bridge, run_in):
+    """The machine has more root ports than the usual, for those that are there when it starts."""
+    space = bridge.add()
+    for number in range(1, 12):
+        space.ip("link", "add", f"net{number}", "type", "veth", "peer", "name", f"peer{number}", "netns", "1")
+        space.ip("link", "set", f"net{number}", "up")
+        space.ip("addr", "add", f"10.{number}.0.2/24", "dev", f"net{number}")
+        ip("addr", "add", f"10.{number}.0.1/24", "dev", f"peer{number}")
+        ip("link", "set", f"peer{number}", "up")
+    container = run_in(space)
+    sh(containerd, container, " && ".join(f"ping -c 1 -W 5 10.{number}.0.1" for number in range(1, 12)))
+    space.ip("link", "add", "late", "type", "veth", "peer", "name", "later")
+    space.ip("link", "set", "late", "up")
+    space.ip("addr", "add", "10.99.0.2/24", "dev", "late")
+    assert wait_for(lambda: "10.99.0.2" in sh(containerd, container, "ip addr"), 20)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3])
+def test_a_card_has_a_queue_for_each_vcpu(containerd, bridge, run_in, traffic, limit):
+    """The machine has one vCPU and those of the limit, if the host has as many. Both sides use all queues."""
+    space = bridge.add()
+    cpus = min(1 + limit, os.cpu_count())
+    container = run_in(space, *(["--cpus", str(limit)] if limit else []), *traffic.flags)
+    assert sh(containerd, container, "nproc").strip() == str(cpus)
+    inside = sh(containerd, container, "ls /sys/class/net/eth0/queues").split()
+    assert sorted(inside) == [f"{way}-{number}" for way in ("rx", "tx") for number in range(cpus)]
+    tap = re.search(r"(tap\d+_kata)", space.ip("link")).group(1)
+    outside = json.loads(space.ip("-d", "-j", "link", "show", tap))[0]["linkinfo"]["info_data"]
+    assert outside.get("numqueues", 1) == cpus and not outside.get("numdisabled"), outside
+    traffic.exchange(containerd, None, container, space.address, megabytes=2, datagrams=10)
 
 
 def test_the_namespace_is_as_before_when_the_pod_is_gone(containerd, bridge, run_in):
@@ -180,4 +214,4 @@ def test_more_links_than_there_is_room_for_are_refused(containerd, runtime, name
         space.ip("link", "add", f"v{number}", "type", "veth", "peer", "name", f"w{number}")
         space.ip("addr", "add", f"10.100.{number}.1/24", "dev", f"v{number}")
         space.ip("link", "set", f"v{number}", "up")
-    expect_refusal(containerd, runtime, name(), space.flags(), "64 links with addresses: not supported; at most 7 are")
+    expect_refusal(containerd, runtime, name(), space.flags(), "64 links with addresses: not supported; at most 15 are")

@@ -164,3 +164,33 @@ Test(args, append_the_users_kernel_parameters_last)
 	cr_assert_str_eq(value_of(argv, "-append", 0),
 	                 ALWAYS UNDER_TCG " nolapic_timer agent.log=debug x=\"a b\"");
 }
+
+Test(args, give_a_network_card_a_queue_for_each_of_its_descriptors)
+{
+	struct vm_device nic = {
+		.kind = VM_DEVICE_NIC, .id = "nic2", .fd = 20, .mac = { 2, 0, 0, 0, 0, 9 }
+	};
+	const struct qemu_device card = { &nic, 0 };
+	struct qemu_args args = usual;
+	autofree char **single = NULL;
+	autofree char **several = NULL;
+
+	args.devices = &card;
+	args.ndevices = 1;
+	single = qemu_args_build(&args);
+	cr_assert_str_eq(value_of(single, "-netdev", 0),
+	                 "{\"type\":\"tap\",\"id\":\"nic2\",\"fds\":\"20\"}");
+	cr_assert_null(strstr(value_of(single, "-device", 2), "\"mq\""));
+	nic.queues = 2;
+	nic.vhost = true;
+	for (int i = 0; i < 3; i++)
+		nic.more_fds[i] = 21 + i;
+	several = qemu_args_build(&args);
+	cr_assert_str_eq(value_of(several, "-netdev", 0),
+	                 "{\"type\":\"tap\",\"id\":\"nic2\",\"fds\":\"20:21\",\"vhost\":true,"
+	                 "\"vhostfds\":\"22:23\"}");
+	cr_assert_str_eq(value_of(several, "-device", 2),
+	                 "{\"driver\":\"virtio-net-pci\",\"id\":\"nic2\",\"netdev\":\"nic2\","
+	                 "\"mac\":\"02:00:00:00:00:09\",\"romfile\":\"\",\"mq\":true,\"vectors\":6,"
+	                 "\"bus\":\"port0\"}");
+}

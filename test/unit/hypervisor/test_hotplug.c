@@ -13,10 +13,12 @@
 
 #include "common/mem.h"
 #include "hypervisor/qemu/qmp.h"
+#include "test/unit/open_descriptors.h"
 
 /* Beside a QEMU of this test's own, which notes the commands it gets and may refuse one. */
 
 #define LONG_MS 60000
+#define PORTS   8
 
 static struct ev_loop *loop;
 static struct qmp *qmp;
@@ -26,8 +28,9 @@ static ev_io qemu_reader;
 static int file;
 
 static struct {
-	char commands[400];  /* that QEMU got, with a space behind each; without the handshake */
+	char commands[600];  /* that QEMU got, with a space behind each; without the handshake */
 	const char *refuses; /* the command that it refuses */
+	int takes;           /* so many of them it does not */
 	const char *ignores; /* the command that it does not answer */
 	bool keeps;          /* the guest does not let go of a device */
 	int descriptors;     /* that QEMU was passed */
@@ -68,7 +71,7 @@ static void qemu_says(const char *text)
 
 static void answer(const char *name, json_int_t id)
 {
-	bool refused = seen.refuses && !strcmp(name, seen.refuses);
+	bool refused = seen.refuses && !strcmp(name, seen.refuses) && seen.takes-- <= 0;
 	autofree char *text =
 		refused ? mem_printf("{\"error\": {\"desc\": \"no\"}, \"id\": %d}\n", (int)id)
 			: mem_printf("{\"return\": {\"fd\": 9}, \"id\": %d}\n", (int)id);
@@ -123,7 +126,7 @@ static void create(void)
 	ev_io_init(&qemu_reader, on_commands, qemu, EV_READ);
 	ev_io_start(loop, &qemu_reader);
 	file = memfd_create("file", MFD_CLOEXEC);
-	hotplug = hotplug_create(loop);
+	hotplug = hotplug_create(loop, PORTS);
 	qmp = qmp_create(loop, ends[0], LONG_MS, &events, NULL);
 	hotplug_connect(hotplug, qmp);
 }
@@ -223,7 +226,7 @@ Test(hotplug, a_disk_is_plugged_and_unplugged)
 	cr_assert_eq(seen.descriptors, 1);
 	unplug_for("d", LONG_MS);
 	expect_success("device_del blockdev-del remove-fd ");
-	expect_free_ports(HOTPLUG_PORTS);
+	expect_free_ports(PORTS);
 }
 
 Test(hotplug, a_card_is_plugged_and_unplugged)
@@ -234,7 +237,45 @@ Test(hotplug, a_card_is_plugged_and_unplugged)
 	expect_success("getfd netdev_add device_add ");
 	unplug_for("d", LONG_MS);
 	expect_success("device_del netdev_del ");
-	expect_free_ports(HOTPLUG_PORTS);
+	expect_free_ports(PORTS);
+}
+
+/* Its taps, and vhost-net for each. */
+Test(hotplug, a_card_with_several_queues_passes_each_descriptor)
+{
+	struct vm_device device = card("d");
+	static const char passed[] = "getfd getfd getfd getfd netdev_add device_add ";
+	int fds = open_descriptors();
+
+	device.queues = 2;
+	device.vhost = true;
+	for (int i = 0; i < 3; i++)
+		device.more_fds[i] = file;
+	plug_for(&device, LONG_MS);
+	expect_success(passed);
+	cr_assert_eq(seen.descriptors, 4);
+	unplug_for("d", LONG_MS);
+	expect_success("device_del netdev_del ");
+	seen.refuses = "netdev_add";
+	plug_for(&device, LONG_MS);
+	expect_failure("cannot plug \"d\": QEMU refused \"netdev_add\": no",
+	               "getfd getfd getfd getfd netdev_add closefd closefd closefd closefd ");
+	cr_assert_eq(open_descriptors(), fds);
+	expect_free_ports(PORTS);
+}
+
+Test(hotplug, a_descriptor_that_is_not_taken_is_none_of_qemus)
+{
+	struct vm_device device = card("d");
+
+	device.queues = 3;
+	device.more_fds[0] = device.more_fds[1] = file;
+	seen.takes = 2;
+	seen.refuses = "getfd";
+	plug_for(&device, LONG_MS);
+	expect_failure("cannot plug \"d\": QEMU refused \"getfd\": no",
+	               "getfd getfd getfd closefd closefd ");
+	expect_free_ports(PORTS);
 }
 
 Test(hotplug, what_a_step_did_is_undone_when_a_later_one_fails)
@@ -252,7 +293,7 @@ Test(hotplug, what_a_step_did_is_undone_when_a_later_one_fails)
 	seen.refuses = "add-fd";
 	plug_for(&device, LONG_MS);
 	expect_failure("cannot plug \"d\": QEMU refused \"add-fd\": no", "add-fd ");
-	expect_free_ports(HOTPLUG_PORTS);
+	expect_free_ports(PORTS);
 }
 
 Test(hotplug, a_port_is_not_used_again_when_qemu_keeps_silent)
@@ -263,7 +304,7 @@ Test(hotplug, a_port_is_not_used_again_when_qemu_keeps_silent)
 	plug_for(&device, 50);
 	run_until_done(1);
 	cr_assert_eq(seen.err.code, ERROR_DEADLINE_EXCEEDED, "%s", seen.err.text);
-	expect_free_ports(HOTPLUG_PORTS - 1);
+	expect_free_ports(PORTS - 1);
 }
 
 Test(hotplug, a_guest_that_keeps_a_device_is_an_error_in_time)
@@ -279,7 +320,7 @@ Test(hotplug, a_guest_that_keeps_a_device_is_an_error_in_time)
 	seen.keeps = false;
 	unplug_for("d", LONG_MS);
 	expect_success("device_del blockdev-del remove-fd ");
-	expect_free_ports(HOTPLUG_PORTS - 1); /* it was asked twice, and may answer twice */
+	expect_free_ports(PORTS - 1); /* it was asked twice, and may answer twice */
 }
 
 Test(hotplug, a_device_that_the_guest_gives_back_late_leaves_its_port)
@@ -296,7 +337,7 @@ Test(hotplug, a_device_that_the_guest_gives_back_late_leaves_its_port)
 		ev_run(loop, EVRUN_ONCE);
 	while (hotplug_unplug(hotplug, "d", LONG_MS, on_done, NULL, NULL) != -ENOENT)
 		ev_run(loop, EVRUN_ONCE); /* the answer comes */
-	expect_free_ports(HOTPLUG_PORTS);
+	expect_free_ports(PORTS);
 }
 
 Test(hotplug, events_of_no_device_or_of_none_that_is_known_are_ignored)
@@ -359,6 +400,10 @@ Test(hotplug, refuses_what_cannot_be)
 	device.serial = "123456789012345678901";
 	r = hotplug_plug(hotplug, &device, LONG_MS, on_done, NULL, &err);
 	expect_refused(r, &err, "invalid serial \"123456789012345678901\": longer than 20 bytes");
+	device = card("d");
+	device.queues = 17;
+	r = hotplug_plug(hotplug, &device, LONG_MS, on_done, NULL, &err);
+	expect_refused(r, &err, "invalid network card \"d\": more than 16 queues");
 	cr_assert_eq(pipe(ends), 0);
 	device = disk("d");
 	device.fd = ends[0];

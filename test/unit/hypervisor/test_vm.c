@@ -166,6 +166,7 @@ static struct vm_config usual(void)
 		.memory_max_mib = 64,
 		.vcpus = 1,
 		.vcpus_max = 1,
+		.ports = VM_PORTS_USUAL,
 		.accel = VM_ACCEL_TCG,
 		.handshake_timeout_ms = 60000,
 		.stop_timeout_ms = 5000,

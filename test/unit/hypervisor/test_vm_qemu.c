@@ -29,6 +29,7 @@
 #define TIMEOUT_MS 60000
 #define DEADLINE_S 100
 #define LOOK_S     0.02
+#define QUEUES     3 /* of a card that is plugged in */
 
 static char dir[] = "/tmp/test-vm-qemu-XXXXXX";
 static struct ev_loop *loop;
@@ -138,16 +139,29 @@ static struct vm_device make_disk(const char *id, const char *content)
 	};
 }
 
-static struct vm_device make_tap(const char *id)
+/* The first names it, the others find it by its name. */
+static int open_queue(struct ifreq *request)
 {
-	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
 	cr_assert_geq(fd, 0);
-	cr_assert_eq(ioctl(fd, TUNSETIFF, &request), 0);
-	return (struct vm_device){
-		.kind = VM_DEVICE_NIC, .id = id, .fd = fd, .mac = { 2, 0, 0, 0x1a, 0x2b, 0x3c }
-	};
+	request->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
+	cr_assert_eq(ioctl(fd, TUNSETIFF, request), 0);
+	return fd;
+}
+
+static struct vm_device make_tap(const char *id, unsigned int queues)
+{
+	struct ifreq request = { 0 };
+	struct vm_device card = { .kind = VM_DEVICE_NIC,
+		                  .id = id,
+		                  .queues = queues,
+		                  .mac = { 2, 0, 0, 0x1a, 0x2b, 0x3c } };
+
+	card.fd = open_queue(&request);
+	for (unsigned int i = 1; i < queues; i++)
+		card.more_fds[i - 1] = open_queue(&request);
+	return card;
 }
 
 static char *make_dir(const char *name)
@@ -178,6 +192,7 @@ static void start(const struct vm_device *devices, size_t ndevices)
 		.vcpus_max = 3,
 		.devices = devices,
 		.ndevices = ndevices,
+		.ports = VM_PORTS_USUAL,
 		.accel = VM_ACCEL_TCG,
 		.cache = VM_CACHE_AUTO,
 		.uid = UID,
@@ -211,12 +226,18 @@ static void tear_down(void)
 
 TestSuite(vm_qemu, .init = set_up, .fini = tear_down);
 
+static void close_descriptors(const struct vm_device *device)
+{
+	for (size_t i = 0; i < vm_device_count_fds(device); i++)
+		close(vm_device_fd(device, i));
+}
+
 static void plug(const struct vm_device *device)
 {
 	struct error err;
 
 	cr_assert_eq(vm_plug(vm, device, TIMEOUT_MS, on_done, NULL, &err), 0, "%s", err.text);
-	close(device->fd);
+	close_descriptors(device);
 }
 
 static void unplug(const char *id)
@@ -291,7 +312,7 @@ Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 {
 	autofree char *path = mem_printf("%s/disk1", dir);
 	struct vm_device disk = make_disk("disk1", "content1");
-	struct vm_device card = make_tap("card1");
+	struct vm_device card = make_tap("card1", QUEUES);
 
 	start(NULL, 0);
 	run_until_guest_has("disks=[] cards=[]");
@@ -302,7 +323,7 @@ Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 		run_until_guest_has("disks=[ vda:disk1:content1] cards=[ eth0:02:00:00:1a:2b:3c:");
 		expect_card_at_its_path("card1");
 		cr_assert_geq(count_descriptors(path), 1);
-		cr_assert_geq(count_descriptors("/dev/net/tun"), 1);
+		cr_assert_eq(count_descriptors("/dev/net/tun"), QUEUES);
 		unplug("disk1");
 		unplug("card1");
 		run_until_done(2);
@@ -310,7 +331,7 @@ Test(vm_qemu, a_disk_and_a_network_card_come_and_go_while_the_guest_runs)
 		cr_assert_eq(count_descriptors("/dev/net/tun"), 0);
 		run_until_guest_has("disks=[] cards=[]");
 		disk.fd = open(path, O_RDWR | O_CLOEXEC);
-		card = make_tap("card1");
+		card = make_tap("card1", QUEUES);
 	}
 	expect_room_for_eight_disks();
 	stop();
@@ -384,7 +405,7 @@ static void expect_second_share_to_come_and_go(void)
 
 Test(vm_qemu, a_machine_with_devices_from_its_start_grows_and_gives_memory_back)
 {
-	struct vm_device devices[] = { make_disk("disk0", "content0"), make_tap("card0") };
+	struct vm_device devices[] = { make_disk("disk0", "content0"), make_tap("card0", 2) };
 	long before, more, less;
 
 	start(devices, 2);
@@ -416,7 +437,7 @@ Test(vm_qemu, a_machine_with_devices_from_its_start_grows_and_gives_memory_back)
 	unplug("card0");
 	run_until_done(2);
 	run_until_guest_has("disks=[] cards=[]");
-	close(devices[0].fd);
-	close(devices[1].fd);
+	close_descriptors(&devices[0]);
+	close_descriptors(&devices[1]);
 	stop();
 }

@@ -1,8 +1,10 @@
 #include "shim/network/network.h"
 
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
+#include <unistd.h>
 
 #include "common/netlink/net_link.h"
 #include "hypervisor/vm_device.h"
@@ -73,6 +75,17 @@ static struct network *connect_all(size_t n_cards)
 	return network;
 }
 
+static void expect_room(size_t n_cards, size_t room)
+{
+	struct network *network;
+
+	free(before);
+	settle();
+	network = connect_all(n_cards);
+	cr_expect_eq(network_room(network), room);
+	network_destroy(network);
+}
+
 static struct guest_network *describe(struct network *network, bool details)
 {
 	struct error err = { 0 };
@@ -127,6 +140,81 @@ Test(network, each_link_with_an_address_has_a_card_of_its_mac)
 	}
 	sh("test $(tc -n blue qdisc | grep -c ingress) = 4");
 	network_destroy(network);
+}
+
+/* Where the kernel has no vhost-net, QEMU moves the packets. */
+Test(network, a_card_with_several_queues_has_a_descriptor_for_each)
+{
+	const struct nic_config several = { .queues = 3, .vhost = true };
+	bool has_vhost = access("/dev/vhost-net", F_OK) == 0;
+	struct network *network = NULL;
+	struct nic *const *cards;
+	struct vm_device device;
+	struct error err = { 0 };
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	settle();
+	cr_assert_eq(network_connect(blue, &several, &network, &err), 0, "%s", err.text);
+	network_cards(network, &cards);
+	nic_device(cards[0], &device);
+	cr_expect_eq(device.queues, 3);
+	cr_expect_eq(device.vhost, has_vhost);
+	cr_expect_eq(vm_device_count_fds(&device), has_vhost ? 6 : 3);
+	for (size_t i = 0; i < vm_device_count_fds(&device); i++)
+		cr_expect_geq(fcntl(vm_device_fd(&device, i), F_GETFD), 0);
+	sh("ip -n blue -d link show tap0_kata | grep -q 'multi_queue numqueues 3'");
+	network_destroy(network);
+}
+
+Test(network, without_vhost_net_each_queue_has_its_tap_alone)
+{
+	struct network *network;
+	struct nic *const *cards;
+	struct vm_device device;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	settle();
+	network = connect_all(1);
+	network_cards(network, &cards);
+	nic_device(cards[0], &device);
+	cr_expect_not(device.vhost);
+	cr_expect_eq(vm_device_count_fds(&device), 1);
+	network_destroy(network);
+}
+
+Test(network, cards_that_come_late_are_made_one_by_one)
+{
+	const struct nic_config late = { .queues = 4, .comes_late = true };
+	struct network *network = NULL;
+	struct nic *const *cards;
+	struct nic *nic;
+	struct error err = { 0 };
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0");
+	settle();
+	cr_assert_eq(network_connect(blue, &late, &network, &err), 0, "%s", err.text);
+	cr_expect_eq(network_cards(network, &cards), 0);
+	cr_assert_eq(network_add_next(network, &nic, &err), 0, "%s", err.text);
+	cr_assert_not_null(nic);
+	cr_expect_eq(network_cards(network, &cards), 1);
+	cr_assert_eq(network_add_next(network, &nic, &err), 0, "%s", err.text);
+	cr_expect_null(nic);
+	network_destroy(network);
+}
+
+Test(network, the_machine_has_more_room_for_those_that_are_there_from_its_start)
+{
+	for (int i = 0; i < NETWORK_CARDS_USUAL; i++)
+		sh("ip -n blue link add v%d type veth peer name w%d && "
+		   "ip -n blue addr add 10.0.%d.1/24 dev v%d && ip -n blue link set v%d up",
+		   i, i, i, i, i);
+	expect_room(NETWORK_CARDS_USUAL, NETWORK_CARDS_USUAL);
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.1.0.2/24 dev eth0");
+	expect_room(NETWORK_CARDS_USUAL + 1, NETWORK_CARDS_MAX);
 }
 
 Test(network, the_rate_of_a_card_is_limited_each_way_where_it_leaves)
@@ -248,7 +336,7 @@ Test(network, more_links_than_the_machine_has_room_for_are_refused)
 		   i, i, i, i, i);
 	}
 	settle();
-	expect_refusal("8 links with addresses: not supported; at most 7 are");
+	expect_refusal("16 links with addresses: not supported; at most 15 are");
 }
 
 Test(network, the_guest_is_told_what_is_in_the_namespace)
