@@ -25,6 +25,7 @@
 #include "agent/guest/vsock_socket.h"
 #include "agent/launch/launch_child.h"
 #include "agent/launch/pause.h"
+#include "agent/pod/client.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
@@ -36,6 +37,7 @@
 struct agent {
 	struct ev_loop *loop;
 	struct streams *streams;
+	struct client client;
 	struct relay *relay;
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
@@ -112,6 +114,14 @@ static int agent_serve(struct agent *agent, struct error *err)
 	return ttrpc_server_create(agent->loop, fd, &config, &agent->server, err);
 }
 
+static void on_hello_taken(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	agent->client.is_shim = true;
+	log_debug("the host is a shim of ours");
+}
+
 static int agent_start(struct agent *agent, struct error *err)
 {
 	int fd;
@@ -136,6 +146,7 @@ static int agent_start(struct agent *agent, struct error *err)
 	agent->sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = agent->loop,
 		.streams = agent->streams,
+		.client = &agent->client,
 		.network = agent->network,
 		.cgroup_mount = CGROUP_MOUNT,
 		.storage_drivers = storage_drivers(),
@@ -146,7 +157,7 @@ static int agent_start(struct agent *agent, struct error *err)
 	r = agent_serve(agent, err);
 	if (r < 0)
 		return r;
-	agent->announce = announce_create(agent->loop, agent->uevents);
+	agent->announce = announce_create(agent->loop, agent->uevents, on_hello_taken, agent);
 	log_info("agent serves version=" KATA_VERSION);
 	return 0;
 }

@@ -31,6 +31,8 @@ struct announce {
 	struct uevent_subscriber device;
 	ev_io connected;
 	ev_timer retry;
+	void (*on_taken)(void *ctx);
+	void *ctx;
 };
 
 static size_t write_hello(char line[VSOCK_HELLO_MAX])
@@ -52,8 +54,10 @@ static void say_hello(struct announce *announce)
 	socklen_t len = sizeof(cause);
 
 	getsockopt(announce->fd, SOL_SOCKET, SO_ERROR, &cause, &len);
-	if (!cause && write(announce->fd, hello, n) == (ssize_t)n)
+	if (!cause && write(announce->fd, hello, n) == (ssize_t)n) {
+		announce->on_taken(announce->ctx);
 		return; /* and the connection stays open */
+	}
 	close(announce->fd);
 	announce->fd = -1;
 	if (announce->tries == 1)
@@ -102,12 +106,15 @@ static void on_change(void *ctx)
 	}
 }
 
-struct announce *announce_create(struct ev_loop *loop, struct uevents *uevents)
+struct announce *announce_create(struct ev_loop *loop, struct uevents *uevents,
+                                 void (*on_taken)(void *ctx), void *ctx)
 {
 	struct announce *announce = mem_new(struct announce);
 
 	announce->loop = loop;
 	announce->fd = -1;
+	announce->on_taken = on_taken;
+	announce->ctx = ctx;
 	announce->device.on_change = on_change;
 	announce->device.ctx = announce;
 	ev_io_init(&announce->connected, on_connected, -1, EV_WRITE);

@@ -9,8 +9,9 @@ struct announce;
 struct ev_loop;
 struct uevents;
 
-/* @uevents outlives it. */
-struct announce *announce_create(struct ev_loop *loop, struct uevents *uevents);
+/* @uevents outlives it. @on_taken is called once, from the loop: the host has taken the hello. */
+struct announce *announce_create(struct ev_loop *loop, struct uevents *uevents,
+                                 void (*on_taken)(void *ctx), void *ctx);
 void announce_destroy(struct announce *announce); /* NULL is fine; ends the connection */
 
 #endif

@@ -17,21 +17,28 @@
 static const struct {
 	const char *type;
 	uint64_t flag;
+	const char *alias; /* upstream's runtime-rs says the kernel's names; NULL: the same */
 } rows[NAMESPACE_COUNT] = {
-	[NAMESPACE_PID] = { "pid", CLONE_NEWPID },
-	[NAMESPACE_MOUNT] = { "mount", CLONE_NEWNS },
-	[NAMESPACE_IPC] = { "ipc", CLONE_NEWIPC },
-	[NAMESPACE_UTS] = { "uts", CLONE_NEWUTS },
-	[NAMESPACE_CGROUP] = { "cgroup", CLONE_NEWCGROUP },
-	[NAMESPACE_NETWORK] = { "network", CLONE_NEWNET },
+	[NAMESPACE_PID] = { "pid", CLONE_NEWPID, NULL },
+	[NAMESPACE_MOUNT] = { "mount", CLONE_NEWNS, "mnt" },
+	[NAMESPACE_IPC] = { "ipc", CLONE_NEWIPC, NULL },
+	[NAMESPACE_UTS] = { "uts", CLONE_NEWUTS, NULL },
+	[NAMESPACE_CGROUP] = { "cgroup", CLONE_NEWCGROUP, NULL },
+	[NAMESPACE_NETWORK] = { "network", CLONE_NEWNET, "net" },
 };
+
+static bool is_named(enum namespace_kind kind, const char *type)
+{
+	return !strcmp(rows[kind].type, type) ||
+	       (rows[kind].alias && !strcmp(rows[kind].alias, type));
+}
 
 /* NAMESPACE_COUNT when it is none that we make. */
 static enum namespace_kind kind_of(const char *type)
 {
 	unsigned int kind = 0;
 
-	while (kind < NAMESPACE_COUNT && strcmp(rows[kind].type, type) != 0)
+	while (kind < NAMESPACE_COUNT && !is_named(kind, type))
 		kind++;
 	return kind;
 }

@@ -24,6 +24,9 @@ ttrpc_handler_fn process_on_signal;
 ttrpc_handler_fn process_on_wait;
 ttrpc_handler_fn process_on_resize;
 ttrpc_handler_fn process_on_close_stdin;
+ttrpc_handler_fn process_on_write_stdin;
+ttrpc_handler_fn process_on_read_stdout;
+ttrpc_handler_fn process_on_read_stderr;
 
 ttrpc_handler_fn network_on_update_interface;
 ttrpc_handler_fn network_on_list_interfaces;

@@ -14,6 +14,7 @@
 #include "agent/cgroup/limiter.h"
 #include "agent/cgroup/oom.h"
 #include "agent/launch/namespaces.h"
+#include "agent/pod/client.h"
 #include "agent/pod/exec.h"
 #include "agent/pod/host_limits.h"
 #include "agent/pod/process.h"
@@ -41,6 +42,7 @@ struct container {
 	enum container_state state;
 	Grpc__Spec *spec;
 	const struct host_limits *limits;
+	const struct client *client;
 	const char *cgroup_mount;
 	struct oom *oom;
 	uint32_t ports[3];
@@ -187,6 +189,7 @@ static int make_init(struct container *container, struct error *err)
 			.pid_namespace = container->pid_namespace,
 		},
 		.ports = { container->ports[0], container->ports[1], container->ports[2] },
+		.by_calls = client_uses_calls(container->client, container->ports),
 		.cgroup = container->cgroup,
 		.oom = container->oom_watch,
 	};
@@ -207,6 +210,7 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->id = mem_strdup(config->id);
 	container->spec = config->spec;
 	container->limits = config->limits;
+	container->client = config->client;
 	container->cgroup_mount = config->cgroup_mount;
 	container->oom = config->oom;
 	container->pid_namespace = -1;
@@ -343,6 +347,7 @@ int container_exec(struct container *container, const char *exec_id, const Grpc_
 			.cgroup_fd = cgroup_fd(container->cgroup),
 		},
 		.ports = { ports[0], ports[1], ports[2] },
+		.by_calls = client_uses_calls(container->client, ports),
 		.cgroup = container->cgroup,
 		.oom = container->oom_watch,
 	};
@@ -385,6 +390,21 @@ int container_wait(struct container *container, const char *exec_id, struct ttrp
 	r = container_find(container, exec_id, &process, err);
 	if (r == 0)
 		process_wait(process, call, with_oom);
+	return r;
+}
+
+int container_read(struct container *container, const char *exec_id, int which, uint32_t len,
+                   struct ttrpc_call *call, struct error *err)
+{
+	struct exec *exec = *exec_id ? exec_find(container->execs, exec_id) : NULL;
+	struct process *process = NULL;
+	int r;
+
+	if (exec)
+		return exec_read(exec, which, len, call, err);
+	r = container_find(container, exec_id, &process, err);
+	if (r == 0)
+		r = process_read(process, which, len, call, err);
 	return r;
 }
 

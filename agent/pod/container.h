@@ -19,6 +19,7 @@
 #include "proto/oci.pb-c.h"
 
 struct cgroup;
+struct client;
 struct container;
 struct ev_loop;
 struct host_limits;
@@ -33,7 +34,8 @@ struct ttrpc_call;
 
 struct container_config {
 	const char *id;
-	const char *cgroup_mount;         /* outlives the container, as oom and limits do */
+	const char *cgroup_mount; /* outlives the container, as client, oom and limits do */
+	const struct client *client;
 	struct oom *oom;                  /* notified of out-of-memory kills in the container */
 	Grpc__Spec *spec;                 /* taken over, also on failure */
 	const struct host_limits *limits; /* NULL: none */
@@ -80,6 +82,11 @@ int container_find(const struct container *container, const char *exec_id, struc
 /* As process_wait(); an exec is forgotten when it is answered. */
 int container_wait(struct container *container, const char *exec_id, struct ttrpc_call *call,
                    bool with_oom, struct error *err);
+
+/* Of stdout, 1, or stderr, 2. As process_read(); an exec that has been waited for is forgotten when
+ * it has been read to the end. */
+int container_read(struct container *container, const char *exec_id, int which, uint32_t len,
+                   struct ttrpc_call *call, struct error *err);
 
 /* Answers @call (SignalProcess) when the signal has been sent to every process of the container,
  * unless an error is returned. ERROR_NOT_FOUND: it has ended. */

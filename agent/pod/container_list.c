@@ -8,6 +8,7 @@
 #include "agent/guest/stale_paths.h"
 #include "agent/guest/storage.h"
 #include "agent/launch/namespaces.h"
+#include "agent/pod/client.h"
 #include "agent/pod/container.h"
 #include "agent/pod/namespaces.h"
 #include "common/cleanup.h"
@@ -323,12 +324,14 @@ static int make_container(const struct container_list *list, Grpc__CreateContain
 	struct container_config config = {
 		.id = request->container_id,
 		.cgroup_mount = list->config.cgroup_mount,
+		.client = list->config.client,
 		.oom = list->config.oom,
-		.spec = take_ptr(&request->oci),
 		.limits = limits,
 		.ports = { request->stdin_port, request->stdout_port, request->stderr_port },
 	};
 
+	client_complete_namespaces(list->config.client, request);
+	config.spec = take_ptr(&request->oci);
 	return container_create(list->config.loop, list->config.streams, &config, out, err);
 }
 

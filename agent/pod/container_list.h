@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
+struct client;
 struct container;
 struct container_list;
 struct ev_loop;
@@ -24,6 +25,7 @@ struct streams;
 struct container_list_config {
 	struct ev_loop *loop;
 	struct streams *streams;
+	const struct client *client;
 	const char *cgroup_mount;
 	struct oom *oom;
 	struct memory_pressure *pressure; /* watched from the first container on */

@@ -65,11 +65,29 @@ bool exec_list_ended(const struct exec_list *list)
 	return true;
 }
 
+static bool has_ended(const struct exec *exec)
+{
+	return !exec->starting && exec->waited && process_exited(exec->process);
+}
+
 /* The exec is gone when nobody will ask for it any more. */
 static void exec_free_if_done(struct exec *exec)
 {
-	if (!exec->starting && exec->waited && process_exited(exec->process))
+	if (has_ended(exec) && process_was_read(exec->process))
 		exec_free(exec);
+}
+
+/* Those that nobody reads, but for the newest, and the one that had @id. */
+static void free_unread(struct exec_list *list, const char *id)
+{
+	unsigned int unread = 0;
+	struct exec *next;
+
+	for (struct exec *exec = LIST_FIRST(&list->all); exec; exec = next) {
+		next = LIST_NEXT(exec, link);
+		if (has_ended(exec) && (++unread > EXECS_UNREAD_MAX || !strcmp(exec->id, id)))
+			exec_free(exec);
+	}
 }
 
 static void on_exited(void *ctx)
@@ -107,6 +125,7 @@ int exec_start(struct exec_list *list, struct ev_loop *loop, struct streams *str
 	struct exec *exec;
 	int r;
 
+	free_unread(list, id);
 	if (exec_find(list, id))
 		return error_set(err, ERROR_ALREADY_EXISTS, "process \"%s\" already exists", id);
 	if (list->n == LIMIT_EXECS)
@@ -150,4 +169,13 @@ void exec_wait(struct exec *exec, struct ttrpc_call *call, bool with_oom)
 	exec->waited = true;
 	process_wait(exec->process, call, with_oom);
 	exec_free_if_done(exec);
+}
+
+int exec_read(struct exec *exec, int which, uint32_t len, struct ttrpc_call *call,
+              struct error *err)
+{
+	int r = process_read(exec->process, which, len, call, err);
+
+	exec_free_if_done(exec);
+	return r;
 }

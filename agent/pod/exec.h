@@ -1,11 +1,13 @@
 /*
  * The execs of a container: made and started by one call, and removed when a wait for them has been
- * answered.
+ * answered, and their output has been read where that is by calls: which of the two ends first is the
+ * client's choice. The output of EXECS_UNREAD_MAX is kept for that, and until their id is used again.
  */
 #ifndef AGENT_EXEC_H
 #define AGENT_EXEC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/error.h"
 
@@ -16,6 +18,8 @@ struct process;
 struct process_config;
 struct streams;
 struct ttrpc_call;
+
+#define EXECS_UNREAD_MAX 64
 
 struct exec_list *exec_list_create(void);
 
@@ -37,5 +41,9 @@ struct process *exec_process(const struct exec *exec);
 
 /* As process_wait(); the exec may be gone when this returns. */
 void exec_wait(struct exec *exec, struct ttrpc_call *call, bool with_oom);
+
+/* As process_read(); the exec may be gone when this returns. */
+int exec_read(struct exec *exec, int which, uint32_t len, struct ttrpc_call *call,
+              struct error *err);
 
 #endif

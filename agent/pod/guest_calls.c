@@ -6,6 +6,8 @@
 #include "agent/guest/guest.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/pod/calls.h"
+#include "agent/pod/client.h"
+#include "agent/pod/sandbox.h"
 #include "common/error.h"
 #include "common/loop/errand.h"
 #include "common/mem.h"
@@ -110,7 +112,7 @@ void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, v
 
 	online->call = call;
 	online->cpu_only = request->cpu_only;
-	online->cpus = request->nb_cpus;
+	online->cpus = client_new_cpus(sandbox_client(ctx), request->nb_cpus);
 	if (errand_start(ev_default_loop(0), online_all, online, ONLINE_TIMEOUT_MS, on_online,
 	                 online, &online->errand, &err) == 0)
 		return;

@@ -78,6 +78,7 @@ static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
 	process->exited = true;
 	process->status = status_of(watcher->rstatus);
 	oom_watch_check(process->oom);
+	stdio_finish(&process->stdio);
 	while (next_waiter(process, &waiter))
 		answer_wait(process, waiter.call, waiter.with_oom);
 	process->on_exited(process->ctx);
@@ -120,10 +121,14 @@ static int open_and_init(struct process *process, const struct process_config *c
                          struct error *err)
 {
 	struct launch_config launch = config->launch;
+	const struct stdio_config stdio = {
+		.ports = { config->ports[0], config->ports[1], config->ports[2] },
+		.by_calls = config->by_calls,
+		.terminal = launch.process->terminal,
+	};
 	int r;
 
-	r = stdio_open(&process->stdio, process->streams, config->ports, launch.process->terminal,
-	               err);
+	r = stdio_open(&process->stdio, process->loop, process->streams, &stdio, err);
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 3; i++)
@@ -174,13 +179,18 @@ const struct launch *process_launch(const struct process *process)
 	return process->launch;
 }
 
+static int refuse_exited(struct error *err)
+{
+	return error_set(err, ERROR_NOT_FOUND, "process already finished");
+}
+
 int process_signal(struct process *process, int sig, struct error *err)
 {
 	if (!process->exited &&
 	    syscall(SYS_pidfd_send_signal, launch_pidfd(process->launch), sig, NULL, 0) == 0)
 		return 0;
 	if (process->exited || errno == ESRCH)
-		return error_set(err, ERROR_NOT_FOUND, "process already finished");
+		return refuse_exited(err);
 	if (errno == EINVAL)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid signal \"%d\": not known to the kernel", sig);
@@ -209,6 +219,25 @@ int process_resize(struct process *process, uint32_t rows, uint32_t columns, str
 void process_close_stdin(struct process *process)
 {
 	stdio_close_stdin(&process->stdio);
+}
+
+int process_write(struct process *process, const uint8_t *data, size_t len, struct ttrpc_call *call,
+                  struct error *err)
+{
+	if (process->exited)
+		return refuse_exited(err);
+	return stdio_write(&process->stdio, data, len, call, err);
+}
+
+int process_read(struct process *process, int which, uint32_t len, struct ttrpc_call *call,
+                 struct error *err)
+{
+	return stdio_read(&process->stdio, which, len, call, err);
+}
+
+bool process_was_read(const struct process *process)
+{
+	return stdio_was_read(&process->stdio);
 }
 
 static void fail_waiters(struct process *process)

@@ -23,6 +23,7 @@ struct ttrpc_call;
 struct process_config {
 	struct launch_config launch; /* its stdio is filled in from @ports */
 	uint32_t ports[3];           /* of the host, for stdin, stdout, stderr; 0: /dev/null */
+	bool by_calls;               /* instead, without a port: process_read(), process_write() */
 	const struct cgroup *cgroup; /* the container's: launch.cgroup_fd is of it */
 	struct oom_watch *oom;       /* of the container, outlives the process; NULL: none */
 };
@@ -58,6 +59,13 @@ void process_wait(struct process *process, struct ttrpc_call *call, bool with_oo
 /* ERROR_UNAVAILABLE: it has no terminal. */
 int process_resize(struct process *process, uint32_t rows, uint32_t columns, struct error *err);
 void process_close_stdin(struct process *process);
+
+/* As stdio_write() and stdio_read(), for a process by calls. */
+int process_write(struct process *process, const uint8_t *data, size_t len, struct ttrpc_call *call,
+                  struct error *err);
+int process_read(struct process *process, int which, uint32_t len, struct ttrpc_call *call,
+                 struct error *err);
+bool process_was_read(const struct process *process); /* to the end, or it is not by calls */
 
 /*
  * NULL is fine. Kills what has not reached its execve; waiting calls are answered with

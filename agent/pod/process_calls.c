@@ -108,3 +108,35 @@ void process_on_close_stdin(struct ttrpc_call *call, const ProtobufCMessage *mes
 		process_close_stdin(process);
 	ttrpc_call_finish(call, r < 0 ? &err : NULL);
 }
+
+void process_on_write_stdin(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__WriteStreamRequest *request = (const Grpc__WriteStreamRequest *)message;
+	struct process *process;
+	struct error err;
+
+	if (find(ctx, request->container_id, request->exec_id, &process, &err) < 0 ||
+	    process_write(process, request->data.data, request->data.len, call, &err) < 0)
+		ttrpc_call_fail(call, &err);
+}
+
+static void read_output(struct ttrpc_call *call, const Grpc__ReadStreamRequest *request, int which)
+{
+	struct container *container;
+	struct error err;
+
+	if (sandbox_find(ttrpc_call_ctx(call), request->container_id, ERROR_INVALID_ARGUMENT,
+	                 &container, &err) < 0 ||
+	    container_read(container, request->exec_id, which, request->len, call, &err) < 0)
+		ttrpc_call_fail(call, &err);
+}
+
+void process_on_read_stdout(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	read_output(call, (const Grpc__ReadStreamRequest *)message, 1);
+}
+
+void process_on_read_stderr(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	read_output(call, (const Grpc__ReadStreamRequest *)message, 2);
+}

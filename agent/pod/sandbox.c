@@ -22,6 +22,7 @@ struct sandbox {
 	const char *root;
 	char *sysctl_dir;
 	struct network *network;
+	const struct client *client;
 	struct oom *oom;
 	struct memory_pressure *pressure;
 	struct storage_list *storages;
@@ -49,6 +50,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 	sandbox->root = config->root;
 	sandbox->sysctl_dir = mem_printf("%s/proc/sys", config->root);
 	sandbox->network = config->network;
+	sandbox->client = config->client;
 	sandbox->oom = oom_create(config->loop);
 	sandbox->pressure = memory_pressure_create(config->loop, config->pressure_file);
 	sandbox->storages = storage_list_create(config->loop, config->storage_drivers);
@@ -57,6 +59,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 	containers = (struct container_list_config){
 		.loop = config->loop,
 		.streams = config->streams,
+		.client = config->client,
 		.cgroup_mount = config->cgroup_mount,
 		.oom = sandbox->oom,
 		.pressure = sandbox->pressure,
@@ -298,6 +301,11 @@ int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code 
                  struct container **out, struct error *err)
 {
 	return container_list_find(sandbox->containers, id, unknown, out, err);
+}
+
+const struct client *sandbox_client(const struct sandbox *sandbox)
+{
+	return sandbox->client;
 }
 
 struct network *sandbox_network(const struct sandbox *sandbox)

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
+struct client;
 struct container;
 struct ev_loop;
 struct network;
@@ -23,6 +24,7 @@ struct streams;
 struct sandbox_config {
 	struct ev_loop *loop; /* the default loop */
 	struct streams *streams;
+	const struct client *client;
 	struct network *network;
 	const char *cgroup_mount;                     /* of cgroup v2: CGROUP_MOUNT */
 	const struct storage_driver *storage_drivers; /* storage_drivers() */
@@ -57,7 +59,9 @@ int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void 
 int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code unknown,
                  struct container **out, struct error *err);
 
-struct network *sandbox_network(const struct sandbox *sandbox); /* that of its configuration */
-struct oom *sandbox_oom(const struct sandbox *sandbox);         /* owned by the sandbox */
+/* Those of its configuration. */
+const struct client *sandbox_client(const struct sandbox *sandbox);
+struct network *sandbox_network(const struct sandbox *sandbox);
+struct oom *sandbox_oom(const struct sandbox *sandbox); /* owned by the sandbox */
 
 #endif

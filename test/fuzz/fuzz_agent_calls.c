@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <netlink/msg.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include "agent/guest/network.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/guest/uevent.h"
+#include "agent/pod/client.h"
 #include "agent/pod/launch.h"
 #include "agent/pod/sandbox.h"
 #include "agent/pod/service.h"
@@ -41,8 +43,9 @@
 #define STEPS         64
 #define PID_FIRST     100000 /* nobody's */
 #define STREAMS       4
-#define STORAGES_MAX  3 /* of a request: less */
-#define MOUNT_FDS     2 /* that an errand hands back, if it is to mount */
+#define PIPE_BYTES    4096 /* of a stdin: a write may wait */
+#define STORAGES_MAX  3    /* of a request: less */
+#define MOUNT_FDS     2    /* that an errand hands back, if it is to mount */
 #define LINKS         4
 #define NET_ITEMS_MAX 4 /* of a message about the network: less */
 #define END_TURNS     64
@@ -74,6 +77,7 @@ struct errand {
 static struct world {
 	struct script script;
 	struct streams *streams;
+	struct client client;
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
 	struct requests requests;
@@ -131,6 +135,8 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 	launch->created_ctx = ctx;
 	for (int i = 0; i < 3; i++)
 		launch->stdio[i] = config->stdio[i] < 0 ? -1 : dup(config->stdio[i]);
+	if (launch->stdio[0] >= 0)
+		fcntl(launch->stdio[0], F_SETPIPE_SZ, PIPE_BYTES);
 	LIST_INSERT_HEAD(&world.launches, launch, link);
 	*out = launch;
 	return 0;
@@ -354,6 +360,9 @@ static const struct request_kind methods[] = {
 	{ "UpdateRoutes", REQUEST(update_routes) },
 	{ "ListRoutes", REQUEST(list_routes) },
 	{ "AddARPNeighbors", REQUEST(add_arpneighbors) },
+	{ "WriteStdin", REQUEST(write_stream) },
+	{ "ReadStdout", REQUEST(read_stream) },
+	{ "ReadStderr", REQUEST(read_stream) },
 };
 
 static const char *text_for(struct script *script, const char *field)
@@ -551,9 +560,15 @@ static void send_call(unsigned int which)
 	requests_send(&world.requests, &world.script, SERVICE, &methods[which], &filler);
 }
 
+static void turn(void);
+
 static void call(void)
 {
-	send_call(script_byte(&world.script) % COUNT(methods));
+	unsigned int which = script_byte(&world.script) % COUNT(methods);
+
+	send_call(which);
+	if (!strcmp(methods[which].method, "WriteStdin"))
+		turn(); /* the socket holds only so much */
 }
 
 /* Its parent is told. */
@@ -715,6 +730,11 @@ static void teardown_begins(void)
 		world.teardowns++;
 }
 
+static void client_is_another(void)
+{
+	world.client.is_shim = script_byte(&world.script) % 2;
+}
+
 static void time_passes(void)
 {
 	static const uint32_t ms[] = { 1, 20, 100, 1000, 11000, 31000 };
@@ -742,6 +762,7 @@ static void (*const steps[])(void) = {
 	teardown_begins,
 	link_changes,
 	kernel_refuses,
+	client_is_another,
 };
 
 static int peer_port(int fd, uint32_t *port, struct error *err)
@@ -776,6 +797,7 @@ static void start(void)
 	world.sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = fuzz_loop(),
 		.streams = world.streams,
+		.client = &world.client,
 		.network = world.network,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = storage_drivers(),
@@ -837,7 +859,7 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	world = (struct world){ .script = { data, size } };
+	world = (struct world){ .script = { data, size }, .client = { .is_shim = true } };
 	memset(world.stream, -1, sizeof(world.stream));
 	fake_cgroup = (struct fake_cgroup){ 0 };
 	start();

@@ -11,6 +11,7 @@
 #include "test/fuzz/frames.h"
 
 #define NUMBERS     16
+#define BYTES_UNIT  32
 #define ANSWERS_MAX (1 << 20)
 #define READ_SIZE   (64 << 10)
 
@@ -27,6 +28,14 @@ void requests_fini(struct requests *requests)
 	buf_fini(&requests->answers);
 }
 
+/* None, or up to twice a page. */
+static ProtobufCBinaryData new_bytes(struct script *script)
+{
+	size_t len = (size_t)script_byte(script) * BYTES_UNIT;
+
+	return (ProtobufCBinaryData){ len, len ? mem_alloc(len) : NULL };
+}
+
 static void fill_field(struct script *script, const ProtobufCFieldDescriptor *field, void *member,
                        const struct request_filler *filler)
 {
@@ -39,6 +48,9 @@ static void fill_field(struct script *script, const ProtobufCFieldDescriptor *fi
 		break;
 	case PROTOBUF_C_TYPE_BOOL:
 		*(protobuf_c_boolean *)member = script_byte(script) & 1;
+		break;
+	case PROTOBUF_C_TYPE_BYTES:
+		*(ProtobufCBinaryData *)member = new_bytes(script);
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:
 		*(ProtobufCMessage **)member = filler->message(script, field->name);

@@ -25,6 +25,7 @@ def _files():
 
 _messages = Messages(_files())
 message = _messages.message
+services = _messages.service
 
 
 class Status(Exception):
@@ -42,9 +43,12 @@ class Closed(Exception):
 class Connection:
     """One connection; calls may overlap, from threads or by begin()."""
 
-    def __init__(self, address, timeout=60):
+    def __init__(self, address, timeout=60, connect=None):
+        """connect: a port of a guest, whose vsock device is at the address. OSError: nobody takes the connection."""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(address.removeprefix("unix://"))
+        if connect is not None:
+            self._connect_in_guest(connect)
         self.timeout = timeout
         self.answers = {}
         self.answered, self.wrong = set(), []
@@ -52,6 +56,17 @@ class Connection:
         self.closed = False
         self.next_stream = 1
         threading.Thread(target=self._read, daemon=True).start()
+
+    def _connect_in_guest(self, port):
+        """As Firecracker's vsock device is asked (docs/vsock.md there)."""
+        self.socket.sendall(f"CONNECT {port}\n".encode())
+        answer = b""
+        while not answer.endswith(b"\n"):
+            byte = self.socket.recv(1)
+            if not byte:
+                self.socket.close()
+                raise ConnectionRefusedError(f"port {port} of the guest")
+            answer += byte
 
     def close(self):
         try:

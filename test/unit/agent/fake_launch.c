@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,17 +27,31 @@ struct launch {
 	done_fn *on_run;
 	void *run_ctx;
 	bool missing;
+	int console; /* the terminal's master, until it is handed over; -1: none */
 };
 
 struct fake_child fake_children[FAKE_CHILDREN_MAX];
 size_t fake_nchildren;
 
-static void child(const struct launch_config *config, int go)
+/* Of a master, in the child. */
+static void take_terminal(int console)
+{
+	int slave;
+
+	setsid();
+	slave = open(ptsname(console), O_RDWR);
+	for (int i = 0; i < 3; i++)
+		dup2(slave, i);
+}
+
+static void child(const struct launch_config *config, int console, int go)
 {
 	char *argv[8] = { NULL };
 	char byte;
 
 	memcpy(argv, config->process->args, config->process->n_args * sizeof(argv[0]));
+	if (console >= 0)
+		take_terminal(console);
 	for (int i = 0; i < 3; i++)
 		if (config->stdio[i] >= 0)
 			dup2(config->stdio[i], i);
@@ -54,7 +69,8 @@ static void on_later(struct ev_loop *loop, ev_timer *watcher, int events)
 	if (launch->on_run)
 		launch->on_run(launch->run_ctx, NULL);
 	else
-		launch->on_created(launch->created_ctx, -1, launch->missing ? &err : NULL);
+		launch->on_created(launch->created_ctx, take_fd(&launch->console),
+		                   launch->missing ? &err : NULL);
 }
 
 int launch_create(struct ev_loop *loop, const struct launch_config *config,
@@ -69,11 +85,14 @@ int launch_create(struct ev_loop *loop, const struct launch_config *config,
 	launch->go = go[1];
 	launch->on_created = on_created;
 	launch->created_ctx = ctx;
+	launch->console = config->process->terminal ? posix_openpt(O_RDWR | O_CLOEXEC) : -1;
+	if (launch->console >= 0)
+		unlockpt(launch->console);
 	launch->missing = !strcmp(config->process->args[0], "nosuch");
 	launch->pid = fork();
 	if (launch->pid == 0) {
 		close(go[1]);
-		child(config, go[0]);
+		child(config, launch->console, go[0]);
 	}
 	close(go[0]);
 	launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
@@ -119,5 +138,6 @@ void launch_destroy(struct launch *launch)
 		close(launch->go);
 	}
 	close(launch->pidfd);
+	cleanup_close(&launch->console);
 	free(launch);
 }

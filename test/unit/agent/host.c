@@ -17,6 +17,7 @@
 #include "agent/pod/service.h"
 #include "agent/pod/streams.h"
 #include "common/buf.h"
+#include "common/mem.h"
 #include "proto/ttrpc/ttrpc_client.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
@@ -77,9 +78,11 @@ static void init(struct host *host, const struct storage_driver *drivers, const 
 	host->streams = streams_create(host->loop, new_listener("streams"), peer_port);
 	host->uevents = uevents_create(host->loop);
 	host->network = network_create(host->loop, host->uevents, HOST_CARD_TIMEOUT_MS);
+	host->caller.is_shim = true;
 	host->sandbox = sandbox_create(&(struct sandbox_config){
 		.loop = host->loop,
 		.streams = host->streams,
+		.client = &host->caller,
 		.network = host->network,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = drivers,
@@ -138,6 +141,37 @@ static void take_exit(struct host_call *call, const Grpc__WaitProcessResponse *r
 	call->stdout_bytes = response->written_out ? (int64_t)response->written_out->bytes : -1;
 }
 
+static void take_data(struct host_call *call, const void *data, size_t len)
+{
+	call->data = mem_alloc(len + 1);
+	if (len)
+		memcpy(call->data, data, len);
+	call->len = len;
+}
+
+static void take_response(struct host_call *call, const ProtobufCMessage *response)
+{
+	const void *message = response;
+
+	if (response->descriptor == &grpc__wait_process_response__descriptor)
+		take_exit(call, message);
+	if (response->descriptor == &grpc__oomevent__descriptor)
+		snprintf(call->container_id, sizeof(call->container_id), "%s",
+		         ((const Grpc__OOMEvent *)message)->container_id);
+	if (response->descriptor == &grpc__read_stream_response__descriptor) {
+		const Grpc__ReadStreamResponse *read = message;
+
+		take_data(call, read->data.data, read->data.len);
+	}
+	if (response->descriptor == &grpc__metrics__descriptor) {
+		const char *text = ((const Grpc__Metrics *)message)->metrics;
+
+		take_data(call, text, strlen(text));
+	}
+	if (response->descriptor == &grpc__write_stream_response__descriptor)
+		call->len = ((const Grpc__WriteStreamResponse *)message)->len;
+}
+
 static void on_answer(void *ctx, const ProtobufCMessage *response, const struct error *err)
 {
 	struct host_call *call = ctx;
@@ -145,26 +179,38 @@ static void on_answer(void *ctx, const ProtobufCMessage *response, const struct 
 	call->done = true;
 	call->order = ++call->host->ndone;
 	error_copy(&call->err, err);
-	if (response && response->descriptor == &grpc__wait_process_response__descriptor)
-		take_exit(call, (const void *)response);
-	if (response && response->descriptor == &grpc__oomevent__descriptor)
-		snprintf(call->container_id, sizeof(call->container_id), "%s",
-		         ((const Grpc__OOMEvent *)response)->container_id);
+	if (response)
+		take_response(call, response);
+}
+
+static const ProtobufCMessageDescriptor *response_of(const char *method)
+{
+	static const struct {
+		const char *method;
+		const ProtobufCMessageDescriptor *response;
+	} rows[] = {
+		{ "WaitProcess", &grpc__wait_process_response__descriptor },
+		{ "GetOOMEvent", &grpc__oomevent__descriptor },
+		{ "ReadStdout", &grpc__read_stream_response__descriptor },
+		{ "ReadStderr", &grpc__read_stream_response__descriptor },
+		{ "WriteStdin", &grpc__write_stream_response__descriptor },
+		{ "GetMetrics", &grpc__metrics__descriptor },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!strcmp(method, rows[i].method))
+			return rows[i].response;
+	return &google__protobuf__empty__descriptor;
 }
 
 void host_begin(struct host *host, const char *method, const ProtobufCMessage *request,
                 struct host_call *call)
 {
-	const ProtobufCMessageDescriptor *response = &google__protobuf__empty__descriptor;
 	struct error err;
 
-	if (!strcmp(method, "WaitProcess"))
-		response = &grpc__wait_process_response__descriptor;
-	if (!strcmp(method, "GetOOMEvent"))
-		response = &grpc__oomevent__descriptor;
 	*call = (struct host_call){ .host = host };
-	cr_assert_eq(ttrpc_client_call(host->client, "grpc.AgentService", method, request, response,
-	                               0, on_answer, call, NULL, &err),
+	cr_assert_eq(ttrpc_client_call(host->client, "grpc.AgentService", method, request,
+	                               response_of(method), 0, on_answer, call, NULL, &err),
 	             0);
 }
 
@@ -222,7 +268,8 @@ static Grpc__Process *shell_process(struct shell *shell, const char *script)
 	return &shell->process;
 }
 
-enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port)
+static enum error_code create(struct host *host, const char *id, const char *script, uint32_t port,
+                              bool terminal)
 {
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	Grpc__Spec spec = GRPC__SPEC__INIT;
@@ -230,11 +277,22 @@ enum error_code host_create(struct host *host, const char *id, const char *scrip
 	struct shell shell;
 
 	spec.process = shell_process(&shell, script);
+	spec.process->terminal = terminal;
 	spec.root = &root;
 	request.container_id = (char *)id;
 	request.oci = &spec;
 	request.stdout_port = port;
 	return host_call(host, "CreateContainer", &request.base, NULL);
+}
+
+enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port)
+{
+	return create(host, id, script, port, false);
+}
+
+enum error_code host_create_terminal(struct host *host, const char *id, const char *script)
+{
+	return create(host, id, script, 0, true);
 }
 
 enum error_code host_start(struct host *host, const char *id)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/pod/client.h"
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
@@ -22,6 +23,7 @@ struct host {
 	struct streams *streams;
 	struct uevents *uevents;
 	struct network *network;
+	struct client caller; /* a shim; a test may change it */
 	struct sandbox *sandbox;
 	struct ttrpc_server *server;
 	struct ttrpc_client *client;
@@ -45,6 +47,8 @@ struct host_call {
 	bool oom;              /* of a WaitProcess */
 	struct error err;      /* code ERROR_NONE: it succeeded */
 	char container_id[64]; /* of a GetOOMEvent */
+	char *data; /* of a ReadStdout, a ReadStderr or a GetMetrics, with a NUL; to be freed */
+	size_t len; /* of the data, or as WriteStdin answers */
 };
 
 void host_turn(struct host *host); /* the loop, once */
@@ -60,6 +64,7 @@ int host_stream(const struct host *host, uint32_t port);
 
 /* A container that is to run `sh -c @script`, its stdout to @port (0: none). */
 enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port);
+enum error_code host_create_terminal(struct host *host, const char *id, const char *script);
 enum error_code host_start(struct host *host, const char *id);
 enum error_code host_signal(struct host *host, const char *id, const char *exec_id, uint32_t sig);
 enum error_code host_remove(struct host *host, const char *id);

@@ -28,6 +28,7 @@ static struct announce *announce;
 static struct uevent_subscriber *subscriber;
 static bool has_device;
 static unsigned int connects;
+static unsigned int taken;
 static struct sockaddr_un host = { .sun_family = AF_UNIX };
 
 void uevents_subscribe(struct uevents *uevents, struct uevent_subscriber *one)
@@ -55,6 +56,11 @@ int vsock_socket_connect(uint32_t port, int *out, struct error *err)
 	*out = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	(void)!connect(*out, (struct sockaddr *)&host, sizeof(host));
 	return 0;
+}
+
+static void on_taken(void *ctx)
+{
+	taken++;
 }
 
 static void setup(void)
@@ -136,12 +142,13 @@ Test(announce, is_said_once_where_there_is_a_device)
 	int fd;
 
 	has_device = true;
-	announce = announce_create(loop, NULL);
+	announce = announce_create(loop, NULL, on_taken, NULL);
 	fd = accept_soon(listener);
 	expect_hello(fd);
 	subscriber->on_change(subscriber->ctx);
 	run_for(0.1);
 	cr_expect_eq(connects, 1);
+	cr_expect_eq(taken, 1);
 	announce_destroy(announce);
 	announce = NULL;
 	cr_expect_eq(recv(fd, &(char){ 0 }, 1, MSG_DONTWAIT), 0, "its end is the connection's");
@@ -154,7 +161,7 @@ Test(announce, waits_for_the_uevent_of_a_device)
 	int listener = listen_as_host();
 	int fd;
 
-	announce = announce_create(loop, NULL);
+	announce = announce_create(loop, NULL, on_taken, NULL);
 	run_for(0.1);
 	subscriber->on_change(subscriber->ctx); /* of another device */
 	run_for(0.1);
@@ -173,13 +180,15 @@ Test(announce, is_tried_again_until_the_host_takes_it)
 	int fd;
 
 	has_device = true;
-	announce = announce_create(loop, NULL);
+	announce = announce_create(loop, NULL, on_taken, NULL);
 	for (int i = 0; i < TURN_MAX && connects < 3; i++)
 		run_for(0.005);
 	cr_assert_geq(connects, 3);
+	cr_expect_eq(taken, 0, "no host has the hello yet");
 	listener = listen_as_host();
 	fd = accept_soon(listener);
 	expect_hello(fd);
+	cr_expect_eq(taken, 1);
 	close(fd);
 	close(listener);
 }
@@ -190,7 +199,7 @@ Test(announce, is_not_tried_more_often_for_uevents)
 	double began = ev_time();
 
 	has_device = true;
-	announce = announce_create(loop, NULL);
+	announce = announce_create(loop, NULL, on_taken, NULL);
 	for (int i = 0; i < 100; i++) {
 		ev_run(loop, EVRUN_NOWAIT);
 		subscriber->on_change(subscriber->ctx);

@@ -117,6 +117,9 @@ Test(spec_check, container_needs_a_mount_namespace_of_its_own)
 	draft.namespaces[1].type = "mount";
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
 	               "invalid linux.namespaces type \"mount\": duplicate");
+	draft.namespaces[1].type = "mnt"; /* as upstream's runtime-rs says it */
+	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
+	               "invalid linux.namespaces type \"mnt\": duplicate");
 	draft.namespaces[1].type = "moon";
 	expect_refusal(&draft, ERROR_INVALID_ARGUMENT,
 	               "invalid linux.namespaces type \"moon\": unknown");
