@@ -5,6 +5,7 @@
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
 #include "shim/pod/pod_files.h"
+#include "shim/storage/volume_copies.h"
 #include "shim/storage/volume_table.h"
 
 bool pod_is_empty(const struct pod *pod)
@@ -18,6 +19,7 @@ void pod_fini(struct pod *pod)
 	netns_destroy(pod->netns);
 	shared_paths_fini(&pod->shared);
 	pod_files_destroy(pod->files);
+	volume_copies_destroy(pod->volume_copies);
 	volume_table_destroy(pod->volumes);
 	free(pod->id);
 	free(pod->ns);

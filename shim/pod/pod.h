@@ -32,6 +32,7 @@ struct netns;
 struct pod_files;
 struct sandbox;
 struct ttrpc_call;
+struct volume_copies;
 struct volume_table;
 
 struct pod;
@@ -62,9 +63,10 @@ struct pod {
 	struct shared_paths shared;    /* empty in the pod of a single container */
 	struct pod_size size;
 	struct volume_table *volumes; /* what its containers bind */
-	bool is_sandbox;              /* of the Sandbox API */
-	struct timespec created_at;   /* when CreateSandbox came */
-	struct pod_files *files;      /* NULL: the client makes them */
+	struct volume_copies *volume_copies;
+	bool is_sandbox;            /* of the Sandbox API */
+	struct timespec created_at; /* when CreateSandbox came */
+	struct pod_files *files;    /* NULL: the client makes them */
 	LIST_HEAD(, container) containers;
 	struct error failure; /* of the Create that ended it; ERROR_NONE: none did */
 	/* A Create has failed, or a container has gone. Called from within calls: destroys nothing.

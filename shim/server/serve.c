@@ -27,6 +27,7 @@
 #include "shim/server/service.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/storage/bind_mount.h"
+#include "shim/storage/volume_copies.h"
 
 #define VIEW_FLAGS     (MS_RDONLY | SERVED_MOUNT_FLAGS)
 #define OOM_SCORE_FILE "/proc/self/oom_score_adj"
@@ -37,6 +38,7 @@ struct server {
 	const struct serve_config *config;
 	struct ev_loop *loop;
 	char *share;
+	char *copies;
 	char *view;
 	struct install *install;
 	struct config *settings;
@@ -132,6 +134,17 @@ static int make_view(struct server *server, struct error *err)
 	return 0;
 }
 
+/* Of what shall be on no disk: Secrets are among it. */
+static int make_copies_dir(struct server *server, struct error *err)
+{
+	server->copies = mem_printf("%s/" VOLUME_COPIES_DIR, server->config->pod_dir);
+	if (mkdir(server->copies, 0700) < 0)
+		return error_errno(err, "cannot make directory \"%s\"", server->copies);
+	if (mount("tmpfs", server->copies, "tmpfs", SERVED_MOUNT_FLAGS, "mode=0700") < 0)
+		return error_errno(err, "cannot mount a tmpfs at \"%s\"", server->copies);
+	return 0;
+}
+
 /*
  * Mounts that are made below the share from now on end with this process. The share is a mount of
  * its own and shared, so that virtiofsd, which unshares again, sees them; what the host mounts
@@ -150,6 +163,8 @@ static int make_mount_namespace(struct server *server, struct error *err)
 	if (mount(server->share, server->share, NULL, MS_BIND, NULL) < 0 ||
 	    mount(NULL, server->share, NULL, MS_SHARED, NULL) < 0)
 		return error_errno(err, "cannot bind \"%s\" on itself", server->share);
+	if (make_copies_dir(server, err) < 0)
+		return error_code_errno(err->code);
 	return make_view(server, err);
 }
 
@@ -250,6 +265,7 @@ static void remove_pod(struct server *server)
 		return;
 	unmount(server->view);
 	unmount(server->share);
+	unmount(server->copies);
 	remove_socket(server);
 	if (pod_dir_remove(POD_DIR_ROOT, server->config->address.pod, &err) < 0)
 		log_error("%s", err.text);
@@ -391,6 +407,7 @@ static void server_fini(struct server *server)
 	config_destroy(server->settings);
 	install_destroy(server->install);
 	free(server->share);
+	free(server->copies);
 	free(server->view);
 	if (server->loop)
 		ev_loop_destroy(server->loop);

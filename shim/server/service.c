@@ -22,6 +22,7 @@
 #include "shim/pod/sandbox.h"
 #include "shim/server/sandbox_service.h"
 #include "shim/spec/bundle.h"
+#include "shim/storage/volume_copies.h"
 #include "shim/storage/volume_table.h"
 #include "shim/task/task.h"
 
@@ -317,6 +318,13 @@ static void init_timer(struct service *service, ev_timer *timer,
 	timer->data = service;
 }
 
+static struct volume_copies *make_copies(struct ev_loop *loop, const char *pod_dir)
+{
+	autofree char *dir = mem_printf("%s/" VOLUME_COPIES_DIR, pod_dir);
+
+	return volume_copies_create(loop, dir);
+}
+
 static struct service *service_new(struct ev_loop *loop, const struct service_config *config,
                                    service_end_fn *on_end, void *ctx)
 {
@@ -344,6 +352,7 @@ static struct service *service_new(struct ev_loop *loop, const struct service_co
 	service->pod.on_begin = on_begin;
 	service->pod.ctx = service;
 	service->pod.volumes = volume_table_create();
+	service->pod.volume_copies = make_copies(loop, config->pod_dir);
 	LIST_INIT(&service->pod.containers);
 	init_timer(service, &service->create_deadline, on_no_create,
 	           config->config->idle_timeout_ms / 1e3);

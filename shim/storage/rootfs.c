@@ -299,7 +299,7 @@ int rootfs_mount(struct ev_loop *loop, const struct rootfs_config *config, done_
 		                 CONTEXT ": %zu rootfs mounts are more than %d", config->n_mounts,
 		                 ROOTFS_MOUNTS_MAX);
 	if (rootfs->volumes)
-		volumes_begin(rootfs->volumes, config->volume_table);
+		volumes_begin(rootfs->volumes, config->volume_table, config->volume_copies);
 	rootfs->loop = loop;
 	rootfs->state = ROOTFS_MOUNTING;
 	rootfs->dir = mem_strdup(config->dir);

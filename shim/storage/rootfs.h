@@ -14,6 +14,7 @@
 
 struct ev_loop;
 struct rootfs;
+struct volume_copies;
 struct volume_table;
 struct volumes;
 
@@ -29,6 +30,7 @@ struct rootfs_config {
 	const char *path;        /* bound (recursively) when there are no mounts: bundle_rootfs() */
 	struct volumes *volumes; /* it takes them over; NULL: none */
 	struct volume_table *volume_table;
+	struct volume_copies *volume_copies; /* NULL: none */
 	int timeout_ms;
 };
 

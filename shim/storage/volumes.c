@@ -23,6 +23,7 @@
 #include "shim/spec/guest_spec.h"
 #include "shim/storage/bind_mount.h"
 #include "shim/storage/memory_volume.h"
+#include "shim/storage/volume_copies.h"
 #include "shim/storage/volume_table.h"
 
 #define DIR_MODE 0755
@@ -48,13 +49,16 @@ struct outcome {
 	uint64_t place;
 	struct volume_identity what;
 	bool is_in_memory;
+	bool is_copy;         /* volume_copies.h */
+	struct timespec seen; /* then */
 };
 
 struct volumes {
 	size_t n;
 	struct volume *all;
-	struct volume_table *table; /* from volumes_begin() on */
-	uint64_t first;             /* of the places that the child may take */
+	struct volume_table *table;   /* from volumes_begin() on */
+	struct volume_copies *copies; /* the same */
+	uint64_t first;               /* of the places that the child may take */
 	bool is_mounting, is_in_use;
 	uint64_t *unused; /* places to unmount */
 	size_t n_unused;
@@ -192,9 +196,11 @@ void volumes_destroy(struct volumes *volumes)
 	free(volumes);
 }
 
-void volumes_begin(struct volumes *volumes, struct volume_table *table)
+void volumes_begin(struct volumes *volumes, struct volume_table *table,
+                   struct volume_copies *copies)
 {
 	volumes->table = table;
+	volumes->copies = copies;
 	volumes->first = volume_table_begin(table, volumes->n);
 	volumes->is_mounting = true;
 }
@@ -257,6 +263,21 @@ static int mount_at(const struct volume *volume, int source, int dirfd, uint64_t
 	return bind_mount_attach(mount, dirfd, name, err);
 }
 
+/* Of a copy, where there is one to make. */
+static int mount_new(const struct volumes *volumes, size_t i, int source, int dirfd,
+                     struct outcome *out, struct error *err)
+{
+	const struct volume *volume = &volumes->all[i];
+	uint64_t place = volumes->first + i;
+	autoclose int copy = -1;
+
+	if (volumes->copies && volume->options.read_only)
+		copy = volume_copies_make(volumes->copies, place, volume->source, source,
+		                          &out->seen);
+	out->is_copy = copy >= 0;
+	return mount_at(volume, copy < 0 ? source : copy, dirfd, place, err);
+}
+
 static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct outcome *out,
                      struct memory_volume *memory, struct error *err)
 {
@@ -272,7 +293,7 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 	out->is_in_memory = memory->found;
 	if (r < 0 || volume_table_find(volumes->table, &out->what, &out->place))
 		return r;
-	r = mount_at(volume, source, dirfd, volumes->first + i, err);
+	r = mount_new(volumes, i, source, dirfd, out, err);
 	if (r == 0) /* for the next of this container */
 		out->place = volume_table_use(volumes->table, &out->what, volumes->first + i);
 	return r;
@@ -329,6 +350,9 @@ void volumes_mounted(struct volumes *volumes, const struct buf *result)
 			           sizeof(volumes->all[i].memory));
 		volumes->all[i].place =
 			volume_table_use(volumes->table, &outcome.what, outcome.place);
+		if (outcome.is_copy && volumes->all[i].place == outcome.place)
+			volume_copies_follow(volumes->copies, outcome.place, volumes->all[i].source,
+			                     &outcome.seen);
 	}
 	assert(at == result->len);
 	volumes->is_in_use = true;
@@ -418,6 +442,8 @@ static void note_unused(struct volumes *volumes, uint64_t place)
 	volumes->unused =
 		mem_realloc(volumes->unused, (volumes->n_unused + 1) * sizeof(*volumes->unused));
 	volumes->unused[volumes->n_unused++] = place;
+	if (volumes->copies)
+		volume_copies_forget(volumes->copies, place);
 }
 
 bool volumes_take_unused(struct volumes *volumes)
@@ -464,6 +490,8 @@ int volumes_unmount(const struct volumes *volumes, int share, struct error *err)
 			;
 		if (unlink(name) < 0 && errno == EISDIR)
 			rmdir(name);
+		if (volumes->copies)
+			volume_copies_remove(volumes->copies, volumes->unused[i]);
 	}
 	return 0;
 }

@@ -19,6 +19,7 @@
 
 struct buf;
 struct error;
+struct volume_copies;
 struct volume_table;
 struct volumes;
 
@@ -36,8 +37,9 @@ int volumes_take(Grpc__Spec *spec, const char *bundle_dir, const char *shm, stru
 /* NULL is fine. Others of the pod may use its places then; unmounts nothing. */
 void volumes_destroy(struct volumes *volumes);
 
-/* @table, the pod's, outlives the volumes. */
-void volumes_begin(struct volumes *volumes, struct volume_table *table);
+/* @table and @copies (NULL: there are none) are the pod's, and outlive the volumes. */
+void volumes_begin(struct volumes *volumes, struct volume_table *table,
+                   struct volume_copies *copies);
 
 /* Mounts them in the share @share (O_PATH), and fills @result for volumes_mounted(). For a child
  * process: it may block. ERROR_UNIMPLEMENTED: a source that is neither file nor directory. */

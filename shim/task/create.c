@@ -59,6 +59,7 @@ static void mount_rootfs(struct seq *seq, void *ctx)
 		.path = bundle_rootfs(container->bundle),
 		.volumes = take_ptr(&create->volumes),
 		.volume_table = pod->volumes,
+		.volume_copies = pod->volume_copies,
 		.timeout_ms = pod->config->mount_timeout_ms,
 	};
 	struct error err;
