@@ -1,9 +1,12 @@
 #include "shim/pod/pod_start.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "common/cleanup.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "shim/host/placeholder_path.h"
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
@@ -20,20 +23,33 @@ static const char *hostname_of(const Grpc__Spec *spec, const struct utsname *hos
 	return *spec->hostname ? spec->hostname : host->nodename;
 }
 
+/* Whether @path is /proc/PID/ns/net of a process in another pid namespace, as a container's are. One
+ * in ours may be there to hold a namespace that was made for this pod. */
+static bool is_of_container(const char *path)
+{
+	autofree char *other = NULL;
+	struct stat theirs, ours;
+	int pid;
+
+	if (sscanf(path, "/proc/%d/ns/", &pid) != 1)
+		return false;
+	other = mem_printf("/proc/%d/ns/pid", pid);
+	return stat(other, &theirs) == 0 && stat("/proc/self/ns/pid", &ours) == 0 &&
+	       theirs.st_ino != ours.st_ino;
+}
+
 /* What a link of the namespace gets goes to this machine alone, so that another container that is
  * there would lose it. A client of pods has made the namespace of a sandbox for it. */
 static int check_shared(const struct bundle *bundle, const char *path, struct error *err)
 {
-	int pid;
-
 	if (placeholder_is_meant(path))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "\"%s\": the network of another machine: not supported; two "
 		                 "machines cannot have one link",
 		                 path);
-	if (bundle_type(bundle) == BUNDLE_SINGLE && sscanf(path, "/proc/%d/ns/", &pid) == 1)
+	if (bundle_type(bundle) == BUNDLE_SINGLE && is_of_container(path))
 		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "\"%s\": the network of a process of the host: not supported; the "
+		                 "\"%s\": the network of another container: not supported; the "
 		                 "machine would take its links away from it",
 		                 path);
 	return 0;

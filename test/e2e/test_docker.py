@@ -190,7 +190,7 @@ def test_users_and_capabilities(docker):
 REFUSED = {
     "--network host": "linux.namespaces: the host's network (no network namespace): not supported",
     "--network container:web": "the network of another machine: not supported",
-    "--network container:other": "the network of a process of the host: not supported; the machine would take its links away from it",
+    "--network container:other": "the network of another container: not supported; the machine would take its links away from it",
     "--ipc host": "linux.namespaces: the host's ipc namespace (none is named): not supported",
     "--ipc container:other": 'ipc: joining "/proc/',
     "--pid container:other": 'pid: joining "/proc/',

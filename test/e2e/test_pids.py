@@ -120,15 +120,40 @@ def test_it_is_in_the_pods_network_namespace(containerd, runtime, name, space):
     containerd.finish(running)
 
 
-def test_the_network_of_another_process_is_refused_in_one_line(containerd, runtime, name):
+@pytest.fixture
+def held():
+    """held(OPTION...): /proc/PID/ns/net of a process that `unshare` has put into namespaces of its own."""
+    holders = []
+
+    def hold(*options):
+        with_child = subprocess.Popen(["unshare", "--net", *options, "sleep", "1000"])
+        holders.append(with_child)
+        assert wait_for(lambda: any(one.comm == "sleep" for one in [process(with_child.pid), *descendants(with_child.pid)]), SOON)
+        pid = next(one.pid for one in [process(with_child.pid), *descendants(with_child.pid)] if one.comm == "sleep")
+        return f"/proc/{pid}/ns/net"
+
+    yield hold
+    for one in holders:
+        for below in descendants(one.pid):
+            kill(below.pid)
+        one.kill()
+        one.wait()
+
+
+def test_a_process_may_hold_the_namespace(containerd, runtime, name, held):
+    container, path = name(), held()
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=["--with-ns", f"network:{path}"])
+    shim = containerd.shim(container)
+    assert {os.readlink(f"/proc/{one.pid}/ns/net") for one in placeholders(shim)} == {os.readlink(path)}
+    containerd.delete(container)
+
+
+def test_the_network_of_another_container_is_refused_in_one_line(containerd, runtime, name, held):
     """As `nerdctl run --network container:X` names it: X would lose its link."""
-    with subprocess.Popen(["unshare", "--net", "sleep", "1000"]) as other:
-        assert wait_for(lambda: process(other.pid).comm == "sleep", SOON)
-        path = f"/proc/{other.pid}/ns/net"
-        done = containerd.run(name(), "true", runtime=runtime, flags=["--with-ns", f"network:{path}"])
-        other.kill()
+    path = held("--pid", "--fork")
+    done = containerd.run(name(), "true", runtime=runtime, flags=["--with-ns", f"network:{path}"])
     assert done.rc != 0 and len(done.error.strip().splitlines()) == 1, str(done)
-    assert f'"{path}": the network of a process of the host: not supported' in done.error, str(done)
+    assert f'"{path}": the network of another container: not supported' in done.error, str(done)
 
 
 def test_its_root_directory_is_the_containers(containerd, container):

@@ -304,11 +304,13 @@ Test(pod_network, the_hosts_own_namespace_is_refused_at_the_start)
 }
 
 /* As of docker's --network container:X, where X is a container of runc. */
-Test(pod_network, the_namespace_of_a_process_is_refused_at_the_start)
+Test(pod_network, the_namespace_of_a_container_is_refused_at_the_start)
 {
 	autofree char *path = NULL, *row = NULL, *text = NULL;
-	const pid_t pid = fork();
+	pid_t pid;
 
+	cr_assert_eq(unshare(CLONE_NEWPID), 0);
+	pid = fork();
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
 		int r = unshare(CLONE_NEWNET);
@@ -318,7 +320,7 @@ Test(pod_network, the_namespace_of_a_process_is_refused_at_the_start)
 	}
 	path = mem_printf("/proc/%d/ns/net", (int)pid);
 	row = mem_printf(",\"path\":\"%s\"", path);
-	text = mem_printf("linux.namespaces network: \"%s\": the network of a process of the host: "
+	text = mem_printf("linux.namespaces network: \"%s\": the network of another container: "
 	                  "not supported; the machine would take its links away from it",
 	                  path);
 	expect_no_service(row, text);
