@@ -19,7 +19,6 @@
 #include "agent/guest/modprobe.h"
 #include "agent/guest/network.h"
 #include "agent/guest/relay.h"
-#include "agent/guest/resolver.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/guest/uevent.h"
 #include "agent/guest/vsock_socket.h"
@@ -138,7 +137,7 @@ static int agent_start(struct agent *agent, struct error *err)
 	r = vsock_socket_listen(VSOCK_PORT_RELAY, &fd, err);
 	if (r < 0)
 		return r;
-	agent->relay = relay_create(agent->loop, fd, RESOLVER_PORT, vsock_socket_peer);
+	agent->relay = relay_create(agent->loop, fd, CGROUP_MOUNT, vsock_socket_peer);
 	agent->uevents = uevents_create(agent->loop);
 	agent->drivers =
 		drivers_create(agent->loop, agent->uevents, DRIVERS_DEVICES, modprobe_load);

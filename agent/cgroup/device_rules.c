@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/syscall.h>
 
+#include "common/bpf.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
 
-#define LOADS_MAX    100   /* of one program, if signals come */
 #define ANY          (-1)  /* type, major or minor */
 #define MAJOR_MAX    0xfff /* 12 and 20 bits: linux/kdev_t.h */
 #define MINOR_MAX    0xfffff
@@ -227,30 +226,6 @@ int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn 
 	return 0;
 }
 
-static int bpf(int command, union bpf_attr *attr)
-{
-	return syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
-
-/* The kernel gives up checking a program when a signal comes, of a child that ends for example. */
-static int load(const struct bpf_insn *insns, size_t count)
-{
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-		.insns = (uintptr_t)insns,
-		.insn_cnt = count,
-		.license = (uintptr_t) "Apache-2.0",
-	};
-	int fd = -1;
-
-	for (int i = 0; i < LOADS_MAX; i++) {
-		fd = bpf(BPF_PROG_LOAD, &attr);
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
-	return fd;
-}
-
 int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, struct error *err)
 {
 	autofree struct bpf_insn *insns = NULL;
@@ -261,7 +236,7 @@ int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, st
 	r = device_rules_compile(resources, &insns, &count, err);
 	if (r < 0)
 		return r;
-	fd = load(insns, count);
+	fd = bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, insns, count);
 	if (fd < 0)
 		return error_errno(err, "cannot load the device rules");
 	union bpf_attr attr = {
@@ -270,7 +245,7 @@ int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, st
 		.attach_type = BPF_CGROUP_DEVICE,
 		.attach_flags = BPF_F_ALLOW_MULTI,
 	};
-	if (bpf(BPF_PROG_ATTACH, &attr) < 0)
+	if (bpf_call(BPF_PROG_ATTACH, &attr) < 0)
 		return error_errno(err, "cannot attach the device rules");
 	return 0;
 }

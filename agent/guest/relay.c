@@ -49,7 +49,7 @@ struct nameserver {
 
 struct relay {
 	struct ev_loop *loop;
-	uint16_t dns_port;
+	char *cgroup;
 	struct listener *listener;
 	relay_peer_fn *peer;
 	LIST_HEAD(connection_list, connection) connections;
@@ -206,7 +206,7 @@ static bool to_resolver(struct connection *connection, const char *text)
 {
 	struct relay *relay = connection->relay;
 	struct nameserver *nameserver;
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(relay->dns_port) };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(RESOLVER_PORT) };
 	struct error err;
 
 	if (!parse_address(text, &address.sin_addr) || find_nameserver(relay, address.sin_addr) ||
@@ -215,8 +215,8 @@ static bool to_resolver(struct connection *connection, const char *text)
 	nameserver = mem_new(struct nameserver);
 	nameserver->relay = relay;
 	nameserver->address = address.sin_addr;
-	if (resolver_create(relay->loop, &address, connection->host, on_resolver_ended, nameserver,
-	                    &nameserver->resolver, &err) < 0) {
+	if (resolver_create(relay->loop, &address, relay->cgroup, connection->host,
+	                    on_resolver_ended, nameserver, &nameserver->resolver, &err) < 0) {
 		log_warn("nameserver %s: %s", text, err.text);
 		free(nameserver);
 	} else {
@@ -321,13 +321,13 @@ static void on_accept(void *ctx, int fd)
 	}
 }
 
-struct relay *relay_create(struct ev_loop *loop, int listen_fd, uint16_t dns_port,
+struct relay *relay_create(struct ev_loop *loop, int listen_fd, const char *cgroup,
                            relay_peer_fn *peer)
 {
 	struct relay *relay = mem_new(struct relay);
 
 	relay->loop = loop;
-	relay->dns_port = dns_port;
+	relay->cgroup = mem_strdup(cgroup);
 	relay->peer = peer;
 	LIST_INIT(&relay->connections);
 	LIST_INIT(&relay->nameservers);
@@ -351,5 +351,6 @@ void relay_destroy(struct relay *relay)
 		next_connection = LIST_NEXT(c, link);
 		connection_destroy(c);
 	}
+	free(relay->cgroup);
 	free(relay);
 }

@@ -15,8 +15,8 @@ struct relay;
 /* The port that an accepted connection comes from, as vsock_socket_peer(). */
 typedef int relay_peer_fn(int fd, uint32_t *port, struct error *err);
 
-/* Takes ownership of @listen_fd. @dns_port is where nameservers are listened for: RESOLVER_PORT. */
-struct relay *relay_create(struct ev_loop *loop, int listen_fd, uint16_t dns_port,
+/* Takes ownership of @listen_fd. Nameservers are reached by who is in @cgroup or below it. */
+struct relay *relay_create(struct ev_loop *loop, int listen_fd, const char *cgroup,
                            relay_peer_fn *peer);
 void relay_destroy(struct relay *relay); /* NULL is fine; resets all connections */
 

@@ -11,6 +11,7 @@
 
 #include "agent/guest/dns_message.h"
 #include "agent/guest/duplex.h"
+#include "agent/guest/port_redirect.h"
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/log.h"
@@ -21,6 +22,7 @@
 #define QUERY_MAX   4096 /* by UDP: a query is one name */
 #define BACKLOG     64
 #define DEADLINE_S  10
+#define TRIES       8
 #define LENGTH_SIZE 2 /* before each message, by TCP (RFC 1035, section 4.2.2) */
 
 /*
@@ -47,6 +49,7 @@ struct resolver {
 	int control;
 	int udp;
 	struct listener *tcp;
+	struct port_redirect *redirect;
 	ev_io told;  /* by the host */
 	ev_io asked; /* by UDP */
 	TAILQ_HEAD(request_list, request) requests;
@@ -267,27 +270,48 @@ static void on_told(struct ev_loop *loop, ev_io *io, int events)
 		request_fail(request);
 }
 
-static int open_socket(const struct sockaddr_in *address, int type, struct error *err)
+/* Port 0 becomes one that is free. */
+static int open_socket(struct sockaddr_in *address, int type, struct error *err)
 {
 	autoclose int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	const int on = 1;
+	socklen_t size = sizeof(*address);
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
+	if (fd < 0 || bind(fd, (struct sockaddr *)address, size) < 0 ||
+	    (type == SOCK_STREAM && listen(fd, BACKLOG) < 0) ||
+	    getsockname(fd, (struct sockaddr *)address, &size) < 0)
 		return error_errno(err, "cannot listen as a nameserver");
 	return take_fd(&fd);
 }
 
-int resolver_create(struct ev_loop *loop, const struct sockaddr_in *address, int control,
-                    resolver_ended_fn *ended, void *ctx, struct resolver **out, struct error *err)
+/* The port that is free for TCP may not be for UDP. */
+static int open_sockets(struct sockaddr_in *address, int *tcp, int *udp, struct error *err)
 {
-	autoclose int udp = open_socket(address, SOCK_DGRAM, err);
-	autoclose int tcp = udp < 0 ? udp : open_socket(address, SOCK_STREAM, err);
-	struct resolver *resolver;
+	for (int i = 0; i < TRIES && *udp < 0; i++) {
+		cleanup_close(tcp);
+		address->sin_port = 0;
+		*tcp = open_socket(address, SOCK_STREAM, err);
+		if (*tcp < 0)
+			break;
+		*udp = open_socket(address, SOCK_DGRAM, err);
+	}
+	return *udp < 0 ? error_code_errno(err->code) : 0;
+}
 
-	if (tcp < 0)
-		return tcp;
+int resolver_create(struct ev_loop *loop, const struct sockaddr_in *address, const char *cgroup,
+                    int control, resolver_ended_fn *ended, void *ctx, struct resolver **out,
+                    struct error *err)
+{
+	autodestroy(port_redirect) struct port_redirect *redirect = NULL;
+	struct sockaddr_in own = *address;
+	autoclose int tcp = -1;
+	autoclose int udp = -1;
+	struct resolver *resolver;
+	int r = open_sockets(&own, &tcp, &udp, err);
+
+	if (r == 0)
+		r = port_redirect_create(cgroup, address, ntohs(own.sin_port), &redirect, err);
+	if (r < 0)
+		return r;
 	if (send(control, RELAY_READY, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
 		return error_set(err, ERROR_UNAVAILABLE, "the host has gone");
 	resolver = mem_new(struct resolver);
@@ -295,6 +319,7 @@ int resolver_create(struct ev_loop *loop, const struct sockaddr_in *address, int
 	resolver->control = control;
 	resolver->udp = take_fd(&udp);
 	resolver->tcp = listener_create(loop, take_fd(&tcp), on_connection, resolver);
+	resolver->redirect = take_ptr(&redirect);
 	resolver->ended = ended;
 	resolver->ctx = ctx;
 	TAILQ_INIT(&resolver->requests);
@@ -319,6 +344,7 @@ void resolver_destroy(struct resolver *resolver)
 	}
 	ev_io_stop(resolver->loop, &resolver->told);
 	ev_io_stop(resolver->loop, &resolver->asked);
+	port_redirect_destroy(resolver->redirect);
 	listener_destroy(resolver->tcp);
 	close(resolver->udp);
 	close(resolver->control);

@@ -1,6 +1,7 @@
 /*
  * A nameserver of the host's namespace at an address of the guest's loopback, port 53, by UDP and
- * TCP: what docker's resolv.conf names, 127.0.0.11 (proto/vsock_ports.h). Each query by UDP, and each
+ * TCP: what docker's resolv.conf names, 127.0.0.11 (proto/vsock_ports.h). It listens at another port,
+ * to which that one leads (port_redirect.h). Each query by UDP, and each
  * connection by TCP, gets a connection to the nameserver, which the host makes when it is asked.
  */
 #ifndef AGENT_RESOLVER_H
@@ -20,10 +21,11 @@ typedef void resolver_ended_fn(void *ctx);
 
 /*
  * Listens, and tells the host so on @control, which stays the caller's on failure and is the
- * resolver's otherwise.
+ * resolver's otherwise. @cgroup: who reaches it at @address is in that cgroup.
  */
-int resolver_create(struct ev_loop *loop, const struct sockaddr_in *address, int control,
-                    resolver_ended_fn *ended, void *ctx, struct resolver **out, struct error *err);
+int resolver_create(struct ev_loop *loop, const struct sockaddr_in *address, const char *cgroup,
+                    int control, resolver_ended_fn *ended, void *ctx, struct resolver **out,
+                    struct error *err);
 void resolver_destroy(struct resolver *resolver); /* NULL is fine */
 
 /* A connection to the nameserver, taken over: for who has waited longest. */

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/bpf.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "shim/network/netns.h"
@@ -56,11 +56,6 @@ static int listen_on_all(void *ctx, struct error *err)
 	return 0;
 }
 
-static int bpf(int command, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
-
 static int make_map(int *out, struct error *err)
 {
 	union bpf_attr attr = {
@@ -70,7 +65,7 @@ static int make_map(int *out, struct error *err)
 		.max_entries = LOOPBACK_FAMILIES,
 	};
 
-	*out = bpf(BPF_MAP_CREATE, &attr);
+	*out = bpf_call(BPF_MAP_CREATE, &attr);
 	return *out < 0 ? error_errno(err, "cannot make a map of sockets") : 0;
 }
 
@@ -83,7 +78,7 @@ static int fill_map(const struct loopback *loopback, struct error *err)
 		attr.map_fd = (uint32_t)loopback->map;
 		attr.key = (uintptr_t)&i;
 		attr.value = (uintptr_t)&value;
-		if (loopback->sockets[i] >= 0 && bpf(BPF_MAP_UPDATE_ELEM, &attr) < 0)
+		if (loopback->sockets[i] >= 0 && bpf_call(BPF_MAP_UPDATE_ELEM, &attr) < 0)
 			return error_errno(err, "cannot put a socket into a map");
 	}
 	return 0;
@@ -189,17 +184,11 @@ static void finish_program(struct program *program)
 static int load_program(int map, int *out, struct error *err)
 {
 	struct program program = { 0 };
-	union bpf_attr attr = { 0 };
 
 	emit_choice(&program);
 	emit_assignment(&program, map);
 	finish_program(&program);
-	attr.prog_type = BPF_PROG_TYPE_SK_LOOKUP;
-	attr.expected_attach_type = BPF_SK_LOOKUP;
-	attr.insns = (uintptr_t)program.insns;
-	attr.insn_cnt = (uint32_t)program.n;
-	attr.license = (uintptr_t) "Apache-2.0";
-	*out = bpf(BPF_PROG_LOAD, &attr);
+	*out = bpf_load(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, program.insns, program.n);
 	return *out < 0 ? error_errno(err, "cannot load a program of type sk_lookup") : 0;
 }
 
@@ -222,17 +211,13 @@ int loopback_create(struct loopback **out, struct error *err)
 
 int loopback_attach(struct loopback *loopback, const struct netns *netns, struct error *err)
 {
-	union bpf_attr attr = { 0 };
 	int r = netns_call(netns, listen_on_all, loopback, err);
 
 	if (r == 0)
 		r = fill_map(loopback, err);
 	if (r < 0)
 		return r;
-	attr.link_create.prog_fd = (uint32_t)loopback->program;
-	attr.link_create.target_fd = (uint32_t)netns_fd(netns);
-	attr.link_create.attach_type = BPF_SK_LOOKUP;
-	loopback->link = bpf(BPF_LINK_CREATE, &attr);
+	loopback->link = bpf_attach(loopback->program, netns_fd(netns), BPF_SK_LOOKUP);
 	if (loopback->link < 0)
 		return error_errno(err, "cannot attach a program to the network namespace");
 	return 0;

@@ -23,6 +23,7 @@ struct live_network {
 	ev_io changed;
 	ev_timer rest;
 	bool stopped;
+	bool has_changed;   /* since the last step ended */
 	bool busy;          /* a step is under way */
 	bool is_waited_for; /* by live_network_settle() */
 	bool failed;        /* something, since the last change */
@@ -191,7 +192,13 @@ static void advance(struct live_network *live)
 	if (live->stopped || live->busy)
 		return;
 	begin_step(live);
-	if (live->busy || !live->is_waited_for)
+	if (live->busy)
+		return;
+	if (live->has_changed) {
+		live->has_changed = false;
+		live->config.on_changed(live->config.ctx);
+	}
+	if (!live->is_waited_for)
 		return;
 	live->is_waited_for = false;
 	live->on_settled(live->ctx, live->failed ? &live->cause : NULL);
@@ -208,6 +215,7 @@ static void on_changed(struct ev_loop *loop, ev_io *watcher, int events)
 	struct live_network *live = watcher->data;
 
 	net_watch_drain(live->watch_fd);
+	live->has_changed = true;
 	if (!ev_is_active(&live->rest)) {
 		ev_timer_set(&live->rest, REST_S, 0);
 		ev_timer_start(loop, &live->rest);

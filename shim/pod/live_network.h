@@ -21,6 +21,8 @@ struct live_network;
 struct network;
 struct vm;
 
+typedef void live_network_changed_fn(void *ctx);
+
 /* All outlive the live network. */
 struct live_network_config {
 	struct network *network;
@@ -28,6 +30,10 @@ struct live_network_config {
 	struct agent *agent;
 	unsigned int features; /* the agent's */
 	int timeout_ms;        /* to plug a card in, or to unplug one */
+	/* Something has changed, and what was to be done for it has ended; from the loop, as
+	 * @on_settled. */
+	live_network_changed_fn *on_changed;
+	void *ctx;
 };
 
 /* @on_settled is called, from the loop, when what live_network_settle() has begun has ended; @err

@@ -10,7 +10,6 @@
 #include "common/cleanup.h"
 
 struct ev_loop;
-struct nameservers;
 struct netns;
 struct resolvers;
 struct vsock;
@@ -29,8 +28,11 @@ struct resolvers_config {
 struct resolvers *resolvers_create(struct ev_loop *loop, const struct resolvers_config *config);
 void resolvers_destroy(struct resolvers *resolvers); /* NULL is fine */
 
-/* Those that are new are begun. False: on_settled follows. */
-bool resolvers_add(struct resolvers *resolvers, const struct nameservers *nameservers);
+/* Those that the resolv.conf at @path names and that are new are begun. False: on_settled follows. */
+bool resolvers_add(struct resolvers *resolvers, const char *path);
+
+/* Reads the files again: they may have changed. */
+void resolvers_refresh(struct resolvers *resolvers);
 
 CLEANUP_DESTROY(resolvers)
 

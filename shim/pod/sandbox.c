@@ -18,7 +18,6 @@
 #include "shim/config/install.h"
 #include "shim/host/uid_lease.h"
 #include "shim/network/loopback.h"
-#include "shim/network/nameservers.h"
 #include "shim/network/network.h"
 #include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
@@ -436,6 +435,15 @@ static void on_network_settled(void *ctx, const struct error *err)
 		complete_waiters(&sandbox->network_waiters, NULL); /* a warning is in the log */
 }
 
+/* docker changes the files with the networks. */
+static void on_network_changed(void *ctx)
+{
+	struct sandbox *sandbox = ctx;
+
+	if (sandbox->resolvers)
+		resolvers_refresh(sandbox->resolvers);
+}
+
 /* Before a process of a container can see that it is not there yet. */
 static void boot_set_networks_up(struct seq *seq, void *ctx)
 {
@@ -446,6 +454,8 @@ static void boot_set_networks_up(struct seq *seq, void *ctx)
 		.agent = sandbox->agent,
 		.features = hello_features(sandbox->hello),
 		.timeout_ms = sandbox->config->agent_timeout_ms,
+		.on_changed = on_network_changed,
+		.ctx = sandbox,
 	};
 	bool settled = !sandbox->network;
 	struct error err;
@@ -751,27 +761,10 @@ void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter)
 	machine_growth_leave(sandbox->growth, waiter);
 }
 
-/* What cannot be read has none: the container's own mount of it says why. */
-static bool has_nameservers(const char *resolv_conf, struct nameservers *out)
-{
-	struct error err;
-
-	if (!resolv_conf)
-		return false;
-	if (nameservers_read(resolv_conf, out, &err) < 0) {
-		log_warn("nameservers: %s", err.text);
-		return false;
-	}
-	return out->n > 0;
-}
-
 void sandbox_when_resolving(struct sandbox *sandbox, const char *resolv_conf,
                             struct sandbox_waiter *waiter, done_fn *done, void *ctx)
 {
-	struct nameservers nameservers;
-
-	if (sandbox->resolvers && has_nameservers(resolv_conf, &nameservers) &&
-	    !resolvers_add(sandbox->resolvers, &nameservers))
+	if (sandbox->resolvers && resolv_conf && !resolvers_add(sandbox->resolvers, resolv_conf))
 		add_waiter(&sandbox->resolver_waiters, waiter, done, ctx);
 	else
 		done(ctx, NULL);

@@ -270,6 +270,18 @@ def test_names_resolve_in_a_network_of_the_user(docker, network, start):
     docker.sh(client, f"ping -c 1 {server}")
 
 
+def test_names_resolve_in_a_network_that_comes_later(docker, network, start):
+    """docker changes the container's resolv.conf then."""
+    start(*SLEEP, flags=["--network", network, "--ip", "10.55.0.9", "--network-alias", "backend"])
+    client = start(*SLEEP)
+    assert "nameserver 127.0.0.11" not in docker.sh(client, "cat /etc/resolv.conf")
+    docker.text("network", "connect", network, client)
+    assert wait_for(lambda: "nameserver 127.0.0.11" in docker.sh(client, "cat /etc/resolv.conf"), SOON)
+    found = "until nslookup -type=a backend 2>/dev/null; do sleep 0.2; done"
+    assert "Address: 10.55.0.9" in docker.sh(client, f"timeout {SOON} sh -c '{found}'")
+    docker.text("network", "disconnect", network, client)
+
+
 def test_the_default_network_comes_back(docker, start):
     container = start(*SLEEP)
     docker.text("network", "disconnect", "bridge", container)

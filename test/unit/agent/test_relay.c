@@ -15,10 +15,8 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/vsock_ports.h"
+#include "test/unit/agent/own_cgroup.h"
 #include "test/unit/open_descriptors.h"
-
-/* Not root's; tests run at once. */
-#define DNS_PORT (20000 + getpid() % 20000)
 
 static struct ev_loop *loop;
 static struct relay *relay;
@@ -35,21 +33,24 @@ static int peer(int fd, uint32_t *port, struct error *err)
 /* A Unix socket stands in for vsock. */
 static void setup(void)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd;
 
+	own_cgroup_enter();
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	loop = ev_loop_new(0);
 	name.sun_family = AF_UNIX;
 	name_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
 	                       snprintf(name.sun_path + 1, 32, "relay.%d", (int)getpid()));
 	cr_assert_eq(bind(fd, (struct sockaddr *)&name, name_len), 0);
 	cr_assert_eq(listen(fd, 400), 0);
-	relay = relay_create(loop, fd, DNS_PORT, peer);
+	relay = relay_create(loop, fd, own_cgroup, peer);
 }
 
 static void teardown(void)
 {
 	relay_destroy(relay);
 	ev_loop_destroy(loop);
+	own_cgroup_leave();
 }
 
 TestSuite(relay, .init = setup, .fini = teardown, .timeout = 60);
@@ -231,7 +232,7 @@ static int begin_nameserver(void)
 static int ask(int type)
 {
 	const struct sockaddr_in address = { .sin_family = AF_INET,
-		                             .sin_port = htons(DNS_PORT),
+		                             .sin_port = htons(53),
 		                             .sin_addr.s_addr = htonl(0x7f000063) };
 	int fd = socket(AF_INET, type, 0);
 

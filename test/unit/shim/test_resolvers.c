@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "fake_guest.h"
@@ -144,6 +145,19 @@ Test(resolvers, a_guest_that_says_something_else_is_not_listened_to)
 	bench_run_for(0.05);
 	cr_expect_eq(fake.streams[i].fd, -1, "the stream has been ended");
 	cr_expect_eq(find_stream("answer:127.0.0.11"), -1);
+}
+
+/* docker writes it when the container gets a network of the user's. */
+Test(resolvers, a_file_that_changes_with_the_network_is_read_again)
+{
+	begin_with_nameserver();
+	sh("echo nameserver 127.0.0.12 > /run/resolv.conf");
+	sh("ip -n blue addr add 10.0.0.1/24 dev lo");
+	for (int i = 0; i < 500 && find_stream("resolver:127.0.0.12") < 0; i++) {
+		bench_settle();
+		usleep(10000);
+	}
+	cr_expect_geq(find_stream("resolver:127.0.0.12"), 0);
 }
 
 Test(resolvers, a_start_succeeds_without_its_nameserver)
