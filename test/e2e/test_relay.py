@@ -307,3 +307,31 @@ def test_nothing_else_of_the_host_is_reached_by_the_nameserver(containerd, serve
         other.settimeout(1)
         with pytest.raises(TimeoutError):
             other.accept()
+
+
+def test_a_server_of_the_pod_can_have_the_nameservers_port_at_all_addresses(containerd, serve, space, resolv_conf, traffic):
+    server = Nameserver(space)
+    container = serve("sleep 1000", *resolv_conf("127.0.0.11"), *traffic.flags)
+    own = containerd.exec_background(container, *traffic.inside, "serve", "53")
+    sh = lambda script: containerd.exec(container, "sh", "-c", script).check().text
+    try:
+        assert wait_for(lambda: ":0035 " in sh("cat /proc/net/tcp6"), SOON, 0.2)
+        assert "10.99.0.7" in sh("nslookup -type=a db")
+        sh(f"{traffic.inside[0]} connect 127.0.0.1 53 100000 20")
+        assert containerd.finish(own).rc == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_nameserver_that_comes_with_a_network_is_reached(containerd, serve, space, resolv_conf, tmp_path):
+    """docker rewrites the file, in its place, when the container gets a network of the user's."""
+    container = serve("sleep 1000", *resolv_conf("10.88.0.1"))
+    server = Nameserver(space)
+    try:
+        (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.11\noptions ndots:0\n", encoding="ascii")
+        space.ip("addr", "add", "10.77.0.2/24", "dev", "eth0")
+        assert wait_for(lambda: "10.99.0.7" in containerd.exec(container, "nslookup", "-type=a", "db").text, SOON, 0.2)
+    finally:
+        server.shutdown()
+        server.server_close()
