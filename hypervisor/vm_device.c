@@ -14,9 +14,11 @@ unsigned int vm_device_queues(const struct vm_device *device)
 
 size_t vm_device_count_fds(const struct vm_device *device)
 {
+	size_t queues = vm_device_queues(device);
+
 	if (device->kind != VM_DEVICE_NIC)
 		return 1;
-	return vm_device_queues(device) * (device->vhost ? 2 : 1);
+	return device->vhost ? 2 * queues : queues;
 }
 
 int vm_device_fd(const struct vm_device *device, size_t i)

@@ -24,7 +24,7 @@ enum vm_device_kind {
 #define VM_DEVICE_PATH_MAX   16
 #define VM_DEVICE_SERIAL_MAX 20 /* linux/virtio_blk.h: VIRTIO_BLK_ID_BYTES */
 #define VM_DEVICE_QUEUES_MAX 16
-#define VM_DEVICE_FDS_MAX    (2 * VM_DEVICE_QUEUES_MAX)
+#define VM_DEVICE_FDS_MAX    32 /* two for each queue */
 
 /* Strings and descriptors are the caller's. */
 struct vm_device {

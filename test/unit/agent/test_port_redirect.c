@@ -49,7 +49,7 @@ static int listen_at(uint32_t address, uint16_t port, int type)
 static void setup(void)
 {
 	struct sockaddr_in from = address_of(ADDRESS, PORT);
-	struct sockaddr_in name;
+	struct sockaddr_in name = { 0 };
 	socklen_t size = sizeof(name);
 	struct error err = { 0 };
 
