@@ -127,9 +127,10 @@ static int search(FILE *mounts, const char *path, const struct statx *source,
 		if (!out->found)
 			take_top(&row, source, out);
 	}
-	out->found &= below != NULL;
-	if (!out->found)
+	if (!out->found || !below) {
+		out->found = false;
 		return 0;
+	}
 	if (strlen(below) >= sizeof(out->below))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "a path in a volume in memory is longer than %zu bytes",
