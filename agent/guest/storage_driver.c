@@ -1,15 +1,22 @@
 #include "agent/guest/storage_driver.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/statfs.h>
+#include <sys/sysinfo.h>
 
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
+#include "common/cleanup.h"
 #include "common/error.h"
+#include "common/mem.h"
 
-#define BIND_TIMEOUT_MS 10000
+#define BIND_TIMEOUT_MS    10000
+#define TMPFS_MOST_PERCENT 75 /* of the memory that the guest has then */
 
+static int make_tmpfs(const Grpc__Storage *storage, struct error *err);
 static int bind_tree(const Grpc__Storage *storage, struct error *err);
 
 static const struct storage_driver drivers[] = {
@@ -17,7 +24,7 @@ static const struct storage_driver drivers[] = {
 	   what waits is the first lookup. A child process would cost 26 ms of each start. */
 	{ "virtio-fs", "virtiofs", 0, storage_driver_make_file_system, false },
 	/* A pod's volumes in memory: an init container writes what others read when it has gone. */
-	{ "ephemeral", "tmpfs", 0, storage_driver_make_file_system, true },
+	{ "ephemeral", "tmpfs", 0, make_tmpfs, true },
 	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree, false },
 	{ 0 },
 };
@@ -87,6 +94,29 @@ int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *
 		r = error_errno(err, "cannot make the file system");
 	mount_options_fini(&options);
 	return r;
+}
+
+/* Its size is the host's affair, which may be more than the guest has: nobody could free what fills it,
+ * and the kernel would kill one process after the other. */
+static int make_tmpfs(const Grpc__Storage *storage, struct error *err)
+{
+	autoclose int tree = storage_driver_make_file_system(storage, err);
+	autofree char *size = NULL;
+	struct sysinfo info;
+	struct statfs fs;
+	uint64_t most;
+
+	if (tree < 0)
+		return tree;
+	if (sysinfo(&info) < 0 || fstatfs(tree, &fs) < 0)
+		return error_errno(err, "cannot compare its size with the memory");
+	most = (uint64_t)info.totalram * info.mem_unit / 100 * TMPFS_MOST_PERCENT;
+	if ((uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize <= most)
+		return take_fd(&tree);
+	size = mem_printf("size=%" PRIu64, most);
+	if (mount_tree_change(tree, size) < 0)
+		return error_errno(err, "cannot set its size");
+	return take_fd(&tree);
 }
 
 /*

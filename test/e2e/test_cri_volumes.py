@@ -233,6 +233,18 @@ def test_an_empty_folder_of_memory_is_the_guests(cri_pods, memory):
     pod.end()
 
 
+@pytest.mark.parametrize("handler", ["kata"])
+def test_an_empty_folder_of_memory_leaves_the_guest_its_own(cri_pods, memory):
+    """Without limits a kubelet lets it have what the node has: it is full before the machine is out of memory."""
+    subprocess.run(["mount", "-o", "remount,size=64g", memory], check=True)
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", mounts=[mount(memory, "/memory")])
+    done = container.exec("dd", "if=/dev/zero", "of=/memory/large", "bs=1M")
+    assert done.exit_code == 1 and b"No space left on device" in done.stderr, done
+    assert container.output("echo", "goes on") == "goes on\n"
+    pod.end()
+
+
 def test_a_sub_path_of_an_empty_folder_of_memory_is_in_it(cri_pods, memory, sub_path):
     pod = cri_pods.run()
     one = pod.start("sleep", "1000", name="one", mounts=[mount(sub_path, "/below")])

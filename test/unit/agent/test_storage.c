@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -410,6 +411,40 @@ Test(storage, is_refused_by_name_when_no_driver_does_it)
 }
 
 /* The source is seen by nobody else in between, and with what is mounted below it. */
+Test(storage, of_driver_ephemeral_leaves_a_part_of_the_memory_to_others)
+{
+	static const struct {
+		char *size;
+		bool is_less;
+	} rows[] = { { "size=1048576", false }, { "size=1t", true } };
+	struct storage_list *real = storage_list_create(loop, storage_drivers());
+	struct sysinfo info;
+
+	cr_assert_eq(sysinfo(&info), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		autofree char *name = mem_printf("memory%zu", i);
+		Grpc__Storage *storage = storage_bench_new("ephemeral", name);
+		struct owner owner = { .set = storage_set_create(real) };
+		struct statvfs fs;
+
+		storage->options = (char *[]){ "mode=2770", rows[i].size };
+		claim(&owner, storage);
+		cr_assert_eq(mount_all(&owner), ERROR_NONE, "%s", owner.err.text);
+		cr_assert_eq(statvfs(storage->mount_point, &fs), 0);
+		if (rows[i].is_less) {
+			cr_expect_lt(fs.f_blocks * fs.f_frsize,
+			             info.totalram * info.mem_unit / 100 * 76);
+			cr_expect_gt(fs.f_blocks * fs.f_frsize,
+			             info.totalram * info.mem_unit / 100 * 74);
+		} else {
+			cr_expect_eq(fs.f_blocks * fs.f_frsize, 1048576);
+		}
+		cr_assert_eq(release(&owner), ERROR_NONE);
+		storage_set_destroy(owner.set);
+	}
+	storage_list_destroy(real);
+}
+
 Test(storage, of_driver_bind_is_the_tree_that_is_there)
 {
 	struct storage_list *real = storage_list_create(loop, storage_drivers());
