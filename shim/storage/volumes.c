@@ -16,6 +16,7 @@
 
 #include "common/buf.h"
 #include "common/error.h"
+#include "common/loop/errand.h"
 #include "common/mem.h"
 #include "proto/features.h"
 #include "proto/guest_dirs.h"
@@ -52,6 +53,11 @@ struct outcome {
 	bool is_copy;         /* volume_copies.h */
 	struct timespec seen; /* then */
 };
+
+_Static_assert(VOLUMES_MAX * sizeof(struct outcome) +
+                               IN_MEMORY_MAX * sizeof(struct memory_volume) <=
+                       ERRAND_BYTES_MAX,
+               "a child tells of all");
 
 struct volumes {
 	size_t n;

@@ -602,3 +602,32 @@ Test(volumes, in_memory_are_binds_of_the_host_in_other_cases)
 	cr_expect_eq(umount(secret), 0);
 	remove_empty_dir(&volume);
 }
+
+/* With what the child tells of each, for which there has to be room. */
+Test(volumes, in_memory_may_be_among_as_many_as_a_container_has)
+{
+	struct empty_dir volume = make_empty_dir("size=1m");
+	autofree char *data = make_layer("data");
+	autofree char *mounts = mem_strdup("");
+	struct rootfs *rootfs = NULL;
+	struct rootfs_config config = { .path = data };
+	struct error err;
+
+	for (int i = 0; i < VOLUMES_MAX; i++) {
+		char *longer = mem_printf("%s%s{\"destination\":\"/m%d\",\"type\":\"bind\","
+		                          "\"source\":\"%s\"}",
+		                          mounts, i ? "," : "", i, i < 64 ? volume.top : data);
+
+		free(mounts);
+		mounts = longer;
+	}
+	{
+		autodestroy(spec) Grpc__Spec *spec = make_spec(mounts);
+
+		config.volumes = take(spec);
+		err = mount_it(&config, &rootfs);
+		cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+		unmount_it(rootfs);
+	}
+	remove_empty_dir(&volume);
+}
