@@ -38,6 +38,9 @@ ttrpc_handler_fn guest_on_details;
 ttrpc_handler_fn guest_on_online;
 ttrpc_handler_fn guest_on_set_time;
 ttrpc_handler_fn guest_on_reseed;
+ttrpc_handler_fn guest_on_metrics;
+ttrpc_handler_fn guest_on_volume_stats;
+ttrpc_handler_fn guest_on_stale_mounts;
 ttrpc_handler_fn guest_on_check;
 ttrpc_handler_fn guest_on_version;
 

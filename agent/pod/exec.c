@@ -154,6 +154,7 @@ struct exec *exec_find(const struct exec_list *list, const char *id)
 	struct exec *exec;
 
 	LIST_FOREACH (exec, &list->all, link)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
 		if (!strcmp(exec->id, id))
 			break;
 	return exec;

@@ -1,6 +1,7 @@
 #include <assert.h>
-#include <ev.h>
 #include <stdbool.h>
+#include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/guest/guest.h"
@@ -8,6 +9,8 @@
 #include "agent/pod/calls.h"
 #include "agent/pod/client.h"
 #include "agent/pod/sandbox.h"
+#include "common/buf.h"
+#include "common/cleanup.h"
 #include "common/error.h"
 #include "common/loop/errand.h"
 #include "common/mem.h"
@@ -17,6 +20,7 @@
 
 #define PROTOCOL_VERSION  "0.0.1" /* as upstream's agent answers */
 #define ONLINE_TIMEOUT_MS 30000
+#define VOLUME_TIMEOUT_MS 10000 /* the host may not answer for it */
 #define DRIVERS_MAX       16
 
 void guest_on_check(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
@@ -113,11 +117,98 @@ void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	online->call = call;
 	online->cpu_only = request->cpu_only;
 	online->cpus = client_new_cpus(sandbox_client(ctx), request->nb_cpus);
-	if (errand_start(ev_default_loop(0), online_all, online, ONLINE_TIMEOUT_MS, on_online,
+	if (errand_start(sandbox_loop(ctx), online_all, online, ONLINE_TIMEOUT_MS, on_online,
 	                 online, &online->errand, &err) == 0)
 		return;
 	ttrpc_call_fail(call, &err);
 	free(online);
+}
+
+void guest_on_metrics(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	autofree char *text = sandbox_metrics(ctx);
+	Grpc__Metrics response = GRPC__METRICS__INIT;
+
+	response.metrics = text;
+	ttrpc_call_reply(call, &response.base);
+}
+
+/* A GetVolumeStats under way. */
+struct volume {
+	struct ttrpc_call *call;
+	struct errand *errand;
+	const char *path; /* the call's */
+};
+
+/* In a child process: a file system of the host's may take its time. */
+static int stat_volume(void *ctx, struct errand_result *result, struct error *err)
+{
+	const struct volume *volume = ctx;
+	struct statvfs stat;
+
+	if (statvfs(volume->path, &stat) < 0)
+		return error_errno(err, "cannot look at the volume \"%s\"", volume->path);
+	buf_append(&result->bytes, &stat, sizeof(stat));
+	return 0;
+}
+
+static void reply_volume(struct ttrpc_call *call, const struct statvfs *stat)
+{
+	Grpc__VolumeStatsResponse response = GRPC__VOLUME_STATS_RESPONSE__INIT;
+	Grpc__VolumeCondition condition = GRPC__VOLUME_CONDITION__INIT;
+	Grpc__VolumeUsage bytes = GRPC__VOLUME_USAGE__INIT;
+	Grpc__VolumeUsage inodes = GRPC__VOLUME_USAGE__INIT;
+	Grpc__VolumeUsage *usage[] = { &bytes, &inodes };
+
+	bytes.unit = GRPC__VOLUME_USAGE__UNIT__BYTES;
+	bytes.total = stat->f_blocks * stat->f_frsize;
+	bytes.available = stat->f_bavail * stat->f_frsize;
+	bytes.used = (stat->f_blocks - stat->f_bfree) * stat->f_frsize;
+	inodes.unit = GRPC__VOLUME_USAGE__UNIT__INODES;
+	inodes.total = stat->f_files;
+	inodes.available = stat->f_ffree;
+	inodes.used = stat->f_files - stat->f_ffree;
+	response.usage = usage;
+	response.n_usage = 2;
+	response.volume_condition = &condition;
+	ttrpc_call_reply(call, &response.base);
+}
+
+static void on_volume(void *ctx, const struct error *err)
+{
+	struct volume *volume = ctx;
+	const struct buf *bytes = &errand_result(volume->errand)->bytes;
+	struct statvfs stat = { 0 };
+
+	if (bytes->len == sizeof(stat))
+		memcpy(&stat, buf_data(bytes), sizeof(stat));
+	if (err)
+		ttrpc_call_fail(volume->call, err);
+	else
+		reply_volume(volume->call, &stat);
+	errand_destroy(volume->errand);
+	free(volume);
+}
+
+void guest_on_volume_stats(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Grpc__VolumeStatsRequest *request = (const Grpc__VolumeStatsRequest *)message;
+	struct volume *volume = mem_new(struct volume);
+	struct error err;
+
+	volume->call = call;
+	volume->path = request->volume_guest_path;
+	if (errand_start(sandbox_loop(ctx), stat_volume, volume, VOLUME_TIMEOUT_MS, on_volume,
+	                 volume, &volume->errand, &err) == 0)
+		return;
+	ttrpc_call_fail(call, &err);
+	free(volume);
+}
+
+/* Nothing is to be done: agent/guest/stale_paths.h has it done when a container has gone. */
+void guest_on_stale_mounts(struct ttrpc_call *call, const ProtobufCMessage *request, void *ctx)
+{
+	ttrpc_call_finish(call, NULL);
 }
 
 void guest_on_set_time(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)

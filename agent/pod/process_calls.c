@@ -112,7 +112,7 @@ void process_on_close_stdin(struct ttrpc_call *call, const ProtobufCMessage *mes
 void process_on_write_stdin(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__WriteStreamRequest *request = (const Grpc__WriteStreamRequest *)message;
-	struct process *process;
+	struct process *process = NULL;
 	struct error err;
 
 	if (find(ctx, request->container_id, request->exec_id, &process, &err) < 0 ||

@@ -6,6 +6,7 @@
 
 #include "agent/cgroup/oom.h"
 #include "agent/guest/memory_pressure.h"
+#include "agent/guest/metrics.h"
 #include "agent/guest/resolv_conf.h"
 #include "agent/guest/storage.h"
 #include "agent/launch/sysctl.h"
@@ -20,6 +21,7 @@
 struct sandbox {
 	struct ev_loop *loop;
 	const char *root;
+	uint64_t scrapes; /* of its metrics */
 	char *sysctl_dir;
 	struct network *network;
 	const struct client *client;
@@ -301,6 +303,16 @@ int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code 
                  struct container **out, struct error *err)
 {
 	return container_list_find(sandbox->containers, id, unknown, out, err);
+}
+
+char *sandbox_metrics(struct sandbox *sandbox)
+{
+	return metrics_read(sandbox->root, ++sandbox->scrapes);
+}
+
+struct ev_loop *sandbox_loop(const struct sandbox *sandbox)
+{
+	return sandbox->loop;
 }
 
 const struct client *sandbox_client(const struct sandbox *sandbox)

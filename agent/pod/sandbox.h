@@ -59,7 +59,11 @@ int sandbox_remove(struct sandbox *sandbox, const char *id, done_fn *done, void 
 int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code unknown,
                  struct container **out, struct error *err);
 
+/* metrics_read() of the guest; the text is to be freed. */
+char *sandbox_metrics(struct sandbox *sandbox);
+
 /* Those of its configuration. */
+struct ev_loop *sandbox_loop(const struct sandbox *sandbox);
 const struct client *sandbox_client(const struct sandbox *sandbox);
 struct network *sandbox_network(const struct sandbox *sandbox);
 struct oom *sandbox_oom(const struct sandbox *sandbox); /* owned by the sandbox */

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from harness import SANITIZER
-from harness.bare_guest import SHARED, TAG, BareGuest
+from harness.bare_guest import MEMORY_MIB, SHARED, TAG, BareGuest
 from harness.ttrpc import Status
 
 pytestmark = pytest.mark.vm
@@ -244,6 +244,27 @@ def test_figures_and_a_pause(agent, run):
     agent.UpdateContainer(container_id=container.id, resources={"Memory": {"Limit": 64 * MEBIBYTE}})
     assert agent.StatsContainer(container_id=container.id).cgroup_stats.memory_stats.usage.limit == 64 * MEBIBYTE
     agent.OnlineCPUMem(wait=True, nb_cpus=1, cpu_only=True)  # it is there already
+
+
+def test_metrics_have_upstreams_names(agent):
+    first, second = ([line for line in agent.GetMetrics().metrics.splitlines() if not line.startswith("#")] for _ in range(2))
+    samples = dict(line.rsplit(" ", 1) for line in second)
+    assert float(samples["kata_agent_scrape_count"]) == float(dict(line.rsplit(" ", 1) for line in first)["kata_agent_scrape_count"]) + 1
+    total = float(samples['kata_guest_meminfo{item="mem_total"}'])
+    assert MEMORY_MIB * MEBIBYTE * 0.7 < total < MEMORY_MIB * MEBIBYTE
+    assert 0 < float(samples["kata_agent_total_rss"]) < total
+    for name in ('load{item="load1"}', 'tasks{item="cur"}', 'cpu_time{cpu="total",item="user"}', 'vm_stat{item="pgfault"}',
+                 'netdev_stat{interface="lo",item="recv_bytes"}'):
+        assert f"kata_guest_{name}" in samples
+
+
+def test_a_volume_has_figures(agent):
+    usage, inodes = agent.GetVolumeStats(volume_guest_path=SHARED).usage
+    assert (usage.unit, inodes.unit) == (1, 2)
+    assert usage.total >= usage.used + usage.available > 0
+    with pytest.raises(Status, match="No such file"):
+        agent.GetVolumeStats(volume_guest_path=f"{SHARED}/nowhere")
+    agent.RemoveStaleVirtiofsShareMounts()
 
 
 def test_what_is_not_built_is_unimplemented(agent):

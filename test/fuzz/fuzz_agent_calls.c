@@ -363,6 +363,8 @@ static const struct request_kind methods[] = {
 	{ "WriteStdin", REQUEST(write_stream) },
 	{ "ReadStdout", REQUEST(read_stream) },
 	{ "ReadStderr", REQUEST(read_stream) },
+	{ "GetMetrics", REQUEST(get_metrics) },
+	{ "GetVolumeStats", REQUEST(volume_stats) },
 };
 
 static const char *text_for(struct script *script, const char *field)

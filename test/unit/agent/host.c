@@ -168,6 +168,8 @@ static void take_response(struct host_call *call, const ProtobufCMessage *respon
 
 		take_data(call, text, strlen(text));
 	}
+	if (response->descriptor == &grpc__volume_stats_response__descriptor)
+		call->len = ((const Grpc__VolumeStatsResponse *)message)->n_usage;
 	if (response->descriptor == &grpc__write_stream_response__descriptor)
 		call->len = ((const Grpc__WriteStreamResponse *)message)->len;
 }
@@ -195,6 +197,7 @@ static const ProtobufCMessageDescriptor *response_of(const char *method)
 		{ "ReadStderr", &grpc__read_stream_response__descriptor },
 		{ "WriteStdin", &grpc__write_stream_response__descriptor },
 		{ "GetMetrics", &grpc__metrics__descriptor },
+		{ "GetVolumeStats", &grpc__volume_stats_response__descriptor },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -1,6 +1,7 @@
 #include "agent/pod/client.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,10 +48,9 @@ static void complete(const struct client *client, const char *names,
 	}
 	client_complete_namespaces(client, request);
 	out[0] = '\0';
-	for (size_t i = 0; i < config->n_namespaces; i++) {
-		strcat(out, i ? " " : "");
-		strcat(out, config->namespaces[i]->type);
-	}
+	for (size_t i = 0, len = 0; i < config->n_namespaces && len < NAMES_MAX; i++)
+		len += (size_t)snprintf(out + len, NAMES_MAX - len, "%s%s", i ? " " : "",
+		                        config->namespaces[i]->type);
 }
 
 static Grpc__CreateContainerRequest *new_request(void)

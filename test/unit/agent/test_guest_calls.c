@@ -287,3 +287,35 @@ Test(guest_calls, cpus_that_come_too_late_are_brought_online_when_that_is_asked_
 	expect_cpu(CPUS "/cpu1/online", '1');
 	expect_cpu(CPUS "/cpu2/online", '1');
 }
+
+Test(guest_calls, a_volume_s_figures_are_those_of_its_file_system)
+{
+	Grpc__VolumeStatsRequest request = GRPC__VOLUME_STATS_REQUEST__INIT;
+	Grpc__RemoveStaleVirtiofsShareMountsRequest stale =
+		GRPC__REMOVE_STALE_VIRTIOFS_SHARE_MOUNTS_REQUEST__INIT;
+	struct host_call call;
+
+	request.volume_guest_path = "/proc/self";
+	cr_expect_eq(host_call(&host, "GetVolumeStats", &request.base, &call), ERROR_NONE);
+	cr_expect_eq(call.len, 2, "bytes and inodes");
+	request.volume_guest_path = "/nowhere";
+	cr_expect_eq(host_call(&host, "GetVolumeStats", &request.base, &call), ERROR_UNKNOWN);
+	cr_expect_str_eq(call.err.text,
+	                 "cannot look at the volume \"/nowhere\": No such file or directory");
+	cr_expect_eq(host_call(&host, "RemoveStaleVirtiofsShareMounts", &stale.base, NULL),
+	             ERROR_NONE);
+}
+
+Test(guest_calls, metrics_count_how_often_they_are_read)
+{
+	Grpc__GetMetricsRequest request = GRPC__GET_METRICS_REQUEST__INIT;
+	struct host_call call;
+
+	for (int i = 1; i <= 2; i++) {
+		autofree char *line = mem_printf("\nkata_agent_scrape_count %d\n", i);
+
+		cr_assert_eq(host_call(&host, "GetMetrics", &request.base, &call), ERROR_NONE);
+		cr_expect_not_null(strstr(call.data, line));
+		free(call.data);
+	}
+}
