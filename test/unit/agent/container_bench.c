@@ -22,7 +22,7 @@
 #include "proto/message.h"
 #include "shim/spec/spec.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -21,7 +21,7 @@
 #include "proto/ttrpc/ttrpc_client.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
-#define WAIT_S 20.0
+#define WAIT_S 60.0
 
 /* An abstract name: "<pid>.<what>.<port>". */
 static struct sockaddr_un name_of(const char *what, uint32_t port, socklen_t *len)

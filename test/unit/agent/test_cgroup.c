@@ -19,7 +19,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 struct tree {
 	char mount[256];
@@ -173,7 +173,7 @@ static void assert_killed_by(pid_t pid, int sig)
 	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == sig);
 }
 
-Test(cgroup, a_signal_reaches_every_process_below, .timeout = 20)
+Test(cgroup, a_signal_reaches_every_process_below, .timeout = 120)
 {
 	struct tree tree;
 	struct error err;
@@ -215,7 +215,7 @@ static void fork_without_end(void)
 			_exit(0);
 }
 
-Test(cgroup, a_signal_reaches_one_that_forks_all_the_time, .timeout = 60)
+Test(cgroup, a_signal_reaches_one_that_forks_all_the_time, .timeout = 120)
 {
 	struct tree tree;
 	char text[256] = "";
@@ -243,7 +243,7 @@ Test(cgroup, a_signal_reaches_one_that_forks_all_the_time, .timeout = 60)
 	remove_tree(&tree);
 }
 
-Test(cgroup, a_process_is_found_where_it_has_gone, .timeout = 20)
+Test(cgroup, a_process_is_found_where_it_has_gone, .timeout = 120)
 {
 	struct tree tree;
 	struct stat found, expected;

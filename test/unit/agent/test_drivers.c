@@ -127,7 +127,7 @@ static void teardown(void)
 	cr_expect_eq(system(command), 0);
 }
 
-TestSuite(drivers, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(drivers, .init = setup, .fini = teardown, .timeout = 120);
 
 Test(drivers, are_loaded_for_devices_that_have_none)
 {

@@ -64,7 +64,7 @@ static void teardown(void)
 	close(b);
 }
 
-TestSuite(duplex, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(duplex, .init = setup, .fini = teardown, .timeout = 120);
 
 static void run(void)
 {

@@ -161,7 +161,7 @@ Test(executable, the_first_megabytes_are_read_ahead)
 	cr_expect_lt(resident("big", size), size);
 }
 
-Test(executable, what_is_no_file_is_not_read_nor_waited_for, .timeout = 10)
+Test(executable, what_is_no_file_is_not_read_nor_waited_for, .timeout = 120)
 {
 	cr_assert_eq(mkfifo("fifo", 0755), 0);
 	executable_read_ahead("fifo");

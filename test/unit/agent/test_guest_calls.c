@@ -66,7 +66,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-TestSuite(guest_calls, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(guest_calls, .init = setup, .fini = teardown, .timeout = 120);
 
 static Grpc__SetGuestDateTimeRequest step_of(int64_t ns)
 {

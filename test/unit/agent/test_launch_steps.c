@@ -33,7 +33,7 @@
 #include "test/unit/open_descriptors.h"
 
 #define MOUNTS_MAX (1 << 20)
-#define WAIT_MS    20000
+#define WAIT_MS    60000
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -85,7 +85,7 @@ static void run_container(struct host *host, const char *id)
 	cr_assert_eq(host_start(host, id), ERROR_NONE);
 }
 
-Test(limiter, an_update_that_takes_its_time_holds_up_no_other_call, .timeout = 30)
+Test(limiter, an_update_that_takes_its_time_holds_up_no_other_call, .timeout = 120)
 {
 	struct slow_cgroup slow;
 	struct update update;
@@ -109,7 +109,7 @@ Test(limiter, an_update_that_takes_its_time_holds_up_no_other_call, .timeout = 3
 	slow_cgroup_fini(&slow);
 }
 
-Test(limiter, updates_of_a_container_keep_their_order_and_hold_up_no_other, .timeout = 30)
+Test(limiter, updates_of_a_container_keep_their_order_and_hold_up_no_other, .timeout = 120)
 {
 	struct slow_cgroup slow, other;
 	struct update updates[3], another;
@@ -142,7 +142,7 @@ Test(limiter, updates_of_a_container_keep_their_order_and_hold_up_no_other, .tim
 	slow_cgroup_fini(&other);
 }
 
-Test(limiter, a_removal_cancels_updates_and_waits_for_their_writer, .timeout = 30)
+Test(limiter, a_removal_cancels_updates_and_waits_for_their_writer, .timeout = 120)
 {
 	struct slow_cgroup slow;
 	struct update updates[2];
@@ -165,7 +165,7 @@ Test(limiter, a_removal_cancels_updates_and_waits_for_their_writer, .timeout = 3
 	slow_cgroup_fini(&slow);
 }
 
-Test(limiter, an_update_whose_caller_has_gone_is_done_all_the_same, .timeout = 30)
+Test(limiter, an_update_whose_caller_has_gone_is_done_all_the_same, .timeout = 120)
 {
 	struct slow_cgroup slow;
 	struct update lost, update;
@@ -188,7 +188,7 @@ Test(limiter, an_update_whose_caller_has_gone_is_done_all_the_same, .timeout = 3
 	slow_cgroup_fini(&slow);
 }
 
-Test(limiter, an_agent_that_ends_answers_updates_that_are_under_way, .timeout = 30)
+Test(limiter, an_agent_that_ends_answers_updates_that_are_under_way, .timeout = 120)
 {
 	struct slow_cgroup slow;
 	struct update updates[2];
@@ -225,7 +225,7 @@ static void keep(void *ctx, const struct error *err)
 	error_copy(&outcome->err, err);
 }
 
-Test(limiter, a_change_ends_at_its_deadline_and_those_behind_it_at_theirs, .timeout = 30)
+Test(limiter, a_change_ends_at_its_deadline_and_those_behind_it_at_theirs, .timeout = 120)
 {
 	Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
 	Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;

@@ -39,7 +39,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-TestSuite(network, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(network, .init = setup, .fini = teardown, .timeout = 120);
 
 static void add_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -7,7 +7,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 
-TestSuite(network_device, .timeout = 20);
+TestSuite(network_device, .timeout = 120);
 
 /* As sysfs shows it: a root port with a virtio card behind it, and a card on the root bus. */
 Test(network_device, a_card_is_found_by_its_place_on_the_bus)

@@ -13,7 +13,7 @@
 
 #include "common/mem.h"
 
-#define WAIT_S 5.0
+#define WAIT_S 60.0
 #define TURNS  100 /* of the loop, where all that it waits for is there already */
 
 static void on_ended(void *ctx)

@@ -53,7 +53,7 @@ static void teardown(void)
 	own_cgroup_leave();
 }
 
-TestSuite(relay, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(relay, .init = setup, .fini = teardown, .timeout = 120);
 
 static int open_stream(const char *line)
 {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -66,12 +67,12 @@ static int crash(void *ctx, struct errand_result *result, struct error *err)
 
 Test(errand, reports_success)
 {
-	cr_expect_eq(run(succeed, NULL, 10000).code, ERROR_NONE);
+	cr_expect_eq(run(succeed, NULL, 60000).code, ERROR_NONE);
 }
 
 Test(errand, brings_the_error_of_the_child)
 {
-	struct error err = run(fail, "thing", 10000);
+	struct error err = run(fail, "thing", 60000);
 
 	cr_expect_eq(err.code, ERROR_NOT_FOUND);
 	cr_expect_str_eq(err.text, "no such 'thing'");
@@ -103,7 +104,7 @@ Test(errand, ends_soon_when_it_is_canceled)
 
 Test(errand, says_how_a_child_without_a_report_has_ended)
 {
-	struct error err = run(crash, NULL, 10000);
+	struct error err = run(crash, NULL, 60000);
 
 	cr_expect_eq(err.code, ERROR_INTERNAL);
 	cr_expect_str_eq(err.text, "a child process was killed by signal 9 (Killed)");
@@ -130,7 +131,7 @@ Test(errand, child_has_nothing_of_its_parent_but_the_memory)
 
 	signal(SIGTERM, SIG_IGN);
 	cr_assert_gt(fd, 3);
-	err = run(look_around, &fd, 10000);
+	err = run(look_around, &fd, 60000);
 	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
 	close(fd);
 }
@@ -154,7 +155,7 @@ Test(errand, child_has_the_descriptors_it_is_given_under_their_numbers)
 	int high = fcntl(low, F_DUPFD_CLOEXEC, 100);
 	int fds[] = { high, low, fcntl(low, F_DUPFD, 50), -1 };
 	struct errand_spec spec = {
-		.work = look_at_descriptors, .ctx = fds, .fds = fds, .nfds = 2, .timeout_ms = 10000
+		.work = look_at_descriptors, .ctx = fds, .fds = fds, .nfds = 2, .timeout_ms = 60000
 	};
 	struct outcome outcome = { 0 };
 	struct error err;
@@ -180,7 +181,7 @@ Test(errand, destroy_kills_the_child_and_drops_the_callback)
 	char c;
 
 	cr_assert_eq(pipe(ends), 0);
-	cr_assert_eq(errand_start(loop, hang, NULL, 10000, keep, &outcome, &outcome.errand, &err),
+	cr_assert_eq(errand_start(loop, hang, NULL, 60000, keep, &outcome, &outcome.errand, &err),
 	             0);
 	errand_destroy(outcome.errand);
 	ev_run(loop, 0);
@@ -305,10 +306,13 @@ Test(errand, that_ended_in_time_counts_though_nobody_looked)
 	struct ev_loop *loop = ev_loop_new(0);
 	struct outcome outcome = { 0 };
 	struct error err;
+	siginfo_t ended;
 
 	cr_assert_eq(errand_start(loop, succeed, NULL, 50, keep, &outcome, &outcome.errand, &err),
 	             0);
-	usleep(300000); /* as a process that is stopped */
+	/* As a process that is stopped until the child has ended, and for longer than the deadline. */
+	cr_assert_eq(waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT), 0);
+	usleep(100000);
 	ev_run(loop, 0);
 	cr_assert_eq(outcome.err.code, ERROR_NONE, "%s", outcome.err.text);
 	ev_loop_destroy(loop);
@@ -325,7 +329,7 @@ Test(errand, ends_in_a_loop_that_reaps_children_itself)
 		struct outcome outcome = { 0 };
 		bool fails = i % 2;
 
-		cr_assert_eq(errand_start(loop, fails ? fail : succeed, "x", 10000, keep, &outcome,
+		cr_assert_eq(errand_start(loop, fails ? fail : succeed, "x", 60000, keep, &outcome,
 		                          &outcome.errand, &err),
 		             0, "%s", err.text);
 		ev_run(loop, 0);

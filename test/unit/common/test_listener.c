@@ -41,7 +41,7 @@ static void tear_down(void)
 	rmdir(dir);
 }
 
-TestSuite(listener, .init = set_up, .fini = tear_down, .timeout = 20);
+TestSuite(listener, .init = set_up, .fini = tear_down, .timeout = 120);
 
 Test(listener, accepts_a_connection)
 {

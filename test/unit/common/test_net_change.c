@@ -33,7 +33,7 @@ static void teardown(void)
 	net_socket_destroy(netlink);
 }
 
-TestSuite(net_change, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(net_change, .init = setup, .fini = teardown, .timeout = 120);
 
 static void raise_link(void)
 {

@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 
-TestSuite(net_ip, .timeout = 20);
+TestSuite(net_ip, .timeout = 120);
 
 static struct net_prefix prefix_of(const char *text)
 {

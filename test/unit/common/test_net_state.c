@@ -35,7 +35,7 @@ static void teardown(void)
 	net_socket_destroy(netlink);
 }
 
-TestSuite(net_state, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(net_state, .init = setup, .fini = teardown, .timeout = 120);
 
 static void read_state(void)
 {

@@ -394,7 +394,7 @@ Test(proc, kills_when_destroyed_and_reaps_from_the_loop)
 	cr_assert_eq(proc_spawn(loop, &spec, NULL, NULL, &proc, &err), 0);
 	cr_assert_not(proc_ended(proc));
 	proc_destroy(proc);
-	cr_assert(run_until_no_child(loop, 10000));
+	cr_assert(run_until_no_child(loop, 60000));
 	ev_loop_destroy(loop);
 }
 
@@ -428,7 +428,7 @@ Test(proc, that_is_released_is_reaped_when_it_ends)
 	ev_run(loop, 0); /* it keeps no loop going */
 	cr_assert_eq(waitpid(-1, NULL, WNOHANG), 0, "it was to run on");
 	close(ends[1]);
-	cr_assert(run_until_no_child(loop, 10000), "a zombie is left");
+	cr_assert(run_until_no_child(loop, 60000), "a zombie is left");
 	ev_loop_destroy(loop);
 }
 
@@ -506,7 +506,7 @@ Test(proc, that_sigkill_does_not_end_is_given_up)
 	cr_expect_eq(proc_kill(proc, SIGKILL), -ESRCH);
 	proc_destroy(proc);
 	stuck_fs_stop(&fs);
-	cr_expect(run_until_no_child(loop, 10000), "it is not reaped when it ends after all");
+	cr_expect(run_until_no_child(loop, 60000), "it is not reaped when it ends after all");
 	ev_loop_destroy(loop);
 }
 
@@ -520,7 +520,7 @@ Test(proc, that_sigkill_does_not_end_is_destroyed_without_waiting)
 	proc_destroy(spawn_stuck(loop, &fs, &status));
 	cr_expect_eq(status, 0); /* no callback */
 	stuck_fs_stop(&fs);
-	cr_expect(run_until_no_child(loop, 10000));
+	cr_expect(run_until_no_child(loop, 60000));
 	ev_loop_destroy(loop);
 }
 
@@ -539,7 +539,7 @@ Test(proc, whose_executable_does_not_answer_is_given_up)
 	cr_expect_eq(err.code, ERROR_DEADLINE_EXCEEDED, "%s", err.text);
 	cr_expect_null(proc);
 	stuck_fs_stop(&fs);
-	cr_expect(run_until_no_child(loop, 10000));
+	cr_expect(run_until_no_child(loop, 60000));
 	ev_loop_destroy(loop);
 }
 
@@ -617,7 +617,7 @@ Test(proc, destroyed_while_it_starts_reports_nothing)
 
 	cr_assert_eq(proc_start(loop, &spec, on_started, on_ended, &start, &proc, &err), 0);
 	proc_destroy(proc);
-	cr_expect(run_until_no_child(loop, 10000));
+	cr_expect(run_until_no_child(loop, 60000));
 	cr_expect_not(start.started || start.ended);
 	ev_loop_destroy(loop);
 }
@@ -641,7 +641,7 @@ Test(proc, whose_root_directory_does_not_answer_is_given_up_without_waiting)
 	cr_expect_eq(start.err.code, ERROR_DEADLINE_EXCEEDED, "%s", start.err.text);
 	proc_destroy(proc);
 	stuck_fs_stop(&fs);
-	cr_expect(run_until_no_child(loop, 10000));
+	cr_expect(run_until_no_child(loop, 60000));
 	cr_expect_not(start.ended);
 	ev_loop_destroy(loop);
 }
@@ -686,7 +686,7 @@ struct suicide {
 };
 
 /* The grandchild holds the pipe's write end: an end of file says that it is gone. */
-Test(proc, with_pids_of_its_own_takes_a_stopped_child_along, .timeout = 20)
+Test(proc, with_pids_of_its_own_takes_a_stopped_child_along, .timeout = 120)
 {
 	struct ev_loop *loop = ev_loop_new(0);
 	struct proc_fd out = { .as = 1 };

@@ -14,7 +14,7 @@
 /* The QMP client beside the real QEMU, with an empty machine. */
 
 #define QEMU       "/usr/bin/qemu-system-x86_64"
-#define TIMEOUT_MS 20000
+#define TIMEOUT_MS 60000
 
 static struct {
 	struct ev_loop *loop;

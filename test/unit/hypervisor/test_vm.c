@@ -23,7 +23,7 @@
  * device (see fake_helper.c).
  */
 
-#define DEADLINE_S 20
+#define DEADLINE_S 60
 
 static char dir[] = "/tmp/test-vm-XXXXXX";
 static char *kernel;

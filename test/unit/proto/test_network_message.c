@@ -56,7 +56,7 @@ static void teardown(void)
 	net_state_fini(&state);
 }
 
-TestSuite(network_message, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(network_message, .init = setup, .fini = teardown, .timeout = 120);
 
 /* Over the wire, as it comes; frees @message. */
 static ProtobufCMessage *send_message(ProtobufCMessage *message)

@@ -20,7 +20,7 @@
 
 #define SERVICE    "grpc.Health"
 #define PENDING    (TTRPC_SERVER_CALLS_MAX + 2)
-#define TEST_ENDS  10 /* seconds: a test that waits longer has failed */
+#define TEST_ENDS  60 /* seconds: a test that waits longer has failed */
 #define LONG_REPLY (3 << 20)
 
 struct fixture {
@@ -205,7 +205,7 @@ Test(ttrpc, a_call_gets_its_answer)
 
 	fixture_init(&fixture);
 	client = ttrpc_client_create(fixture.loop, fixture_connect(&fixture), NULL, NULL);
-	call(client, "Version", "1.2", 1000, &answer);
+	call(client, "Version", "1.2", TEST_ENDS * 1000, &answer);
 	ev_run(fixture.loop, 0);
 	cr_assert_eq(answer.times, 1);
 	cr_assert_eq(answer.code, ERROR_NONE);
@@ -223,7 +223,7 @@ Test(ttrpc, an_answer_of_megabytes_arrives_whole)
 
 	fixture_init(&fixture);
 	client = ttrpc_client_create(fixture.loop, fixture_connect(&fixture), NULL, NULL);
-	call(client, "Version", "long", 5000, &answer);
+	call(client, "Version", "long", TEST_ENDS * 1000, &answer);
 	ev_run(fixture.loop, 0);
 	cr_assert_eq(answer.code, ERROR_NONE);
 	cr_assert_eq(strlen(answer.version), LONG_REPLY);
@@ -273,7 +273,7 @@ Test(ttrpc, an_unknown_method_is_unimplemented)
 
 	fixture_init(&fixture);
 	client = ttrpc_client_create(fixture.loop, fixture_connect(&fixture), NULL, NULL);
-	call(client, "Nothing", "", 1000, &answer);
+	call(client, "Nothing", "", TEST_ENDS * 1000, &answer);
 	ev_run(fixture.loop, 0);
 	cr_assert_eq(answer.code, ERROR_UNIMPLEMENTED);
 	cr_assert_not_null(strstr(answer.text, "Nothing"));
@@ -294,7 +294,7 @@ Test(ttrpc, a_call_without_answer_ends_at_its_deadline)
 	cr_assert_eq(answer.code, ERROR_DEADLINE_EXCEEDED);
 	cr_assert_eq(fixture.nheld, 1);
 	ttrpc_call_finish(fixture.held[0], NULL); /* a late answer is dropped */
-	call(client, "Version", "later", 1000, &answer);
+	call(client, "Version", "later", TEST_ENDS * 1000, &answer);
 	ev_run(fixture.loop, 0);
 	cr_assert_eq(answer.times, 2);
 	cr_assert_str_eq(answer.version, "later");
@@ -337,7 +337,7 @@ Test(ttrpc, waits_that_nobody_awaits_any_more_leave_room_for_calls)
 	client = ttrpc_client_create(fixture.loop, fixture_connect(&fixture), NULL, NULL);
 	for (size_t i = 0; i < 5000; i++)
 		ttrpc_client_forget(client, call(client, "Wait", "", 0, &waited));
-	call(client, "Version", "room", 5000, &answer);
+	call(client, "Version", "room", TEST_ENDS * 1000, &answer);
 	while (!answer.times)
 		ev_run(fixture.loop, EVRUN_ONCE);
 	cr_assert_eq(answer.code, ERROR_NONE, "%s", answer.text);
@@ -363,7 +363,7 @@ Test(ttrpc, calls_whose_deadline_has_passed_leave_room_for_others)
 		ev_run(fixture.loop, EVRUN_ONCE);
 	cr_assert_eq(late.code, ERROR_DEADLINE_EXCEEDED);
 	cr_assert(ttrpc_call_is_orphan(fixture.held[TTRPC_SERVER_CALLS_MAX - 1]));
-	call(client, "Version", "room", 5000, &answer);
+	call(client, "Version", "room", TEST_ENDS * 1000, &answer);
 	while (!answer.times)
 		ev_run(fixture.loop, EVRUN_ONCE);
 	cr_assert_eq(answer.code, ERROR_NONE, "%s", answer.text);
@@ -399,8 +399,8 @@ Test(ttrpc, a_forgotten_call_is_not_answered)
 
 	fixture_init(&fixture);
 	client = ttrpc_client_create(fixture.loop, fixture_connect(&fixture), NULL, NULL);
-	ttrpc_client_forget(client, call(client, "Version", "one", 1000, &forgotten));
-	call(client, "Version", "two", 1000, &answer);
+	ttrpc_client_forget(client, call(client, "Version", "one", TEST_ENDS * 1000, &forgotten));
+	call(client, "Version", "two", TEST_ENDS * 1000, &answer);
 	ev_run(fixture.loop, 0);
 	cr_assert_str_eq(answer.version, "two");
 	cr_assert_eq(forgotten.times, 0);
@@ -456,7 +456,7 @@ Test(ttrpc, a_broken_frame_ends_its_connection_only)
 	fixture_init(&fixture);
 	client = ttrpc_client_create(fixture.loop, fixture_connect(&fixture), NULL, NULL);
 	send_bytes(&fixture, too_long, sizeof(too_long));
-	call(client, "Version", "alive", 1000, &answer);
+	call(client, "Version", "alive", TEST_ENDS * 1000, &answer);
 	ev_run(fixture.loop, 0);
 	cr_assert_eq(answer.code, ERROR_NONE);
 	cr_assert_str_eq(answer.version, "alive");

@@ -85,14 +85,14 @@ static void on_tick(struct ev_loop *l, ev_timer *timer, int events)
 	ev_break(l, EVBREAK_ONE);
 }
 
-/* Runs the loop until *@flag, 20 s at most: a pod waits 5 s for a Shutdown. */
+/* Runs the loop until *@flag, a minute at most. */
 bool bench_wait_until(const bool *flag)
 {
 	ev_timer tick;
 
 	ev_timer_init(&tick, on_tick, 0.005, 0.005);
 	ev_timer_start(bench.loop, &tick);
-	for (int i = 0; i < 4000 && !*flag; i++)
+	for (int i = 0; i < 12000 && !*flag; i++)
 		ev_run(bench.loop, 0);
 	ev_timer_stop(bench.loop, &tick);
 	return *flag;

@@ -160,7 +160,7 @@ ParameterizedTestParameters(agent_faults, every_call_is_answered_and_the_pod_end
 }
 
 ParameterizedTest(const size_t *n, agent_faults, every_call_is_answered_and_the_pod_ends,
-                  .init = bench_setup, .fini = bench_teardown, .timeout = 60)
+                  .init = bench_setup, .fini = bench_teardown, .timeout = 120)
 {
 	fake.lies_at = methods[*n / LIAR_FAULTS];
 	fake.lie = *n % LIAR_FAULTS;

@@ -12,7 +12,7 @@
 
 #define T(name) Containerd__Task__V2__##name
 
-TestSuite(create, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(create, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 static struct answer create_with_options(const char *type)
 {

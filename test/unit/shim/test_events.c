@@ -172,7 +172,7 @@ static void teardown(void)
 	ev_loop_destroy(fake.loop);
 }
 
-TestSuite(events, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(events, .init = setup, .fini = teardown, .timeout = 120);
 
 Test(events, arrive_in_an_envelope)
 {

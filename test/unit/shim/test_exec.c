@@ -13,7 +13,7 @@
 
 #define T(name) Containerd__Task__V2__##name
 
-TestSuite(exec, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(exec, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(exec, an_exec_is_added_started_ends_and_is_deleted)
 {

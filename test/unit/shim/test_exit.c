@@ -10,7 +10,7 @@
 #include "service_bench.h"
 #include "shim/config/config.h"
 
-TestSuite(exit, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(exit, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(exit, an_exit_before_the_answer_to_start_is_told_after_it)
 {

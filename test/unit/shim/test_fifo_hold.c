@@ -34,7 +34,7 @@ static void teardown(void)
 	cr_expect_eq(file_remove_tree(AT_FDCWD, dir, NULL), 0);
 }
 
-TestSuite(fifo_hold, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(fifo_hold, .init = setup, .fini = teardown, .timeout = 120);
 
 /* Whoever writes comes and goes, as the vsock device does. */
 static void write_text(const char *text, size_t len)

@@ -8,7 +8,7 @@
 #include "service_bench.h"
 #include "shim/config/config.h"
 
-TestSuite(freeze, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(freeze, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(freeze, a_container_is_paused_and_resumed)
 {

@@ -12,7 +12,7 @@
 
 #define NS_PER_MS 1000000LL
 
-TestSuite(guest_clock, .init = bench_setup, .fini = bench_teardown, .timeout = 60);
+TestSuite(guest_clock, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 static bool is_near(int64_t ns, int64_t wanted)
 {

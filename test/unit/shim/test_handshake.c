@@ -152,7 +152,7 @@ Test(handshake, refuses_input_that_is_no_message)
 	cr_assert(strstr(err.text, "standard input"), "%s", err.text);
 }
 
-Test(handshake, refuses_input_without_an_end, .timeout = 20)
+Test(handshake, refuses_input_without_an_end, .timeout = 120)
 {
 	struct command_line options = { .namespace = "default", .id = "web", .address = "" };
 	struct handshake *handshake = NULL;

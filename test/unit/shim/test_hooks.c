@@ -43,7 +43,7 @@ static void teardown(void)
 	log_open(-1);
 }
 
-TestSuite(hooks, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(hooks, .init = setup, .fini = teardown, .timeout = 120);
 
 static struct hooks *take_hooks(const char *json)
 {

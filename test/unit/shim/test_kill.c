@@ -12,7 +12,7 @@
 
 #define T(name) Containerd__Task__V2__##name
 
-TestSuite(kill, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(kill, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(kill, a_guest_that_does_not_answer_to_sigkill_is_ended)
 {

@@ -44,7 +44,7 @@ static void teardown(void)
 	log_open(-1);
 }
 
-TestSuite(logger, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(logger, .init = setup, .fini = teardown, .timeout = 120);
 
 static void on_ready(void *ctx, const struct error *err)
 {

@@ -35,7 +35,7 @@ static void teardown(void)
 	netns_destroy(netns);
 }
 
-TestSuite(loopback_relay, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(loopback_relay, .init = setup, .fini = teardown, .timeout = 120);
 
 static void expect_end(int fd, int result, int cause)
 {

@@ -9,7 +9,7 @@
 #include "shim/pod/pod_size.h"
 #include "shim/pod/sandbox.h"
 
-TestSuite(machine_end, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(machine_end, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(machine_end, the_death_of_the_vm_is_137_and_delete_works)
 {

@@ -6,7 +6,7 @@
 #include "fake_guest.h"
 #include "service_bench.h"
 
-TestSuite(oom, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(oom, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 /* Now and then. */
 static void wait_until_oom_is_asked_for(void)

@@ -29,7 +29,7 @@
 	"{\"type\":\"ipc\"}]"                                                                      \
 	"}}"
 
-TestSuite(pids, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(pids, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 static void run_exec(void)
 {

@@ -21,7 +21,7 @@
 
 #define SOME_UID  2000000001
 #define TITLE     "kata-container: web of pod 1 (placeholder)"
-#define WAIT_S    10
+#define WAIT_S    60
 #define FILE_SIZE 16384
 
 static char root[] = "/tmp/placeholder-XXXXXX";
@@ -48,7 +48,7 @@ static void tear_down(void)
 	rmdir(root);
 }
 
-TestSuite(placeholder, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(placeholder, .init = set_up, .fini = tear_down, .timeout = 120);
 
 static struct placeholder_config config_for_test(void)
 {

@@ -24,7 +24,7 @@ static void setup(void)
 	bench.settings->max_memory_mib = 1024;
 }
 
-TestSuite(pod_size, .init = setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(pod_size, .init = setup, .fini = bench_teardown, .timeout = 120);
 
 /* @annotations: beside those that make it a container, or the sandbox, of pod "c". */
 static char *make_config(const char *kind, const char *annotations, const char *resources)

@@ -23,7 +23,7 @@
 
 static const char *shm = "/tmp"; /* what each binds as its /dev/shm */
 
-TestSuite(pods, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(pods, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 /* The bundle of a container of pod "c": it is in @namespaces, a list in JSON. */
 static char *make_config(const char *kind, const char *sandbox, const char *namespaces)

@@ -9,7 +9,7 @@
 #include "test/unit/shim/network_fixture.h"
 
 #define PACKET_MAX 2048
-#define WAIT_MS    5000
+#define WAIT_MS    60000
 #define VNET_BYTES 10 /* sizeof(struct virtio_net_hdr) */
 
 /* A frame of a local experiment's protocol (IEEE 802, EtherType 0x88b5), to

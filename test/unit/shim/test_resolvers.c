@@ -39,7 +39,7 @@ static void teardown(void)
 	netns_destroy(netns);
 }
 
-TestSuite(resolvers, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(resolvers, .init = setup, .fini = teardown, .timeout = 120);
 
 /* The number of the newest stream with this greeting. */
 static int find_stream(const char *greeting)

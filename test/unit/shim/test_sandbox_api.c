@@ -67,7 +67,7 @@ static void setup(void)
 	netns = NETNS;
 }
 
-TestSuite(sandbox_api, .init = setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(sandbox_api, .init = setup, .fini = bench_teardown, .timeout = 120);
 
 static void read_status(const T(SandboxStatusResponse) * response)
 {
@@ -604,10 +604,10 @@ Test(sandbox_api, one_that_is_not_started_in_time_ends)
 
 Test(sandbox_api, one_that_is_started_stays)
 {
-	bench.settings->idle_timeout_ms = 200;
-	bench_serve(200);
+	bench.settings->idle_timeout_ms = 1000;
+	bench_serve(1000);
 	create();
 	start();
-	bench_run_for(0.4);
+	bench_run_for(1.2);
 	cr_expect_not(bench.ending);
 }

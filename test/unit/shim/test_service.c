@@ -11,7 +11,7 @@
 
 #define T(name) Containerd__Task__V2__##name
 
-TestSuite(service, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(service, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(service, a_container_is_created_started_ends_and_is_deleted)
 {

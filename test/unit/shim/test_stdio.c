@@ -9,7 +9,7 @@
 #include "fake_guest.h"
 #include "service_bench.h"
 
-TestSuite(stdio, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(stdio, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(stdio, streams_go_to_the_guest_by_their_ports)
 {

@@ -8,7 +8,7 @@
 #include "fake_guest.h"
 #include "service_bench.h"
 
-TestSuite(turn, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(turn, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(turn, a_call_whose_turn_comes_after_its_deadline_does_nothing)
 {

@@ -6,7 +6,7 @@
 #include "fake_guest.h"
 #include "service_bench.h"
 
-TestSuite(update, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(update, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(update, an_update_goes_to_the_guest)
 {

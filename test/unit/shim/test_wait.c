@@ -9,7 +9,7 @@
 
 #define T(name) Containerd__Task__V2__##name
 
-TestSuite(wait, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+TestSuite(wait, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 /* Each `ctr task attach` that is killed leaves one on the one connection of containerd. */
 Test(wait, abandoned_waits_leave_room_for_kill_and_delete)

@@ -16,7 +16,7 @@
 #define GUEST_QUEUE       64   /* descriptors of each queue */
 #define GUEST_BUFFER      4096 /* payload of a receive buffer */
 #define GUEST_PACKET_MAX  (64 << 10)
-#define GUEST_WAIT_MS     5000
+#define GUEST_WAIT_MS     60000
 #define GUEST_WINDOW      (256 << 10) /* what it says of its own buffers */
 
 enum guest_queue {

@@ -12,7 +12,7 @@
 struct ev_loop;
 struct vsock;
 
-#define FAKE_HOST_WAIT_MS 5000
+#define FAKE_HOST_WAIT_MS 60000
 
 struct fake_host {
 	struct ev_loop *loop;

@@ -25,7 +25,7 @@
 #define PORT       1024
 #define WINDOW     (1UL << 20) /* the credit that the device gives to one stream */
 #define BOTH       (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
-#define TIMEOUT_MS 5000
+#define TIMEOUT_MS 60000
 
 static struct fake_host host;
 static struct guest guest;
