@@ -2,17 +2,15 @@
 
 import os
 import re
+import time
 
 import pytest
 from harness.parts import SHARE, altered_prefix, hidden, overridden_init
 from harness.processes import wait_for
 from harness.shim_command import ShimCommand
 
-SOON = 20  # seconds: told by an event, not by a timer
-DEADLINE = 60  # seconds: told by one of the runtime's timers, which SHORT shortens
 SHORT = """
 agent.kata.dial_timeout = 15
-timeouts.agent_ms = 3000
 timeouts.idle_ms = 4000
 """
 SHORT_AFTER_HELLO = "timeouts.agent_ms = 3000"  # however long the guest takes to boot
@@ -145,7 +143,7 @@ def test_what_it_cannot_do_is_refused_by_name(containerd, runtime, name, spec_fi
 def test_a_missing_part_is_named(make_containerd, prefix, runtime, name, part):
     with altered_prefix(prefix, {part: None}) as altered:
         containerd = make_containerd(os.path.join(altered, "bin"))
-        line = one_line(containerd.run(name(), "true", runtime=runtime, timeout=SOON))
+        line = one_line(containerd.run(name(), "true", runtime=runtime))
     assert f"{altered}/{part}" in line and "No such file or directory" in line, line
 
 
@@ -155,7 +153,7 @@ def test_a_missing_part_is_named(make_containerd, prefix, runtime, name, part):
 def test_a_missing_program_of_the_host_is_named(make_containerd, prefix, runtime, name, path):
     with hidden(path):
         containerd = make_containerd(os.path.join(prefix, "bin"))
-        line = one_line(containerd.run(name(), "true", runtime=runtime, timeout=SOON))
+        line = one_line(containerd.run(name(), "true", runtime=runtime))
     assert path in line and "No such file or directory" in line, line
 
 
@@ -165,7 +163,7 @@ def test_a_kernel_that_is_none_is_told_by_qemu(make_containerd, prefix, runtime,
     (tmp_path / "kernel").write_bytes(b"no kernel\n" * 1000)
     with altered_prefix(prefix, {f"{SHARE}/kernel": tmp_path / "kernel"}) as altered:
         containerd = make_containerd(os.path.join(altered, "bin"))
-        result = containerd.run(name(), "true", runtime=runtime, timeout=SOON)
+        result = containerd.run(name(), "true", runtime=runtime)
     assert result.rc == 1 and "kernel" in result.error, str(result)
 
 
@@ -225,13 +223,13 @@ int main(void)
 
 @pytest.fixture
 def run_guest(make_containerd, prefix, runtime, name, tmp_path):
-    """run_guest(source, timeout, configuration): `ctr run` with this program as the guest's /init."""
+    """run_guest(source, configuration): `ctr run` with this program as the guest's /init."""
 
-    def run(source, timeout, configuration=SHORT):
+    def run(source, configuration=""):
         made = overridden_init(prefix, source, tmp_path)
         with altered_prefix(prefix, {f"{SHARE}/initramfs": made}, configuration) as altered:
             containerd = make_containerd(os.path.join(altered, "bin"))
-            return containerd.run(name(), "true", runtime=runtime, timeout=timeout)
+            return containerd.run(name(), "true", runtime=runtime)
 
     return run
 
@@ -239,7 +237,7 @@ def run_guest(make_containerd, prefix, runtime, name, tmp_path):
 @pytest.mark.vm
 @pytest.mark.prefix
 def test_a_guest_that_dies_while_booting_is_noticed_at_once(run_guest):
-    result = run_guest(DIES, SOON)
+    result = run_guest(DIES)
     assert result.rc == 1
     assert re.search(r"cannot boot the virtual machine: the guest's kernel panicked: Attempted to kill init! .*; hint: .*enable_debug.*; "
                      r"the console's last lines: .*this guest gives up: no reason \| .*Kernel panic", result.error), str(result)
@@ -256,7 +254,7 @@ def test_a_guest_that_dies_while_booting_is_noticed_at_once(run_guest):
     ids=["before_hello", "after_hello"],
 )
 def test_an_agent_that_never_answers_meets_a_deadline(run_guest, source, configuration, said):
-    result = run_guest(source, DEADLINE, configuration)
+    result = run_guest(source, configuration)
     assert result.rc == 1
     assert re.search(f"cannot boot the virtual machine: {said}", result.error), str(result)
 
@@ -294,6 +292,6 @@ def test_a_start_that_no_create_follows_ends_by_itself(containerd, prefix, spec_
         address = (started.stdout + started.stderr).decode()
         assert started.returncode == 0 and re.fullmatch(r"unix:///run/containerd/s/[0-9a-f]{64}", address), address
         path = address.removeprefix("unix://")
-        assert os.path.exists(path)
-        assert not wait_for(lambda: not os.path.exists(path), 3, 0.1)
-        assert wait_for(lambda: not os.path.exists(path), DEADLINE, 0.1)
+        begun = os.stat(path).st_mtime
+        assert wait_for(lambda: not os.path.exists(path), pause=0.1)
+        assert time.time() - begun > 3.5, "it waited"

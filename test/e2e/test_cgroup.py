@@ -17,7 +17,7 @@ def test_exec_works_where_controllers_are_enabled_below(containerd, runtime, nam
     script = "mkdir /cgroup/init && echo 0 >/cgroup/init/cgroup.procs && cd /cgroup;" \
              " until echo +pids >cgroup.subtree_control; do sleep 0.1; done 2>/dev/null; exec sleep 1000"
     containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=MOUNT)
-    assert wait_for(lambda: containerd.exec(container, "test", "-e", "/cgroup/init/pids.max").rc == 0, 20, 0.2)
+    assert wait_for(lambda: containerd.exec(container, "test", "-e", "/cgroup/init/pids.max").rc == 0, pause=0.2)
     assert containerd.exec(container, "cat", "/proc/self/cgroup").check().text == "0::/init\n"
     containerd.delete(container)
 

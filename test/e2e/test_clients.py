@@ -10,7 +10,6 @@ from harness.processes import wait_for
 from harness.snippets import commands
 
 DEPLOY = Path(REPO, "deploy")
-SOON = 20  # seconds
 
 
 @pytest.mark.vm
@@ -37,7 +36,7 @@ def test_manifests_for_kubernetes(cri_pods, handler, tmp_path):
     assert kubelet.start(pod, prepare, volumes).wait_exited().exit_code == 0
     web, client = (kubelet.start(pod, one, volumes) for one in manifest["spec"]["containers"])
     probe = manifest["spec"]["containers"][0]["readinessProbe"]["exec"]["command"]
-    assert wait_for(lambda: web.exec(*probe).exit_code == 0, SOON)
+    assert wait_for(lambda: web.exec(*probe).exit_code == 0)
     client.wait_text("\n")
     kernel = client.text().strip()
     assert re.match(r"\d+\.\d+", kernel) and kernel != os.uname().release

@@ -65,7 +65,7 @@ def run(containerd, runtime, name, traffic):
     yield start
     for container, client in running:
         containerd.kill(container)
-        done = containerd.finish(client, timeout=30)
+        done = containerd.finish(client)
         assert done.rc == 137 and not done.error, done  # where DEL fails, ctr says so and goes on
 
 
@@ -171,7 +171,7 @@ def test_the_host_is_as_before(containerd, runtime, name, network):
     for _ in range(2):
         done = containerd.run(name(), "ip", "addr", runtime=runtime, flags=["--cni"]).check()
         assert "inet 10.90." in done.text
-        assert wait_for(lambda: look() == before, 10), (look(), before)
+        assert wait_for(lambda: look() == before), (look(), before)
 
 
 def test_a_network_that_cannot_be_added_leaves_nothing(containerd, runtime, name, network):
@@ -182,4 +182,4 @@ def test_a_network_that_cannot_be_added_leaves_nothing(containerd, runtime, name
     containerd.wait_state(container, "CREATED")  # ctr leaves it
     containerd.ctr("tasks", "delete", "--force", container).check()
     containerd.ctr("containers", "delete", container).check()
-    assert wait_for(lambda: look() == before, 10), (look(), before)
+    assert wait_for(lambda: look() == before), (look(), before)

@@ -9,7 +9,6 @@ from harness.cri_pods import CREATED, NOTREADY, READY, RUNNING, CriPods
 from harness.parts import static_program
 from harness.processes import alive, wait_for
 
-SOON = 10  # seconds
 
 # System V shared memory, of which busybox has no tool: "make TEXT" prints the id of a new piece, "read ID" its text.
 SHM = r"""
@@ -68,7 +67,7 @@ def test_containers_share_ipc_shm_and_localhost(cri_pods, shm):
     assert two.output("cat", "/dev/shm/number") == "1\n"
     two.output("touch", "/dev/mqueue/queue")
     assert three.output("ls", "/dev/mqueue") == "queue\n"
-    assert wait_for(lambda: one.exec("nc", "-w", "5", "127.0.0.1", "7000").stdout == b"hello\n", SOON, 0.2)
+    assert wait_for(lambda: one.exec("nc", "-w", "5", "127.0.0.1", "7000").stdout == b"hello\n", pause=0.2)
     one.output("touch", "/mine")
     assert two.exec("ls", "/mine").exit_code == 1
     pod.end()
@@ -102,7 +101,7 @@ def test_a_pod_answers_at_its_addresses(cri, handler, tmp_path):
     addresses = [network.ip, *(more.ip for more in network.additional_ips)]
     assert sorted(":" in address for address in addresses) == [False, True]
     for address in addresses:
-        assert wait_for(lambda to=address: answer(to, 7000) == b"hello\n", SOON, 0.2), address
+        assert wait_for(lambda to=address: answer(to, 7000) == b"hello\n", pause=0.2), address
     pod.end()
 
 
@@ -143,7 +142,7 @@ def test_orphans_of_a_shared_namespace_are_reaped(cri_pods):
     pod = cri_pods.run(namespaces={"pid": "POD"})
     container = pod.start("sleep", "1000")
     container.output("sh", "-c", "(sleep 0.1 >/dev/null 2>&1 &)")
-    assert wait_for(lambda: not {"sleep 0.1", "[sleep]"} & set(commands(container).values()), SOON, 0.1)
+    assert wait_for(lambda: not {"sleep 0.1", "[sleep]"} & set(commands(container).values()), pause=0.1)
     pod.end()
 
 
@@ -167,7 +166,7 @@ def test_what_sees_the_processes_of_a_container_ends_with_it(cri_pods):
     debug = pod.start("sleep", "1003", name="debug", target=target)
     late = pod.create("sleep", "1004", name="late", target=target)
     target.stop()
-    assert debug.wait_exited(SOON).exit_code == 137
+    assert debug.wait_exited().exit_code == 137
     with pytest.raises(CriError, match='^[^\n]*invalid target container: container "[0-9a-f]+" is not running[^\n]*$'):
         late.start()
     again = pod.start("sleep", "1005", name="target")
@@ -200,7 +199,7 @@ def test_a_pod_is_stopped_whatever_its_containers_do(cri_pods, state):
     pod.stop()
     assert pod.status.state == NOTREADY
     if "running" in made:
-        assert made["running"].wait_exited(SOON).exit_code == 137
+        assert made["running"].wait_exited().exit_code == 137
     pod.stop()  # as a kubelet does it until the pod is removed
     pod.remove()
 
@@ -227,9 +226,9 @@ def test_a_killed_sandbox_is_not_ready(cri_pods, cri, handler):
     pod = cri_pods.run()
     container = pod.start("sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1; done")
     cri.kill(pod.id).check()
-    assert wait_for(lambda: pod.status.state == NOTREADY, SOON)
+    assert wait_for(lambda: pod.status.state == NOTREADY)
     if handler == "kata":  # runc's container has its own processes, and lives on
-        assert container.wait_exited(SOON).exit_code == 137
+        assert container.wait_exited().exit_code == 137
     pod.end()
 
 
@@ -260,7 +259,7 @@ def test_three_pods_at_once(cri_pods):
     assert len({pod.status.network.ip for pod in pods}) == 3
     containers = [pod.start("sh", "-c", f"echo {number} >/mine; exec sleep 1000") for number, pod in enumerate(pods)]
     for number, container in enumerate(containers):
-        assert wait_for(lambda: container.output("cat", "/mine") == f"{number}\n", SOON)
+        assert wait_for(lambda: container.output("cat", "/mine") == f"{number}\n")
         assert container.output("hostname") == f"pod-{number + 1}\n"
     pods[1].end()
     assert [one.exec("true").exit_code for one in (containers[0], containers[2])] == [0, 0]

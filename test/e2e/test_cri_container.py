@@ -5,11 +5,10 @@ import os
 import time
 
 import pytest
-from harness.cri import CriError
+from harness.cri import DEADLINE, CriError
 from harness.cri_pods import EXITED, RUNNING
 from harness.processes import wait_for
 
-SOON = 10  # seconds
 MIB = 1 << 20
 CAP = 16 * MIB  # of what ExecSync answers of a stream
 
@@ -23,7 +22,7 @@ def test_an_exited_container_is_started_again_as_another(cri_pods, tmp_path):
     assert first.wait_exited().exit_code == 3
     second = pod.start("sh", "-c", "echo second >>/data/runs; ls /mine; exec sleep 1000", mounts=volume)
     first.remove()
-    assert wait_for(lambda: second.text("stderr") == "ls: /mine: No such file or directory\n", SOON)
+    assert wait_for(lambda: second.text("stderr") == "ls: /mine: No such file or directory\n")
     assert other.output("hostname") == "pod-1\n"
     assert (tmp_path / "volume/runs").read_text() == "first\nsecond\n"
     pod.end()
@@ -63,11 +62,9 @@ def test_a_container_is_stopped_by_its_signal_or_in_time(cri_pods):
         pod.start("sh", "-c", f"trap '{trap}' TERM; echo ready; while :; do sleep 0.1; done", name=name)
         for name, trap in (("willing", "exit 5"), ("deaf", ""))
     )
-    for container, patience, code in ((willing, 30, 5), (deaf, 1, 137)):
+    for container, patience, code in ((willing, 10 * DEADLINE, 5), (deaf, 1, 137)):
         container.wait_text("ready\n")
-        begin = time.monotonic()
-        container.stop(timeout=patience)
-        assert time.monotonic() - begin < 20
+        container.stop(timeout=patience)  # which has DEADLINE seconds
         assert (container.status.state, container.status.exit_code) == (EXITED, code)
     pod.end()
 
@@ -99,7 +96,7 @@ def test_a_command_that_takes_too_long_is_killed(cri_pods):
     with pytest.raises(CriError) as failed:
         container.exec("sleep", "500", timeout=1)
     assert failed.value.code == "DEADLINE_EXCEEDED" and "timeout 1s exceeded" in failed.value.text
-    assert 1 <= time.monotonic() - begin < 10
+    assert time.monotonic() - begin >= 1
     assert "sleep 500" not in container.output("ps", "-o", "args")
     pod.end()
 
@@ -160,15 +157,16 @@ def test_statistics_of_containers_and_the_pod(cri_pods):
     def stats(container):
         return pod.cri.ContainerStats(container_id=container.id).stats
 
-    first = stats(busy)
-    assert first.attributes.id == busy.id
-    time.sleep(1)
-    busy_used = stats(busy).cpu.usage_core_nano_seconds.value - first.cpu.usage_core_nano_seconds.value
-    idle_used = stats(idle).cpu.usage_core_nano_seconds.value
-    assert 100e6 < busy_used < 20e9
-    assert idle_used < 1e9
+    def used(container):
+        return stats(container).cpu.usage_core_nano_seconds.value
+
+    assert stats(busy).attributes.id == busy.id
+    begin, of_busy, of_idle = time.monotonic(), used(busy), used(idle)
+    assert wait_for(lambda: used(busy) - of_busy > 500e6, pause=0.2)
+    assert used(busy) - of_busy < 2e9 * (time.monotonic() - begin), "more than a loop can use"
+    assert used(idle) - of_idle < 50e6
     assert 0 < stats(idle).memory.working_set_bytes.value < 64 * MIB
-    assert wait_for(lambda: [one for one in pod.cri.ListPodSandboxStats().stats if one.attributes.id == pod.id], SOON, 0.5)
+    assert wait_for(lambda: [one for one in pod.cri.ListPodSandboxStats().stats if one.attributes.id == pod.id], pause=0.5)
     linux = pod.cri.PodSandboxStats(pod_sandbox_id=pod.id).stats.linux
     assert {one.attributes.id for one in linux.containers} == {busy.id, idle.id}
     pod.end()

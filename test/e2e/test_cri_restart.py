@@ -3,7 +3,6 @@
 from harness.cri_pods import CREATED, EXITED, NOTREADY, READY, RUNNING
 from harness.processes import kill, wait_for, wait_gone
 
-SOON = 10  # seconds
 COUNT = "number=0; while :; do echo $number; number=$((number + 1)); sleep 0.1; done"
 
 
@@ -39,9 +38,9 @@ def test_an_exit_meanwhile_is_seen(cri_pods, cri, tmp_path):
     other = pod.start("sleep", "1000", name="other")
     cri.die()
     (tmp_path / "volume/go").touch()
-    assert wait_for((tmp_path / "volume/gone").exists, SOON)
+    assert wait_for((tmp_path / "volume/gone").exists)
     cri.start()
-    assert container.wait_exited(SOON).exit_code == 6
+    assert container.wait_exited().exit_code == 6
     assert other.status.state == RUNNING
     pod.end()
 
@@ -65,7 +64,7 @@ def test_a_sandbox_that_dies_meanwhile_is_not_ready(cri_pods, cri):
     pid = cri.task_pid(pod.id)
     cri.die()
     kill(pid)
-    assert wait_gone(pid, SOON)
+    assert wait_gone(pid)
     cri.start()
-    assert wait_for(lambda: pod.status.state == NOTREADY, SOON)
+    assert wait_for(lambda: pod.status.state == NOTREADY)
     pod.end()

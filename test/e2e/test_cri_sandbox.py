@@ -7,7 +7,6 @@ from harness.cri import CriError
 from harness.cri_pods import NOTREADY, READY, RUNNING
 from harness.processes import alive, kill, wait_for, wait_gone
 
-SOON = 10  # seconds
 DNS = {"servers": ["192.0.2.1", "192.0.2.2"], "searches": ["a.example", "b.example"], "options": ["ndots:5"]}
 RESOLV_CONF = ["search a.example b.example", "nameserver 192.0.2.1", "nameserver 192.0.2.2", "options ndots:5"]
 
@@ -49,7 +48,7 @@ def test_files_are_read_only_as_the_root_is(cri_pods):
     for path in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"):
         assert closed.exec("sh", "-c", f"echo >>{path}").exit_code != 0, path
         opened.output("sh", "-c", f"echo '# here' >>{path}")
-        assert wait_for(lambda at=path: closed.output("tail", "-n", "1", at) == "# here\n", SOON, 0.2), path
+        assert wait_for(lambda at=path: closed.output("tail", "-n", "1", at) == "# here\n", pause=0.2), path
     pod.end()
 
 
@@ -99,7 +98,7 @@ def test_a_pod_is_stopped_whatever_its_containers_do(cri_pods, cri, state):
     assert not alive(machine)
     assert pod.status.state == NOTREADY
     if "running" in made:
-        assert made["running"].wait_exited(SOON).exit_code == 137
+        assert made["running"].wait_exited().exit_code == 137
     pod.stop()  # as a kubelet does it until the pod is removed
     pod.remove()
 
@@ -124,9 +123,9 @@ def test_a_pod_whose_part_is_killed_is_not_ready(cri_pods, cri, part):
     container = pod.start("sleep", "1000")
     pid = cri.part(pod.id, part)
     kill(pid)
-    assert wait_gone(pid, SOON)
-    assert wait_for(lambda: pod.status.state == NOTREADY, SOON)
-    assert container.wait_exited(SOON).exit_code == 137
+    assert wait_gone(pid)
+    assert wait_for(lambda: pod.status.state == NOTREADY)
+    assert container.wait_exited().exit_code == 137
     pod.end()
 
 
@@ -143,8 +142,8 @@ def test_a_pod_whose_shim_is_killed_is_not_ready(cri_pods, cri):
     container = pod.start("sleep", "1000")
     pid = cri.shim(pod.id)
     kill(pid)
-    assert wait_gone(pid, SOON)
-    assert wait_for(lambda: is_not_ready(pod), SOON)
+    assert wait_gone(pid)
+    assert wait_for(lambda: is_not_ready(pod))
     assert container.wait_exited().exit_code in (137, 255)  # of `delete`, or of a Wait that was cut off
     pod.end()
 
@@ -152,7 +151,7 @@ def test_a_pod_whose_shim_is_killed_is_not_ready(cri_pods, cri):
 def test_why_it_ended_is_told(cri_pods, cri):
     pod = cri_pods.run()
     kill(cri.part(pod.id, "qemu-system"))
-    assert wait_for(lambda: pod.status.state == NOTREADY, SOON)
+    assert wait_for(lambda: pod.status.state == NOTREADY)
     assert "QEMU was killed by signal 9" in cri.cri.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True).info["cause"]
     pod.end()
 
@@ -165,15 +164,15 @@ def test_it_is_found_again_when_containerd_is_started_again(cri_pods, cri):
     shim = cri.shim(dead.id)
     cri.die()
     kill(shim)
-    assert wait_gone(shim, SOON)
+    assert wait_gone(shim)
     cri.start()
     assert (pod.status.state, container.status.state) == (READY, RUNNING)
     assert [one.status.state for one in (stopped, dead)] == [NOTREADY, NOTREADY]
     assert exiting.wait_exited().exit_code == 6
     assert pod.start("true", name="more").wait_exited().exit_code == 0
     kill(cri.part(pod.id, "qemu-system"))  # it is waited for again
-    assert wait_for(lambda: pod.status.state == NOTREADY, SOON)
-    assert container.wait_exited(SOON).exit_code == 137
+    assert wait_for(lambda: pod.status.state == NOTREADY)
+    assert container.wait_exited().exit_code == 137
     for one in (pod, stopped, dead):
         one.end()
 

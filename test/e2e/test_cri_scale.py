@@ -15,7 +15,7 @@ from harness.cri import CriError
 from harness.cri_pods import EXITED, NOTREADY, READY, RUNNING, CriPods
 from harness.cri_streams import attach_stream
 from harness.parts import static_program
-from harness.processes import descendants, memory, wait_for
+from harness.processes import SOON, descendants, memory, wait_for
 from harness.sandbox_pod import SandboxPod
 
 PODS = int(os.environ.get("KATA_SCALE_PODS", "4"))
@@ -28,7 +28,6 @@ ROWS = 5
 THREADS = 4
 SANITIZED = os.environ.get("KATA_STAGE", "e2e") != "e2e"  # what sanitizers and valgrind keep is not the program's
 SERVED_SOMETIMES = 12  # what the last commands have looked up, and containers that have gone just now
-SOON = 20  # seconds
 LONG = 300  # for what takes as long as many pods at once do
 STOPS = 3
 KILL_MS = 2000
@@ -74,7 +73,7 @@ def test_many_containers_in_a_pod(cri_pods, handler):
     pod = cri_pods.run()
     made = [pod.start("sh", "-c", f"echo {number} >/mine; exec sleep 1000", name=f"c{number}") for number in range(CONTAINERS)]
     for number, container in enumerate(made):
-        assert wait_for(lambda: container.exec("cat", "/mine").stdout.decode() == f"{number}\n", SOON)
+        assert wait_for(lambda: container.exec("cat", "/mine").stdout.decode() == f"{number}\n")
     if handler == "kata" and CONTAINERS == MOST_CONTAINERS:
         one_more = pod.create("sleep", "1000", name="more")
         with pytest.raises(CriError, match=f"the sandbox has {MOST_CONTAINERS} containers"):
@@ -127,7 +126,7 @@ class Growth:
             seen.append(self.counts())
             return seen[-1] == seen[-2] if not self.rows else not self.grown(seen[-1])
 
-        wait_for(settled, SOON, 0.2)
+        wait_for(settled, pause=0.2)
         self.rows.append({"done": done} | seen[-1] | self.sizes())
 
     def grown(self, counts):
@@ -177,7 +176,7 @@ def probe(container, number):
         with pytest.raises(CriError, match="timeout 1s exceeded"):
             container.exec("sleep", "500", timeout=1)
     else:
-        assert container.exec("sh", "-c", f"echo {number}; exit {number % 3}", timeout=10).exit_code == number % 3
+        assert container.exec("sh", "-c", f"echo {number}; exit {number % 3}", timeout=SOON).exit_code == number % 3
 
 
 @KATA_ONLY
@@ -277,7 +276,7 @@ def test_a_container_that_cannot_be_killed_harms_no_other(cri, handler, tmp_path
     other.stop()  # as a kubelet stops all before the pod
     pod.stop()
     assert pod.status.state == NOTREADY
-    assert stuck.wait_exited(SOON).exit_code == 137
+    assert stuck.wait_exited().exit_code == 137
     server.kill()
     pod.remove()
 

@@ -7,7 +7,6 @@ import pytest
 from harness.cri_streams import DATA, ERROR, PORT_SIZE, attach_stream, exec_stream, port_stream
 from harness.processes import wait_for
 
-SOON = 10  # seconds
 MIB = 1 << 20
 BLOCK = 32 << 10
 ECHO = ["nc", "-ll", "-p", "7000", "-e", "cat"]
@@ -99,7 +98,7 @@ def test_ports_are_forwarded_at_once(cri_pods):
 def test_a_server_on_localhost_alone_is_reached(cri_pods):
     pod = cri_pods.run()
     server = pod.start("httpd", "-f", "-p", "127.0.0.1:7000")
-    assert wait_for(lambda: b"404" in server.exec("wget", "-O", "-", "http://127.0.0.1:7000/").stderr, SOON, 0.2)
+    assert wait_for(lambda: b"404" in server.exec("wget", "-O", "-", "http://127.0.0.1:7000/").stderr, pause=0.2)
     with port_stream(pod, 7000) as stream:
         stream.send(b"GET / HTTP/1.0\r\n\r\n")
         stream.wait(b"404 Not Found", DATA)
@@ -110,7 +109,7 @@ def test_a_server_on_localhost_alone_is_reached(cri_pods):
 def test_a_server_on_the_localhost_of_ipv6_alone_is_reached(cri_pods):
     pod = cri_pods.run()
     server = pod.start("httpd", "-f", "-p", "[::1]:7000")
-    assert wait_for(lambda: b"404" in server.exec("wget", "-O", "-", "http://[::1]:7000/").stderr, SOON, 0.2)
+    assert wait_for(lambda: b"404" in server.exec("wget", "-O", "-", "http://[::1]:7000/").stderr, pause=0.2)
     with port_stream(pod, 7000) as stream:
         stream.send(b"GET / HTTP/1.0\r\n\r\n")
         stream.wait(b"404 Not Found", DATA)
@@ -139,4 +138,4 @@ def connected(pod, port):
         stream.received[DATA] = stream.received[DATA][:PORT_SIZE]
         return stream
 
-    return wait_for(connect, SOON, 0.2)
+    return wait_for(connect, pause=0.2)

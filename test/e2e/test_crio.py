@@ -9,7 +9,6 @@ from harness.processes import wait_for
 from harness.ttrpc import Status
 
 pytestmark = pytest.mark.vm
-SOON = 10  # seconds
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def test_a_pod_from_its_start_to_its_end(crio_pod):
     assert one.shim_pid == two.shim_pid == pod.containers[pod.id].shim_pid
     assert len({one.pid, two.pid, pod.containers[pod.id].pid}) == 3
     assert two.wait().exit_status == 3
-    assert wait_for(lambda: two.read() == "hello\n", SOON), two.output
+    assert wait_for(lambda: two.read() == "hello\n"), two.output
     assert one.is_alive() and not two.is_alive()
     assert one.exec("sh", "-c", "exit 5") == 5
     two.end()
@@ -50,10 +49,10 @@ def test_its_network_goes_while_it_runs(crio_pod):
     one = pod.start("one", "sleep", "1000")
     assert one.exec("sh", "-c", f"ip addr show eth0 | grep -q {space.address}") == 0
     pod.network_goes()
-    assert wait_for(lambda: one.exec("sh", "-c", "ip link show eth0") != 0, SOON)
+    assert wait_for(lambda: one.exec("sh", "-c", "ip link show eth0") != 0)
     pod.end()
     bridge.close()
-    assert wait_for(lambda: look() == before, SOON)
+    assert wait_for(lambda: look() == before)
 
 
 def test_options_come_with_create_alone(crio_pod, tmp_path):
@@ -62,7 +61,7 @@ def test_options_come_with_create_alone(crio_pod, tmp_path):
     pod = crio_pod(config).run()
     one = pod.start("one", "nproc")
     one.wait()
-    assert wait_for(lambda: one.read() == "2\n", SOON), one.output
+    assert wait_for(lambda: one.read() == "2\n"), one.output
     pod.end()
 
 

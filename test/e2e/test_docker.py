@@ -12,11 +12,10 @@ import urllib.request
 import pytest
 from harness import IMAGE, KATA
 from harness.docker import BRIDGE, Docker
-from harness.processes import alive, kill, process, wait_for
+from harness.processes import SOON, alive, kill, process, wait_for
 from harness.snippets import commands
 
 SLEEP = ["sleep", "1000"]
-SOON = 20  # seconds
 
 pytestmark = pytest.mark.vm
 
@@ -96,7 +95,7 @@ def test_input_and_terminals(docker):
 
 
 def test_logs_and_exec(docker, web):
-    assert wait_for(lambda: "out" in docker.text("logs", web) and "err" in docker.docker("logs", web).error, SOON)
+    assert wait_for(lambda: "out" in docker.text("logs", web) and "err" in docker.docker("logs", web).error)
     result = docker.docker("exec", web, "sh", "-c", "echo in; exit 5")
     assert (result.rc, result.out) == (5, b"in\n"), result
     assert docker.text("exec", "-i", web, "cat", stdin=b"typed\n") == "typed\n"
@@ -148,7 +147,7 @@ def events_of(docker, container):
 
 def live(docker, container):
     """Begins, ends and begins again in each way: the sorted names of docker's events."""
-    assert wait_for(lambda: "begun" in docker.text("logs", container), SOON)
+    assert wait_for(lambda: "begun" in docker.text("logs", container))
     docker.text("stop", container)
     assert docker.inspect(container, "State.ExitCode") == 5
     docker.text("start", container)
@@ -157,7 +156,7 @@ def live(docker, container):
     docker.text("restart", "-t", "0", container)
     kill(docker.inspect(container, "State.Pid"))  # as docker itself does when a container does not end
     assert docker.text("wait", container) == "137\n"
-    assert wait_for(lambda: events_of(docker, container).count("die") == 3, SOON), events_of(docker, container)
+    assert wait_for(lambda: events_of(docker, container).count("die") == 3), events_of(docker, container)
     return events_of(docker, container)
 
 
@@ -217,7 +216,7 @@ def test_two_containers_the_host_and_a_published_port(docker, start):
     assert client.text.endswith("page\n")
     docker.sh(server, f"ping -c 1 {gateway}")
     for address in (docker.ip_of(server), "127.0.0.1:8080"):
-        with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/", timeout=SOON) as answer:
             assert answer.read() == b"page\n"
 
 
@@ -249,11 +248,11 @@ def test_networks_are_connected_and_disconnected_under_load(docker, web, network
     for _ in range(2):
         docker.text("network", "connect", network, web)
         address = docker.ip_of(web, network)
-        assert wait_for(lambda: address in docker.sh(web, "ip addr"), SOON)
+        assert wait_for(lambda: address in docker.sh(web, "ip addr"))
         docker.sh(web, "ping -c 2 -W 5 10.55.0.9 && ping -6 -c 2 -W 5 fd55::9")
         docker.sh(other, f"ping -c 2 -W 5 {address}")
         docker.text("network", "disconnect", network, web)
-        assert wait_for(lambda: address not in docker.sh(web, "ip addr"), SOON)
+        assert wait_for(lambda: address not in docker.sh(web, "ip addr"))
     docker.sh(web, "kill -INT $(cat /tmp/ping)")
     sent, received = re.search(r"(\d+) packets transmitted, (\d+) packets received", docker.finish(load).text).groups()
     assert int(sent) > 10 and int(received) >= int(sent) - 1
@@ -264,7 +263,7 @@ def test_names_resolve_in_a_network_of_the_user(docker, network, start):
     server = start(*SLEEP, flags=["--network", network, "--ip", "10.55.0.9", "--network-alias", "backend"])
     client = start("sh", "-c", f"nslookup -type=a {server}; ping -c 1 backend; exec sleep 1000", flags=["--network", network])
     assert "nameserver 127.0.0.11" in docker.sh(client, "cat /etc/resolv.conf")
-    assert wait_for(lambda: "packets received" in docker.text("logs", client), SOON), docker.text("logs", client)
+    assert wait_for(lambda: "packets received" in docker.text("logs", client)), docker.text("logs", client)
     shown = docker.text("logs", client)
     assert "Address: 10.55.0.9" in shown and "1 packets received" in shown, shown
     docker.sh(client, f"ping -c 1 {server}")
@@ -285,10 +284,10 @@ def test_names_resolve_in_a_network_that_comes_later(docker, network, start):
 def test_the_default_network_comes_back(docker, start):
     container = start(*SLEEP)
     docker.text("network", "disconnect", "bridge", container)
-    assert wait_for(lambda: "eth" not in docker.sh(container, "ip addr"), SOON)
+    assert wait_for(lambda: "eth" not in docker.sh(container, "ip addr"))
     docker.text("network", "connect", "bridge", container)
     address, gateway = docker.ip_of(container), BRIDGE.split("/")[0]
-    assert wait_for(lambda: address in docker.sh(container, "ip addr"), SOON)
+    assert wait_for(lambda: address in docker.sh(container, "ip addr"))
     docker.sh(container, f"ping -c 1 -W 5 {gateway}")
 
 
@@ -297,7 +296,7 @@ def test_settings_of_a_networks_link_are_the_guests(docker, web, network):
     """docker writes them into the namespace on the host, before the link is up."""
     option = '"com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.neigh.IFNAME.gc_stale_time=77"'
     docker.text("network", "connect", "--driver-opt", option, network, web)
-    assert wait_for(lambda: docker.ip_of(web, network) in docker.sh(web, "ip addr"), SOON)
+    assert wait_for(lambda: docker.ip_of(web, network) in docker.sh(web, "ip addr"))
     assert docker.sh(web, "cd /proc/sys/net/ipv4; cat conf/eth1/log_martians neigh/eth1/gc_stale_time conf/eth0/log_martians") == "1\n77\n0\n"
     docker.text("network", "disconnect", network, web)
 
@@ -313,7 +312,7 @@ def test_containers_live_on_when_dockerd_is_killed(docker, start):
     container = start("sh", "-c", "while :; do echo line; sleep 0.1; done", flags=[
         "-p", "127.0.0.1:8081:80", "--health-cmd", "echo fine", "--health-interval", "1s"])
     pid = docker.inspect(container, "State.Pid")
-    assert wait_for(lambda: docker.inspect(container, "State.Health.Status") == "healthy", SOON)
+    assert wait_for(lambda: docker.inspect(container, "State.Health.Status") == "healthy")
     last = checked(docker, container)
     docker.kill_daemon()
     assert alive(pid)
@@ -322,7 +321,7 @@ def test_containers_live_on_when_dockerd_is_killed(docker, start):
     assert docker.inspect(container, "State.Pid") == pid
     assert docker.sh(container, "echo still") == "still\n"
     before = docker.text("logs", container).count("line")
-    assert wait_for(lambda: docker.text("logs", container).count("line") > before, SOON)
-    assert wait_for(lambda: checked(docker, container) != last, SOON)
+    assert wait_for(lambda: docker.text("logs", container).count("line") > before)
+    assert wait_for(lambda: checked(docker, container) != last)
     docker.text("stop", "-t", "0", container)
     assert docker.inspect(container, "State.ExitCode") == 137

@@ -11,7 +11,6 @@ from harness.processes import alive, descendants, kill, wait_for
 
 pytestmark = pytest.mark.vm
 
-SOON = 30  # seconds: told by an event, not by a timer
 LINE_MAX = 1200  # bytes: our text has at most 999, and ctr says before and after it what it did
 
 
@@ -33,7 +32,7 @@ def configured(containerd, runtime, name, tmp_path):
     def run(text):
         path = tmp_path / "configuration.toml"
         path.write_text(text)
-        return containerd.run(name(), "true", runtime=runtime, flags=("--runtime-config-path", str(path)), timeout=SOON)
+        return containerd.run(name(), "true", runtime=runtime, flags=("--runtime-config-path", str(path)))
 
     return run
 
@@ -88,9 +87,9 @@ def test_a_qemu_that_is_killed_while_it_boots_is_named(containerd, runtime, name
         except (OSError, StopIteration, ValueError):
             return []
 
-    pids = wait_for(lambda: running.poll() is not None or qemu(), SOON)
+    pids = wait_for(lambda: running.poll() is not None or qemu())
     kill(pids[0])
-    said, advice, console = report(containerd.finish(running, timeout=SOON))
+    said, advice, console = report(containerd.finish(running))
     assert said == "QEMU was killed by signal 9 (Killed)" and "dmesg" in advice
     assert not alive(pids[0])
 
@@ -102,7 +101,7 @@ def test_a_call_after_the_guest_has_panicked_says_so(containerd, runtime, name, 
     spec["mounts"] = [dict(one, options=["nosuid", "noexec", "nodev"]) if one["type"] == "proc" else one
                       for one in spec["mounts"]]
     containerd.run_spec(container, spec, runtime=runtime, flags=["-d"]).check()
-    containerd.wait_state(container, "STOPPED", timeout=SOON)
+    containerd.wait_state(container, "STOPPED")
     start = containerd.log_size()
     result = containerd.exec(container, "true")
     assert result.rc == 1

@@ -84,8 +84,8 @@ def test_those_of_a_killed_shim_run_when_it_is_cleaned_up(containerd, runtime, r
     spec = spec_with(containerd, rootfs, {"poststop": [hook(log, "poststop")]}, "sleep", "1000")
     containerd.run_spec(container, spec, runtime=runtime, flags=["-d", *containerd.own_fifos]).check()
     kill(containerd.shim(container))
-    assert wait_for(lambda: [hook for hook, _ in logged(log)] == ["poststop"], 20), logged(log)
-    assert wait_for(lambda: containerd.task_state(container) is None, 20)
+    assert wait_for(lambda: [hook for hook, _ in logged(log)] == ["poststop"]), logged(log)
+    assert wait_for(lambda: containerd.task_state(container) is None)
     containerd.ctr("containers", "delete", container).check()
     assert len(logged(log)) == 1
 

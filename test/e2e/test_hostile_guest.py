@@ -58,7 +58,7 @@ def victim(run_guest, request):
 
 def delete_killed(containerd, container):
     """A container whose machine has come to an end."""
-    containerd.wait_state(container, "STOPPED", 30)
+    containerd.wait_state(container, "STOPPED")
     deleted = containerd.ctr("tasks", "delete", container)
     assert "exit code 137" in deleted.error, str(deleted)
     containerd.ctr("containers", "delete", container).check()

@@ -8,7 +8,6 @@ from harness.processes import wait_for
 from harness.tools import PLACE, make_tools
 
 pytestmark = pytest.mark.vm
-SOON = 10  # seconds
 NET_ADMIN = ["--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_RAW"]
 NOBODY = 65534
 
@@ -54,7 +53,7 @@ def test_a_meshs_init_container_redirects_what_the_pod_sends(cri_pods, tools, ip
     def fetch(command):
         return app.exec("sh", "-c", command).stdout.decode()
 
-    assert wait_for(lambda: fetch("nc -w 5 192.0.2.1 80 </dev/null") == "proxied\n", SOON)
+    assert wait_for(lambda: fetch("nc -w 5 192.0.2.1 80 </dev/null") == "proxied\n")
     assert fetch("su -s /bin/sh nobody -c 'nc -w 1 192.0.2.1 80 </dev/null'") == ""
     pod.end()
 

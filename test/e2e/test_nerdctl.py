@@ -32,7 +32,7 @@ def network():
     made.close()
     assert not made.leases() and not made.records()
     subprocess.run(["ip", "link", "del", "nerdctl0"], check=False, capture_output=True)
-    assert wait_for(lambda: look() == before, 10), (look(), before)
+    assert wait_for(lambda: look() == before), (look(), before)
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ def test_the_network_of_a_hook_is_there_when_the_first_process_starts(containerd
 def test_names_are_found_by_hosts_files_that_change_in_place(containerd, run):
     first, _ = run("web", "sleep", "1000")
     second, folder = run("db", "sleep", "1000")
-    assert wait_for(lambda: f"{address_of(folder)} db" in sh(containerd, first, "cat /etc/hosts"), 5)
+    assert wait_for(lambda: f"{address_of(folder)} db" in sh(containerd, first, "cat /etc/hosts"))
     sh(containerd, first, "ping -c 1 -W 5 db")
     sh(containerd, second, "ping -c 1 -W 5 web")
     containerd.delete(second)
-    assert wait_for(lambda: "db" not in sh(containerd, first, "cat /etc/hosts"), 5)
+    assert wait_for(lambda: "db" not in sh(containerd, first, "cat /etc/hosts"))
 
 
 def test_a_published_port_leads_to_the_container(containerd, run):
@@ -100,7 +100,7 @@ def test_a_published_port_leads_to_the_container(containerd, run):
 def test_a_killed_shim_gives_its_address_back(containerd, run, network):
     container, folder = run("web", "sleep", "1000")
     kill(containerd.shim(container))
-    assert wait_for(lambda: containerd.task_state(container) is None, 20)
-    assert wait_for(lambda: not network.leases(), 10)
+    assert wait_for(lambda: containerd.task_state(container) is None)
+    assert wait_for(lambda: not network.leases())
     assert not (folder / "meta.json").exists()
     containerd.ctr("containers", "delete", container).check()

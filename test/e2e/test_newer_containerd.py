@@ -9,7 +9,6 @@ from harness.events import Events
 from harness.newer import newer_path
 from harness.processes import wait_for
 
-SOON = 10  # seconds
 TOPICS = ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]
 
 pytestmark = pytest.mark.vm
@@ -51,7 +50,7 @@ def test_exec_and_the_rest_of_the_task_commands(newer, runtime, name):
     assert newer.exec(container, "sh", "-c", "echo in; exit 3").rc == 3
     assert "pids.current" in newer.ctr("tasks", "metrics", container).check().text
     newer.ctr("tasks", "pause", container).check()
-    newer.wait_state(container, "PAUSED", timeout=SOON)
+    newer.wait_state(container, "PAUSED")
     newer.ctr("tasks", "resume", container).check()
     newer.delete(container)
 
@@ -71,7 +70,7 @@ def test_settings_of_runc_are_refused_by_name(newer, runtime, name):
     result = newer.run(container, "true", runtime=runtime, flags=["--no-pivot"])
     assert result.rc == 1 and "are runc's, as those of ctr's --no-pivot" in result.error, str(result)
     newer.ctr("containers", "delete", container)
-    assert wait_for(lambda: newer.task_state(container) is None, SOON)
+    assert wait_for(lambda: newer.task_state(container) is None)
 
 
 @pytest.mark.parametrize("newer", ["forky"], indirect=True)
@@ -89,4 +88,4 @@ def test_a_start_that_fails_says_why(newer, runtime, name):
     assert result.rc == 1
     assert "start failed: containerd-shim-kata-v2: " in result.error and result.error.count("\n") == 1, str(result)
     newer.ctr("containers", "delete", container)
-    assert wait_for(lambda: newer.task_state(container) is None, SOON)
+    assert wait_for(lambda: newer.task_state(container) is None)

@@ -16,7 +16,6 @@ from harness.output import difference, is_full, read_at_once, read_slowly, throu
 from harness.pods import exec_spec
 from harness.processes import wait_for
 
-FULL_SECONDS = 20
 RUNS = int(os.environ.get("KATA_OUTPUT_RUNS", 8))
 
 LOGGER = """#!/bin/sh
@@ -31,7 +30,7 @@ wait
 
 def run_with(containerd, runtime, container, uri, script):
     containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=("--log-uri", uri))
-    assert wait_for(lambda: containerd.task_state(container) == "STOPPED", 60, 0.1)
+    assert wait_for(lambda: containerd.task_state(container) == "STOPPED", pause=0.1)
     containerd.ctr("tasks", "delete", container).check()
     containerd.ctr("containers", "delete", container).check()
 
@@ -75,10 +74,10 @@ def test_output_that_nobody_reads_holds_up_nothing_else(containerd, runtime, nam
     fifos = glob.glob(f"/run/containerd/fifo/*/{container}-stdout")
     assert fifos
     for path in (f"/proc/self/fd/{running.stdout.fileno()}", *fifos):
-        assert wait_for(lambda: is_full(path), FULL_SECONDS)
+        assert wait_for(lambda: is_full(path))
     assert containerd.exec(container, "echo", "still here").out == b"still here\n"
     containerd.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
-    assert wait_for(lambda: containerd.task_state(container) == "STOPPED", 10, 0.1)
+    assert wait_for(lambda: containerd.task_state(container) == "STOPPED", pause=0.1)
     assert containerd.finish(running).rc == 137
 
 
@@ -91,7 +90,7 @@ def test_fifos_that_nobody_opens_hold_up_nothing(containerd, runtime, pods, name
     pod.create(stdout=str(unread), stderr=str(unread))
     pod.task.Start(id=pod.id)
     reader = os.open(other, os.O_RDONLY | os.O_NONBLOCK)
-    assert wait_for(lambda: is_full(unread), FULL_SECONDS)
+    assert wait_for(lambda: is_full(unread))
     assert pod.task.State(id=pod.id).status == 2
     assert pod.run_exec("unread", "sh", "-c", "head -c 10000 /dev/zero; exit 4", stdout=str(unread), stderr=str(unread)) == 4
     assert pod.run_exec("read", "echo", "still here", stdout=str(other), stderr=str(other)) == 0
@@ -99,7 +98,7 @@ def test_fifos_that_nobody_opens_hold_up_nothing(containerd, runtime, pods, name
     os.close(reader)
     assert containerd.run(name(), "echo", "another", runtime=runtime).out == b"another\n"
     assert pod.kill() == 137
-    pod.task.Delete(timeout=20, id=pod.id)
+    pod.task.Delete(id=pod.id)
     for end in ends:
         os.close(end)
 
@@ -144,30 +143,31 @@ def test_no_byte_is_lost_to_a_slow_reader(containerd, runtime, name):
     assert not lost(containerd, runtime, [name() for _ in range(max(2, RUNS // 10))], read_slowly)
 
 
+@pytest.fixture
+def patient(tmp_path):
+    """A configuration by which Delete waits for output longer than a test does: an exit that waited as long would not come."""
+    path = tmp_path / "patient.toml"
+    path.write_text("timeouts.stdio_stall_ms = 600000\ntimeouts.stdio_drain_ms = 600000\n")
+    return str(path)
+
+
 @pytest.mark.vm  # runc's shim tells an exit whatever becomes of the output
-def test_a_reader_that_stands_still_delays_no_exit(containerd, runtime, name):
+def test_a_reader_that_stands_still_delays_no_exit(containerd, runtime, name, patient):
     container = name()
-    running = containerd.run_background(container, "sh", "-c", "seq 100000; sleep 1000", runtime=runtime)
+    running = containerd.run_background(container, "sh", "-c", "seq 100000; sleep 1000", runtime=runtime,
+                                        flags=("--runtime-config-path", patient))
     assert running.stdout.readline() == b"1\n"
     running.send_signal(signal.SIGSTOP)
     try:
         containerd.kill(container).check()
-        begin = time.monotonic()
         containerd.wait_state(container, "STOPPED")
-        assert time.monotonic() - begin < 1 + call_time(containerd)
     finally:
         running.send_signal(signal.SIGCONT)
     assert containerd.finish(running).rc == 137
 
 
-def call_time(containerd):
-    """Seconds that asking takes, on a machine that may be busy."""
-    begin = time.monotonic()
-    containerd.task_state("none")
-    return time.monotonic() - begin
-
-
-def test_a_child_in_the_background_delays_no_exit(pods, tmp_path):
+def test_a_child_in_the_background_delays_no_exit(pods, tmp_path, patient, monkeypatch):
+    monkeypatch.setenv("KATA_CONF_FILE", patient)
     fifo = tmp_path / "out"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -180,12 +180,10 @@ def test_a_child_in_the_background_delays_no_exit(pods, tmp_path):
     pod.task.Exec(spec=spec, stdout=str(fifo), stderr=str(fifo), **ids)
     wait = pod.task.begin("Wait", **ids)
     pod.task.Start(**ids)
-    begin = time.monotonic()
     got = b""
     while b"parent" not in got:
         got += read_some(reader)
     assert wait().exit_status == 5
-    assert time.monotonic() - begin < 4
     os.close(reader)
 
 

@@ -14,7 +14,6 @@ from harness.sandbox_pod import SandboxPod
 
 pytestmark = pytest.mark.vm
 
-SOON = 20
 EXECS = 200
 MEMORY_KB = 300  # of one, with its share of the program
 
@@ -84,7 +83,7 @@ def test_each_has_one_from_its_creation_to_its_deletion(pods):
     assert [one.pid for one in pod.task.Pids(id=pod.id).processes] == [created]
     for exec_id in ("e", "f"):
         assert pod.task.Delete(id=pod.id, exec_id=exec_id).pid in pids
-    assert wait_for(lambda: {one.pid for one in placeholders(pod.pid)} == {created}, SOON)
+    assert wait_for(lambda: {one.pid for one in placeholders(pod.pid)} == {created})
     assert pod.task.Delete(id=pod.id).pid == created
     assert process(created) is None
 
@@ -97,7 +96,7 @@ def test_it_is_not_the_machines(containerd, container):
 
 def test_it_may_do_nothing(containerd, container):
     pid, machine = pid_of(containerd, container), containerd.part(container, "qemu-system")
-    assert wait_for(lambda: status(pid)["Seccomp"] == ["2"], SOON)
+    assert wait_for(lambda: status(pid)["Seccomp"] == ["2"])
     seen = status(pid)
     assert seen["Uid"] == seen["Gid"] == status(machine)["Uid"] and int(seen["Uid"][0]) >= 2000000000
     assert seen["Groups"] == []
@@ -114,7 +113,7 @@ def test_it_is_in_the_pods_network_namespace(containerd, runtime, name, space):
     containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=space.flags())
     running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
     shim = containerd.shim(container)
-    assert wait_for(lambda: len(placeholders(shim)) == 2, SOON)
+    assert wait_for(lambda: len(placeholders(shim)) == 2)
     assert {os.stat(f"/proc/{one.pid}/ns/net").st_ino for one in placeholders(shim)} == {os.stat(space.path).st_ino}
     containerd.delete(container)
     containerd.finish(running)
@@ -128,7 +127,7 @@ def held():
     def hold(*options):
         with_child = subprocess.Popen(["unshare", "--net", *options, "sleep", "1000"])
         holders.append(with_child)
-        assert wait_for(lambda: any(one.comm == "sleep" for one in [process(with_child.pid), *descendants(with_child.pid)]), SOON)
+        assert wait_for(lambda: any(one.comm == "sleep" for one in [process(with_child.pid), *descendants(with_child.pid)]))
         pid = next(one.pid for one in [process(with_child.pid), *descendants(with_child.pid)] if one.comm == "sleep")
         return f"/proc/{pid}/ns/net"
 
@@ -163,7 +162,7 @@ def test_its_root_directory_is_the_containers(containerd, container):
     assert containerd.exec(container, "sh", "-c", "echo guest >/tmp/of-guest").rc == 0
     assert (root / "tmp/of-guest").read_text(encoding="ascii") == "guest\n"
     (root / "tmp/of-host").write_text("host\n", encoding="ascii")
-    assert wait_for(lambda: containerd.exec(container, "cat", "/tmp/of-host").text == "host\n", SOON)
+    assert wait_for(lambda: containerd.exec(container, "cat", "/tmp/of-host").text == "host\n")
     assert not os.path.exists("/tmp/of-host")
 
 
@@ -226,12 +225,12 @@ def test_none_is_left_when_the_shim_is_killed(containerd, runtime, name):
     containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=containerd.own_fifos)
     running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
     shim = containerd.shim(container)
-    assert wait_for(lambda: len(placeholders(shim)) == 2, SOON)
+    assert wait_for(lambda: len(placeholders(shim)) == 2)
     pids = [one.pid for one in placeholders(shim)]
     kill(shim)
-    assert all(wait_gone(pid, SOON) for pid in pids)
+    assert all(wait_gone(pid) for pid in pids)
     containerd.finish(running)
-    assert wait_for(lambda: containerd.task_state(container) is None, SOON)
+    assert wait_for(lambda: containerd.task_state(container) is None)
     containerd.ctr("containers", "delete", container).check()
 
 
@@ -241,14 +240,14 @@ def test_it_outlives_the_machine(containerd, container):
     containerd.wait_state(container, "STOPPED")
     assert pid_of(containerd, container) == pid and alive(pid)
     containerd.delete(container)
-    assert wait_gone(pid, SOON)
+    assert wait_gone(pid)
 
 
 def test_execs_leave_none(pods):
     pod = pods.container("running")
     for number in range(EXECS):
         assert pod.run_exec(f"e{number}", "true") == 0
-    assert wait_for(lambda: len(placeholders(pod.pid)) == 1, SOON), placeholders(pod.pid)
+    assert wait_for(lambda: len(placeholders(pod.pid)) == 1), placeholders(pod.pid)
 
 
 def test_it_costs_little(containerd, container):

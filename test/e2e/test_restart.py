@@ -13,8 +13,6 @@ from harness.processes import alive, descendants, kill, wait_for, wait_gone
 from harness.stand_in import StandIn
 from harness.ttrpc import Task
 
-SOON = 10  # seconds
-BOOT = 40
 STOPPED = 3  # of the Task service
 
 
@@ -30,7 +28,7 @@ def task_of(own, container):
 
 
 def wait_stopped(task, container):
-    assert wait_for(lambda: task.State(id=container).status == STOPPED, SOON)
+    assert wait_for(lambda: task.State(id=container).status == STOPPED)
     task.close()
 
 
@@ -45,21 +43,30 @@ def test_a_container_lives_on(own, runtime, name):
     assert own.exec(container, "cat", "/tmp/file").check().text == "kept\n"
     with Events(own) as events:
         own.kill(container).check()
-        assert events.wait(container, "/tasks/exit", timeout=SOON)["exit_status"] == 137
-        own.wait_state(container, "STOPPED", timeout=SOON)
+        assert events.wait(container, "/tasks/exit")["exit_status"] == 137
+        own.wait_state(container, "STOPPED")
         own.ctr("tasks", "delete", container).check()
-        events.wait(container, "/tasks/delete", timeout=SOON)
+        events.wait(container, "/tasks/delete")
     own.ctr("containers", "delete", container).check()
 
 
-def test_an_exit_meanwhile_is_not_lost(own, runtime, name):
+@pytest.fixture
+def until_told(tmp_path):
+    """(flags of a container, a script that waits in it until it is told, how to tell it from the host)."""
+    flags = ["--mount", f"type=bind,src={tmp_path},dst=/host,options=rbind:ro"]
+    return flags, "until [ -e /host/told ]; do sleep 0.1; done", (tmp_path / "told").touch
+
+
+def test_an_exit_meanwhile_is_not_lost(own, runtime, name, until_told):
     container = name()
-    own.run_detached(container, "sh", "-c", "sleep 1; exit 5", runtime=runtime)
+    flags, waits, tell = until_told
+    own.run_detached(container, "sh", "-c", f"{waits}; exit 5", runtime=runtime, flags=flags)
     task = task_of(own, container)
     own.die()
+    tell()
     wait_stopped(task, container)
     own.start()
-    own.wait_state(container, "STOPPED", timeout=SOON)
+    own.wait_state(container, "STOPPED")
     deleted = own.ctr("tasks", "delete", container).check()
     assert "exit with non-zero exit code 5" in deleted.error
     own.ctr("containers", "delete", container).check()
@@ -72,11 +79,11 @@ def test_a_shim_killed_meanwhile_is_cleaned_up(own, runtime, name):
     below = descendants(shim)
     own.die()
     kill(shim)
-    assert wait_gone(shim, SOON)
+    assert wait_gone(shim)
     own.start()
     assert own.task_state(container) is None
     own.ctr("containers", "delete", container).check()
-    assert all(wait_gone(one.pid, SOON) for one in below)
+    assert all(wait_gone(one.pid) for one in below)
 
 
 def has_rootfs(shim):
@@ -88,37 +95,39 @@ def has_rootfs(shim):
 def test_a_pod_whose_create_is_cut_off_ends(own, runtime, name):
     container = name()
     running = own.popen("run", "--runtime", runtime, *own.own_fifos, "localhost/busybox:latest", container, "true")
-    assert wait_for(lambda: os.path.exists(f"{own.bundle(container)}/address"), SOON)
+    assert wait_for(lambda: os.path.exists(f"{own.bundle(container)}/address"))
     shim = own.shim(container)
-    assert wait_for(lambda: has_rootfs(shim), SOON), "no Create has come"
+    assert wait_for(lambda: has_rootfs(shim)), "no Create has come"
     own.die()
-    own.finish(running, timeout=SOON)
+    own.finish(running)
     own.start()
-    assert wait_gone(shim, SOON + BOOT)
+    assert wait_gone(shim)
     own.ctr("containers", "delete", container).check()
 
 
 @pytest.mark.vm
-def test_events_meanwhile_come_in_order_and_once(own, runtime, name):
+def test_events_meanwhile_come_in_order_and_once(own, runtime, name, until_told):
     """They are kept while nobody listens, and told to who listens there next."""
     container = name()
-    own.run_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5", runtime=runtime)
-    own.exec_detached(container, "sh", "-c", "sleep 4; touch /tmp/end; exit 4", exec_id="x")
+    flags, waits, tell = until_told
+    own.run_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5", runtime=runtime, flags=flags)
+    own.exec_detached(container, "sh", "-c", f"{waits}; touch /tmp/end; exit 4", exec_id="x")
     shim = own.shim(container)
     task = task_of(own, container)
     own.die()
+    tell()
     wait_stopped(task, container)
     with StandIn(own) as stand_in:
-        assert wait_for(lambda: len(stand_in.events) >= 2, 2 * SOON), stand_in.events
+        assert wait_for(lambda: len(stand_in.events) >= 2), stand_in.events
         time.sleep(1)
         told = [(topic, event.id, event.exit_status) for topic, event in stand_in.events]
     assert told == [("/tasks/exit", "x", 4), ("/tasks/exit", container, 5)]
     assert alive(shim)
     own.start()
     with Events(own) as events:
-        own.wait_state(container, "STOPPED", timeout=SOON)
+        own.wait_state(container, "STOPPED")
         own.ctr("tasks", "delete", container).check()
-        events.wait(container, "/tasks/delete", timeout=SOON)
+        events.wait(container, "/tasks/delete")
         assert [event.topic for event in events.of(container)] == ["/tasks/delete"], "told once more"
     own.ctr("containers", "delete", container).check()
 
@@ -134,7 +143,7 @@ def test_stdio_outlives_a_restart(own, runtime, name):
     with contextlib.ExitStack() as stack:
         kept = {path.rsplit("-", 1)[1]: stack.enter_context(open(path, "r+b", buffering=0)) for path in fifos}
         own.die()
-        own.finish(running, timeout=SOON)
+        own.finish(running)
         own.start()
         assert own.task_state(container) == "RUNNING"
         kept["stdin"].write(b"one\n")
@@ -154,7 +163,7 @@ def test_an_exec_outlives_a_restart(own, runtime, name):
     own.start()
     assert "ExecID:x" in own.ctr("tasks", "ps", container).check().text
     own.exec(container, "touch", "/tmp/end").check()
-    assert wait_for(lambda: own.exec(container, "cat", "/tmp/left").text == "left\n", SOON, 0.3)
+    assert wait_for(lambda: own.exec(container, "cat", "/tmp/left").text == "left\n", pause=0.3)
     own.delete(container)
 
 
@@ -177,7 +186,7 @@ def test_two_containerds_do_not_meet(make_containerd, image, prefix, runtime, na
     assert first.exec(container, "cat", "/tmp/name").check().text == "first\n"
     second.start()
     first.delete(container)
-    assert wait_gone(shims[0], SOON)
+    assert wait_gone(shims[0])
     assert alive(shims[1])
     assert second.exec(container, "cat", "/tmp/name").check().text == "second\n"
     second.delete(container)

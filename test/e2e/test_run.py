@@ -140,6 +140,6 @@ def on_terminal(containerd, runtime, container, script, typed=b"", timeout=60):
         if typed and b"ready" in output:
             os.write(ours, typed)
             typed = b""
-    result = containerd.finish(running, timeout=10)
+    result = containerd.finish(running)
     os.close(ours)
     return output.decode(errors="replace"), result.rc

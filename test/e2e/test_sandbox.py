@@ -1,7 +1,6 @@
 """Pods of several containers: one machine, a pause container first and last."""
 
 import os
-import time
 
 import pytest
 from harness.events import Events
@@ -43,7 +42,7 @@ def test_they_share_ipc_uts_and_network(containerd, pod, name):
     pod.add(two, "sleep", "1000")
     first, second = namespaces(containerd, one), namespaces(containerd, two)
     assert {kind for kind in first if first[kind] == second[kind]} == {"ipc", "uts", "net"}
-    assert wait_for(lambda: "from one" in containerd.exec(two, "nc", "127.0.0.1", "8080").text, 20)
+    assert wait_for(lambda: "from one" in containerd.exec(two, "nc", "127.0.0.1", "8080").text)
     pod.delete()
 
 
@@ -74,13 +73,13 @@ def test_a_kill_of_the_pause_container_ends_all(containerd, pod, name):
     one = name()
     pod.add(one, "sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1; done")
     with Events(containerd) as events:
-        begin = time.monotonic()
+        begun = containerd.log_size()
         containerd.kill(pod.name).check()
         containerd.wait_state(pod.name, "STOPPED")
-        assert time.monotonic() - begin < 5
         containerd.wait_state(one, "STOPPED")
         for container in (one, pod.name):
             events.wait(container, "/tasks/exit", id=container, exit_status=137)
+    assert not containerd.deadlines_met(begun)
     result = containerd.ctr("run", "--rm", *pod.args(name(), "true"))
     assert result.rc and f'sandbox "{pod.name}" is not running' in result.error, str(result)
     pod.delete()
@@ -121,5 +120,5 @@ def test_a_killed_shim_leaves_nothing_of_it(containerd, pod, name):
     pod.add(two, "sleep", "1000")
     kill(containerd.shim(pod.name))
     for container in (one, two, pod.name):
-        assert wait_for(lambda one=container: containerd.task_state(one) is None, 20), container
+        assert wait_for(lambda one=container: containerd.task_state(one) is None), container
         containerd.ctr("containers", "delete", container).check()

@@ -25,7 +25,7 @@ def test_start_prints_the_address_and_nothing_else(containerd, shim_command, spe
     pid = int((bundle / "shim.pid").read_text())
     assert os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(shim_command.path)
     kill(pid)
-    assert wait_gone(pid, 5)
+    assert wait_gone(pid)
     assert shim_command("x", bundle, "delete").returncode == 0
 
 
@@ -38,7 +38,7 @@ def test_delete_needs_no_shim_and_may_come_twice(containerd, shim_command, spec_
         deleted = shim_command("x", bundle, "delete")
         assert deleted.returncode == 0, deleted
         assert b"\x10\x89\x01" in deleted.stdout, "field 2, exit_status: 137"
-    assert all(wait_gone(one.pid, 5) for one in below)
+    assert all(wait_gone(one.pid) for one in below)
 
 
 def test_delete_without_a_start(containerd, shim_command, spec_bundle):
@@ -49,11 +49,11 @@ def test_a_killed_shim_does_not_stop_the_next(containerd, shim_command, spec_bun
     bundle = spec_bundle("true")
     first = start(shim_command, "x", bundle)
     kill(first)
-    assert wait_gone(first, 5)
+    assert wait_gone(first)
     second = start(shim_command, "x", bundle)
     assert second != first
     kill(second)
-    assert wait_gone(second, 5)
+    assert wait_gone(second)
     assert shim_command("x", bundle, "delete").returncode == 0
 
 

@@ -15,18 +15,18 @@ import pytest
 from harness import REPO
 from harness.events import Events
 from harness.parts import altered_prefix, static_program
-from harness.processes import descendants, kill, process, wait_for, wait_gone
+from harness.processes import SOON, descendants, kill, process, wait_for, wait_gone
+from harness.ttrpc import Task
 
-# Short, as each test waits for some of them; a call to a guest that is not silent takes a tenth of it.
+# Short, as each test waits for some of them; a call to a guest that is not silent takes a twentieth of it.
 SHORT = """
-timeouts.agent_ms = 2000
+timeouts.agent_ms = 4000
 timeouts.agent_stop_ms = 1000
-timeouts.kill_ms = 2000
-timeouts.stdio_open_ms = 2000
+timeouts.kill_ms = 4000
+timeouts.stdio_open_ms = 4000
 timeouts.vmm_stop_ms = 500
 """
-BOUNDED = 40  # seconds for what a few of these end
-ANSWERED = 2  # seconds for a call that needs nobody but the shim
+ANSWERS = 10  # in the three seconds that a shim gives a process that was killed
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def silence(containerd, container, part):
 
 def ends_all(containerd, container, status, pids):
     """Deletes task and container; nothing of the pod is left, and the next one works."""
-    deleted = containerd.ctr("tasks", "delete", container, timeout=BOUNDED).check()
+    deleted = containerd.ctr("tasks", "delete", container).check()
     assert f"exit with non-zero exit code {status}" in deleted.error
     containerd.ctr("containers", "delete", container).check()
-    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+    assert all(wait_gone(pid) for pid in pids)
 
 
 def pod_processes(containerd, container):
@@ -72,14 +72,14 @@ def test_calls_to_a_silent_guest_meet_their_deadline(short, runtime, name):
     paused = short.popen("tasks", "pause", container)
     signalled = short.popen("tasks", "kill", "-s", "SIGTERM", container)
     executed = short.exec_background(container, "sleep", "1234")
-    assert short.finish(metrics, timeout=BOUNDED).rc == 1
-    assert "StatsContainer: no answer within 2000 ms" in short.log_tail(told)
+    assert short.finish(metrics).rc == 1
+    assert "StatsContainer: no answer within 4000 ms" in short.log_tail(told)
     for call, text in (
-        (paused, "PauseContainer: no answer within 2000 ms"),
-        (signalled, "SignalProcess: no answer within 2000 ms"),
-        (executed, "did not take a stream on its vsock port 1027 within 2000 ms"),
+        (paused, "PauseContainer: no answer within 4000 ms"),
+        (signalled, "SignalProcess: no answer within 4000 ms"),
+        (executed, "did not take a stream on its vsock port 1027 within 4000 ms"),
     ):
-        result = short.finish(call, timeout=BOUNDED)
+        result = short.finish(call)
         assert result.rc == 1 and text in result.error, str(result)
     assert short.task_state(container) == "RUNNING"
 
@@ -90,8 +90,8 @@ def test_calls_to_a_silent_guest_meet_their_deadline(short, runtime, name):
 
     with Events(short) as events:
         silence(short, container, "qemu-system")
-        short.ctr("tasks", "kill", "-s", "SIGKILL", container, timeout=BOUNDED).check()
-        assert events.wait(container, "/tasks/exit", timeout=BOUNDED)["exit_status"] == 137
+        short.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
+        assert events.wait(container, "/tasks/exit")["exit_status"] == 137
     ends_all(short, container, 137, pids)
     assert short.run(name(), "true", runtime=runtime).rc == 0
 
@@ -104,9 +104,9 @@ def echo(running, line):
 
 def kill_running(short, container, running, pids):
     """SIGKILL ends a foreground run, and the pod with it."""
-    short.ctr("tasks", "kill", "-s", "SIGKILL", container, timeout=BOUNDED).check()
-    assert short.finish(running, timeout=BOUNDED).rc == 137
-    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+    short.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
+    assert short.finish(running).rc == 137
+    assert all(wait_gone(pid) for pid in pids)
 
 
 @pytest.mark.vm
@@ -121,15 +121,15 @@ def test_a_process_that_waits_for_a_silent_file_server_can_be_killed(short, runt
     told = short.log_size()
     assert echo(running, b"two\n") == b"two\n"
     kill_running(short, container, running, pids)
-    assert "was killed and has not ended within 2000 ms" in short.log_tail(told), "the guest's kernel could kill it"
+    assert "was killed and has not ended within 4000 ms" in short.log_tail(told), "the guest's kernel could kill it"
 
 
-SANDBOX_STEP = re.compile(r"boot done .* create-the-sandbox=([0-9.]+)")
+SANDBOX_STEP = re.compile(r"boot done .* create-the-sandbox=")
 
 
 def silence_file_server_after_hello(containerd, shim, begun):
     """Whether CreateSandbox was still to come: it comes some 30 ms later. The machine stands still meanwhile."""
-    assert wait_for(lambda: "agent serves" in containerd.log_tail(begun), BOUNDED, pause=0.0005)
+    assert wait_for(lambda: "agent serves" in containerd.log_tail(begun), pause=0.0005)
     machine = [one.pid for one in descendants(shim) if "-nodefaults" in one.command]
     servers = [one.pid for one in descendants(shim) if "/virtiofsd" in one.command.split(" ")[0]]
     assert machine and servers
@@ -145,30 +145,29 @@ def run_with_silent_file_server(containerd, runtime, container):
     """`ctr run` on its way, and the file servers that are stopped since the hello; none: it was too late for that."""
     begun = containerd.log_size()
     running = containerd.popen("run", "--rm", "--runtime", runtime, "localhost/busybox:latest", container, "echo", "served")
-    assert wait_for(lambda: os.path.exists(f"{containerd.bundle(container)}/shim.pid"), BOUNDED)
+    assert wait_for(lambda: os.path.exists(f"{containerd.bundle(container)}/shim.pid"))
     servers = silence_file_server_after_hello(containerd, containerd.shim(container), begun)
     if not servers:
-        containerd.finish(running, timeout=BOUNDED).check()
+        containerd.finish(running).check()
     return running, servers
 
 
 @pytest.mark.vm
 @pytest.mark.prefix
 def test_the_mount_of_the_share_waits_for_no_file_server(make_containerd, prefix, runtime, name):
-    with altered_prefix(prefix, {}, SHORT + "agent.kata.enable_debug = true") as altered:
+    with altered_prefix(prefix, {}, "agent.kata.enable_debug = true") as altered:
         short = make_containerd(os.path.join(altered, "bin"))
         servers, tries = [], 0
-        while not servers and tries < 5:
+        while not servers and tries < 20:
             begun, tries = short.log_size(), tries + 1
             running, servers = run_with_silent_file_server(short, runtime, name())
         assert servers, "CreateSandbox was always faster"
-        sandbox = wait_for(lambda: SANDBOX_STEP.search(short.log_tail(begun)), BOUNDED)
-        assert float(sandbox.group(1)) < 1000, sandbox.group(0)
+        assert wait_for(lambda: SANDBOX_STEP.search(short.log_tail(begun)))
         time.sleep(0.5)
         assert all(process(pid).state == "T" for pid in servers) and running.poll() is None
         for pid in servers:
             os.kill(pid, signal.SIGCONT)
-        assert short.finish(running, timeout=BOUNDED).check().text == "served\n"
+        assert short.finish(running).check().text == "served\n"
 
 
 @pytest.fixture
@@ -197,6 +196,17 @@ def stuck_of(pids):
     return [pid for pid in pids if os.path.exists(f"/proc/{pid}") and uninterruptible(pid)]
 
 
+def answers_until(containerd, task, container, text):
+    """How many calls the shim answers until it has logged the text."""
+    count, begun = 0, time.monotonic()
+    while text not in containerd.log_tail():
+        assert time.monotonic() < begun + SOON, f"{count} answers, but no {text!r}"
+        task.State(id=container)
+        count += 1
+    task.close()
+    return count
+
+
 @pytest.mark.vm
 @pytest.mark.prefix
 def test_a_file_server_that_cannot_be_killed_blocks_no_call(short, runtime, name, stuck_fs):
@@ -206,27 +216,24 @@ def test_a_file_server_that_cannot_be_killed_blocks_no_call(short, runtime, name
     short.run_detached(container, "sleep", "1000", runtime=runtime, flags=mount)
     pids = pod_processes(short, container)
     file_servers = [pid for pid in pids if "/virtiofsd" in process(pid).command.split(" ")[0]]
+    machine = short.part(container, "qemu-system")
+    task = Task(Path(short.bundle(container), "address").read_text(encoding="ascii"))
     caller = short.exec_background(container, "cat", "/stuck/hang")
     assert server.stdout.readline() == b"hanging\n"
-    short.ctr("tasks", "kill", "-s", "SIGKILL", container, timeout=BOUNDED).check()
+    short.ctr("tasks", "kill", "-s", "SIGKILL", container).check()
 
-    slowest, state, begun = 0, "RUNNING", time.monotonic()
-    while state != "STOPPED" and time.monotonic() < begun + BOUNDED:
-        asked = time.monotonic()
-        state = short.task_state(container)
-        slowest = max(slowest, time.monotonic() - asked)
-        time.sleep(0.05)
-    assert state == "STOPPED" and slowest < ANSWERED, f"{state}, an answer took {slowest:.1f} s"
-    assert short.finish(caller, timeout=BOUNDED).rc == 137
+    assert wait_gone(machine)
+    assert answers_until(short, task, container, "virtiofsd did not end within 3000 ms of SIGKILL") > ANSWERS
+    assert short.task_state(container) == "STOPPED"
+    assert short.finish(caller).rc == 137
     assert len(stuck_of(pids)) == 1, "virtiofsd sleeps until the file system answers"
-    deleted = short.ctr("tasks", "delete", container, timeout=BOUNDED).check()
+    deleted = short.ctr("tasks", "delete", container).check()
     assert "exit with non-zero exit code 137" in deleted.error
-    assert "virtiofsd did not end within 3000 ms of SIGKILL" in short.log_tail()
     short.ctr("containers", "delete", container).check()
-    assert all(wait_gone(pid, BOUNDED) for pid in pids if pid not in file_servers)
+    assert all(wait_gone(pid) for pid in pids if pid not in file_servers)
     server.kill()
-    assert all(wait_gone(pid, BOUNDED) for pid in pids)
-    assert wait_for(lambda: not stuck_of(pids), BOUNDED)
+    assert all(wait_gone(pid) for pid in pids)
+    assert wait_for(lambda: not stuck_of(pids))
 
 
 @pytest.mark.vm
@@ -239,7 +246,7 @@ def test_a_pod_with_a_silent_vsock_device_can_be_killed(short, runtime, name):
     silence(short, container, "kata-vsock")
     executed = short.exec_background(container, "true")
     kill_running(short, container, running, pids)
-    assert short.finish(executed, timeout=BOUNDED).rc == 1
+    assert short.finish(executed).rc == 1
 
 
 @pytest.mark.vm
@@ -251,11 +258,11 @@ def test_a_vsock_device_that_does_not_answer_is_dead_and_its_pod_with_it(short, 
     pids = pod_processes(short, container)
     told = short.log_size()
     silence(short, container, "kata-vsock")
-    executed = short.exec(container, "true", timeout=BOUNDED)
+    executed = short.exec(container, "true")
     assert executed.rc == 1 and "did not take a stream" in executed.error, str(executed)
-    assert short.finish(running, timeout=BOUNDED).rc == 137
-    assert "the vsock device has not answered within 2000 ms" in short.log_tail(told)
-    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+    assert short.finish(running).rc == 137
+    assert "the vsock device has not answered within 4000 ms" in short.log_tail(told)
+    assert all(wait_gone(pid) for pid in pids)
 
 
 @pytest.mark.vm
@@ -264,7 +271,7 @@ def test_a_guest_silent_at_delete_is_deleted(short, runtime, name):
     container = name()
     short.run_detached(container, "sh", "-c", "exit 5", runtime=runtime)
     pids = pod_processes(short, container)
-    short.wait_state(container, "STOPPED", timeout=BOUNDED)
+    short.wait_state(container, "STOPPED")
     silence(short, container, "qemu-system")
     ends_all(short, container, 5, pids)
 
@@ -278,14 +285,14 @@ def test_a_guest_silent_while_it_boots_meets_a_deadline(make_containerd, prefix,
 
 def boot_in_silence(short, runtime, container):
     running = short.popen("run", "--rm", "--runtime", runtime, "localhost/busybox:latest", container, "true")
-    assert wait_for(lambda: os.path.exists(f"{short.bundle(container)}/shim.pid"), BOUNDED)
+    assert wait_for(lambda: os.path.exists(f"{short.bundle(container)}/shim.pid"))
     shim = short.shim(container)
-    assert wait_for(lambda: [one for one in descendants(shim) if "-nodefaults" in one.command], BOUNDED)
+    assert wait_for(lambda: [one for one in descendants(shim) if "-nodefaults" in one.command])
     pids = pod_processes(short, container)
     silence(short, container, "qemu-system")
-    result = short.finish(running, timeout=BOUNDED)
+    result = short.finish(running)
     assert result.rc == 1 and "agent" in result.error and "3000 ms" in result.error, str(result)
-    assert all(wait_gone(pid, BOUNDED) for pid in pids)
+    assert all(wait_gone(pid) for pid in pids)
 
 
 @pytest.mark.vm
@@ -298,8 +305,8 @@ def test_a_shim_killed_beside_silent_parts_takes_them_along(containerd, runtime,
         silence(containerd, container, part)
     with Events(containerd) as events:
         kill(containerd.shim(container))
-        assert events.wait(container, "/tasks/exit", timeout=BOUNDED)["exit_status"] == 137
-        events.wait(container, "/tasks/delete", timeout=BOUNDED)
-    assert all(wait_gone(pid, BOUNDED) for pid in pids)
-    assert wait_for(lambda: containerd.task_state(container) is None, BOUNDED)
+        assert events.wait(container, "/tasks/exit")["exit_status"] == 137
+        events.wait(container, "/tasks/delete")
+    assert all(wait_gone(pid) for pid in pids)
+    assert wait_for(lambda: containerd.task_state(container) is None)
     containerd.ctr("containers", "delete", container).check()

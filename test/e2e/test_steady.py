@@ -18,7 +18,6 @@ GROWTH = 1.05 if MINUTES else 1 + 1 / (WORKERS + 1) / 2
 COUNTED_LATE = 64  # kB: a guest's kernel adds a processor's pages to its sum when they are a dozen
 EXECS = 3
 MEETING_SECONDS = 300
-SETTLED_SECONDS = 30
 MEMORY = ("containerd's objects", "shims kB", "pods kB", "guest kB")
 
 
@@ -93,7 +92,7 @@ class Load:
             seen.append(self.counts())
             return seen[-1] == seen[-2] if self.first is None else not grown(self.first, seen[-1])
 
-        wait_for(settled, SETTLED_SECONDS, 0.2)
+        wait_for(settled, pause=0.2)
         self.first = self.first or seen[-1]
         return seen[-1]
 

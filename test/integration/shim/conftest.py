@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../lib"))
 
-from harness.processes import alive, kill, wait_for, wait_gone  # noqa: E402
+from harness.processes import SOON, alive, kill, wait_for, wait_gone  # noqa: E402
 
 CONTAINERD = "/run/containerd/containerd.sock"
 CONFIG = {
@@ -52,7 +52,7 @@ class Bundle:
     def run(self, *args, **options):
         settings = dict(
             cwd=self.path, env=self.env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=SOON,
         )
         settings.update(options)
         return subprocess.run([self.shim, *args], check=False, **settings)
@@ -82,7 +82,7 @@ class Bundle:
 
     def end(self, number=signal.SIGTERM):
         kill(self.pid, number)
-        assert wait_gone(self.pid, 5)
+        assert wait_gone(self.pid)
 
 
 def _shims():
@@ -116,7 +116,7 @@ def make_bundle(tmp_path):
         return Bundle(tmp_path / namespace / container, os.environ["KATA_SHIM"], reports, container, namespace)
 
     yield make
-    wait_for(lambda: not leftovers(), 2)
+    wait_for(lambda: not leftovers())
     left = leftovers()
     for pid in _shims():
         kill(pid)

@@ -9,8 +9,8 @@ from harness.processes import processes, wait_for
 from life import END_STATUS
 
 KILLED = 137
-ANSWER_SECONDS = 40  # for each client, from the kill on: more than a boot takes on a loaded machine
-SOON = 20  # for what follows without any client's doing
+ANSWER_SECONDS = 50  # for each client, from the kill on: more than a boot takes on a loaded machine
+SOON = 40  # for what follows without any client's doing
 # containerd forgets a pod that it was making when it was killed: the shim finds out by looking now and then.
 FORGOTTEN_SECONDS = 100
 LIVE_ON = ("running", "exec")  # the steps in which containerd's death does nothing to the container

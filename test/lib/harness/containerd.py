@@ -11,14 +11,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 
 from . import IMAGE, REPO
-from .processes import descendants, kill, process, processes, wait_for, wait_gone
-
-CTR_TIMEOUT = 60
+from .processes import SOON, descendants, kill, process, processes, wait_for, wait_gone
 
 
 class Timeout(AssertionError):
@@ -70,7 +69,7 @@ class Containerd:
         env = dict(os.environ, PATH=self.path)
         done = subprocess.run(
             [os.path.join(REPO, "test/lib/containerd"), *args],
-            env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+            env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SOON,
         )
         if done.returncode:
             raise RuntimeError(f"containerd {' '.join(args)}: {done.stderr}\n{self.log_tail()}")
@@ -97,7 +96,7 @@ class Containerd:
         """kill -9 of containerd itself; start() brings it back, with its state."""
         pid = self.pid
         kill(pid)
-        assert wait_gone(pid, 10)
+        assert wait_gone(pid)
 
     @property
     def pid(self):
@@ -134,6 +133,10 @@ class Containerd:
         except FileNotFoundError:
             return ""
 
+    def deadlines_met(self, start):
+        """What the runtime, by its log since start, has waited for in vain: nothing, where it was told by an event."""
+        return re.findall(r".*\bwithin \d+ ms.*", self.log_tail(start, limit=sys.maxsize))
+
     def bundle(self, container):
         return os.path.join(self.dir, "state/io.containerd.runtime.v2.task", self.namespace, container)
 
@@ -160,7 +163,7 @@ class Containerd:
         other.env = dict(self.env, CONTAINERD_NAMESPACE=namespace)
         return other
 
-    def ctr(self, *args, timeout=CTR_TIMEOUT, stdin=None):
+    def ctr(self, *args, timeout=SOON, stdin=None):
         """Runs ctr to its end. stdin: bytes, or None for none."""
         running = self.popen(*args, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
         return self.finish(running, timeout=timeout, stdin=stdin)
@@ -173,7 +176,7 @@ class Containerd:
         settings.update(options)
         return subprocess.Popen([program, *args], **settings)
 
-    def finish(self, running, timeout=CTR_TIMEOUT, stdin=None):
+    def finish(self, running, timeout=SOON, stdin=None):
         try:
             out, err = running.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
@@ -216,7 +219,7 @@ class Containerd:
     def run_background(self, container, *command, runtime, flags=(), **options):
         """`ctr run --rm` that goes on; end it with finish(). Returns when the container's task runs."""
         running = self.popen(*run_args(container, command, runtime, ("--rm", *flags)), **options)
-        if not wait_for(lambda: running.poll() is not None or self.task_state(container) == "RUNNING", 60, 0.1):
+        if not wait_for(lambda: running.poll() is not None or self.task_state(container) == "RUNNING", pause=0.1):
             self.finish(running, timeout=0.1)
         return running
 
@@ -238,9 +241,9 @@ class Containerd:
     def kill_exec(self, container, exec_id):
         """Kills a detached exec: returns when it has ended."""
         self.kill(container, flags=["--exec-id", exec_id]).check()
-        assert wait_for(lambda: exec_id not in self.ctr("tasks", "ps", container).check().text, 20), f"{exec_id} goes on"
+        assert wait_for(lambda: exec_id not in self.ctr("tasks", "ps", container).check().text), f"{exec_id} goes on"
 
-    def wait_state(self, container, state, timeout=20):
+    def wait_state(self, container, state, timeout=SOON):
         seen = []
         assert wait_for(lambda: seen.append(self.task_state(container)) or seen[-1] == state, timeout, 0.05), (
             f"task {container}: {seen[-1]}, not {state}, after {timeout} s"

@@ -55,7 +55,7 @@ class Cri:
     def __getattr__(self, method):
         return lambda deadline=DEADLINE, **fields: self.begin(method, deadline, **fields)()
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self):
         """Until pods can be made: the network's configuration has been read as well."""
 
         def ready():
@@ -65,4 +65,4 @@ class Cri:
             except CriError:
                 return False
 
-        assert wait_for(ready, timeout), self.Status()
+        assert wait_for(ready), self.Status()

@@ -41,7 +41,7 @@ class CriContainerd(Containerd):
         for path in (image, pause_image(image, folder)):
             self.import_image(path)
         shutil.rmtree(folder)
-        assert wait_for(lambda: len(self.cri.ListImages().images) == 2, 20), self.cri.ListImages()
+        assert wait_for(lambda: len(self.cri.ListImages().images) == 2), self.cri.ListImages()
 
     def bundle(self, container):
         """A sandbox of the Sandbox API has its own place for them."""

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from . import IMAGE, cgroups
 from .cri import CriError
-from .processes import wait_for
+from .processes import SOON, wait_for
 
 READY, NOTREADY = 0, 1
 CREATED, RUNNING, EXITED = 0, 1, 2
-PATIENCE = 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class CriContainer:
     def status(self):
         return self.cri.ContainerStatus(container_id=self.id).status
 
-    def wait_exited(self, timeout=PATIENCE):
+    def wait_exited(self):
         """Returns the status with which the container has ended."""
-        assert wait_for(lambda: self.status.state == EXITED, timeout), self.status
+        assert wait_for(lambda: self.status.state == EXITED), self.status
         return self.status
 
     def exec(self, *command, timeout=0):
@@ -68,7 +67,7 @@ class CriContainer:
         """The log as the container wrote it."""
         return "".join(line.text + "\n" * line.whole for line in self.log() if line.stream == stream)
 
-    def wait_text(self, text, stream="stdout", timeout=PATIENCE):
+    def wait_text(self, text, stream="stdout", timeout=SOON):
         assert wait_for(lambda: text in self.text(stream), timeout), self.log()
 
 

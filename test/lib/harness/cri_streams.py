@@ -5,18 +5,19 @@ import json
 
 import websocket
 
+from .processes import SOON
+
 PROTOCOL = "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, STATUS, RESIZE = range(5)
 DATA, ERROR = range(2)  # of a forwarded port; each begins with the port's number
 PORT_SIZE = 2
-PATIENCE = 30  # seconds
 
 
 class Stream:
     """One connection: received is channel -> bytes."""
 
     def __init__(self, url):
-        self.socket = websocket.create_connection(url.replace("http://", "ws://"), PATIENCE, subprotocols=[PROTOCOL])
+        self.socket = websocket.create_connection(url.replace("http://", "ws://"), SOON, subprotocols=[PROTOCOL])
         self.received = {}
         self.closed = False
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .networks import ip
 from .pods import exec_spec
-from .processes import alive, wait_for
+from .processes import SOON, alive, wait_for
 from .ttrpc import Status, Task, message
 
 ANNOTATION = "io.kubernetes.cri-o."
@@ -97,7 +97,7 @@ class CrioContainer:
     def start(self):
         env = dict(os.environ, GOMAXPROCS="2", MAX_SHIM_VERSION="2", TTRPC_ADDRESS="", GRPC_ADDRESS="", NAMESPACE="default")
         flags = ["-namespace", "default", "-address", "", "-publish-binary", "/usr/bin/crio", "-id", self.id, "start"]
-        done = subprocess.run([self.pod.shim, *flags], cwd=self.bundle, env=env, stdin=subprocess.DEVNULL, timeout=30,
+        done = subprocess.run([self.pod.shim, *flags], cwd=self.bundle, env=env, stdin=subprocess.DEVNULL, timeout=SOON,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, done
         self.task = Task(done.stdout.decode().strip())
@@ -152,4 +152,4 @@ class CrioContainer:
         os.close(self.stdout)
 
     def is_gone(self):
-        return wait_for(lambda: not alive(self.shim_pid), 15)
+        return wait_for(lambda: not alive(self.shim_pid))

@@ -10,7 +10,6 @@ from .containerd import Containerd
 from .newer import newer_docker_path
 from .processes import kill, wait_for
 
-READY_SECONDS = 30
 BRIDGE = "172.29.0.1/16"  # of its default network
 
 
@@ -70,7 +69,7 @@ class Docker(Containerd):
             self.daemon = subprocess.Popen(
                 ["dockerd", "--config-file", f"{self.dir}/daemon.json"],
                 env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        ready = wait_for(lambda: self.daemon.poll() is not None or self.docker("version").rc == 0, READY_SECONDS, 0.1)
+        ready = wait_for(lambda: self.daemon.poll() is not None or self.docker("version").rc == 0, pause=0.1)
         assert ready and self.daemon.poll() is None, self.log_tail()
 
     def kill_daemon(self):

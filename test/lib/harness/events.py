@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 
-from .processes import wait_for
+from .processes import SOON, wait_for
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Events:
 
     def __enter__(self):
         self.process = self.containerd.popen("events", stdout=self.file, stderr=subprocess.DEVNULL)
-        assert wait_for(self._listening, 30, 0.05), "ctr events does not record"
+        assert wait_for(self._listening, pause=0.05), "ctr events does not record"
         return self
 
     def __exit__(self, *_):
@@ -56,7 +56,7 @@ class Events:
                 events.append(event)
         return events
 
-    def wait(self, container, topic, timeout=20, **fields):
+    def wait(self, container, topic, timeout=SOON, **fields):
         """The first event of the topic with these fields."""
 
         def find():

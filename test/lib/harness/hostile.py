@@ -8,12 +8,11 @@ from pathlib import Path
 
 from . import REPO
 from .parts import static_program
-from .processes import alive
+from .processes import SOON, alive
 from .ttrpc import Task
 
 SOURCES = Path(REPO, "test/lib/hostile")
 SANITIZED = os.environ.get("KATA_STAGE") == "asan-e2e"  # AddressSanitizer keeps what is freed in quarantine
-ANSWER_SECONDS = 30  # for a call that needs no guest, on a machine that is busy with other tests, too
 PARTS = {"shim": None, "kata-vsock": "kata-vsock", "qemu": "qemu-system"}
 MEMORY_KB = {"shim": 48 << 10, "kata-vsock": 32 << 10, "qemu": 256 << 10}  # of its own, guest memory aside
 
@@ -67,21 +66,21 @@ class Victim:
     def close(self):
         self.task.close()
 
-    def attack(self, *words, timeout=120):
+    def attack(self, *words, timeout=300):
         """Runs one as an exec; meanwhile the shim answers. What it printed."""
         running = self.containerd.exec_background(self.container, *words)
         deadline = time.monotonic() + timeout
         while running.poll() is None and time.monotonic() < deadline:
             self.look()
             time.sleep(0.1)
-        result = self.containerd.finish(running, timeout=1)
+        result = self.containerd.finish(running)
         assert result.rc == 0, str(result)
         self.look()
         return result.text
 
     def look(self):
         """It is alive, the shim answers, and none holds more than it may."""
-        assert self.task.State(timeout=ANSWER_SECONDS, id=self.container).status == 2
+        assert self.task.State(timeout=SOON, id=self.container).status == 2
         for part, pid in self.pids.items():
             assert alive(pid), f"{part} has gone"
             kb = _own_memory(pid)
@@ -89,7 +88,7 @@ class Victim:
 
     def settle(self):
         """After a flood: no descriptor is kept, and no processor is used."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SOON
         while True:
             before = {part: _cpu_seconds(self.pids[part]) for part in ("shim", "kata-vsock")}
             time.sleep(1)
@@ -101,7 +100,7 @@ class Victim:
 
     def files_at_rest(self):
         """The descriptors of each part, when they have been the same for a while."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SOON
         files = None
         while files != (files := {part: _descriptors(pid) for part, pid in self.pids.items()}):
             assert time.monotonic() < deadline, f"no rest: {files}"

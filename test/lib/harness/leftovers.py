@@ -8,7 +8,9 @@ import time
 from . import RUNC
 from .processes import alive, processes
 
-WAIT_SECONDS = 8  # the end of processes, unmounts and removals follow an exit asynchronously
+# The end of processes, unmounts and removals follow an exit asynchronously. Less than the runtime's long deadlines (a call to
+# the agent, a pod without a Create): what only they would end counts as left behind.
+WAIT_SECONDS = 25
 # Directories that are made once and shared by all that come after, and those that docker removes once a minute.
 KEPT = re.compile(
     r"/run/(containerd(/s|/fifo|/runc(/[^/]+)?)?|kata)"

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 
-from .processes import wait_for
+from .processes import SOON, wait_for
 
 GATEWAY = "10.88.0.1"
 GATEWAY6 = "fd88::1"
@@ -27,7 +27,7 @@ def make_folder():
 
 
 def _run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SOON)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout
 
@@ -79,7 +79,7 @@ class Namespace:
 
     def settle(self, link):
         """The link-local address comes a moment after the link is up, and is tentative for a second."""
-        assert wait_for(lambda: self._is_settled(link), 10), self.ip("addr")
+        assert wait_for(lambda: self._is_settled(link)), self.ip("addr")
 
     def _is_settled(self, link):
         addresses = self.ip("-6", "addr", "show", "dev", link)

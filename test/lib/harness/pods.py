@@ -89,8 +89,8 @@ class Pod:
         self.task.Delete(**ids)
         return status
 
-    def wait_gone(self, timeout=15):
-        assert wait_for(lambda: not alive(self.pid), timeout), f"shim {self.pid} is still there"
+    def wait_gone(self):
+        assert wait_for(lambda: not alive(self.pid)), f"shim {self.pid} is still there"
 
     def end(self):
         """Kills the shim, and lets its executable clean up, as containerd does."""

@@ -6,6 +6,11 @@ import time
 from dataclasses import dataclass
 
 
+# Seconds. What comes by itself has come by then, on the slowest of machines: only a test that fails waits as long. What a test
+# says of speed, it says by what the runtime logged of its own deadlines, by an order of events, or beside a control.
+SOON = 60
+
+
 @dataclass(frozen=True)
 class Process:
     pid: int
@@ -60,12 +65,12 @@ def descendants(pid):
     return found
 
 
-def wait_gone(pid, timeout):
+def wait_gone(pid, timeout=SOON):
     """Whether the process ended within timeout seconds."""
     return wait_for(lambda: not alive(pid), timeout)
 
 
-def wait_for(condition, timeout, pause=0.02):
+def wait_for(condition, timeout=SOON, pause=0.02):
     """Calls condition until it is true or timeout seconds have passed; returns its last value."""
     deadline = time.monotonic() + timeout
     while True:

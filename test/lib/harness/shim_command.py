@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+from .processes import SOON
+
 
 class ShimCommand:
     def __init__(self, path, containerd):
@@ -21,6 +23,6 @@ class ShimCommand:
         env = dict(os.environ, TTRPC_ADDRESS=f"{self.containerd.address}.ttrpc", GRPC_ADDRESS=self.containerd.address,
                    CONTAINERD_NAMESPACE=self.containerd.namespace)
         return subprocess.run(
-            [self.path, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+            [self.path, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=SOON,
             check=False,
         )

@@ -25,7 +25,7 @@ def sh(containerd, container, script, timeout=60):
 
 def wait_listening(containerd, container, port=PORT):
     listens = rf":{port:04X} \S+ 0A "  # TCP_LISTEN: an earlier connection is not meant
-    assert wait_for(lambda: re.search(listens, sh(containerd, container, "cat /proc/net/tcp*")), 20)
+    assert wait_for(lambda: re.search(listens, sh(containerd, container, "cat /proc/net/tcp*")))
 
 
 def echo_once(address, port, megabytes):
