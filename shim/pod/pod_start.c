@@ -84,18 +84,20 @@ static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_go
 	const Grpc__Spec *spec = bundle_spec(bundle);
 	struct utsname uts = { 0 };
 	const struct sandbox_config sandbox = {
-		.id = pod->id,
-		.hostname = hostname_of(spec, &uts),
-		.pod_dir = pod->dir,
-		.share_dir = pod->view_dir,
-		.install = pod->install,
-		.config = pod->config,
-		.size = &pod->size,
-		.netns = pod->netns,
-		.loopback = take_loopback(pod),
-		.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
+		.machine = {
+			.id = pod->id,
+			.hostname = hostname_of(spec, &uts),
+			.pod_dir = pod->dir,
+			.share_dir = pod->view_dir,
+			.install = pod->install,
+			.config = pod->config,
+			.size = &pod->size,
+			.netns = pod->netns,
+			.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
+		},
 		.settings = pod_settings_create(
 			&pod->shared, bundle_type(bundle) == BUNDLE_SANDBOX ? spec : NULL),
+		.loopback = take_loopback(pod),
 	};
 
 	uname(&uts);

@@ -1,10 +1,10 @@
 /*
- * The pod's virtual machine with its agent: from the boot, which begins before containerd asks for
+ * The life of the pod's machine (machine.h): from the boot, which begins before containerd asks for
  * anything, to the end, by whatever cause. Nothing here knows a container.
  *
  *   state      what it means                                  leaves it by
  *   BOOTING    the VM starts; sandbox_when_ready() waits      the agent's answer; a failure
- *   READY      the agent serves                               its loss; sandbox_stop(), _give_up()
+ *   READY      the agent serves                               its loss; sandbox_stop(), _fail()  
  *   STOPPING   asked to end, by us or after a loss            the VM's end
  *   GONE       the VM has ended, on_gone has been called      -
  */
@@ -17,16 +17,13 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "shim/pod/machine.h"
 
 struct agent;
-struct config;
 struct ev_loop;
-struct install;
 struct loopback;
-struct netns;
 struct pod_settings;
 struct sandbox;
-struct pod_size;
 struct vsock;
 
 enum sandbox_state {
@@ -37,25 +34,14 @@ enum sandbox_state {
 };
 
 struct sandbox_config {
-	const char *id;
-	const char *hostname; /* of the guest */
-	const char *pod_dir;
-	const char *share_dir;
-	const struct install *install;
-	const struct config *config;
-	const struct pod_size *size; /* outlives the sandbox */
-	const struct netns
-		*netns; /* whose links the guest gets; NULL: none. Outlives the sandbox */
-	struct loopback
-		*loopback; /* the same namespace's; NULL: none. The sandbox's from then on */
-	int oom_score_adj; /* of the VM's processes; 0: as the shim's */
+	struct machine_config machine;
 	struct pod_settings *settings; /* taken over */
+	struct loopback *loopback;     /* of the same network namespace; NULL: none. Taken over */
 };
 
 /*
  * Begins the boot. Never fails: what goes wrong, at once or later, is the sandbox's end. @on_gone
- * is called once, from the loop; @err is NULL after sandbox_stop(). Strings of @config are copied;
- * its install and config outlive the sandbox.
+ * is called once, from the loop; @err is NULL after sandbox_stop().
  */
 struct sandbox *sandbox_start(struct ev_loop *loop, const struct sandbox_config *config,
                               done_fn *on_gone, void *ctx);

@@ -174,13 +174,15 @@ Test(machine_end, an_error_while_the_machine_boots_is_its_own_explanation)
 {
 	const struct pod_size size = { .start = { 1, 128 } };
 	const struct sandbox_config config = {
-		.id = "c",
-		.hostname = "h",
-		.pod_dir = fake.dir,
-		.share_dir = fake.dir,
-		.install = bench.pod.install,
-		.config = bench.settings,
-		.size = &size,
+		.machine = {
+			.id = "c",
+			.hostname = "h",
+			.pod_dir = fake.dir,
+			.share_dir = fake.dir,
+			.install = bench.pod.install,
+			.config = bench.settings,
+			.size = &size,
+		},
 	};
 	struct sandbox *sandbox = sandbox_start(bench.loop, &config, NULL, NULL);
 	struct error told = { 0 }, err;
