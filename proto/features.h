@@ -12,7 +12,8 @@
  *   signal-all     refuses the signal by name. SIGKILL is sent: with an empty exec_id it is to all
  *                  processes with any agent
  *   pid-namespace-of, sandbox-sysctls
- *                  refuses the container, or the pod, by name
+ *                  refuses the container, or the pod, by name; without the first one, a spec's
+ *                  namespaces are as upstream's agent has them (shim/spec/guest_spec.h)
  *   exit-details   goes without: kills for lack of memory come by GetOOMEvent alone, and the end of
  *                  a stream says that its output is complete
  *   container-hooks  refuses the container by name
@@ -22,6 +23,8 @@
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
  *   link-settings  goes without: the cards have the settings of the guest's kernel
+ *   streams        goes without: stdio goes by upstream's calls, and through the shim
+ *                  (shim/stdio/guest_io.h)
  */
 #ifndef PROTO_FEATURES_H
 #define PROTO_FEATURES_H
@@ -46,6 +49,7 @@ enum feature {
 	FEATURE_LINK_SETTINGS = 1 << 9,    /* Interface.settings */
 	FEATURE_CONTAINER_HOOKS = 1 << 10, /* Hooks.CreateContainer, .StartContainer of a spec */
 	FEATURE_MEMORY_VOLUMES = 1 << 11,  /* mounts below GUEST_EPHEMERAL (proto/guest_dirs.h) */
+	FEATURE_STREAMS = 1 << 12,         /* streams to VSOCK_PORT_STREAMS */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

@@ -49,6 +49,7 @@ struct config {
 	int handshake_timeout_ms;
 	int vmm_stop_timeout_ms;
 	int mount_timeout_ms;
+	int agent_search_after_ms;
 	int agent_connect_timeout_ms;
 	int agent_timeout_ms;
 	int agent_lost_timeout_ms;

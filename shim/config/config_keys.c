@@ -113,8 +113,13 @@ const struct config_key config_keys[] = {
 	           "From the request to QEMU to quit to SIGKILL."),
 	TIMEOUT_MS("mount_ms", mount_timeout_ms, "30000",
 	           "Mounting or unmounting the file systems of a container on the host."),
+	TIMEOUT_MS(
+		"agent_search_ms", agent_search_after_ms, "1000",
+		"From the machine's start until the shim looks itself for an agent that does not "
+		"announce itself, as upstream's does not."),
 	TIMEOUT_MS("agent_connect_ms", agent_connect_timeout_ms, "10000",
-	           "Connecting to an agent that has announced itself."),
+	           "Connecting to an agent that has announced itself, or that was found, and its "
+	           "first answer."),
 	TIMEOUT_MS("agent_ms", agent_timeout_ms, "30000",
 	           "The agent's answer to a call without a timeout of its own."),
 	TIMEOUT_MS("agent_lost_ms", agent_lost_timeout_ms, "1000",

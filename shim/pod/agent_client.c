@@ -1,116 +1,15 @@
 #include "shim/pod/agent_client.h"
 
-#include <assert.h>
 #include <signal.h>
-#include <sys/queue.h>
 
-#include "common/mem.h"
 #include "proto/features.h"
-#include "proto/google.pb-c.h"
-#include "proto/ttrpc/ttrpc_client.h"
+#include "proto/health.pb-c.h"
 #include "shim/config/config.h"
+#include "shim/pod/agent_call.h"
 
-#define AGENT_SERVICE "grpc.AgentService"
-#define AGENT_FOREVER 0
-#define NS_PER_S      1000000000LL
-#define NS_PER_US     1000
-
-/* The callback as its caller gave it: one of the kinds that the header declares. */
-union agent_done {
-	done_fn *plain;
-	agent_exit_fn *exit;
-	agent_stats_fn *stats;
-	agent_oom_fn *oom;
-	agent_time_fn *time;
-};
-
-struct agent_call {
-	LIST_ENTRY(agent_call) link;
-	struct agent *agent;
-	uint32_t id;
-	union agent_done done;
-	void *ctx;
-};
-
-struct agent {
-	const struct config *config;
-	unsigned int features;
-	struct ttrpc_client *client;
-	LIST_HEAD(, agent_call) calls;
-};
-
-struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
-                           const struct config *config, done_fn *on_lost, void *ctx)
-{
-	struct agent *agent = mem_new(struct agent);
-
-	agent->config = config;
-	agent->features = features;
-	LIST_INIT(&agent->calls);
-	agent->client = ttrpc_client_create(loop, fd, on_lost, ctx);
-	return agent;
-}
-
-bool agent_has(const struct agent *agent, enum feature feature)
-{
-	return agent->features & feature;
-}
-
-unsigned int agent_features(const struct agent *agent)
-{
-	return agent->features;
-}
-
-static void call_free(struct agent_call *call)
-{
-	LIST_REMOVE(call, link);
-	free(call);
-}
-
-void agent_destroy(struct agent *agent)
-{
-	struct agent_call *call, *next;
-
-	if (!agent)
-		return;
-	ttrpc_client_destroy(agent->client);
-	for (call = LIST_FIRST(&agent->calls); call; call = next) {
-		next = LIST_NEXT(call, link);
-		free(call);
-	}
-	free(agent);
-}
-
-bool agent_is_lost(const struct agent *agent)
-{
-	return ttrpc_client_is_lost(agent->client);
-}
-
-void agent_forget(struct agent_call *call)
-{
-	if (!call)
-		return;
-	ttrpc_client_forget(call->agent->client, call->id);
-	call_free(call);
-}
-
-/* Takes a call that has ended apart; what is returned may be called with *@ctx. */
-static union agent_done call_end(struct agent_call *call, void **ctx)
-{
-	union agent_done done = call->done;
-
-	*ctx = call->ctx;
-	call_free(call);
-	return done;
-}
-
-static void on_done(void *call, const ProtobufCMessage *response, const struct error *err)
-{
-	void *ctx;
-	union agent_done done = call_end(call, &ctx);
-
-	done.plain(ctx, err);
-}
+#define HEALTH_SERVICE "grpc.Health"
+#define NS_PER_S       1000000000LL
+#define NS_PER_US      1000
 
 static uint64_t bytes_of(const Grpc__Written *written)
 {
@@ -122,7 +21,7 @@ static void on_exit_status(void *call, const ProtobufCMessage *response, const s
 	const Grpc__WaitProcessResponse *answer = (const void *)response;
 	struct agent_exit exit;
 	void *ctx;
-	union agent_done done = call_end(call, &ctx);
+	union agent_done done = agent_call_end(call, &ctx);
 
 	if (answer)
 		exit = (struct agent_exit){ answer->status, answer->oom,
@@ -134,7 +33,7 @@ static void on_exit_status(void *call, const ProtobufCMessage *response, const s
 static void on_stats(void *call, const ProtobufCMessage *response, const struct error *err)
 {
 	void *ctx;
-	union agent_done done = call_end(call, &ctx);
+	union agent_done done = agent_call_end(call, &ctx);
 
 	done.stats(ctx, (const void *)response, err);
 }
@@ -143,9 +42,42 @@ static void on_oom(void *call, const ProtobufCMessage *response, const struct er
 {
 	const Grpc__OOMEvent *event = (const void *)response;
 	void *ctx;
-	union agent_done done = call_end(call, &ctx);
+	union agent_done done = agent_call_end(call, &ctx);
 
 	done.oom(ctx, event ? event->container_id : NULL, err);
+}
+
+static unsigned int features_of(const Grpc__AgentDetails *details)
+{
+	unsigned int features = 0;
+
+	for (size_t i = 0; details && i < details->n_extra_features; i++)
+		features |= features_parse(details->extra_features[i]);
+	return features;
+}
+
+static void on_features(void *call, const ProtobufCMessage *response, const struct error *err)
+{
+	const Grpc__GuestDetailsResponse *answer = (const void *)response;
+	void *ctx;
+	union agent_done done = agent_call_end(call, &ctx);
+
+	done.features(ctx, answer ? features_of(answer->agent_details) : 0, err);
+}
+
+static void on_checked(void *call, const ProtobufCMessage *response, const struct error *err)
+{
+	const Grpc__HealthCheckResponse *answer = (const void *)response;
+	struct error own;
+	void *ctx;
+	union agent_done done = agent_call_end(call, &ctx);
+
+	if (answer && answer->status != GRPC__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING) {
+		error_set(&own, ERROR_UNAVAILABLE, "the agent does not serve: status %d",
+		          (int)answer->status);
+		err = &own;
+	}
+	done.plain(ctx, err);
 }
 
 static void on_time(void *call, const ProtobufCMessage *response, const struct error *err)
@@ -154,7 +86,7 @@ static void on_time(void *call, const ProtobufCMessage *response, const struct e
 	struct error own;
 	int64_t ns = 0;
 	void *ctx;
-	union agent_done done = call_end(call, &ctx);
+	union agent_done done = agent_call_end(call, &ctx);
 
 	if (answer && answer->clock_case == GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS) {
 		ns = answer->clock_ns;
@@ -165,101 +97,67 @@ static void on_time(void *call, const ProtobufCMessage *response, const struct e
 	done.time(ctx, ns, err);
 }
 
-struct method {
-	const char *name;
-	int timeout_ms;
-	ttrpc_done_fn *on_answer;
-	const ProtobufCMessageDescriptor *response; /* NULL: an empty one */
-};
-
-static int call(struct agent *agent, const struct method *method, const ProtobufCMessage *request,
-                union agent_done done, void *ctx, struct agent_call **out, struct error *err)
-{
-	const ProtobufCMessageDescriptor *response = method->response;
-	struct agent_call *pending;
-	int r;
-
-	r = features_check(agent->features, request, err);
-	if (r < 0)
-		return r;
-	pending = mem_new(struct agent_call);
-	if (!response)
-		response = &google__protobuf__empty__descriptor;
-	pending->agent = agent;
-	pending->done = done;
-	pending->ctx = ctx;
-	LIST_INSERT_HEAD(&agent->calls, pending, link);
-	r = ttrpc_client_call(agent->client, AGENT_SERVICE, method->name, request, response,
-	                      method->timeout_ms, method->on_answer, pending, &pending->id, err);
-	if (r < 0)
-		call_free(pending);
-	else if (out)
-		*out = pending;
-	return r;
-}
-
-static int call_plain(struct agent *agent, const char *name, int timeout_ms,
-                      const ProtobufCMessage *request, done_fn *done, void *ctx,
-                      struct agent_call **out, struct error *err)
-{
-	const struct method method = { name, timeout_ms, on_done, NULL };
-
-	return call(agent, &method, request, (union agent_done){ .plain = done }, ctx, out, err);
-}
-
 int agent_create_sandbox(struct agent *agent, const Grpc__CreateSandboxRequest *request,
                          done_fn *done, void *ctx, struct error *err)
 {
-	return call_plain(agent, "CreateSandbox", agent->config->agent_timeout_ms, &request->base,
-	                  done, ctx, NULL, err);
+	return agent_call_plain(agent, "CreateSandbox", agent_config(agent)->agent_timeout_ms,
+	                        &request->base, done, ctx, NULL, err);
 }
 
 int agent_create_container(struct agent *agent, const Grpc__CreateContainerRequest *request,
                            done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
-	return call_plain(agent, "CreateContainer", agent->config->create_timeout_ms,
-	                  &request->base, done, ctx, out, err);
+	return agent_call_plain(agent, "CreateContainer", agent_config(agent)->create_timeout_ms,
+	                        &request->base, done, ctx, out, err);
 }
 
 int agent_exec_process(struct agent *agent, const Grpc__ExecProcessRequest *request, done_fn *done,
                        void *ctx, struct agent_call **out, struct error *err)
 {
-	return call_plain(agent, "ExecProcess", agent->config->agent_timeout_ms, &request->base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "ExecProcess", agent_config(agent)->agent_timeout_ms,
+	                        &request->base, done, ctx, out, err);
 }
 
 int agent_update_container(struct agent *agent, const Grpc__UpdateContainerRequest *request,
                            done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
-	return call_plain(agent, "UpdateContainer", agent->config->agent_timeout_ms, &request->base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "UpdateContainer", agent_config(agent)->agent_timeout_ms,
+	                        &request->base, done, ctx, out, err);
 }
 
 int agent_update_interface(struct agent *agent, const Grpc__UpdateInterfaceRequest *request,
                            done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
-	const struct method method = { "UpdateInterface", agent->config->agent_timeout_ms, on_done,
-		                       &types__interface__descriptor };
+	const struct agent_method method = {
+		.name = "UpdateInterface",
+		.timeout_ms = agent_config(agent)->agent_timeout_ms,
+		.on_answer = agent_call_done,
+		.response = &types__interface__descriptor,
+	};
 
-	return call(agent, &method, &request->base, (union agent_done){ .plain = done }, ctx, out,
-	            err);
+	return agent_call(agent, &method, &request->base, (union agent_done){ .plain = done }, ctx,
+	                  out, err);
 }
 
 int agent_update_routes(struct agent *agent, const Grpc__UpdateRoutesRequest *request,
                         done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
-	const struct method method = { "UpdateRoutes", agent->config->agent_timeout_ms, on_done,
-		                       &grpc__routes__descriptor };
+	const struct agent_method method = {
+		.name = "UpdateRoutes",
+		.timeout_ms = agent_config(agent)->agent_timeout_ms,
+		.on_answer = agent_call_done,
+		.response = &grpc__routes__descriptor,
+	};
 
-	return call(agent, &method, &request->base, (union agent_done){ .plain = done }, ctx, out,
-	            err);
+	return agent_call(agent, &method, &request->base, (union agent_done){ .plain = done }, ctx,
+	                  out, err);
 }
 
 int agent_add_neighbours(struct agent *agent, const Grpc__AddARPNeighborsRequest *request,
                          done_fn *done, void *ctx, struct agent_call **out, struct error *err)
 {
-	return call_plain(agent, "AddARPNeighbors", agent->config->agent_timeout_ms, &request->base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "AddARPNeighbors", agent_config(agent)->agent_timeout_ms,
+	                        &request->base, done, ctx, out, err);
 }
 
 int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *done, void *ctx,
@@ -270,16 +168,16 @@ int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *don
 	request.wait = true;
 	request.nb_cpus = cpus;
 	request.cpu_only = cpu_only;
-	return call_plain(agent, "OnlineCPUMem", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, NULL, err);
+	return agent_call_plain(agent, "OnlineCPUMem", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, NULL, err);
 }
 
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)
 {
 	const Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
 
-	return call_plain(agent, "DestroySandbox", agent->config->agent_stop_timeout_ms,
-	                  &request.base, done, ctx, NULL, err);
+	return agent_call_plain(agent, "DestroySandbox", agent_config(agent)->agent_stop_timeout_ms,
+	                        &request.base, done, ctx, NULL, err);
 }
 
 int agent_start_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -288,8 +186,8 @@ int agent_start_container(struct agent *agent, const char *id, done_fn *done, vo
 	Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "StartContainer", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "StartContainer", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_remove_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -298,8 +196,8 @@ int agent_remove_container(struct agent *agent, const char *id, done_fn *done, v
 	Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "RemoveContainer", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "RemoveContainer", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_pause_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -308,8 +206,8 @@ int agent_pause_container(struct agent *agent, const char *id, done_fn *done, vo
 	Grpc__PauseContainerRequest request = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "PauseContainer", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "PauseContainer", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_resume_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
@@ -318,8 +216,8 @@ int agent_resume_container(struct agent *agent, const char *id, done_fn *done, v
 	Grpc__ResumeContainerRequest request = GRPC__RESUME_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call_plain(agent, "ResumeContainer", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "ResumeContainer", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_signal(struct agent *agent, const struct agent_process *process, uint32_t signal,
@@ -331,8 +229,8 @@ int agent_signal(struct agent *agent, const struct agent_process *process, uint3
 	request.exec_id = (char *)process->exec_id;
 	request.signal = signal;
 	request.all = !*process->exec_id && signal != SIGKILL;
-	return call_plain(agent, "SignalProcess", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "SignalProcess", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
@@ -344,37 +242,48 @@ int agent_resize(struct agent *agent, const struct agent_process *process, uint3
 	request.exec_id = (char *)process->exec_id;
 	request.row = rows;
 	request.column = columns;
-	return call_plain(agent, "TtyWinResize", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, NULL, err);
+	return agent_call_plain(agent, "TtyWinResize", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, NULL, err);
 }
 
 int agent_wait(struct agent *agent, const struct agent_process *process, agent_exit_fn *done,
                void *ctx, struct agent_call **out, struct error *err)
 {
-	static const struct method method = { "WaitProcess", AGENT_FOREVER, on_exit_status,
-		                              &grpc__wait_process_response__descriptor };
+	static const struct agent_method method = {
+		.name = "WaitProcess",
+		.timeout_ms = AGENT_FOREVER,
+		.on_answer = on_exit_status,
+		.response = &grpc__wait_process_response__descriptor,
+	};
 	Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
 
 	request.container_id = (char *)process->container_id;
 	request.exec_id = (char *)process->exec_id;
-	request.with_oom = agent->features & FEATURE_EXIT_DETAILS ? 1 : 0;
-	return call(agent, &method, &request.base, (union agent_done){ .exit = done }, ctx, out,
-	            err);
+	request.with_oom = agent_has(agent, FEATURE_EXIT_DETAILS) ? 1 : 0;
+	return agent_call(agent, &method, &request.base, (union agent_done){ .exit = done }, ctx,
+	                  out, err);
 }
 
 static void on_ended(void *call, const ProtobufCMessage *response, const struct error *err)
 {
 	void *ctx;
 
-	call_end(call, &ctx);
+	agent_call_end(call, &ctx);
 }
 
 void agent_end_exec(struct agent *agent, const struct agent_process *exec)
 {
-	const struct method end = { "SignalProcess", agent->config->agent_timeout_ms, on_ended,
-		                    NULL };
-	const struct method reap = { "WaitProcess", agent->config->agent_timeout_ms, on_ended,
-		                     &grpc__wait_process_response__descriptor };
+	const struct agent_method end = {
+		.name = "SignalProcess",
+		.timeout_ms = agent_config(agent)->agent_timeout_ms,
+		.on_answer = on_ended,
+	};
+	const struct agent_method reap = {
+		.name = "WaitProcess",
+		.timeout_ms = agent_config(agent)->agent_timeout_ms,
+		.on_answer = on_ended,
+		.response = &grpc__wait_process_response__descriptor,
+	};
 	Grpc__SignalProcessRequest signal = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
 	Grpc__WaitProcessRequest wait = GRPC__WAIT_PROCESS_REQUEST__INIT;
 	const union agent_done nobody = { NULL };
@@ -382,42 +291,54 @@ void agent_end_exec(struct agent *agent, const struct agent_process *exec)
 	signal.container_id = wait.container_id = (char *)exec->container_id;
 	signal.exec_id = wait.exec_id = (char *)exec->exec_id;
 	signal.signal = SIGKILL;
-	call(agent, &end, &signal.base, nobody, NULL, NULL, NULL);
-	call(agent, &reap, &wait.base, nobody, NULL, NULL, NULL);
+	agent_call(agent, &end, &signal.base, nobody, NULL, NULL, NULL);
+	agent_call(agent, &reap, &wait.base, nobody, NULL, NULL, NULL);
 }
 
 int agent_stats(struct agent *agent, const char *id, agent_stats_fn *done, void *ctx,
                 struct error *err)
 {
-	const struct method method = { "StatsContainer", agent->config->agent_timeout_ms, on_stats,
-		                       &grpc__stats_container_response__descriptor };
+	const struct agent_method method = {
+		.name = "StatsContainer",
+		.timeout_ms = agent_config(agent)->agent_timeout_ms,
+		.on_answer = on_stats,
+		.response = &grpc__stats_container_response__descriptor,
+	};
 	Grpc__StatsContainerRequest request = GRPC__STATS_CONTAINER_REQUEST__INIT;
 
 	request.container_id = (char *)id;
-	return call(agent, &method, &request.base, (union agent_done){ .stats = done }, ctx, NULL,
-	            err);
+	return agent_call(agent, &method, &request.base, (union agent_done){ .stats = done }, ctx,
+	                  NULL, err);
 }
 
 int agent_next_oom(struct agent *agent, agent_oom_fn *done, void *ctx, struct error *err)
 {
-	static const struct method method = { "GetOOMEvent", AGENT_FOREVER, on_oom,
-		                              &grpc__oomevent__descriptor };
+	static const struct agent_method method = {
+		.name = "GetOOMEvent",
+		.timeout_ms = AGENT_FOREVER,
+		.on_answer = on_oom,
+		.response = &grpc__oomevent__descriptor,
+	};
 	const Grpc__GetOOMEventRequest request = GRPC__GET_OOMEVENT_REQUEST__INIT;
 
-	return call(agent, &method, &request.base, (union agent_done){ .oom = done }, ctx, NULL,
-	            err);
+	return agent_call(agent, &method, &request.base, (union agent_done){ .oom = done }, ctx,
+	                  NULL, err);
 }
 
 int agent_get_time(struct agent *agent, agent_time_fn *done, void *ctx, struct agent_call **out,
                    struct error *err)
 {
-	const struct method method = { "GetGuestDetails", agent->config->agent_timeout_ms, on_time,
-		                       &grpc__guest_details_response__descriptor };
+	const struct agent_method method = {
+		.name = "GetGuestDetails",
+		.timeout_ms = agent_config(agent)->agent_timeout_ms,
+		.on_answer = on_time,
+		.response = &grpc__guest_details_response__descriptor,
+	};
 	Grpc__GuestDetailsRequest request = GRPC__GUEST_DETAILS_REQUEST__INIT;
 
 	request.clock = true;
-	return call(agent, &method, &request.base, (union agent_done){ .time = done }, ctx, out,
-	            err);
+	return agent_call(agent, &method, &request.base, (union agent_done){ .time = done }, ctx,
+	                  out, err);
 }
 
 int agent_shift_time(struct agent *agent, int64_t ns, bool slew, done_fn *done, void *ctx,
@@ -432,8 +353,8 @@ int agent_shift_time(struct agent *agent, int64_t ns, bool slew, done_fn *done, 
 		request.shift_case = GRPC__SET_GUEST_DATE_TIME_REQUEST__SHIFT_STEP_NS;
 		request.step_ns = ns;
 	}
-	return call_plain(agent, "SetGuestDateTime", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "SetGuestDateTime", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_set_time(struct agent *agent, int64_t ns, done_fn *done, void *ctx,
@@ -443,6 +364,35 @@ int agent_set_time(struct agent *agent, int64_t ns, done_fn *done, void *ctx,
 
 	request.sec = ns / NS_PER_S;
 	request.usec = ns % NS_PER_S / NS_PER_US;
-	return call_plain(agent, "SetGuestDateTime", agent->config->agent_timeout_ms, &request.base,
-	                  done, ctx, out, err);
+	return agent_call_plain(agent, "SetGuestDateTime", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
+}
+
+int agent_check(struct agent *agent, done_fn *done, void *ctx, struct error *err)
+{
+	const struct agent_method method = {
+		.service = HEALTH_SERVICE,
+		.name = "Check",
+		.timeout_ms = agent_config(agent)->agent_connect_timeout_ms,
+		.on_answer = on_checked,
+		.response = &grpc__health_check_response__descriptor,
+	};
+	const Grpc__CheckRequest request = GRPC__CHECK_REQUEST__INIT;
+
+	return agent_call(agent, &method, &request.base, (union agent_done){ .plain = done }, ctx,
+	                  NULL, err);
+}
+
+int agent_ask_features(struct agent *agent, agent_features_fn *done, void *ctx, struct error *err)
+{
+	const struct agent_method method = {
+		.name = "GetGuestDetails",
+		.timeout_ms = agent_config(agent)->agent_connect_timeout_ms,
+		.on_answer = on_features,
+		.response = &grpc__guest_details_response__descriptor,
+	};
+	const Grpc__GuestDetailsRequest request = GRPC__GUEST_DETAILS_REQUEST__INIT;
+
+	return agent_call(agent, &method, &request.base, (union agent_done){ .features = done },
+	                  ctx, NULL, err);
 }

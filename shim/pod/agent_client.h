@@ -8,29 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/cleanup.h"
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
-#include "proto/features.h"
-
-struct agent;
-struct agent_call;
-struct config;
-struct ev_loop;
-
-/*
- * Takes over @fd, a connection to the agent; @config outlives it. @features: a set of enum feature
- * (proto/features.h); a call that needs another is refused (ERROR_UNIMPLEMENTED). @on_lost: it has
- * gone, after all pending calls were told; it may destroy the agent.
- */
-struct agent *agent_create(struct ev_loop *loop, int fd, unsigned int features,
-                           const struct config *config, done_fn *on_lost, void *ctx);
-/* Whether the guest's agent has this feature. */
-bool agent_has(const struct agent *agent, enum feature feature);
-unsigned int agent_features(const struct agent *agent); /* a set of enum feature */
-void agent_destroy(struct agent *agent); /* NULL is fine; pending calls are dropped */
-/* True already while the pending calls are told so, before on_lost. */
-bool agent_is_lost(const struct agent *agent);
+#include "shim/pod/agent_call.h"
 
 /* Completion contract of proto/ttrpc/ttrpc_client.h. *@out is the pending call, for agent_forget(), until
  * @done is called. */
@@ -79,30 +59,19 @@ void agent_end_exec(struct agent *agent, const struct agent_process *exec);
 int agent_resize(struct agent *agent, const struct agent_process *process, uint32_t rows,
                  uint32_t columns, done_fn *done, void *ctx, struct error *err);
 
-/* An end: an exit code, or 128 + signal; and how much was written, AGENT_WRITTEN_ALL where the
- * stream has its own end. @oom: the container has run out of memory before, and no agent_next_oom()
- * has told it. An agent without FEATURE_EXIT_DETAILS tells neither. */
-#define AGENT_WRITTEN_ALL UINT64_MAX
-struct agent_exit {
-	int status;
-	bool oom;
-	uint64_t written_out;
-	uint64_t written_err;
-};
-
-/* Waits for as long as the process runs. @exit: NULL with an error. */
-typedef void agent_exit_fn(void *ctx, const struct agent_exit *exit, const struct error *err);
+/* Waits for as long as the process runs. */
 int agent_wait(struct agent *agent, const struct agent_process *process, agent_exit_fn *done,
                void *ctx, struct agent_call **out, struct error *err);
 
-/* @stats is valid during the callback only; NULL with an error. */
-typedef void agent_stats_fn(void *ctx, const Grpc__StatsContainerResponse *stats,
-                            const struct error *err);
 int agent_stats(struct agent *agent, const char *id, agent_stats_fn *done, void *ctx,
                 struct error *err);
 
+/* Whether it serves (Health.Check). */
+int agent_check(struct agent *agent, done_fn *done, void *ctx, struct error *err);
+/* The features that it names, a set of enum feature; the agent is to be made anew with them. */
+int agent_ask_features(struct agent *agent, agent_features_fn *done, void *ctx, struct error *err);
+
 /* Waits for the next container that runs out of memory. */
-typedef void agent_oom_fn(void *ctx, const char *id, const struct error *err);
 int agent_next_oom(struct agent *agent, agent_oom_fn *done, void *ctx, struct error *err);
 
 /*
@@ -110,16 +79,11 @@ int agent_next_oom(struct agent *agent, agent_oom_fn *done, void *ctx, struct er
  * answer, ns since 1970. It is shifted at once, or (@slew) by and by; agent_set_time() is for agents
  * that know no shift.
  */
-typedef void agent_time_fn(void *ctx, int64_t ns, const struct error *err);
 int agent_get_time(struct agent *agent, agent_time_fn *on_time, void *ctx, struct agent_call **out,
                    struct error *err);
 int agent_shift_time(struct agent *agent, int64_t ns, bool slew, done_fn *done, void *ctx,
                      struct agent_call **out, struct error *err);
 int agent_set_time(struct agent *agent, int64_t ns, done_fn *done, void *ctx,
                    struct agent_call **out, struct error *err);
-
-void agent_forget(struct agent_call *call); /* its callback will not come; NULL is fine */
-
-CLEANUP_DESTROY(agent)
 
 #endif

@@ -234,6 +234,7 @@ static void kill_in_guest(struct process *process)
 	struct container *container = process->container;
 	struct error err;
 
+	process_killed(process);
 	if (process_is_init(process))
 		container_start_kill_timer(container);
 	if (agent_signal(sandbox_agent(container->pod->sandbox), &target, SIGKILL, on_kill_sent,
@@ -339,6 +340,11 @@ struct container *container_of_pid(const struct pod *pod, pid_t pid)
 
 void container_start_kill_timer(struct container *container)
 {
+	struct process *exec;
+
+	process_killed(container->init);
+	LIST_FOREACH (exec, &container->execs, link)
+		process_killed(exec);
 	ev_now_update(container->pod->loop);
 	ev_timer_start(container->pod->loop, &container->kill_timer);
 }

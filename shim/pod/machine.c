@@ -17,6 +17,7 @@
 #include "shim/network/network.h"
 #include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
+#include "shim/pod/agent_search.h"
 #include "shim/pod/guest_clock.h"
 #include "shim/pod/hello.h"
 #include "shim/pod/host_limits.h"
@@ -194,22 +195,44 @@ static void boot_start_vm(struct seq *seq, void *ctx)
 		seq_next(seq);
 }
 
-static void boot_await_hello(struct seq *seq, void *ctx)
+static void on_hello(void *ctx, const struct error *err)
+{
+	struct machine *machine = ctx;
+
+	agent_search_stop(machine->search);
+	if (!err)
+		machine->features = hello_features(machine->hello);
+	seq_resume(machine->boot, err);
+}
+
+static void on_found(void *ctx)
+{
+	struct machine *machine = ctx;
+
+	hello_cancel(machine->hello);
+	seq_next(machine->boot);
+}
+
+static void boot_find_agent(struct seq *seq, void *ctx)
 {
 	struct machine *machine = ctx;
 	struct error err;
 
 	if (hello_await(machine->loop, vm_vsock(machine->vm), vm_guest_cid(machine->vm),
-	                machine->config.config->boot_timeout_ms, seq_resume, seq, &machine->hello,
+	                machine->config.config->boot_timeout_ms, on_hello, machine, &machine->hello,
 	                &err) < 0)
 		seq_fail(seq, &err);
+	else
+		machine->search = agent_search_start(machine->loop, vm_vsock(machine->vm),
+		                                     machine->config.config, on_found, machine);
 }
 
-static void boot_cancel_hello(struct seq *seq, void *ctx)
+static void boot_cancel_find_agent(struct seq *seq, void *ctx)
 {
 	struct machine *machine = ctx;
 
 	hello_cancel(machine->hello);
+	agent_search_stop(machine->search);
 }
 
 static void on_connected(void *ctx, int fd, const struct error *err)
@@ -221,7 +244,7 @@ static void on_connected(void *ctx, int fd, const struct error *err)
 	} else if (err) {
 		seq_fail(machine->boot, err);
 	} else {
-		machine->agent = agent_create(machine->loop, fd, hello_features(machine->hello),
+		machine->agent = agent_create(machine->loop, fd, machine->features,
 		                              machine->config.config, on_agent_lost, machine);
 		seq_next(machine->boot);
 	}
@@ -249,7 +272,7 @@ static void boot_set_clock(struct seq *seq, void *ctx)
 	struct machine *machine = ctx;
 	struct error err;
 
-	if (guest_clock_start(machine->loop, machine->agent, hello_features(machine->hello),
+	if (guest_clock_start(machine->loop, machine->agent, machine->features,
 	                      machine->config.config->clock_interval_ms, seq_resume, seq,
 	                      &machine->clock, &err) < 0)
 		seq_fail(seq, &err);
@@ -287,7 +310,7 @@ static void boot_set_networks_up(struct seq *seq, void *ctx)
 		.network = machine->network,
 		.vm = machine->vm,
 		.agent = machine->agent,
-		.features = hello_features(machine->hello),
+		.features = machine->features,
 		.timeout_ms = machine->config.config->agent_timeout_ms,
 		.on_changed = on_network_changed,
 		.ctx = machine,
@@ -322,8 +345,8 @@ static struct host_limits *read_host_limits(const struct machine *machine)
 
 	if (!machine->config.config->host_limits)
 		return NULL;
-	if (features_require(hello_features(machine->hello), FEATURE_HOST_LIMITS,
-	                     "runtime.host_limits", &err) < 0) {
+	if (features_require(machine->features, FEATURE_HOST_LIMITS, "runtime.host_limits", &err) <
+	    0) {
 		log_warn("containers get the guest's limits cause=\"%s\"", err.text);
 		return NULL;
 	}
@@ -360,7 +383,7 @@ static const struct seq_step boot_steps[] = {
 	{ "take a uid", boot_take_uid, NULL, NULL },
 	{ "connect the networks", boot_connect_networks, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },
-	{ "wait for the agent's hello", boot_await_hello, NULL, boot_cancel_hello },
+	{ "wait for the agent's hello", boot_find_agent, NULL, boot_cancel_find_agent },
 	{ "connect to the agent", boot_connect, NULL, boot_cancel_connect },
 	{ "set the guest's clock", boot_set_clock, NULL, boot_cancel_set_clock },
 	{ "set the networks up", boot_set_networks_up, NULL, boot_cancel_set_networks_up },
@@ -437,6 +460,7 @@ void machine_destroy(struct machine *machine)
 	agent_destroy(machine->agent);
 	hello_destroy(machine->hello);
 	vm_destroy(machine->vm);
+	agent_search_destroy(machine->search);
 	machine_growth_destroy(machine->growth);
 	machine_release_network(machine);
 	uid_lease_destroy(machine->lease);

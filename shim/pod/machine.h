@@ -13,6 +13,7 @@
 #include "common/error.h"
 
 struct agent;
+struct agent_search;
 struct config;
 struct guest_clock;
 struct hello;
@@ -63,6 +64,8 @@ struct machine {
 	struct network *network; /* NULL: none, or not connected */
 	struct vm *vm;
 	struct hello *hello;
+	struct agent_search *search;
+	unsigned int features; /* of the agent: a set of enum feature */
 	struct agent *agent;
 	struct guest_clock *clock;
 	struct live_network *live; /* NULL: there is no network */

@@ -207,7 +207,7 @@ static void end(struct process *process, const struct agent_exit *exit)
 
 	if (process->exited || process->state == PROCESS_STOPPED)
 		return;
-	agent_forget(take_ptr(&process->wait));
+	process_unwatch(process);
 	process->exited = true;
 	process->end_status = exit->status;
 	clock_gettime(CLOCK_REALTIME, &process->exited_at);
@@ -254,15 +254,46 @@ static void on_guest_exit(void *ctx, const struct agent_exit *exit, const struct
 	end(process, exit ? exit : &unknown);
 }
 
-int process_watch(struct process *process, struct agent *agent, struct error *err)
+static int ask_for_exit(struct process *process, struct agent *agent, struct error *err)
 {
 	struct agent_process in_guest = process_in_guest(process);
 
 	return agent_wait(agent, &in_guest, on_guest_exit, process, &process->wait, err);
 }
 
+static void on_read_to_end(void *ctx)
+{
+	struct process *process = ctx;
+	struct error err;
+
+	if (!process->is_read)
+		return;
+	process->is_read = false;
+	if (ask_for_exit(process, process->agent, &err) < 0)
+		on_guest_exit(process, NULL, &err);
+}
+
+int process_watch(struct process *process, struct agent *agent, struct error *err)
+{
+	if (!process->stdio || !stdio_is_by_calls(process->stdio))
+		return ask_for_exit(process, agent, err);
+	process->is_read = true;
+	stdio_read_to_end(process->stdio, on_read_to_end, process);
+	return 0;
+}
+
+void process_killed(struct process *process)
+{
+	static const struct stdio_written all = { STDIO_TO_THE_END, STDIO_TO_THE_END };
+
+	if (process->is_read && !process->killed)
+		stdio_await_read(process->stdio, &all, on_read_to_end, process);
+	process->killed = true;
+}
+
 void process_unwatch(struct process *process)
 {
+	process->is_read = false;
 	agent_forget(take_ptr(&process->wait));
 }
 
@@ -313,6 +344,7 @@ void process_start_failed(struct process *process)
 		set_state(process, PROCESS_CREATED);
 	} else {
 		/* A client first waits for the end of the output, and only then asks for Delete. */
+		process_unwatch(process);
 		stdio_destroy(take_ptr(&process->stdio));
 		placeholder_destroy(take_ptr(&process->placeholder));
 		process->pid = 0;

@@ -94,6 +94,9 @@ struct process {
 	int end_status; /* what exit_status will be */
 
 	struct turn turn;
+	struct agent *agent; /* whose calls bring its streams; NULL: none yet */
+	bool is_read;        /* the exit is asked for when its output has been read */
+	bool killed;         /* it is not waited for its reader */
 	struct agent_call *wait;
 	LIST_HEAD(, process_waiter) waiters;
 };
@@ -128,6 +131,9 @@ Google__Protobuf__Timestamp *process_exit_time(const struct process *process,
 
 /* Asks the guest to report the exit: process_exited() follows. */
 int process_watch(struct process *process, struct agent *agent, struct error *err);
+/* SIGKILL is on its way to it: a reader that does not read no longer keeps the guest from being
+ * asked for the exit. */
+void process_killed(struct process *process);
 /* Stops watching: the exit is not reported. */
 void process_unwatch(struct process *process);
 

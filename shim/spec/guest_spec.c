@@ -159,21 +159,38 @@ static int take_network_namespace(Grpc__Linux *linux, char **netns, struct error
 	return r;
 }
 
-/* What the guest has above the container's cgroup is the VM's: whoever mounts cgroups sees its own.
- */
-static void add_cgroup_namespace(Grpc__Linux *linux)
+static bool has_namespace(const Grpc__Linux *linux, const char *type)
+{
+	for (size_t i = 0; i < linux->n_namespaces; i++)
+		if (!strcmp(linux->namespaces[i]->type, type))
+			return true;
+	return false;
+}
+
+static void add_namespace(Grpc__Linux *linux, const char *type)
 {
 	Grpc__LinuxNamespace *ns;
 
-	for (size_t i = 0; i < linux->n_namespaces; i++)
-		if (!strcmp(linux->namespaces[i]->type, "cgroup"))
-			return;
+	if (has_namespace(linux, type))
+		return;
 	ns = mem_new(Grpc__LinuxNamespace);
 	grpc__linux_namespace__init(ns);
-	ns->type = mem_strdup("cgroup");
+	ns->type = mem_strdup(type);
 	linux->namespaces =
 		mem_realloc(linux->namespaces, (linux->n_namespaces + 1) * sizeof(void *));
 	linux->namespaces[linux->n_namespaces++] = ns;
+}
+
+static void remove_namespace(Grpc__Linux *linux, const char *type)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < linux->n_namespaces; i++)
+		if (strcmp(linux->namespaces[i]->type, type) != 0)
+			linux->namespaces[kept++] = linux->namespaces[i];
+		else
+			grpc__linux_namespace__free_unpacked(linux->namespaces[i], NULL);
+	linux->n_namespaces = kept;
 }
 
 static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct error *err)
@@ -182,7 +199,9 @@ static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct 
 
 	if (r == 0)
 		r = apply_devices(linux, err);
-	add_cgroup_namespace(linux);
+	/* What the guest has above the container's cgroup is the VM's: whoever mounts cgroups sees
+	 * its own. */
+	add_namespace(linux, "cgroup");
 	set_text(&linux->cgroupspath, mem_printf("/%s", id));
 	if (linux->intelrdt && !*linux->intelrdt->l3cacheschema) {
 		grpc__linux_intel_rdt__free_unpacked(linux->intelrdt, NULL);
@@ -218,4 +237,14 @@ int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct erro
 	if (r == 0 && netns)
 		*netns = take_ptr(&path);
 	return r;
+}
+
+bool guest_spec_for_upstream(Grpc__Spec *spec)
+{
+	bool shares_pid = !has_namespace(spec->linux, "pid");
+
+	remove_namespace(spec->linux, "pid");
+	add_namespace(spec->linux, "ipc");
+	add_namespace(spec->linux, "uts");
+	return shares_pid;
 }

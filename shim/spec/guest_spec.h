@@ -34,6 +34,13 @@ const char *guest_spec_netns(const Grpc__Spec *spec);
  */
 int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);
 
+/*
+ * What guest_spec_apply() has made, as upstream's agent reads it. A row of ipc or uts means the pod's
+ * namespace, and no row the guest's own; it adds a row of pid itself. Returns whether that is to be
+ * the pod's (CreateContainerRequest.sandbox_pidns).
+ */
+bool guest_spec_for_upstream(Grpc__Spec *spec);
+
 /* As runc sees it: by the type or by an option. */
 bool guest_spec_is_bind(const Grpc__Mount *mount);
 

@@ -1,5 +1,6 @@
 #include "shim/stdio/output.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "proto/vsock_ports.h"
+#include "shim/stdio/call_reader.h"
 #include "shim/stdio/fifo_hold.h"
 
 /*
@@ -21,13 +23,16 @@
 struct output {
 	struct ev_loop *loop;
 	const char *name;
-	struct vsock_stream *stream;
+	struct vsock_stream *stream; /* NULL: there is a reader */
+	struct call_reader *reader;
 	struct fifo_hold *hold;
 	vsock_opened_fn *on_open;
 	void *open_ctx;
-	uint64_t written; /* that is known of */
-	bool ended;       /* nothing comes any more */
-	bool asked;       /* an answer of the device is on its way */
+	uint64_t written;            /* that is known of */
+	bool ended;                  /* nothing comes any more */
+	bool asked;                  /* an answer of the device is on its way */
+	void (*on_ended)(void *ctx); /* NULL: nobody waits for that */
+	void *ended_ctx;
 
 	struct output_wait wait;
 	void (*done)(void *ctx); /* NULL: nobody waits */
@@ -40,11 +45,17 @@ struct output {
 	uint64_t seen; /* progress() at the last look */
 };
 
+static const struct vsock_progress *progress_of(const struct output *output)
+{
+	return output->reader ? call_reader_progress(output->reader)
+	                      : vsock_stream_progress(output->stream);
+}
+
 /* The bytes that somebody has read. One less careful could count some twice: others may write to
  * the same FIFO. */
 static uint64_t bytes_read(const struct output *output)
 {
-	uint64_t moved = vsock_stream_progress(output->stream)->moved;
+	uint64_t moved = progress_of(output)->moved;
 	uint64_t unread = fifo_hold_unread(output->hold);
 
 	return moved > unread ? moved - unread : 0;
@@ -53,7 +64,7 @@ static uint64_t bytes_read(const struct output *output)
 /* The bytes that are known to have been written. */
 static uint64_t bytes_known(const struct output *output)
 {
-	const struct vsock_progress *progress = vsock_stream_progress(output->stream);
+	const struct vsock_progress *progress = progress_of(output);
 	uint64_t came = progress->moved + progress->kept;
 
 	return came > output->written ? came : output->written;
@@ -83,7 +94,7 @@ static uint64_t wanted(const struct output *output, uint64_t bytes)
  */
 static uint64_t progress(struct output *output)
 {
-	const struct vsock_progress *progress = vsock_stream_progress(output->stream);
+	const struct vsock_progress *progress = progress_of(output);
 	uint64_t now = bytes_read(output);
 
 	if (now > output->read)
@@ -118,7 +129,7 @@ static void on_progress(void *ctx, const struct error *err)
 
 static void schedule_check(struct output *output)
 {
-	if (!output->ended && !output->asked)
+	if (!output->ended && !output->asked && output->stream)
 		output->asked = vsock_stream_moved(output->stream, on_progress, output, NULL) == 0;
 	ev_timer_stop(output->loop, &output->look);
 	ev_now_update(output->loop);
@@ -136,7 +147,7 @@ static bool is_abandoned(struct output *output)
 /* Whether a reader is waited for, and not the guest. */
 static bool is_up_to_reader(const struct output *output)
 {
-	return fifo_hold_unread(output->hold) || vsock_stream_progress(output->stream)->kept;
+	return fifo_hold_unread(output->hold) || progress_of(output)->kept;
 }
 
 static bool has_timed_out(struct output *output)
@@ -169,6 +180,7 @@ void output_wait(struct output *output, const struct output_wait *wait, void (*d
                  void *ctx)
 {
 	output->wait = *wait;
+	output->on_ended = NULL;
 	output->done = done;
 	output->done_ctx = ctx;
 	if (wait->written != OUTPUT_TO_ITS_END && wait->written > output->written)
@@ -194,7 +206,8 @@ static void on_open(void *ctx, uint32_t host_port, const struct error *err)
 static void on_done(void *ctx, const struct error *err)
 {
 	struct output *output = ctx;
-	uint64_t moved = vsock_stream_progress(output->stream)->moved;
+	uint64_t moved = progress_of(output)->moved;
+	void (*on_ended)(void *ctx) = take_ptr(&output->on_ended);
 
 	output->ended = true;
 	fifo_hold_end(output->hold);
@@ -204,8 +217,27 @@ static void on_done(void *ctx, const struct error *err)
 	output->pause_ms = LOOK_FIRST_MS;
 	if (output->done && !is_read(output))
 		schedule_check(output);
-	else
-		end_wait_if_read(output);
+	else if (output->done)
+		end_wait(output);
+	else if (on_ended)
+		on_ended(output->ended_ctx);
+}
+
+void output_start(struct output *output)
+{
+	if (output->reader)
+		call_reader_start(output->reader);
+}
+
+void output_when_ended(struct output *output, void (*done)(void *ctx), void *ctx)
+{
+	assert(!output->done);
+	if (output->ended) {
+		done(ctx);
+	} else {
+		output->on_ended = done;
+		output->ended_ctx = ctx;
+	}
 }
 
 static struct fifo_hold *make_hold(struct ev_loop *loop, const struct output_config *config)
@@ -231,6 +263,18 @@ int output_open(struct ev_loop *loop, struct vsock *vsock, const struct output_c
 	output->hold = make_hold(loop, config);
 	ev_timer_init(&output->look, on_check, 0, 0);
 	output->look.data = output;
+	if (config->io.calls) {
+		output->reader = call_reader_create(loop,
+		                                    &(struct call_reader_config){
+							    .io = config->io,
+							    .is_err = config->is_err,
+							    .fd = config->write_fd,
+						    },
+		                                    on_done, output);
+		*out = take_ptr(&output);
+		opened(ctx, 0, NULL);
+		return 0;
+	}
 	r = vsock_stream_open(vsock, VSOCK_PORT_STREAMS, VSOCK_WRITE, config->write_fd,
 	                      config->timeout_ms, on_open, on_done, output, &output->stream, err);
 	if (r == 0)
@@ -244,6 +288,7 @@ void output_destroy(struct output *output)
 		return;
 	ev_timer_stop(output->loop, &output->look);
 	vsock_stream_destroy(output->stream);
+	call_reader_destroy(output->reader);
 	fifo_hold_destroy(output->hold);
 	free(output);
 }

@@ -1,6 +1,7 @@
 /*
- * One output of a process: the stream that brings it from the guest, and the FIFO or pipe out of
- * which somebody reads it. No byte passes through here, but it is known how many have been read.
+ * One output of a process: what brings it from the guest, a stream of the vsock device or calls
+ * (call_reader.h), and the FIFO or pipe out of which somebody reads it. It is known how many bytes
+ * have been read.
  */
 #ifndef SHIM_OUTPUT_H
 #define SHIM_OUTPUT_H
@@ -10,6 +11,7 @@
 
 #include "common/cleanup.h"
 #include "hypervisor/vsock.h"
+#include "shim/stdio/guest_io.h"
 
 struct ev_loop;
 struct output;
@@ -21,14 +23,25 @@ struct output_config {
 	int write_fd;     /* where it goes: taken over */
 	int read_fd;      /* of the same FIFO, taken over; -1: a pipe (fifo_hold.h) */
 	int timeout_ms;   /* to be open at the guest */
+	/* What is called to read it: the guest's stdout, or (@is_err) stderr. No calls: a stream. */
+	struct guest_io io;
+	bool is_err;
 	/* Another output into the same FIFO, or NULL: one would be a reader in the other's eyes. */
 	const struct output *beside;
 };
 
-/* @on_open once; then the output flows, until it ends or is destroyed. Takes the descriptors over
- * also when it fails. */
+/* @on_open once, @host_port 0 where there is no stream; then the output flows, until it ends or is
+ * destroyed. What is read by calls is open at once, from within, and flows from output_start() on.
+ * Takes the descriptors over also when it fails. */
 int output_open(struct ev_loop *loop, struct vsock *vsock, const struct output_config *config,
                 vsock_opened_fn *on_open, void *ctx, struct output **out, struct error *err);
+
+/* The guest has the process. Nothing for a stream. */
+void output_start(struct output *output);
+
+/* Calls @done once, at once or when nothing comes from the guest any more and all that came is in the
+ * FIFO or pipe. An output_wait() replaces it. */
+void output_when_ended(struct output *output, void (*done)(void *ctx), void *ctx);
 
 struct output_wait {
 	uint64_t written; /* the bytes to wait for; OUTPUT_TO_ITS_END: all */

@@ -11,6 +11,7 @@
 #include "proto/limits.h"
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
+#include "shim/stdio/call_writer.h"
 #include "shim/stdio/fifo.h"
 #include "shim/stdio/output.h"
 #include "shim/stdio/stdio_sink.h"
@@ -40,12 +41,14 @@ struct stdio {
 	struct stream streams[STREAMS];
 	struct stdio_ports ports;
 	struct stdio_sink *sink;
-	int stdin_read; /* -1 once it is the device's */
+	int stdin_read; /* -1 once it is the device's, or the writer's */
 	int stdin_keep; /* a write end, so that a FIFO without a writer is not at its end */
 
+	struct guest_io io; /* no calls: by streams */
 	struct vsock *vsock;
 	struct vsock_stream *in;
-	done_fn *on_open; /* NULL once called */
+	struct call_writer *writer; /* the same by calls; NULL: not started */
+	done_fn *on_open;           /* NULL once called */
 	void *open_ctx;
 
 	unsigned int waits; /* for outputs */
@@ -73,6 +76,8 @@ static void on_stream_open(void *ctx, uint32_t host_port, const struct error *er
 		end_open(stdio, err);
 		return;
 	}
+	if (stdio->io.calls) /* all at once, from within open_streams() */
+		return;
 	stream->open = true;
 	stream->port = host_port;
 	for (int i = 0; i < STREAMS; i++)
@@ -107,7 +112,7 @@ static int open_input(struct stdio *stdio, struct error *err)
 {
 	struct stream *stream = &stdio->streams[STREAM_IN];
 
-	if (!stream->wanted)
+	if (!stream->wanted || stdio->io.calls)
 		return 0;
 	return vsock_stream_open(stdio->vsock, VSOCK_PORT_STREAMS, VSOCK_READ, -1,
 	                         stdio->config->stdio_open_timeout_ms, on_stream_open,
@@ -123,6 +128,8 @@ static int open_output(struct stdio *stdio, int which, struct sink_end end, stru
 		.write_fd = end.write_fd,
 		.read_fd = end.read_fd,
 		.timeout_ms = stdio->config->stdio_open_timeout_ms,
+		.io = stdio->io,
+		.is_err = which == STREAM_ERR,
 		.beside = stdio_sink_is_one(stdio->sink) ? stdio->streams[STREAM_OUT].output : NULL,
 	};
 
@@ -160,7 +167,7 @@ static void on_sink_open(void *ctx, const struct error *failure)
 	}
 	for (int i = 0; i < STREAMS; i++)
 		any |= stdio->streams[i].wanted;
-	if (!any)
+	if (!any || stdio->io.calls)
 		end_open(stdio, NULL);
 }
 
@@ -184,6 +191,7 @@ int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_con
 	int r;
 
 	stdio->config = config->config;
+	stdio->io = config->io;
 	stdio->vsock = vsock;
 	stdio->streams[STREAM_IN].wanted = *config->in != '\0';
 	r = stdio_sink_open(loop, config, on_sink_open, stdio, &stdio->sink, err);
@@ -202,7 +210,7 @@ int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err)
 	struct stdio_uri uri;
 	int r;
 
-	if (!stdio->in)
+	if (!stdio->streams[STREAM_IN].wanted)
 		return 0;
 	r = stdio_uri_parse(path, &uri, err);
 	if (r == 0 && uri.kind != STDIO_FIFO)
@@ -218,6 +226,12 @@ int stdio_start(struct stdio *stdio, struct error *err)
 {
 	if (stdio->stdin_read < 0)
 		return 0;
+	if (stdio->io.calls) {
+		stdio->writer =
+			call_writer_start(stdio->loop, &stdio->io, take_fd(&stdio->stdin_read),
+		                          on_stdin_done, &stdio->streams[STREAM_IN]);
+		return 0;
+	}
 	return vsock_stream_attach(stdio->in, take_fd(&stdio->stdin_read), err);
 }
 
@@ -253,6 +267,28 @@ static void wait_for_outputs(struct stdio *stdio, struct output_wait wait,
 		if (output) {
 			stdio->waits++;
 			output_wait(output, &wait, on_output_waited, stdio);
+		}
+	}
+	on_output_waited(stdio);
+}
+
+bool stdio_is_by_calls(const struct stdio *stdio)
+{
+	return stdio->io.calls;
+}
+
+void stdio_read_to_end(struct stdio *stdio, void (*done)(void *ctx), void *ctx)
+{
+	stdio->waits = 1; /* until both have begun */
+	stdio->on_waited = done;
+	stdio->waited_ctx = ctx;
+	for (int i = STREAM_OUT; i < STREAMS; i++) {
+		struct output *output = stdio->streams[i].output;
+
+		if (output) {
+			stdio->waits++;
+			output_start(output);
+			output_when_ended(output, on_output_waited, stdio);
 		}
 	}
 	on_output_waited(stdio);
@@ -317,6 +353,7 @@ void stdio_destroy(struct stdio *stdio)
 	if (!stdio)
 		return;
 	vsock_stream_destroy(stdio->in);
+	call_writer_destroy(stdio->writer);
 	output_destroy(stdio->streams[STREAM_OUT].output);
 	output_destroy(stdio->streams[STREAM_ERR].output);
 	stdio_sink_destroy(stdio->sink);

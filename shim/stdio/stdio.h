@@ -1,11 +1,12 @@
 /*
  * The standard streams of one process, from containerd's end to the guest's (design.md, "Stdio"):
- * opens the FIFOs, hands them to the vsock device, and knows when the last byte has been read. No
- * byte passes through this process.
+ * opens the FIFOs, hands them to the vsock device, and knows when the last byte has been read. With an
+ * agent that has no streams, the bytes go by calls, through this process (guest_io.h).
  */
 #ifndef SHIM_STDIO_H
 #define SHIM_STDIO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
@@ -16,7 +17,7 @@ struct ev_loop;
 struct stdio;
 struct vsock;
 
-/* What the agent calls the streams: the host's ports; 0: none. */
+/* What the agent calls the streams: the host's ports; 0: none, or it is called for them. */
 struct stdio_ports {
 	uint32_t in;
 	uint32_t out;
@@ -27,6 +28,15 @@ struct stdio_ports {
 int stdio_open(struct ev_loop *loop, struct vsock *vsock, const struct stdio_config *config,
                done_fn *done, void *ctx, struct stdio **out, struct error *err);
 const struct stdio_ports *stdio_ports(const struct stdio *stdio);
+
+/* Whether the agent is called for the bytes. Then the guest forgets the output of a process whose end
+ * has been asked for: that comes after stdio_read_to_end(). */
+bool stdio_is_by_calls(const struct stdio *stdio);
+/*
+ * The guest has the process: its output is read. Calls @done once, at once or when it has ended and
+ * is in the FIFOs. A reader that does not read holds it up; a stdio_await_read() replaces it.
+ */
+void stdio_read_to_end(struct stdio *stdio, void (*done)(void *ctx), void *ctx);
 
 /* Opens stdin's FIFO for reading, so that a writer's open(2) returns; nothing is read. */
 int stdio_open_stdin(struct stdio *stdio, const char *path, struct error *err);

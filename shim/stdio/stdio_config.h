@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "shim/stdio/guest_io.h"
+
 struct config;
 
 /* As containerd names them (shim/stdio/stdio_uri.h); "" is /dev/null. With a terminal there is no err. */
@@ -17,6 +19,7 @@ struct stdio_config {
 	const char *id; /* of the container, and its namespace: for loggers */
 	const char *ns;
 	const struct config *config; /* outlives the stdio */
+	struct guest_io io;          /* no calls: by streams */
 };
 
 #endif

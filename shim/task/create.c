@@ -114,6 +114,7 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	struct operation *operation = ctx;
 	struct process *init = operation->process;
 	const struct stdio_ports *ports = stdio_ports(init->stdio);
+	struct agent *agent = sandbox_agent(operation->pod->sandbox);
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	struct error err;
 
@@ -121,14 +122,16 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	request.container_id = init->container_id;
 	request.exec_id = init->guest_id;
 	request.oci = bundle_spec(init->container->bundle);
+	if (!agent_has(agent, FEATURE_PID_NAMESPACE_OF))
+		request.sandbox_pidns = guest_spec_for_upstream(request.oci);
 	request.stdin_port = ports->in;
 	request.stdout_port = ports->out;
 	request.stderr_port = ports->err;
 	if (((struct create *)operation)->pid_of)
 		request.pid_namespace_of = ((struct create *)operation)->pid_of;
 	if (check_hooks(init->container, &err) < 0 ||
-	    agent_create_container(sandbox_agent(operation->pod->sandbox), &request,
-	                           operation_answered, operation, &operation->pending, &err) < 0)
+	    agent_create_container(agent, &request, operation_answered, operation,
+	                           &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
 }
 

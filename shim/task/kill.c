@@ -39,6 +39,8 @@ static void signal_in_guest(struct seq *seq, void *ctx)
 
 	if (kill->all)
 		target.exec_id = "";
+	if (kill->signal == SIGKILL)
+		process_killed(process);
 	if (kill->signal == SIGKILL && process_is_init(process)) {
 		container_start_kill_timer(process->container);
 		operation_wait_for_exit(operation);

@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "shim/host/placeholder.h"
 #include "shim/pod/agent_client.h"
+#include "shim/pod/agent_stdio.h"
 #include "shim/pod/container.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
@@ -238,6 +239,7 @@ void operation_open_streams(struct seq *seq, void *ctx)
 		.id = process->container_id,
 		.config = pod->config,
 		.ns = pod->ns,
+		.io = agent_stdio_for(sandbox_agent(pod->sandbox), process),
 	};
 	struct error err;
 

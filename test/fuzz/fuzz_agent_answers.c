@@ -10,6 +10,8 @@
 #include "proto/ttrpc.pb-c.h"
 #include "shim/config/config.h"
 #include "shim/pod/agent_client.h"
+#include "shim/pod/agent_stdio.h"
+#include "shim/pod/process.h"
 #include "shim/task/metrics.h"
 #include "test/fuzz/frames.h"
 #include "test/fuzz/fuzz.h"
@@ -21,6 +23,7 @@
 struct world {
 	struct script script;
 	struct agent *agent;
+	struct process process;
 	int peer;
 	uint32_t answered; /* the stream of the newest answer */
 	bool lost;
@@ -75,6 +78,24 @@ static void on_oom(void *ctx, const char *id, const struct error *err)
 	call_over(ctx, err);
 }
 
+static void on_read(void *ctx, const void *data, size_t len, const struct error *err)
+{
+	assert(!err || (!data && !len));
+	free(len ? memcpy(malloc(len), data, len) : NULL);
+	call_over(ctx, err);
+}
+
+static void on_written(void *ctx, size_t taken, const struct error *err)
+{
+	call_over(ctx, err);
+}
+
+static void on_features(void *ctx, unsigned int features, const struct error *err)
+{
+	assert(!err || !features);
+	call_over(ctx, err);
+}
+
 static void on_lost(void *ctx, const struct error *err)
 {
 	check_error(err);
@@ -84,12 +105,14 @@ static void on_lost(void *ctx, const struct error *err)
 static void call(void)
 {
 	static const struct agent_process process = { "container", "exec" };
+	const struct guest_io io = agent_stdio_for(world.agent, &world.process);
 	struct asked *asked = &world.calls[world.n_calls];
+	struct guest_call **pending = (struct guest_call **)&asked->call;
 	int r = 0;
 
 	if (world.n_calls == CALLS_MAX)
 		return;
-	switch (script_byte(&world.script) % 5) {
+	switch (script_byte(&world.script) % 10) {
 	case 0:
 		r = agent_wait(world.agent, &process, on_exit_status, asked, &asked->call, NULL);
 		break;
@@ -105,6 +128,21 @@ static void call(void)
 		break;
 	case 4:
 		r = agent_destroy_sandbox(world.agent, call_over, asked, NULL);
+		break;
+	case 5:
+		r = agent_check(world.agent, call_over, asked, NULL);
+		break;
+	case 6:
+		r = agent_ask_features(world.agent, on_features, asked, NULL);
+		break;
+	case 7:
+		r = io.calls->read(io.process, false, GUEST_IO_MAX, on_read, asked, pending, NULL);
+		break;
+	case 8:
+		r = io.calls->write(io.process, "input", 5, on_written, asked, pending, NULL);
+		break;
+	case 9:
+		r = io.calls->close(io.process, call_over, asked, pending, NULL);
 		break;
 	}
 	assert(r == 0 || world.lost);
@@ -164,12 +202,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct config config = {
 		.agent_timeout_ms = TIMEOUT_MS,
 		.agent_stop_timeout_ms = TIMEOUT_MS,
+		.agent_connect_timeout_ms = TIMEOUT_MS,
 	};
 	int fd;
 
 	world = (struct world){ .script = { data, size } };
 	fd = fuzz_socket(&world.peer);
-	world.agent = agent_create(fuzz_loop(), fd, ~0U, &config, on_lost, NULL);
+	world.process.container_id = "container";
+	world.process.guest_id = "exec";
+	world.agent = agent_create(fuzz_loop(), fd, ~(unsigned int)FEATURE_STREAMS, &config,
+	                           on_lost, NULL);
 	for (int i = 0; i < STEPS && world.script.left; i++)
 		steps[script_byte(&world.script) % (sizeof(steps) / sizeof(steps[0]))]();
 	fuzz_turn();

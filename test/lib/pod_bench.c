@@ -33,6 +33,7 @@ void pod_bench_init(struct pod_bench *bench)
 	*bench = (struct pod_bench){ 0 };
 	must(install_find(NULL, &bench->install, NULL) == 0);
 	must(config_load(&nothing, bench->install, &bench->settings, NULL) == 0);
+	bench->settings->agent_search_after_ms = 20; /* where there is no announcement */
 }
 
 void pod_bench_fini(struct pod_bench *bench)

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "fake_stdio.h"
 #include "proto/agent.pb-c.h"
 #include "proto/google.pb-c.h"
+#include "proto/health.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
 static struct ttrpc_server *agent;
@@ -236,7 +238,7 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	autofree char *killed = mem_printf("SignalProcess %s 9", request->exec_id);
 
 	/* Nobody reads the end of an exec that has failed and was killed. */
-	must(request->with_oom == !fake.upstream || fake_logged(killed));
+	must(request->with_oom == (!fake.upstream || fake.is_ours) || fake_logged(killed));
 	fake_await(call, request->exec_id);
 }
 
@@ -248,11 +250,41 @@ static int64_t host_time(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
+/* Where there was no hello. */
+static void answer_with_words(struct ttrpc_call *call)
+{
+	char *words[] = { "seccomp", "streams", "exit-details" };
+	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
+	Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
+
+	details.extra_features = words;
+	details.n_extra_features = fake.is_ours ? 3 : 1;
+	response.agent_details = &details;
+	ttrpc_call_reply(call, &response.base);
+}
+
+static void on_check(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	Grpc__HealthCheckResponse response = GRPC__HEALTH_CHECK_RESPONSE__INIT;
+
+	if (!fake.serves_after)
+		response.status = GRPC__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+	else
+		fake.serves_after--;
+	ttrpc_call_reply(call, &response.base);
+}
+
 static void on_details(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
 
-	must(!fake.upstream);
+	if (fake.upstream) {
+		if (fake.fails && strcmp(fake.fails, ttrpc_call_method(call)) == 0)
+			ttrpc_call_fail(call, &fake.refusal);
+		else if (!fake_hold(call))
+			answer_with_words(call);
+		return;
+	}
 	response.clock_case = GRPC__GUEST_DETAILS_RESPONSE__CLOCK_CLOCK_NS;
 	response.clock_ns = host_time() + fake.clock_ahead_ns;
 	if (fake.fails && strcmp(fake.fails, ttrpc_call_method(call)) == 0)
@@ -303,11 +335,27 @@ static const struct ttrpc_method methods[] = {
 	{ "GetGuestDetails", &grpc__guest_details_request__descriptor,
 	  &grpc__guest_details_response__descriptor, on_details },
 	{ "SetGuestDateTime", &grpc__set_guest_date_time_request__descriptor, EMPTY, on_set_time },
+	{ "ReadStdout", &grpc__read_stream_request__descriptor,
+	  &grpc__read_stream_response__descriptor, fake_on_read_stdout },
+	{ "ReadStderr", &grpc__read_stream_request__descriptor,
+	  &grpc__read_stream_response__descriptor, fake_on_read_stderr },
+	{ "WriteStdin", &grpc__write_stream_request__descriptor,
+	  &grpc__write_stream_response__descriptor, fake_on_write_stdin },
+	{ "CloseStdin", &grpc__close_stdin_request__descriptor, EMPTY, fake_on_close_stdin },
 	{ "WaitProcess", &grpc__wait_process_request__descriptor,
 	  &grpc__wait_process_response__descriptor, on_wait },
 	{ 0 },
 };
-static const struct ttrpc_service services[] = { { "grpc.AgentService", methods }, { 0 } };
+static const struct ttrpc_method health_methods[] = {
+	{ "Check", &grpc__check_request__descriptor, &grpc__health_check_response__descriptor,
+	  on_check },
+	{ 0 },
+};
+static const struct ttrpc_service services[] = {
+	{ "grpc.AgentService", methods },
+	{ "grpc.Health", health_methods },
+	{ 0 },
+};
 
 static struct sockaddr_un agent_address(void)
 {
@@ -333,6 +381,7 @@ void fake_agent_stop(void)
 	ttrpc_server_destroy(take_ptr(&agent));
 	liar_destroy(take_ptr(&liar));
 	fake_forget_awaited();
+	fake_stdio_fini();
 	if (held)
 		ttrpc_call_finish(take_ptr(&held), NULL);
 	if (oom)
@@ -353,7 +402,8 @@ int fake_agent_connect(void)
 	const struct sockaddr_un address = agent_address();
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+	if (fake.connects++ < fake.listens_after || fake.no_hello ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		close(fd);
 		return -1;
 	}

@@ -33,11 +33,15 @@ struct fake_guest {
 	char dir[32]; /* a temporary directory: the agent's socket, the pod's directories, FIFOs */
 
 	/* What goes wrong; set before the service starts or before the call. */
-	const char *vm_refuses; /* vm_start() fails with this text */
-	const char *boot_dies;  /* the VM ends at once, with this text */
-	bool no_hello;
-	bool upstream;     /* the agent says hello with no word of ours */
-	const char *fails; /* the agent's method that is refused with @refusal */
+	const char *vm_refuses;     /* vm_start() fails with this text */
+	const char *boot_dies;      /* the VM ends at once, with this text */
+	bool no_hello;              /* nor does anybody listen */
+	bool upstream;              /* the agent has no word of ours, and says no hello */
+	unsigned int listens_after; /* so many attempts to connect to it */
+	unsigned int serves_after;  /* so many questions whether it does */
+	unsigned int connects;      /* how many there were */
+	bool is_ours;               /* and has words all the same */
+	const char *fails;          /* the agent's method that is refused with @refusal */
 	struct error refusal;
 	const char *holds;   /* the agent's method that is not answered until fake_release() */
 	bool holding;        /* it has come */

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "common/mem.h"
+#include "fake_stdio.h"
 #include "proto/agent.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
 
@@ -65,8 +66,14 @@ bool fake_exit_any(int status)
 
 void fake_await(struct ttrpc_call *call, const char *exec_id)
 {
-	struct waiting *one = mem_new(struct waiting);
+	struct waiting *one;
 
+	if (fake.upstream && fake_process(exec_id)->ended) {
+		fake_note("WaitProcess", exec_id);
+		answer_wait(call, fake_process(exec_id)->status);
+		return;
+	}
+	one = mem_new(struct waiting);
 	must(ttrpc_call_park(call, NULL, NULL, NULL) == 0);
 	one->exec_id = mem_strdup(exec_id);
 	one->call = call;

@@ -33,11 +33,9 @@ static void vm_ends(void *arg)
 static void say_hello(void *arg)
 {
 	int ends[2];
-	const char *hello = fake.upstream
-	                            ? "hello 1\n"
-	                            : "hello 1 clock host-limits signal-all exit-details "
-	                              "network-details pid-namespace-of sandbox-sysctls relay "
-	                              "link-settings\n";
+	const char *hello = "hello 1 clock host-limits signal-all exit-details "
+			    "network-details pid-namespace-of sandbox-sysctls relay "
+			    "link-settings streams\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));
@@ -63,7 +61,7 @@ int vm_start(struct ev_loop *loop, const struct vm_config *config, const struct 
 	fake_agent_start();
 	if (fake.boot_dies)
 		fake_kill_vm(fake.boot_dies);
-	else if (!fake.no_hello)
+	else if (!fake.no_hello && !fake.upstream)
 		fake_do_later(say_hello, vm);
 	return 0;
 }

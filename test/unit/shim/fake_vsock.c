@@ -17,30 +17,36 @@ struct vsock_stream {
 	void *moved_ctx;
 };
 
+/* A search for the agent may be under way when it announces itself. */
 static struct {
 	vsock_connected_fn *done;
 	void *ctx;
-} connecting;
+} connecting[2];
+static int n_connecting;
 
 static vsock_accepted_fn *on_accept;
 static void *accept_ctx;
 static struct vsock_stream *streams[FAKE_STREAMS_MAX];
 
+/* The first of them. */
 static void connect_now(void *arg)
 {
 	int fd = fake_agent_connect();
+	vsock_connected_fn *done = connecting[0].done;
+	void *ctx = connecting[0].ctx;
 	struct error err;
 
+	connecting[0] = connecting[--n_connecting];
 	error_set(&err, ERROR_UNAVAILABLE, "no agent");
-	connecting.done(connecting.ctx, fd, fd < 0 ? &err : NULL);
+	done(ctx, fd, fd < 0 ? &err : NULL);
 }
 
 int vsock_connect(struct vsock *vsock, uint32_t guest_port, int timeout_ms,
                   vsock_connected_fn *done, void *ctx, struct error *err)
 {
-	must(guest_port == VSOCK_PORT_AGENT);
-	connecting.done = done;
-	connecting.ctx = ctx;
+	must(guest_port == VSOCK_PORT_AGENT && n_connecting < 2);
+	connecting[n_connecting].done = done;
+	connecting[n_connecting++].ctx = ctx;
 	fake_do_later(connect_now, vsock);
 	return 0;
 }
@@ -49,6 +55,7 @@ int vsock_listen(struct vsock *vsock, uint32_t host_port, vsock_accepted_fn *acc
                  struct error *err)
 {
 	must(host_port == VSOCK_PORT_HELLO + 3);
+	n_connecting = 0; /* of a machine that is no more */
 	on_accept = accept_fn;
 	accept_ctx = ctx;
 	return 0;

@@ -153,3 +153,27 @@ Test(guest_spec, keeps_of_a_device_mode_what_mknod_sets_later)
 	cr_assert_eq(guest_spec_apply(spec, "c1", NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(spec->linux->devices[0]->filemode, 0666);
 }
+
+static void expect_for_upstream(const char *namespaces, bool shares_pid, const char *expected)
+{
+	autofree char *text = mem_printf(CONFIG("", "%s", ""), namespaces);
+	autodestroy(spec) Grpc__Spec *spec = parse(text);
+	char rows[128] = "";
+
+	cr_assert_eq(guest_spec_apply(spec, "c1", NULL, NULL), 0);
+	cr_expect_eq(guest_spec_for_upstream(spec), shares_pid, "%s", namespaces);
+	for (size_t i = 0; i < spec->linux->n_namespaces; i++) {
+		strcat(rows, spec->linux->namespaces[i]->type);
+		strcat(rows, " ");
+	}
+	cr_expect_str_eq(rows, expected);
+}
+
+/* It makes a pid namespace for each container, and one row of ours would be a second. */
+Test(guest_spec, upstreams_agent_gets_no_row_of_pid_and_rows_of_ipc_and_uts)
+{
+	expect_for_upstream("{\"type\":\"pid\"}," NETWORK ",{\"type\":\"mount\"}", false,
+	                    "mount cgroup ipc uts ");
+	expect_for_upstream(NETWORK ",{\"type\":\"uts\"},{\"type\":\"ipc\"}", true,
+	                    "uts ipc cgroup ");
+}
