@@ -359,6 +359,7 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
 	member->shares_pids = request->sandbox_pidns;
 	member->pid_namespace_of = mem_strdup(request->pid_namespace_of);
 	member->creation = seq_create(title, creation_steps, member, on_created);
+	seq_set_quiet(member->creation); /* the console takes its bytes one by one, each an exit */
 	member->done = done;
 	member->ctx = ctx;
 	LIST_INSERT_HEAD(&list->members, member, link);

@@ -37,6 +37,7 @@ struct seq {
 	enum seq_state state;
 	size_t at;
 	enum verdict verdict;
+	bool quiet;
 	bool inside;    /* a step's function is on the stack */
 	bool cancelled; /* undo before the next step */
 	bool destroyed; /* by a step's function: the loop frees it when that returns */
@@ -92,8 +93,9 @@ static void log_end(const struct seq *seq)
 	const char *durations = seq->durations.len ? buf_data(&seq->durations) : "";
 
 	if (seq->state == SEQ_RUNNING)
-		log_info("%s done ms=%.1f%.*s", seq->title, ms_since(seq->started_ns),
-		         (int)seq->durations.len, durations);
+		log_write(seq->quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s done ms=%.1f%.*s",
+		          seq->title, ms_since(seq->started_ns), (int)seq->durations.len,
+		          durations);
 	else
 		log_info("%s failed step=\"%s\" ms=%.1f%.*s error=\"%s\"", seq->title,
 		         seq->failed ? seq->failed : "none", ms_since(seq->started_ns),
@@ -174,6 +176,11 @@ static void loop(struct seq *seq)
 		advance(seq, seq->verdict);
 	}
 	finish(seq);
+}
+
+void seq_set_quiet(struct seq *seq)
+{
+	seq->quiet = true;
 }
 
 void seq_start(struct seq *seq)

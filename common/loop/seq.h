@@ -34,6 +34,7 @@ struct seq_step {
  * @title is copied.
  */
 struct seq *seq_create(const char *title, const struct seq_step *steps, void *ctx, done_fn *done);
+void seq_set_quiet(struct seq *seq); /* that it is done is logged at debug level only */
 void seq_start(struct seq *seq);
 void seq_destroy(struct seq *seq); /* NULL is fine; undoes nothing and does not call @done */
 

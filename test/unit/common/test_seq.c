@@ -385,6 +385,23 @@ Test(seq, that_is_done_logs_how_long_each_step_took)
 	check_log(fd, "msg=\"test done ms=[0-9.]+ first=[0-9.]+ the-second=[0-9.]+\"\n$");
 }
 
+Test(seq, that_is_quiet_logs_nothing_when_it_is_done)
+{
+	const struct seq_step steps[] = { { "first", run_a, NULL, NULL }, { 0 } };
+	struct trace trace = { 0 };
+	struct seq *seq = seq_create("test", steps, &trace, on_done);
+	int fd = catch_log();
+	char c;
+
+	seq_set_quiet(seq);
+	seq_start(seq);
+	cr_assert_eq(trace.done, 1);
+	seq_destroy(seq);
+	log_open(-1);
+	cr_expect_eq(read(fd, &c, 1), 0);
+	close(fd);
+}
+
 Test(seq, that_fails_logs_which_step_did_and_how_long_each_took)
 {
 	const struct seq_step steps[] = {
