@@ -195,9 +195,9 @@ int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, s
 }
 
 int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *resources,
-                            struct error *err)
+                            struct device_program *last, struct error *err)
 {
-	return device_rules_attach(cgroup->fd, resources, err);
+	return device_rules_attach(cgroup->fd, resources, last, err);
 }
 
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err)

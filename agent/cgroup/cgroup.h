@@ -17,6 +17,7 @@
 #include "proto/oci.pb-c.h"
 
 struct cgroup;
+struct device_program;
 struct error;
 
 #define CGROUP_MOUNT    "/sys/fs/cgroup"
@@ -43,10 +44,10 @@ int cgroup_open_of(const struct cgroup *cgroup, pid_t pid, int *out, struct erro
 /* Writes the limits of @resources (NULL: none); what is unset (0, empty) stays as it is. */
 int cgroup_limit(struct cgroup *cgroup, const Grpc__LinuxResources *resources, struct error *err);
 
-/* Attaches the device rules of @resources and the ones every container gets (device_rules.h). Once
- * in a cgroup's life. */
+/* Attaches the device rules of @resources and the ones every container gets (device_rules.h, as
+ * @last). Once in a cgroup's life. */
 int cgroup_restrict_devices(struct cgroup *cgroup, const Grpc__LinuxResources *resources,
-                            struct error *err);
+                            struct device_program *last, struct error *err);
 
 int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err);
 /* Whether every process in it has stopped: some time after cgroup_freeze(). */

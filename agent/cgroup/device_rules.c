@@ -226,22 +226,67 @@ int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn 
 	return 0;
 }
 
-int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, struct error *err)
+struct device_program {
+	struct bpf_insn *insns; /* NULL: none has been loaded */
+	size_t count;
+	int fd;
+};
+
+struct device_program *device_program_create(void)
+{
+	struct device_program *program = mem_new(struct device_program);
+
+	program->fd = -1;
+	return program;
+}
+
+void device_program_destroy(struct device_program *program)
+{
+	if (!program)
+		return;
+	cleanup_close(&program->fd);
+	free(program->insns);
+	free(program);
+}
+
+static bool is_loaded(const struct device_program *program, const struct bpf_insn *insns,
+                      size_t count)
+{
+	return program->fd >= 0 && program->count == count &&
+	       !memcmp(program->insns, insns, count * sizeof(*insns));
+}
+
+/* Takes @insns over. */
+static int load_new(struct device_program *program, struct bpf_insn **insns, size_t count,
+                    struct error *err)
+{
+	int fd = bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, *insns, count);
+
+	if (fd < 0)
+		return error_errno(err, "cannot load the device rules");
+	cleanup_close(&program->fd);
+	free(program->insns);
+	program->fd = fd;
+	program->insns = take_ptr(insns);
+	program->count = count;
+	return 0;
+}
+
+int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources,
+                        struct device_program *last, struct error *err)
 {
 	autofree struct bpf_insn *insns = NULL;
-	autoclose int fd = -1;
 	size_t count;
 	int r;
 
 	r = device_rules_compile(resources, &insns, &count, err);
+	if (r == 0 && !is_loaded(last, insns, count))
+		r = load_new(last, &insns, count, err);
 	if (r < 0)
 		return r;
-	fd = bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, insns, count);
-	if (fd < 0)
-		return error_errno(err, "cannot load the device rules");
 	union bpf_attr attr = {
 		.target_fd = cgroup_fd,
-		.attach_bpf_fd = fd,
+		.attach_bpf_fd = last->fd,
 		.attach_type = BPF_CGROUP_DEVICE,
 		.attach_flags = BPF_F_ALLOW_MULTI,
 	};

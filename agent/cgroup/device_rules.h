@@ -14,8 +14,10 @@
 #include <linux/bpf.h>
 #include <stddef.h>
 
+#include "common/cleanup.h"
 #include "proto/oci.pb-c.h"
 
+struct device_program;
 struct error;
 
 #define DEVICE_RULES_MAX 128 /* rules of a spec */
@@ -23,8 +25,21 @@ struct error;
 /* ERROR_INVALID_ARGUMENT names the rule that cannot be understood. @resources may be NULL. */
 int device_rules_check(const Grpc__LinuxResources *resources, struct error *err);
 
-/* Loads the program and attaches it to the cgroup directory @cgroup_fd, for the cgroup's life. */
-int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources, struct error *err);
+/*
+ * A place for the program that was loaded last: the kernel checks a program instruction by
+ * instruction, which takes longer than all else that makes a cgroup, and the next container of a pod
+ * mostly has the same rules.
+ */
+struct device_program *device_program_create(void);
+void device_program_destroy(struct device_program *program); /* NULL is fine; cgroups keep theirs */
+CLEANUP_DESTROY(device_program)
+
+/*
+ * Loads the program, unless @last is the same, and attaches it to the cgroup directory @cgroup_fd, for
+ * the cgroup's life.
+ */
+int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources,
+                        struct device_program *last, struct error *err);
 
 /*
  * The program alone: *@out (free() it) and its number of instructions. It gets a struct

@@ -45,6 +45,7 @@ struct container {
 	const struct client *client;
 	const char *cgroup_mount;
 	struct oom *oom;
+	struct device_program *devices;
 	uint32_t ports[3];
 	bool joins_pids;   /* a pid namespace that is there already */
 	int pid_namespace; /* that one, until the launch; else -1 */
@@ -136,7 +137,7 @@ static int limit_cgroup(struct container *container, struct error *err)
 	/* Here and now: in an empty cgroup there is nothing to reclaim or to move. */
 	r = cgroup_limit(container->cgroup, resources, err);
 	if (r == 0)
-		r = cgroup_restrict_devices(container->cgroup, resources, err);
+		r = cgroup_restrict_devices(container->cgroup, resources, container->devices, err);
 	return r;
 }
 
@@ -213,6 +214,7 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->client = config->client;
 	container->cgroup_mount = config->cgroup_mount;
 	container->oom = config->oom;
+	container->devices = config->devices;
 	container->pid_namespace = -1;
 	memcpy(container->ports, config->ports, sizeof(container->ports));
 	container->execs = exec_list_create();

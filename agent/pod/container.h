@@ -21,6 +21,7 @@
 struct cgroup;
 struct client;
 struct container;
+struct device_program;
 struct ev_loop;
 struct host_limits;
 struct oom;
@@ -34,9 +35,10 @@ struct ttrpc_call;
 
 struct container_config {
 	const char *id;
-	const char *cgroup_mount; /* outlives the container, as client, oom and limits do */
+	const char *cgroup_mount; /* outlives the container, as all pointers below do but spec */
 	const struct client *client;
 	struct oom *oom;                  /* notified of out-of-memory kills in the container */
+	struct device_program *devices;   /* the pod's last */
 	Grpc__Spec *spec;                 /* taken over, also on failure */
 	const struct host_limits *limits; /* NULL: none */
 	uint32_t ports[3];

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "agent/cgroup/device_rules.h"
 #include "agent/guest/memory_pressure.h"
 #include "agent/guest/stale_paths.h"
 #include "agent/guest/storage.h"
@@ -40,8 +41,9 @@ struct member {
 
 struct container_list {
 	struct container_list_config config;
-	bool has_iptables;         /* the kernel */
-	struct stale_paths *stale; /* directories of the share whose containers have gone */
+	bool has_iptables;              /* the kernel */
+	struct device_program *devices; /* the last one */
+	struct stale_paths *stale;      /* directories of the share whose containers have gone */
 	LIST_HEAD(, member) members;
 	unsigned int n;
 };
@@ -51,6 +53,7 @@ struct container_list *container_list_create(const struct container_list_config 
 	struct container_list *list = mem_new(struct container_list);
 
 	list->config = *config;
+	list->devices = device_program_create();
 	list->stale = stale_paths_create(config->loop, STALE_PATHS_DELAY_S, stale_path_look_up);
 	LIST_INIT(&list->members);
 	return list;
@@ -326,6 +329,7 @@ static int make_container(const struct container_list *list, Grpc__CreateContain
 		.cgroup_mount = list->config.cgroup_mount,
 		.client = list->config.client,
 		.oom = list->config.oom,
+		.devices = list->devices,
 		.limits = limits,
 		.ports = { request->stdin_port, request->stdout_port, request->stderr_port },
 	};
@@ -478,5 +482,6 @@ void container_list_destroy(struct container_list *list, const struct error *why
 			member_free(member);
 	}
 	stale_paths_destroy(list->stale);
+	device_program_destroy(list->devices);
 	free(list);
 }

@@ -1,13 +1,17 @@
 #include "agent/cgroup/device_rules.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "common/file.h"
+#include "common/mem.h"
 #include "test/unit/agent/device_program.h"
 
 #define INSNS_MAX 5000
@@ -153,9 +157,46 @@ Test(device_rules, signals_do_not_keep_a_program_from_being_loaded)
 	for (int i = 0; i < 2000; i++) {
 		struct error err = { 0 };
 
-		cr_expect_lt(device_rules_attach(-1, NULL, &err), 0);
+		autodestroy(device_program) struct device_program *none = device_program_create();
+
+		cr_expect_lt(device_rules_attach(-1, NULL, none, &err), 0);
 		cr_expect_null(strstr(err.text, "Resource temporarily unavailable"), "%s",
 		               err.text);
 	}
 	cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+}
+
+/* The number that the kernel has given to the program that this process holds; 0: none. */
+static unsigned int held_program(void)
+{
+	unsigned int id = 0;
+
+	for (int fd = 3; fd < 100 && !id; fd++) {
+		autofree char *name = mem_printf("/proc/self/fdinfo/%d", fd);
+		autofree char *text = NULL;
+		const char *line;
+
+		if (file_read(AT_FDCWD, name, 4096, &text, NULL) > 0 &&
+		    (line = strstr(text, "prog_id:\t")))
+			sscanf(line, "prog_id:\t%u", &id);
+	}
+	return id;
+}
+
+Test(device_rules, what_was_loaded_last_is_not_loaded_again)
+{
+	const struct rule rules[] = { deny_all, { true, "c", 10, 229, "rw" } };
+	autodestroy(device_program) struct device_program *last = device_program_create();
+	unsigned int first, again, other;
+
+	device_rules_attach(-1, spec(rules, 2), last, NULL); /* to nothing */
+	first = held_program();
+	device_rules_attach(-1, spec(rules, 2), last, NULL);
+	again = held_program();
+	device_rules_attach(-1, spec(rules, 1), last, NULL);
+	other = held_program();
+	cr_assert(first, "the kernel loads no programs");
+	cr_expect_eq(again, first);
+	cr_expect_neq(other, first);
+	cr_expect_neq(other, 0);
 }
