@@ -68,22 +68,39 @@ static int path_clean(const char *text, char **out, struct error *err)
 	return 0;
 }
 
+static bool has_word(const char *line, const char *word)
+{
+	size_t len = strlen(word);
+	const char *at = line;
+
+	while ((at = strstr(at, word))) {
+		if ((at == line || at[-1] == ' ') && strchr(" \n", at[len]))
+			return true;
+		at += len;
+	}
+	return false;
+}
+
 /*
  * One by one: the kernel refuses a whole line for one controller that cannot be had here. Which one
- * it is matters only when a limit needs it, and then its missing file tells.
+ * it is matters only when a limit needs it, and then its missing file tells. Most are enabled
+ * already, by the container before.
  */
 static void enable_controllers(int fd)
 {
 	char controllers[CONTROLLERS_MAX];
+	char enabled[CONTROLLERS_MAX];
 	char *rest = controllers;
 	char *name;
 
-	if (kernel_file_read(fd, "cgroup.controllers", controllers, sizeof(controllers), NULL) < 0)
+	if (kernel_file_read(fd, "cgroup.controllers", controllers, sizeof(controllers), NULL) <
+	            0 ||
+	    kernel_file_read(fd, "cgroup.subtree_control", enabled, sizeof(enabled), NULL) < 0)
 		return;
 	while ((name = strsep(&rest, " \n"))) {
 		autofree char *word = mem_printf("+%s", name);
 
-		if (*name)
+		if (*name && !has_word(enabled, name))
 			kernel_file_write(fd, "cgroup.subtree_control", word, NULL);
 	}
 }

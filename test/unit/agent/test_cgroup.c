@@ -17,6 +17,7 @@
 #include "agent/base/kernel_file.h"
 #include "agent/cgroup/cgroup_tree.h"
 #include "common/error.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 #define PATIENCE_MS 60000
@@ -99,6 +100,33 @@ Test(cgroup, a_systemd_path_is_a_scope_in_its_slice_and_both_go)
 	cr_assert(exists(&tree, scope));
 	remove_tree(&tree);
 	cr_assert_not(exists(&tree, slice));
+}
+
+/* What the files of a directory that is no cgroup say once one has been asked for below it. */
+static void expect_enabling(const char *has, const char *before, const char *after)
+{
+	char dir[] = "/tmp/kata-cgroup-XXXXXX";
+	struct cgroup *cgroup;
+	char text[64];
+	int fd;
+
+	cr_assert_not_null(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(file_write(fd, "cgroup.controllers", 0600, has, strlen(has), NULL), 0);
+	cr_assert_eq(file_write(fd, "cgroup.subtree_control", 0600, before, strlen(before), NULL),
+	             0);
+	cr_expect_lt(cgroup_create(dir, "one", &cgroup, NULL), 0);
+	cr_assert_eq(kernel_file_read(fd, "cgroup.subtree_control", text, sizeof(text), NULL), 0);
+	cr_expect_str_eq(text, after);
+	close(fd);
+	cr_expect_eq(file_remove_tree(AT_FDCWD, dir, NULL), 0);
+}
+
+Test(cgroup, a_controller_is_enabled_once)
+{
+	expect_enabling("cpuset cpu io\n", "io cpuset cpu\n", "io cpuset cpu\n");
+	expect_enabling("cpuset cpu\n", "cpuset\n", "+cpuet\n"); /* written over the first bytes */
+	expect_enabling("cpuset\n", "\n", "+cpuset");
 }
 
 Test(cgroup, one_that_exists_is_another_containers)
