@@ -1,6 +1,7 @@
 #include "common/mount_words.h"
 
 #include <linux/mount.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -71,10 +72,13 @@ const struct mount_word mount_words[] = {
 };
 /* clang-format on */
 
+static int compare_name(const void *name, const void *word)
+{
+	return strcmp(name, ((const struct mount_word *)word)->name);
+}
+
 const struct mount_word *mount_word_find(const char *name)
 {
-	for (const struct mount_word *word = mount_words; word->name; word++)
-		if (!strcmp(word->name, name))
-			return word;
-	return NULL;
+	return bsearch(name, mount_words, sizeof(mount_words) / sizeof(mount_words[0]) - 1,
+	               sizeof(mount_words[0]), compare_name);
 }

@@ -49,7 +49,7 @@ static int add_option(struct mount_options *options, const char *name, struct er
 {
 	const struct mount_word *word = mount_word_find(name);
 
-	for (size_t i = 0; refused[i]; i++)
+	for (size_t i = 0; !word && refused[i]; i++)
 		if (!strcmp(name, refused[i]))
 			return error_set(err, ERROR_UNIMPLEMENTED,
 			                 "mount option \"%s\": not supported", name);

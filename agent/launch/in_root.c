@@ -124,7 +124,7 @@ static int walk_step(struct walk *walk, const char *part, mode_t type, mode_t mo
 	return 0;
 }
 
-int in_root_make(int root, const char *path, mode_t type, mode_t mode, struct error *err)
+static int make_by_walk(int root, const char *path, mode_t type, mode_t mode)
 {
 	struct walk walk = { .root = root, .done = mem_strdup(""), .todo = mem_strdup(path) };
 	char *part;
@@ -136,6 +136,32 @@ int in_root_make(int root, const char *path, mode_t type, mode_t mode, struct er
 	if (r == 0)
 		r = in_root_open(root, walk.done, O_PATH | (type == S_IFDIR ? O_DIRECTORY : 0));
 	walk_fini(&walk);
+	return r;
+}
+
+/* A file is made, and then looked at: a name that is not there is looked up only once. */
+static int make_file_directly(int root, const char *path, mode_t mode)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	autofree char *dir = mem_printf("%.*s", (int)(name - path), path);
+	autoclose int parent = in_root_open(root, dir, O_PATH | O_DIRECTORY);
+
+	if (parent < 0)
+		return parent;
+	if (mknodat(parent, name, S_IFREG | mode, 0) < 0 && errno != EEXIST)
+		return -errno;
+	return in_root_open(root, path, O_PATH);
+}
+
+/* Each step of a walk asks the server that the files are of: it comes when the short way ends. */
+int in_root_make(int root, const char *path, mode_t type, mode_t mode, struct error *err)
+{
+	int r = type == S_IFDIR ? in_root_open(root, path, O_PATH | O_DIRECTORY)
+	                        : make_file_directly(root, path, mode);
+
+	if (r < 0)
+		r = make_by_walk(root, path, type, mode);
 	if (r < 0) {
 		errno = -r;
 		return error_errno(err, "cannot make \"%s\" in the root file system", path);
