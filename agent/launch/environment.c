@@ -76,6 +76,16 @@ static char **drop_duplicates(char *const *entries, size_t count)
 	return kept;
 }
 
+bool environment_needs_home(char *const *entries, size_t count)
+{
+	const char *home = "";
+
+	for (size_t i = 0; i < count; i++)
+		if (!strncmp(entries[i], "HOME=", 5))
+			home = entries[i] + 5;
+	return !*home;
+}
+
 char **environment_make(char *const *entries, size_t count, const char *home)
 {
 	char **environment = drop_duplicates(entries, count);

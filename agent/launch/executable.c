@@ -48,7 +48,8 @@ static int check_access(const char *path, struct error *err)
 	return 0;
 }
 
-/* As Go's LookPath: what this user cannot execute there, or not on that mount, is passed over. */
+/* Each look walks the path, and has a file server read its links again: no more than are needed. As
+ * Go's LookPath: what this user cannot execute there, or not on that mount, is passed over. */
 static char *search(const char *name, const char *path)
 {
 	autofree char *copy = mem_strdup(path);
@@ -66,42 +67,50 @@ static char *search(const char *name, const char *path)
 	return NULL;
 }
 
+static int check_named(const char *name, char **out, struct error *err)
+{
+	bool stat_failed;
+	int error = check_executable(name, &stat_failed);
+	int r = error ? refuse(name, error, stat_failed, err) : check_access(name, err);
+
+	if (r == 0)
+		*out = mem_strdup(name);
+	return r;
+}
+
 int executable_find(const char *name, const char *path, char **out, struct error *err)
 {
 	autofree char *file = NULL;
-	bool stat_failed = false;
-	int error;
-	int r;
 
-	if (strchr(name, '/')) {
-		error = check_executable(name, &stat_failed);
-		if (error)
-			return refuse(name, error, stat_failed, err);
-		file = mem_strdup(name);
-	} else if (*name) {
+	if (strchr(name, '/'))
+		return check_named(name, out, err);
+	if (*name)
 		file = search(name, path ? path : "");
-	}
 	if (!file)
 		return error_set(err, ERROR_NOT_FOUND,
 		                 "exec: \"%s\": executable file not found in $PATH", name);
-	if (file[0] != '/' && !strchr(name, '/'))
+	if (file[0] != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "exec: \"%s\": cannot run executable found relative to current "
 		                 "directory",
 		                 name);
-	r = check_access(file, err);
-	if (r < 0)
-		return r;
 	*out = take_ptr(&file);
 	return 0;
 }
 
-void executable_read_ahead(const char *file)
+int executable_open(const char *file)
 {
 	autoclose int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? -1 : take_fd(&fd);
+}
+
+void executable_read_ahead(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
 		return;
 	for (off_t at = 0; at < st.st_size && at < AHEAD_MAX; at += AHEAD_CHUNK)
 		if (readahead(fd, at, AHEAD_CHUNK) < 0)

@@ -13,11 +13,13 @@ struct error;
  */
 int executable_find(const char *name, const char *path, char **out, struct error *err);
 
+/* To be read ahead; -1: the process may not read it, or it is no file. */
+int executable_open(const char *file);
+
 /*
  * Asks for the first megabytes of a file that will be executed, all at once: when they are read
- * because the program touches them, each piece is waited for. What the process may not read, or what
- * is no file, is left alone.
+ * because the program touches them, each piece is waited for.
  */
-void executable_read_ahead(const char *file);
+void executable_read_ahead(int fd);
 
 #endif

@@ -145,7 +145,7 @@ static enum who who_is(const Launch__Request *request)
 int launch_child_main(void)
 {
 	static const Grpc__User root = GRPC__USER__INIT;
-	struct child child = { .root = -1, .console = { .master = -1, .slave = -1 } };
+	struct child child = { .root = -1, .ahead = -1, .console = { .master = -1, .slave = -1 } };
 	struct error err = { 0 };
 	enum who who;
 	size_t i;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@
 #include "common/error.h"
 #include "common/mem.h"
 
+#define AHEAD_FD            (LAUNCH_FD_SOCKET + 1)
+#define READ_AHEAD_MS       1 /* after READY */
 #define UMASK               022
 #define KEYRING_PERMISSIONS 0x3f0b0000UL /* possessor: all; user: view, read, search */
 
@@ -260,25 +263,45 @@ int step_set_caps(struct child *child, struct error *err)
 int step_make_environment(struct child *child, struct error *err)
 {
 	const Grpc__Process *process = child->process;
-	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autofree char *home = NULL;
 
-	if (root < 0)
-		return error_errno(err, "cannot open \"/\"");
-	home = user_home(root, child->user->uid);
-	close(root);
+	if (environment_needs_home(process->env, process->n_env)) {
+		autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (root < 0)
+			return error_errno(err, "cannot open \"/\"");
+		home = user_home(root, child->user->uid);
+	}
 	child->environment = environment_make(process->env, process->n_env, home);
 	return 0;
 }
 
-/* A container's program is not in memory yet, an exec's mostly is. */
+/*
+ * A container's program is not in memory yet, an exec's mostly is. To read it takes as long as all the
+ * mounts: it is done while the host hears that the container is created, and asks for its start,
+ * unless a filter comes before that and knows better.
+ */
+static void prepare_read_ahead(struct child *child)
+{
+	const int calls[] = { SYS_poll, SYS_newfstatat, SYS_readahead, SYS_close };
+	bool later = true;
+
+	child->ahead = executable_open(child->executable);
+	for (size_t i = 0; child->filter_first && i < sizeof(calls) / sizeof(calls[0]); i++)
+		later = later && seccomp_allows(child->seccomp, calls[i], AHEAD_FD, 0);
+	if (child->ahead < 0 || later)
+		return;
+	executable_read_ahead(child->ahead);
+	cleanup_close(&child->ahead);
+}
+
 int step_find_executable(struct child *child, struct error *err)
 {
 	const char *path = environment_get(child->environment, "PATH");
 	int r = executable_find(child->process->args[0], path, &child->executable, err);
 
 	if (r == 0 && !child->request->exec)
-		executable_read_ahead(child->executable);
+		prepare_read_ahead(child);
 	return r;
 }
 
@@ -291,10 +314,17 @@ int step_make_arguments(struct child *child, struct error *err)
 	return 0;
 }
 
-/* Who gets hold of the process in the container finds nothing of the agent's but the socket. */
+/* Who gets hold of the process in the container finds nothing of the agent's but the socket, and
+ * beside that the file that it executes. */
 int step_close_descriptors(struct child *child, struct error *err)
 {
-	return syscall(SYS_close_range, LAUNCH_FD_SOCKET + 1, ~0U, 0) < 0
+	unsigned int first = LAUNCH_FD_SOCKET + 1;
+
+	if (child->ahead >= 0 && child->ahead != AHEAD_FD)
+		child->ahead = dup3(child->ahead, AHEAD_FD, O_CLOEXEC);
+	if (child->ahead >= 0)
+		first = AHEAD_FD + 1;
+	return syscall(SYS_close_range, first, ~0U, 0) < 0
 	               ? error_errno(err, "cannot close the descriptors")
 	               : 0;
 }
@@ -318,6 +348,16 @@ int step_enter_pid_namespace(struct child *child, struct error *err)
 	                            err);
 }
 
+/* The agent comes first, which is to answer: with one processor that would wait for the reading. */
+static void read_ahead(int fd)
+{
+	struct pollfd go = { .fd = LAUNCH_FD_SOCKET, .events = POLLIN };
+
+	poll(&go, 1, READ_AHEAD_MS);
+	executable_read_ahead(fd);
+	close(fd);
+}
+
 /* Created: all but execve is done. An agent that has gone has no use for us. */
 int step_wait_for_go(struct child *child, struct error *err)
 {
@@ -327,6 +367,8 @@ int step_wait_for_go(struct child *child, struct error *err)
 
 	if (launch_wire_send(LAUNCH_FD_SOCKET, &ready) < 0)
 		return error_errno(err, "cannot report to the agent");
+	if (child->ahead >= 0)
+		read_ahead(child->ahead);
 	do
 		n = read(LAUNCH_FD_SOCKET, &go, sizeof(go));
 	while (n < 0 && errno == EINTR);

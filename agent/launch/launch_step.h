@@ -28,6 +28,7 @@ struct child {
 	bool in_cwd;
 	char **environment;
 	char *executable;
+	int ahead; /* it, to be read ahead once all else is done; -1: it is not, or no more */
 	char **arguments;
 };
 

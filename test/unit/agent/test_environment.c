@@ -56,6 +56,16 @@ Test(environment, none_has_a_home_too)
 	free(environment[0]);
 }
 
+Test(environment, home_is_looked_for_where_none_is_given)
+{
+	char *entries[] = { "HOME=", "A=1", "HOME=/h", "HOMER=", "HOME=" };
+
+	cr_expect(environment_needs_home(entries, 0));
+	cr_expect(environment_needs_home(entries, 2));
+	cr_expect_not(environment_needs_home(entries, 4));
+	cr_expect(environment_needs_home(entries, 5));
+}
+
 Test(environment, entries_without_name_or_value_are_refused)
 {
 	char *entries[] = { "A=1", "B", "=C" };

@@ -147,6 +147,7 @@ Test(executable, the_first_megabytes_are_read_ahead)
 	const size_t size = 8 << 20;
 	autoclose int fd = open("big", O_RDWR | O_CREAT | O_CLOEXEC, 0755);
 	autofree char *data = mem_alloc(size);
+	autoclose int ahead = -1;
 
 	memset(data, 'x', size);
 	cr_assert_eq(write(fd, data, size), (ssize_t)size);
@@ -154,7 +155,9 @@ Test(executable, the_first_megabytes_are_read_ahead)
 	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 	if (resident("big", size) > 0)
 		return; /* a file system that keeps all in memory */
-	executable_read_ahead("big");
+	ahead = executable_open("big");
+	cr_assert_geq(ahead, 0);
+	executable_read_ahead(ahead);
 	for (int i = 0; i < 500 && resident("big", size) < (1 << 20); i++)
 		usleep(10000);
 	cr_expect_geq(resident("big", size), 1 << 20);
@@ -164,7 +167,7 @@ Test(executable, the_first_megabytes_are_read_ahead)
 Test(executable, what_is_no_file_is_not_read_nor_waited_for, .timeout = 120)
 {
 	cr_assert_eq(mkfifo("fifo", 0755), 0);
-	executable_read_ahead("fifo");
-	executable_read_ahead("one/directory");
-	executable_read_ahead("no/such/file");
+	cr_expect_eq(executable_open("fifo"), -1);
+	cr_expect_eq(executable_open("one/directory"), -1);
+	cr_expect_eq(executable_open("no/such/file"), -1);
 }

@@ -83,6 +83,15 @@ Test(launch_seccomp, profile_holds_without_no_new_privs)
 	bench_has_lines(&bench, "NoNewPrivs:\t0\nSeccomp:\t2");
 }
 
+/* The program is read ahead behind the filter, or else before it. */
+Test(launch_seccomp, profile_need_not_allow_what_reads_the_program_ahead)
+{
+	bench_seccomp(&bench, "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":["
+	                      "\"readahead\",\"poll\"],\"action\":\"SCMP_ACT_KILL_PROCESS\"}]}");
+	bench_runs(&bench, "echo runs");
+	bench_has(&bench, "runs");
+}
+
 static void expect_exec(Grpc__Process *process, const char *privileges)
 {
 	command_cat(process);

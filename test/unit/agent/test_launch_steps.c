@@ -231,7 +231,7 @@ static const struct row rows[] = {
 	  .process = no_descriptors },
 	{ "exec: \"nosuch\": executable file not found in $PATH", .process = no_such_command },
 	{ NOT_PERMITTED("close descriptors: cannot close the descriptors"),
-	  FAIL(close_range, ARG(0, LAUNCH_FD_SOCKET + 1)) },
+	  FAIL(close_range, ARG(0, LAUNCH_FD_SOCKET + 2)) },
 	{ NOT_PERMITTED("install the seccomp profile: linux.seccomp: cannot install the program"),
 	  .spec = profile, INSTALL_FILTER },
 	{ NOT_PERMITTED("enter the pid namespace: cannot clone into the pid namespace"), EXEC,
