@@ -148,11 +148,17 @@ static int mount_root(const struct rootfs_config *config, int dirfd, struct erro
 	return 0;
 }
 
-static int mount_volumes(const struct rootfs_config *config, struct buf *result, struct error *err)
+static int mount_volumes(const struct rootfs_config *config, int dirfd, struct buf *result,
+                         struct error *err)
 {
 	autoclose int share = open_parent(config->dir, err);
+	autoclose int root = openat(dirfd, ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return share < 0 ? share : volumes_mount(config->volumes, share, result, err);
+	if (share < 0)
+		return share;
+	if (root < 0)
+		return error_errno(err, "cannot open \"" ROOTFS "\"");
+	return volumes_mount(config->volumes, share, root, result, err);
 }
 
 static int mount_all(void *ctx, struct errand_result *result, struct error *err)
@@ -162,7 +168,7 @@ static int mount_all(void *ctx, struct errand_result *result, struct error *err)
 	int r = dirfd < 0 ? dirfd : mount_root(config, dirfd, err);
 
 	if (r == 0 && config->volumes)
-		r = mount_volumes(config, &result->bytes, err);
+		r = mount_volumes(config, dirfd, &result->bytes, err);
 	return r;
 }
 

@@ -24,6 +24,7 @@
 #include "shim/spec/guest_spec.h"
 #include "shim/storage/bind_mount.h"
 #include "shim/storage/memory_volume.h"
+#include "shim/storage/mount_point.h"
 #include "shim/storage/volume_copies.h"
 #include "shim/storage/volume_table.h"
 
@@ -38,7 +39,8 @@ struct volume {
 	char *source;
 	char *destination; /* for error texts */
 	struct bind_mount_options options;
-	uint64_t place; /* once it is in use */
+	bool is_on_root; /* mount_point_is_of_root() */
+	uint64_t place;  /* once it is in use */
 	struct memory_volume memory;
 	Grpc__Storage storage; /* volumes_name() */
 	char *storage_options[STORAGE_OPTIONS];
@@ -159,6 +161,7 @@ int volumes_take(Grpc__Spec *spec, const char *bundle_dir, const char *shm, stru
 			                 spec->mounts[i]->destination, VOLUMES_MAX);
 		volumes->all = mem_realloc(volumes->all, (volumes->n + 1) * sizeof(*volumes->all));
 		volumes->all[volumes->n] = (struct volume){ 0 };
+		volumes->all[volumes->n].is_on_root = mount_point_is_of_root(spec, i);
 		r = take_one(spec->mounts[i], i, bundle_dir, &volumes->all[volumes->n++], err);
 		if (r < 0)
 			return r;
@@ -305,7 +308,8 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 	return r;
 }
 
-int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct error *err)
+int volumes_mount(struct volumes *volumes, int share, int root, struct buf *result,
+                  struct error *err)
 {
 	autoclose int places = -1;
 	size_t in_memory = 0;
@@ -328,6 +332,8 @@ int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct
 		if (r < 0)
 			return error_wrap(err, "mounts[%zu] \"%s\"", volumes->all[i].number,
 			                  volumes->all[i].destination);
+		if (volumes->all[i].is_on_root && !outcome.what.is_directory)
+			mount_point_make(root, volumes->all[i].destination);
 		buf_append(result, &outcome, sizeof(outcome));
 		if (memory.found)
 			buf_append(result, &memory, sizeof(memory));

@@ -41,9 +41,13 @@ void volumes_destroy(struct volumes *volumes);
 void volumes_begin(struct volumes *volumes, struct volume_table *table,
                    struct volume_copies *copies);
 
-/* Mounts them in the share @share (O_PATH), and fills @result for volumes_mounted(). For a child
- * process: it may block. ERROR_UNIMPLEMENTED: a source that is neither file nor directory. */
-int volumes_mount(struct volumes *volumes, int share, struct buf *result, struct error *err);
+/*
+ * Mounts them in the share @share (O_PATH), makes the files of the root file system @root (O_PATH) that
+ * they go on (mount_point.h), and fills @result for volumes_mounted(). For a child process: it may
+ * block. ERROR_UNIMPLEMENTED: a source that is neither file nor directory.
+ */
+int volumes_mount(struct volumes *volumes, int share, int root, struct buf *result,
+                  struct error *err);
 
 /* The child has mounted all of them. */
 void volumes_mounted(struct volumes *volumes, const struct buf *result);

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 from harness.cri import DEADLINE, CriError
-from harness.cri_pods import EXITED, RUNNING
+from harness.cri_pods import EXITED, RUNNING, CriPods
 from harness.processes import wait_for
 
 MIB = 1 << 20
@@ -25,6 +27,29 @@ def test_an_exited_container_is_started_again_as_another(cri_pods, tmp_path):
     assert wait_for(lambda: second.text("stderr") == "ls: /mine: No such file or directory\n")
     assert other.output("hostname") == "pod-1\n"
     assert (tmp_path / "volume/runs").read_text() == "first\nsecond\n"
+    pod.end()
+
+
+REQUESTS = 34  # of the file server for a container, but for what it reads: each waits for two processes
+
+
+@pytest.mark.parametrize("handler", ["kata"], indirect=True)
+def test_a_container_needs_few_requests_of_the_file_server(cri, tmp_path):
+    server, requests = tmp_path / "virtiofsd", tmp_path / "requests"
+    server.write_text(f'#!/bin/sh\nexec /usr/lib/qemu/virtiofsd -d "$@" >>{requests} 2>&1\n', encoding="ascii")
+    server.chmod(0o755)
+    Path(cri.dir, "kata.toml").write_text(
+        f'[hypervisor.qemu]\nvirtio_fs_daemon = "{server}"\nvirtio_fs_cache = "always"\n', encoding="ascii")
+
+    def count():
+        kinds = re.findall(r"opcode: (\w+)", requests.read_text(encoding="ascii", errors="replace"))
+        return sum(kind not in ("FORGET", "BATCH_FORGET", "READ", "RELEASE") for kind in kinds)
+
+    pod = CriPods(cri, "kata-config", tmp_path).run()
+    pod.start("sleep", "1000", name="sidecar")
+    before = count()
+    assert pod.start("echo", "runs").wait_exited().exit_code == 0
+    assert 0 < count() - before <= REQUESTS
     pod.end()
 
 

@@ -183,6 +183,65 @@ Test(volumes, share_a_file_alone)
 	cr_expect_eq(access(file, F_OK), 0);
 }
 
+static bool is_file(const char *name)
+{
+	autofree char *path = mem_printf("%s/rootfs/%s", dir, name);
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 &&
+	       (st.st_mode & 07777) == 0755;
+}
+
+#define BIND(source, destination)                                                                  \
+	"{\"destination\":\"" destination "\",\"type\":\"bind\",\"source\":\"" source "\"}"
+
+/* A container of these mounts, on a root with /etc, /dev, and /link to /etc. */
+static struct rootfs *mount_on_root(const char *mounts)
+{
+	autofree char *root = make_layer("root");
+	autofree char *etc = mem_printf("%s/etc", root);
+	autofree char *link = mem_printf("%s/link", root);
+	autofree char *dev = mem_printf("%s/dev", root);
+	autodestroy(spec) Grpc__Spec *spec = make_spec(mounts);
+	struct rootfs_config config = { .dir = dir, .path = root, .volumes = take(spec) };
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	cr_assert(!mkdir(etc, 0755) && !mkdir(dev, 0755) && !symlink("/etc", link));
+	err = mount_it(&config, &rootfs);
+	cr_assert_eq(err.code, ERROR_NONE, "%s", err.text);
+	return rootfs;
+}
+
+/* Where nothing covers it, no link leads to it, and its directory is there. */
+Test(volumes, that_are_files_get_their_mount_points)
+{
+	struct rootfs *rootfs = mount_on_root(
+		BIND("/etc/passwd", "/etc/new") "," BIND("/etc/passwd", "/link/linked") "," BIND(
+			"/etc/passwd",
+			"/dev/hidden") "," BIND("/etc/passwd",
+	                                        "/no/dir") "," BIND("/tmp",
+	                                                            "/etc/directory") "," BIND("/tm"
+	                                                                                       "p",
+	                                                                                       "/de"
+	                                                                                       "v"));
+
+	cr_expect(is_file("etc/new"));
+	cr_expect_not(is_file("etc/linked"));
+	cr_expect_not(is_file("dev/hidden"));
+	cr_expect_not(is_file("etc/directory"));
+	unmount_it(rootfs);
+}
+
+Test(volumes, whose_paths_wind_get_no_mount_points)
+{
+	struct rootfs *rootfs =
+		mount_on_root(BIND("/etc/passwd", "/etc/new") "," BIND("/tmp", "/dev/../etc"));
+
+	cr_expect_not(is_file("etc/new"));
+	unmount_it(rootfs);
+}
+
 Test(volumes, are_read_only_on_the_host_when_they_are_for_the_container)
 {
 	autofree char *source = make_layer("data");
