@@ -98,6 +98,7 @@ static void look(struct drivers *drivers)
 	struct error err;
 
 	drivers->changed = false;
+	ev_timer_stop(drivers->loop, &drivers->pause); /* a load may end sooner than the pause */
 	ev_timer_set(&drivers->pause, PAUSE_S, 0);
 	ev_timer_start(drivers->loop, &drivers->pause);
 	if (find_device(drivers) && errand_start(drivers->loop, load, drivers, LOAD_TIMEOUT,

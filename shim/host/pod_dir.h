@@ -5,6 +5,7 @@
  *
  *	id          the container that the pod begins with, and its namespace: "<namespace>/<id>\n"
  *	empty/      the root directory of a process that needs no other
+ *	copies/     of volumes whose files are exchanged all at once (shim/storage/volume_copies.h)
  *	share/      where the file systems of containers are mounted
  *	view/       what the guest sees: the same, read-only
  *
