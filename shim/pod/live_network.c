@@ -16,6 +16,9 @@
 /* After a change, since changes come in groups: a link, its addresses, its routes. */
 #define REST_S 0.02
 
+/* Nobody waits longer for a namespace that changes all the time. */
+#define STEPS_MAX 50
+
 struct live_network {
 	struct ev_loop *loop;
 	struct live_network_config config;
@@ -26,6 +29,7 @@ struct live_network {
 	bool has_changed;   /* since the last step ended */
 	bool busy;          /* a step is under way */
 	bool is_waited_for; /* by live_network_settle() */
+	unsigned int steps; /* since then */
 	bool failed;        /* something, since the last change */
 	bool cannot_tell;   /* the guest, since the last change */
 	struct error cause; /* of the first failure */
@@ -192,7 +196,8 @@ static void advance(struct live_network *live)
 	if (live->stopped || live->busy)
 		return;
 	begin_step(live);
-	if (live->busy)
+	live->steps++;
+	if (live->busy && !(live->is_waited_for && live->steps > STEPS_MAX))
 		return;
 	if (live->has_changed) {
 		live->has_changed = false;
@@ -259,6 +264,7 @@ bool live_network_settle(struct live_network *live)
 {
 	if (live->stopped)
 		return true;
+	live->steps = 0;
 	if (!live->busy)
 		begin(live);
 	live->is_waited_for = live->busy || live->failed;

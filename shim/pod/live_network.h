@@ -5,7 +5,7 @@
  * `docker network connect` at any time; nobody tells the shim.)
  *
  * The namespace is read again after each step, so that what happens meanwhile is not missed; it has
- * settled when the guest has what is in it.
+ * settled when the guest has what is in it, or has not after so many steps that it will never rest.
  */
 #ifndef SHIM_LIVE_NETWORK_H
 #define SHIM_LIVE_NETWORK_H

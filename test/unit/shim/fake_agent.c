@@ -89,6 +89,8 @@ static void on_routes(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	autofree char *text = mem_printf("%zu", routes->n_routes);
 
 	fake_note("UpdateRoutes", text);
+	if (fake.on_routes)
+		fake.on_routes();
 	if (fake.fails && strcmp(fake.fails, "UpdateRoutes") == 0)
 		ttrpc_call_fail(call, &fake.refusal);
 	else

@@ -43,11 +43,12 @@ struct fake_guest {
 	bool is_ours;               /* and has words all the same */
 	const char *fails;          /* the agent's method that is refused with @refusal */
 	struct error refusal;
-	const char *holds;   /* the agent's method that is not answered until fake_release() */
-	bool holding;        /* it has come */
-	bool survives;       /* no process ends by SIGKILL */
-	bool oom_at_exit;    /* the answers to WaitProcess tell of it */
-	const char *lies_at; /* the agent's method that is answered as @lie says */
+	void (*on_routes)(void); /* before UpdateRoutes is answered */
+	const char *holds;       /* the agent's method that is not answered until fake_release() */
+	bool holding;            /* it has come */
+	bool survives;           /* no process ends by SIGKILL */
+	bool oom_at_exit;        /* the answers to WaitProcess tell of it */
+	const char *lies_at;     /* the agent's method that is answered as @lie says */
 	enum liar_fault lie;
 	bool streams_refuse; /* no stream can be opened */
 	bool tells_written;  /* an exit comes with how much was written to stdout: */

@@ -239,6 +239,24 @@ Test(pod_network, nothing_is_told_twice)
 	cr_expect_null(strstr(strstr(fake.log, "UpdateRoutes") + 1, "UpdateRoutes"));
 }
 
+static void change_a_route(void)
+{
+	static unsigned int times;
+
+	sh("ip -n blue route %s 10.5.0.0/16 via 10.0.0.1", times++ % 2 ? "del" : "add");
+}
+
+Test(pod_network, a_namespace_that_never_rests_holds_up_no_start)
+{
+	write_config(BLUE);
+	fake.on_routes = change_a_route;
+	bench_run_container();
+	cr_expect_gt(count("UpdateRoutes"), 10, "%s", fake.log);
+	fake.on_routes = NULL;
+	bench_run_for(0.3);
+	sh("ip -n blue route flush 10.5.0.0/16");
+}
+
 Test(pod_network, a_card_that_the_machine_refuses_is_not_tried_again)
 {
 	struct answer answer;
