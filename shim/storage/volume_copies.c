@@ -109,10 +109,10 @@ void volume_copies_remove(const struct volume_copies *copies, uint64_t place)
 static int copy_due(void *ctx, struct errand_result *result, struct error *err)
 {
 	const struct volume_copies *copies = ctx;
-	const struct copy *copy;
 	int r = 0;
 
-	LIST_FOREACH (copy, &copies->list, link) {
+	for (const struct copy *copy = LIST_FIRST(&copies->list); copy;
+	     copy = LIST_NEXT(copy, link)) {
 		autofree char *path = path_of(copies, copy->place);
 		autoclose int from = copy->is_due ? open_dir(copy->source) : -1;
 		autoclose int to = from < 0 ? -1 : open_dir(path);
@@ -169,10 +169,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct volume_copies *copies = timer->data;
 	struct error err;
-	struct copy *copy;
 	bool any = false;
 
-	LIST_FOREACH (copy, &copies->list, link) {
+	for (struct copy *copy = LIST_FIRST(&copies->list); copy; copy = LIST_NEXT(copy, link)) {
 		copy->is_due = has_changed(copy);
 		any |= copy->is_due;
 	}

@@ -18,7 +18,7 @@ struct later {
 	void (*fn)(void *arg);
 	void *arg;
 };
-static LIST_HEAD(, later) laters;
+static LIST_HEAD(later_list, later) laters;
 
 static void on_later(struct ev_loop *loop, ev_timer *timer, int events)
 {

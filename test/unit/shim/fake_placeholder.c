@@ -20,7 +20,7 @@ struct placeholder {
 	placeholder_lost_fn *on_lost;
 	void *ctx;
 };
-static LIST_HEAD(, placeholder) placeholders;
+static LIST_HEAD(placeholder_list, placeholder) placeholders;
 
 static void placeholder_goes(struct placeholder *one)
 {
@@ -124,11 +124,10 @@ void placeholder_destroy(struct placeholder *one)
 
 void fake_kill_placeholder(uint32_t pid)
 {
-	struct placeholder *one;
+	struct placeholder *one = LIST_FIRST(&placeholders);
 
-	LIST_FOREACH (one, &placeholders, link)
-		if (one->pid == (pid_t)pid)
-			break;
+	while (one && one->pid != (pid_t)pid)
+		one = LIST_NEXT(one, link);
 	if (!one || one->gone || one->ending)
 		return;
 	placeholder_goes(one);

@@ -14,7 +14,7 @@ struct waiting {
 	char *exec_id;
 	struct ttrpc_call *call;
 };
-static LIST_HEAD(, waiting) waiting;
+static LIST_HEAD(waiting_list, waiting) waiting;
 
 static void answer_wait(struct ttrpc_call *call, int status)
 {

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -159,13 +160,13 @@ static void expect_for_upstream(const char *namespaces, bool shares_pid, const c
 	autofree char *text = mem_printf(CONFIG("", "%s", ""), namespaces);
 	autodestroy(spec) Grpc__Spec *spec = parse(text);
 	char rows[128] = "";
+	size_t len = 0;
 
 	cr_assert_eq(guest_spec_apply(spec, "c1", NULL, NULL), 0);
 	cr_expect_eq(guest_spec_for_upstream(spec), shares_pid, "%s", namespaces);
-	for (size_t i = 0; i < spec->linux->n_namespaces; i++) {
-		strcat(rows, spec->linux->namespaces[i]->type);
-		strcat(rows, " ");
-	}
+	for (size_t i = 0; i < spec->linux->n_namespaces; i++)
+		len += (size_t)snprintf(rows + len, sizeof(rows) - len, "%s ",
+		                        spec->linux->namespaces[i]->type);
 	cr_expect_str_eq(rows, expected);
 }
 
