@@ -113,10 +113,6 @@ static const struct parameter {
 	{ "initcall_blacklist=trace_eval_init,tracer_init_tracefs,crypto_kdf108_init,"
 	  "blake2s_mod_init",
 	  under_tcg },
-	{ "mitigations=off", under_tcg }, /* TCG's code for a return is an indirect jump, and for a
-	                                     speculation barrier nothing: what the kernel does for
-	                                     them protects nothing there, and is every 18th
-	                                     instruction of a container's start */
 	{ "nolapic_timer", under_tcg_with_one_cpu }, /* no calibration of it: 80 ms; a guest with a
 	                                                second CPU would have no precise timer */
 };

@@ -11,7 +11,7 @@
 #define UNDER_TCG                                                                                  \
 	" noreplace-smp no_timer_check "                                                           \
 	"initcall_blacklist=trace_eval_init,tracer_init_tracefs,crypto_kdf108_init,"               \
-	"blake2s_mod_init mitigations=off"
+	"blake2s_mod_init"
 
 static const char share_device[] =
 	"{\"driver\":\"vhost-user-fs-pci\",\"id\":\"share\",\"chardev\":\"share\","
