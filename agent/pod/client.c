@@ -1,7 +1,6 @@
 #include "agent/pod/client.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/launch/namespaces.h"
 #include "common/mem.h"
@@ -9,15 +8,6 @@
 bool client_uses_calls(const struct client *client, const uint32_t ports[3])
 {
 	return !client->is_shim && !ports[0] && !ports[1] && !ports[2];
-}
-
-uint32_t client_new_cpus(const struct client *client, uint32_t nb_cpus)
-{
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (client->is_shim || online < 0)
-		return nb_cpus;
-	return nb_cpus > (uint32_t)online ? nb_cpus - (uint32_t)online : 0;
 }
 
 static void add_pid_namespace(Grpc__Linux *spec)

@@ -8,7 +8,6 @@
  *                                                               has sandbox_pidns
  *   ipc and uts namespaces without a path   of its own          those of the pod, unless the spec
  *                                                               has sysctls or a hostname for them
- *   nb_cpus of OnlineCPUMem                 how many more       how many there are then
  */
 #ifndef AGENT_CLIENT_H
 #define AGENT_CLIENT_H
@@ -24,9 +23,6 @@ struct client {
 
 /* A process with these ports, for stdin, stdout and stderr, is read and written by calls. */
 bool client_uses_calls(const struct client *client, const uint32_t ports[3]);
-
-/* How many to bring online for an OnlineCPUMem with this nb_cpus. */
-uint32_t client_new_cpus(const struct client *client, uint32_t nb_cpus);
 
 /* The spec in @request then says what the client means by it. */
 void client_complete_namespaces(const struct client *client, Grpc__CreateContainerRequest *request);

@@ -7,7 +7,6 @@
 #include "agent/guest/guest.h"
 #include "agent/guest/storage_driver.h"
 #include "agent/pod/calls.h"
-#include "agent/pod/client.h"
 #include "agent/pod/sandbox.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
@@ -108,6 +107,14 @@ static void on_online(void *ctx, const struct error *err)
 	free(online);
 }
 
+/* nb_cpus is how many are to be online then. */
+static uint32_t cpus_to_come(uint32_t nb_cpus)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return online > 0 && nb_cpus > (uint32_t)online ? nb_cpus - (uint32_t)online : 0;
+}
+
 void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__OnlineCPUMemRequest *request = (const Grpc__OnlineCPUMemRequest *)message;
@@ -116,7 +123,7 @@ void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, v
 
 	online->call = call;
 	online->cpu_only = request->cpu_only;
-	online->cpus = client_new_cpus(sandbox_client(ctx), request->nb_cpus);
+	online->cpus = cpus_to_come(request->nb_cpus);
 	if (errand_start(sandbox_loop(ctx), online_all, online, ONLINE_TIMEOUT_MS, on_online,
 	                 online, &online->errand, &err) == 0)
 		return;

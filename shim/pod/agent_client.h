@@ -31,7 +31,7 @@ int agent_update_routes(struct agent *agent, const Grpc__UpdateRoutesRequest *re
 int agent_add_neighbours(struct agent *agent, const Grpc__AddARPNeighborsRequest *request,
                          done_fn *done, void *ctx, struct agent_call **out, struct error *err);
 
-/* Brings @cpus that were plugged online, and (@cpu_only: not) memory. */
+/* Brings online what was plugged: CPUs, until there are @cpus in all, and (@cpu_only: not) memory. */
 int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *done, void *ctx,
                  struct error *err);
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err);

@@ -50,7 +50,6 @@ static void on_grown(void *ctx, const struct error *err)
 static void on_resized(void *ctx, const struct error *err)
 {
 	struct machine_growth *growth = ctx;
-	uint32_t cpus = growth->next.vcpus - growth->now.vcpus;
 	bool memory = growth->next.memory_mib > growth->now.memory_mib;
 	struct error failed;
 
@@ -58,7 +57,8 @@ static void on_resized(void *ctx, const struct error *err)
 		return;
 	if (err)
 		on_grown(growth, err);
-	else if (agent_online(growth->config.agent, cpus, !memory, on_grown, growth, &failed) < 0)
+	else if (agent_online(growth->config.agent, growth->next.vcpus, !memory, on_grown, growth,
+	                      &failed) < 0)
 		on_grown(growth, &failed);
 }
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/mem.h"
@@ -80,16 +79,6 @@ Test(client, uses_calls_where_it_names_no_port_and_is_no_shim)
 	cr_expect_not(client_uses_calls(&other, one));
 	cr_expect_not(client_uses_calls(&shim, none));
 	cr_expect_not(client_uses_calls(&shim, one));
-}
-
-Test(client, counts_processors_from_the_first_where_it_is_no_shim)
-{
-	uint32_t online = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-
-	cr_expect_eq(client_new_cpus(&shim, 2), 2);
-	cr_expect_eq(client_new_cpus(&other, online + 2), 2);
-	cr_expect_eq(client_new_cpus(&other, online), 0);
-	cr_expect_eq(client_new_cpus(&other, 0), 0);
 }
 
 Test(client, a_shim_s_spec_says_what_it_means)

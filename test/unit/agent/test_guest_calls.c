@@ -13,6 +13,7 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/guest/guest.h"
 #include "common/file.h"
@@ -193,7 +194,7 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	                                       FEATURE_PID_NAMESPACE_OF | FEATURE_SANDBOX_SYSCTLS |
 	                                       FEATURE_BIND_STORAGES | FEATURE_RELAY |
 	                                       FEATURE_CONTAINER_HOOKS | FEATURE_LINK_SETTINGS |
-	                                       FEATURE_MEMORY_VOLUMES);
+	                                       FEATURE_MEMORY_VOLUMES | FEATURE_STREAMS);
 	cr_assert(details.has_virtiofs);
 	cr_assert(details.has_ephemeral);
 	cr_assert(details.has_clock);
@@ -246,7 +247,7 @@ Test(guest_calls, more_cpus_than_there_are_cannot_be_brought_online)
 	struct host_call call;
 
 	request.cpu_only = 1;
-	request.nb_cpus = 1000000;
+	request.nb_cpus = 1000000 + (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	cr_assert_eq(host_call(&host, "OnlineCPUMem", &request.base, &call), ERROR_UNAVAILABLE);
 	cr_expect_not_null(
 		strstr(call.err.text, "cannot bring 1000000 CPUs online: 1000000 have not come "),

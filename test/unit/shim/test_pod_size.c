@@ -99,7 +99,7 @@ Test(pod_size, grows_by_the_limit_of_each_container_before_it_is_made)
 	cr_expect_eq(fake.memory_mib, 384);
 	expect_created("b", 200 * MIB);
 	cr_expect_eq(fake.memory_mib, 640);
-	cr_expect(fake_order("OnlineCPUMem 0 and memory", "CreateContainer a"));
+	cr_expect(fake_order("OnlineCPUMem 1 and memory", "CreateContainer a"));
 	cr_expect(fake_order("resize 1 640", "CreateContainer b"));
 	expect_created("c3", -1);
 	cr_expect_eq(fake.memory_mib, 640);
@@ -149,7 +149,7 @@ Test(pod_size, vcpus_are_brought_online)
 	cr_assert_eq(bench_create().err.code, ERROR_NONE);
 	free(take_ptr(&bench.bundle));
 	cr_expect_eq(fake.vcpus, 2);
-	cr_expect(fake_order("OnlineCPUMem 1\n", "CreateContainer a"));
+	cr_expect(fake_order("OnlineCPUMem 2\n", "CreateContainer a"));
 	expect_created("b", 0);
 	cr_expect_not(fake_order("CreateContainer a", "resize"));
 }
