@@ -438,11 +438,12 @@ static void attack_first(void)
 
 static void say_hello(void)
 {
+	static const char hello[] = "hello 0.0.0 streams\n";
 	int fd;
 
 	while ((fd = vsock_dial(CID_HOST, PORT_HELLO)) < 0)
 		usleep(10000);
-	write_all(fd, "hello 0.0.0\n", strlen("hello 0.0.0\n"));
+	write_all(fd, hello, strlen(hello));
 }
 
 static void wait_for_device(void)
