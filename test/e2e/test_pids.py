@@ -111,7 +111,7 @@ def test_it_may_do_nothing(containerd, container):
 def test_it_is_in_the_pods_network_namespace(containerd, runtime, name, space):
     container = name()
     containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=space.flags())
-    running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
+    running = containerd.exec_background(container, "sleep", "1000", exec_id="e", flags=containerd.own_fifos)
     shim = containerd.shim(container)
     assert wait_for(lambda: len(placeholders(shim)) == 2)
     assert {os.stat(f"/proc/{one.pid}/ns/net").st_ino for one in placeholders(shim)} == {os.stat(space.path).st_ino}
@@ -223,7 +223,7 @@ def test_other_signals_to_it_end_the_container_or_do_nothing(pods):
 def test_none_is_left_when_the_shim_is_killed(containerd, runtime, name):
     container = name()
     containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=containerd.own_fifos)
-    running = containerd.popen("tasks", "exec", "--exec-id", "e", container, "sleep", "1000")
+    running = containerd.exec_background(container, "sleep", "1000", exec_id="e", flags=containerd.own_fifos)
     shim = containerd.shim(container)
     assert wait_for(lambda: len(placeholders(shim)) == 2)
     pids = [one.pid for one in placeholders(shim)]
