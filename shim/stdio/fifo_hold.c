@@ -26,6 +26,7 @@ struct fifo_hold {
 	unsigned int writers; /* of the owners: those that have not ended it */
 	int write_fd;         /* -1: closed */
 	int read_fd;
+	bool had_bytes; /* that a reader was to take, after the end */
 	ev_timer look;
 	ev_tstamp pause;
 };
@@ -80,12 +81,16 @@ bool fifo_hold_has_no_reader(struct fifo_hold *hold)
 /* After the end. */
 static void check_reader(struct fifo_hold *hold)
 {
-	if (!fifo_hold_unread(hold)) {
+	bool was_read = hold->had_bytes && !fifo_hold_unread(hold);
+
+	if (was_read) {
 		close_end(&hold->write_fd);
 	} else if (!has_no_reader(hold->write_fd)) {
-		hold->read_fd = reopen(hold->write_fd, O_RDONLY);
+		if (fifo_hold_unread(hold))
+			hold->read_fd = reopen(hold->write_fd, O_RDONLY);
 		close_end(&hold->write_fd);
 	} else {
+		hold->had_bytes |= fifo_hold_unread(hold) > 0;
 		ev_timer_set(&hold->look, hold->pause, 0);
 		ev_timer_start(hold->loop, &hold->look);
 		if (hold->pause < LOOK_MOST_S)

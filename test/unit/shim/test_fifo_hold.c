@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -54,6 +55,28 @@ Test(fifo_hold, an_empty_one_is_closed_at_once)
 	fifo_hold_end(hold);
 	cr_assert_eq(read(reader, &byte, 1), 0);
 	close(reader);
+}
+
+/* A client opens it for reading in the background, perhaps after a short process has ended: open(2)
+ * would wait for ever for who writes. */
+Test(fifo_hold, a_reader_that_comes_after_the_end_of_an_empty_one_sees_the_end)
+{
+	char byte;
+	pid_t pid;
+	int status;
+
+	fifo_hold_end(hold);
+	pid = fork();
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		fifo_hold_destroy(hold); /* this process's copy of the ends */
+		alarm(30);
+		_exit((int)read(open(path, O_RDONLY), &byte, 1));
+	}
+	do {
+		ev_run(loop, EVRUN_ONCE);
+	} while (waitpid(pid, &status, WNOHANG) == 0);
+	cr_assert_eq(status, 0, "exit code 0: read(2) has said the end");
 }
 
 Test(fifo_hold, a_reader_that_is_there_sees_the_end_behind_the_last_byte)
