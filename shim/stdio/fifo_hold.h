@@ -27,8 +27,8 @@ struct fifo_hold *fifo_hold_share(struct fifo_hold *hold);
 
 /*
  * The last byte has been written, and the device has closed its end: a reader sees the end of file
- * after the last byte. A FIFO with unread data and without a reader is held open until a reader
- * comes.
+ * after the last byte. A FIFO without a reader is held open until one comes, also when it is empty:
+ * unless what was in it has been read by then.
  */
 void fifo_hold_end(struct fifo_hold *hold);
 
