@@ -101,6 +101,6 @@ def test_a_killed_shim_gives_its_address_back(containerd, run, network):
     container, folder = run("web", "sleep", "1000")
     kill(containerd.shim(container))
     assert wait_for(lambda: containerd.task_state(container) is None)
-    assert wait_for(lambda: not network.leases())
-    assert not (folder / "meta.json").exists()
+    assert wait_for(lambda: not (folder / "meta.json").exists())  # removed after the address
+    assert not network.leases()
     containerd.ctr("containers", "delete", container).check()
