@@ -12,9 +12,6 @@
 #define ANY          (-1)  /* type, major or minor */
 #define MAJOR_MAX    0xfff /* 12 and 20 bits: linux/kdev_t.h */
 #define MINOR_MAX    0xfffff
-#define RULE_INSNS   10 /* instructions of one rule, at most */
-#define PROLOGUE     6
-#define EPILOGUE     2
 #define ACCESS_MKNOD BPF_DEVCG_ACC_MKNOD
 #define ACCESS_ALL   (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
 
@@ -130,82 +127,48 @@ int device_rules_check(const Grpc__LinuxResources *resources, struct error *err)
 	return parse_rules(resources, rules, &n, err);
 }
 
-/*
- * Registers: r2 the device's type, r3 the accesses that are still undecided, r4 major, r5 minor.
- * Instruction encoding: kernel Documentation/bpf/instruction-set.rst.
- */
-struct program {
-	struct bpf_insn *insns;
-	size_t n;
-};
-
-static void emit(struct program *program, int code, int dst, int src, int off, int imm)
+/* Registers: r2 the device's type, r3 the accesses that are still undecided, r4 major, r5 minor. */
+static void emit_prologue(struct bpf_program *program)
 {
-	program->insns[program->n++] = (struct bpf_insn){
-		.code = code,
-		.dst_reg = dst,
-		.src_reg = src,
-		.off = off,
-		.imm = imm,
-	};
+	bpf_emit_load(program, BPF_REG_2, offsetof(struct bpf_cgroup_dev_ctx, access_type));
+	bpf_emit_copy(program, BPF_REG_3, BPF_REG_2);
+	bpf_emit(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_2, 0, 0, 0xffff);
+	bpf_emit(program, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
+	bpf_emit_load(program, BPF_REG_4, offsetof(struct bpf_cgroup_dev_ctx, major));
+	bpf_emit_load(program, BPF_REG_5, offsetof(struct bpf_cgroup_dev_ctx, minor));
 }
 
-static void emit_load(struct program *program, int reg, size_t offset)
-{
-	emit(program, BPF_LDX | BPF_MEM | BPF_W, reg, BPF_REG_1, (int)offset, 0);
-}
-
-static void emit_answer(struct program *program, int answer)
-{
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, answer);
-	emit(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-}
-
-static void emit_prologue(struct program *program)
-{
-	emit_load(program, BPF_REG_2, offsetof(struct bpf_cgroup_dev_ctx, access_type));
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_2, 0, 0);
-	emit(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_2, 0, 0, 0xffff);
-	emit(program, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
-	emit_load(program, BPF_REG_4, offsetof(struct bpf_cgroup_dev_ctx, major));
-	emit_load(program, BPF_REG_5, offsetof(struct bpf_cgroup_dev_ctx, minor));
-}
-
-/* Leaves the rule, to be bent to its end by emit_rule(), unless @reg is @value. */
-static void emit_unless(struct program *program, int reg, int value)
+/* Leaves the rule unless @reg is @value. */
+static void emit_unless(struct bpf_program *program, int reg, int value)
 {
 	if (value != ANY)
-		emit(program, BPF_JMP | BPF_JNE | BPF_K, reg, 0, 0, value);
+		bpf_emit(program, BPF_JMP | BPF_JNE | BPF_K, reg, 0, BPF_OPEN, value);
 }
 
-static void emit_rule(struct program *program, const struct rule *rule)
+static void emit_rule(struct bpf_program *program, const struct rule *rule)
 {
 	size_t start = program->n;
-	size_t tests;
 
 	emit_unless(program, BPF_REG_2, rule->type);
 	emit_unless(program, BPF_REG_4, rule->major);
 	emit_unless(program, BPF_REG_5, rule->minor);
 	if (rule->allow) { /* these are decided; allowed when nothing is left to decide */
-		emit(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_3, 0, 0, ~rule->access);
-		emit(program, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_3, 0, 0, 0);
+		bpf_emit(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_3, 0, 0, ~rule->access);
+		bpf_emit(program, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_3, 0, BPF_OPEN, 0);
 	} else { /* no jump on "no bit in common" exists: compute it */
-		emit(program, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_0, BPF_REG_3, 0, 0);
-		emit(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, rule->access);
-		emit(program, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 0, 0);
+		bpf_emit_copy(program, BPF_REG_0, BPF_REG_3);
+		bpf_emit(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, rule->access);
+		bpf_emit(program, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, BPF_OPEN, 0);
 	}
-	tests = program->n;
-	emit_answer(program, rule->allow);
-	for (size_t i = start; i < tests; i++)
-		if (BPF_CLASS(program->insns[i].code) == BPF_JMP)
-			program->insns[i].off = (short)(program->n - i - 1);
+	bpf_emit_answer(program, rule->allow);
+	bpf_land_all(program, start);
 }
 
-int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn **out,
-                         size_t *count, struct error *err)
+int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_program **out,
+                         struct error *err)
 {
 	struct rule rules[DEVICE_RULES_MAX + DEFAULT_RULES];
-	struct program program;
+	struct bpf_program *program;
 	size_t n = 0;
 	int r;
 
@@ -215,20 +178,17 @@ int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn 
 	memcpy(rules + n, default_rules, sizeof(default_rules));
 	n += DEFAULT_RULES;
 
-	program.insns = mem_alloc((PROLOGUE + n * RULE_INSNS + EPILOGUE) * sizeof(*program.insns));
-	program.n = 0;
-	emit_prologue(&program);
+	program = bpf_program_create();
+	emit_prologue(program);
 	while (n > 0) /* the last one that speaks of an access decides it */
-		emit_rule(&program, &rules[--n]);
-	emit_answer(&program, 0);
-	*out = program.insns;
-	*count = program.n;
+		emit_rule(program, &rules[--n]);
+	bpf_emit_answer(program, 0);
+	*out = program;
 	return 0;
 }
 
 struct device_program {
-	struct bpf_insn *insns; /* NULL: none has been loaded */
-	size_t count;
+	struct bpf_program *code; /* NULL: none has been loaded */
 	int fd;
 };
 
@@ -245,43 +205,40 @@ void device_program_destroy(struct device_program *program)
 	if (!program)
 		return;
 	cleanup_close(&program->fd);
-	free(program->insns);
+	bpf_program_destroy(program->code);
 	free(program);
 }
 
-static bool is_loaded(const struct device_program *program, const struct bpf_insn *insns,
-                      size_t count)
+static bool is_loaded(const struct device_program *program, const struct bpf_program *code)
 {
-	return program->fd >= 0 && program->count == count &&
-	       !memcmp(program->insns, insns, count * sizeof(*insns));
+	return program->code && program->code->n == code->n &&
+	       !memcmp(program->code->insns, code->insns, code->n * sizeof(*code->insns));
 }
 
-/* Takes @insns over. */
-static int load_new(struct device_program *program, struct bpf_insn **insns, size_t count,
-                    struct error *err)
+/* Takes @code over. */
+static int load_new(struct device_program *program, struct bpf_program **code, struct error *err)
 {
-	int fd = bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, *insns, count);
+	int fd = bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE, *code, "the device rules",
+	                  err);
 
 	if (fd < 0)
-		return error_errno(err, "cannot load the device rules");
+		return fd;
 	cleanup_close(&program->fd);
-	free(program->insns);
+	bpf_program_destroy(program->code);
 	program->fd = fd;
-	program->insns = take_ptr(insns);
-	program->count = count;
+	program->code = take_ptr(code);
 	return 0;
 }
 
 int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources,
                         struct device_program *last, struct error *err)
 {
-	autofree struct bpf_insn *insns = NULL;
-	size_t count;
+	autodestroy(bpf_program) struct bpf_program *code = NULL;
 	int r;
 
-	r = device_rules_compile(resources, &insns, &count, err);
-	if (r == 0 && !is_loaded(last, insns, count))
-		r = load_new(last, &insns, count, err);
+	r = device_rules_compile(resources, &code, err);
+	if (r == 0 && !is_loaded(last, code))
+		r = load_new(last, &code, err);
 	if (r < 0)
 		return r;
 	union bpf_attr attr = {

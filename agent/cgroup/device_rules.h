@@ -11,12 +11,10 @@
 #ifndef AGENT_DEVICE_RULES_H
 #define AGENT_DEVICE_RULES_H
 
-#include <linux/bpf.h>
-#include <stddef.h>
-
 #include "common/cleanup.h"
 #include "proto/oci.pb-c.h"
 
+struct bpf_program;
 struct device_program;
 struct error;
 
@@ -41,11 +39,8 @@ CLEANUP_DESTROY(device_program)
 int device_rules_attach(int cgroup_fd, const Grpc__LinuxResources *resources,
                         struct device_program *last, struct error *err);
 
-/*
- * The program alone: *@out (free() it) and its number of instructions. It gets a struct
- * bpf_cgroup_dev_ctx and returns 1 to allow.
- */
-int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_insn **out,
-                         size_t *count, struct error *err);
+/* The program alone. It gets a struct bpf_cgroup_dev_ctx and returns 1 to allow. */
+int device_rules_compile(const Grpc__LinuxResources *resources, struct bpf_program **out,
+                         struct error *err);
 
 #endif

@@ -9,9 +9,6 @@
 #include "common/error.h"
 #include "common/mem.h"
 
-#define INSNS_MAX 20
-#define TO_END    (-1) /* a jump that finish() bends */
-
 /* sendmsg(2) to an address of IPv4 by a socket of IPv6 is the kernel's sendmsg of IPv4. */
 static const struct hook {
 	enum bpf_attach_type type;
@@ -28,76 +25,47 @@ struct port_redirect {
 	int links[HOOKS];
 };
 
-struct program {
-	struct bpf_insn insns[INSNS_MAX];
-	size_t n;
-};
-
-static void emit(struct program *program, int code, int dst, int src, int off, int imm)
-{
-	if (program->n == INSNS_MAX)
-		abort();
-	program->insns[program->n++] = (struct bpf_insn){
-		.code = code,
-		.dst_reg = dst,
-		.src_reg = src,
-		.off = off,
-		.imm = imm,
-	};
-}
-
-/* On only where the context's field at @offset is @value. r1: the context. */
-static void emit_only(struct program *program, size_t offset, uint32_t value)
-{
-	emit(program, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, (int)offset, 0);
-	emit(program, BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_2, 0, TO_END, (int)value);
-}
-
-static void emit_only_address(struct program *program, bool is_ipv6, struct in_addr address)
+static void emit_only_address(struct bpf_program *program, bool is_ipv6, struct in_addr address)
 {
 	const uint32_t mapped[] = { 0, 0, htonl(0xffff), address.s_addr };
 
 	if (!is_ipv6)
-		emit_only(program, offsetof(struct bpf_sock_addr, user_ip4), address.s_addr);
+		bpf_emit_only(program, offsetof(struct bpf_sock_addr, user_ip4), address.s_addr);
 	for (size_t i = 0; is_ipv6 && i < sizeof(mapped) / sizeof(mapped[0]); i++)
-		emit_only(program, offsetof(struct bpf_sock_addr, user_ip6) + i * sizeof(mapped[0]),
-		          mapped[i]);
+		bpf_emit_only(program,
+		              offsetof(struct bpf_sock_addr, user_ip6) + i * sizeof(mapped[0]),
+		              mapped[i]);
 }
 
-/* The answer is always that the call may go on. */
-static void finish(struct program *program)
-{
-	for (size_t i = 0; i < program->n; i++)
-		if (program->insns[i].off == TO_END)
-			program->insns[i].off = (short)(program->n - i - 1);
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1);
-	emit(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-}
-
-/* Ports are in the order of the network, as the context has them. */
-static void compile(struct program *program, const struct hook *hook, struct in_addr address,
+/*
+ * Ports are in the order of the network, as the context has them. The answer is always that the call
+ * may go on.
+ */
+static void compile(struct bpf_program *program, const struct hook *hook, struct in_addr address,
                     in_port_t from, in_port_t to)
 {
 	const size_t port = offsetof(struct bpf_sock_addr, user_port);
 
 	emit_only_address(program, hook->is_ipv6, address);
-	emit_only(program, port, hook->is_back ? to : from);
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, hook->is_back ? from : to);
-	emit(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_2, (int)port, 0);
-	finish(program);
+	bpf_emit_only(program, port, hook->is_back ? to : from);
+	bpf_emit_set(program, BPF_REG_2, hook->is_back ? from : to);
+	bpf_emit(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_2, (int)port, 0);
+	bpf_land_all(program, 0);
+	bpf_emit_answer(program, 1);
 }
 
 static int attach(const struct hook *hook, int cgroup, const struct sockaddr_in *from,
                   uint16_t port, struct error *err)
 {
-	struct program program = { 0 };
+	autodestroy(bpf_program) struct bpf_program *program = bpf_program_create();
 	autoclose int fd = -1;
 	int link;
 
-	compile(&program, hook, from->sin_addr, from->sin_port, htons(port));
-	fd = bpf_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, hook->type, program.insns, program.n);
+	compile(program, hook, from->sin_addr, from->sin_port, htons(port));
+	fd = bpf_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, hook->type, program,
+	              "a program that redirects a port", err);
 	if (fd < 0)
-		return error_errno(err, "cannot load a program that redirects a port");
+		return fd;
 	link = bpf_attach(fd, cgroup, hook->type);
 	return link < 0 ? error_errno(err, "cannot redirect a port") : link;
 }

@@ -15,9 +15,7 @@
 #include "common/mem.h"
 #include "shim/network/netns.h"
 
-#define BACKLOG   512
-#define INSNS_MAX 40
-#define TO_END    (-1) /* a jump that finish_program() bends */
+#define BACKLOG 512
 
 struct loopback {
 	int sockets[LOOPBACK_FAMILIES];
@@ -88,108 +86,58 @@ static int fill_map(const struct loopback *loopback, struct error *err)
  * Registers: r6 the context, r7 the socket, r8 the family's number. The program never denies a
  * connection: without a socket of ours the kernel looks for another.
  */
-struct program {
-	struct bpf_insn insns[INSNS_MAX];
-	size_t n;
-};
-
-static size_t emit(struct program *program, int code, int dst, int src, int off, int imm)
-{
-	if (program->n == INSNS_MAX)
-		abort();
-	program->insns[program->n] = (struct bpf_insn){
-		.code = code,
-		.dst_reg = dst,
-		.src_reg = src,
-		.off = off,
-		.imm = imm,
-	};
-	return program->n++;
-}
-
-static void emit_set(struct program *program, int reg, int value)
-{
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, value);
-}
-
-static void emit_copy(struct program *program, int to, int from)
-{
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0);
-}
-
-static void emit_call(struct program *program, int function)
-{
-	emit(program, BPF_JMP | BPF_CALL, 0, 0, 0, function);
-}
-
-/* On only where the context's field at @offset is @value. */
-static size_t emit_only(struct program *program, size_t offset, uint32_t value)
-{
-	emit(program, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, (int)offset, 0);
-	return emit(program, BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_2, 0, TO_END, (int)value);
-}
-
-/* The jump @from leads to what comes next. */
-static void land_here(struct program *program, size_t from)
-{
-	program->insns[from].off = (short)(program->n - from - 1);
-}
-
-static void emit_choice(struct program *program)
+static void emit_choice(struct bpf_program *program)
 {
 	size_t not_ipv4, found;
 
-	emit_only(program, offsetof(struct bpf_sk_lookup, protocol), IPPROTO_TCP);
-	not_ipv4 = emit_only(program, offsetof(struct bpf_sk_lookup, family), AF_INET);
-	emit_only(program, offsetof(struct bpf_sk_lookup, local_ip4), htonl(INADDR_LOOPBACK));
-	emit_set(program, BPF_REG_8, 0);
-	found = emit(program, BPF_JMP | BPF_JA, 0, 0, 0, 0);
-	land_here(program, not_ipv4);
-	emit_only(program, offsetof(struct bpf_sk_lookup, family), AF_INET6);
+	bpf_emit_only(program, offsetof(struct bpf_sk_lookup, protocol), IPPROTO_TCP);
+	not_ipv4 = bpf_emit_only(program, offsetof(struct bpf_sk_lookup, family), AF_INET);
+	bpf_emit_only(program, offsetof(struct bpf_sk_lookup, local_ip4), htonl(INADDR_LOOPBACK));
+	bpf_emit_set(program, BPF_REG_8, 0);
+	found = bpf_emit(program, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	bpf_land(program, not_ipv4);
+	bpf_emit_only(program, offsetof(struct bpf_sk_lookup, family), AF_INET6);
 	for (size_t i = 0; i < 4; i++)
-		emit_only(program, offsetof(struct bpf_sk_lookup, local_ip6) + i * 4,
-		          i < 3 ? 0 : htonl(1));
-	emit_set(program, BPF_REG_8, 1);
-	land_here(program, found);
+		bpf_emit_only(program, offsetof(struct bpf_sk_lookup, local_ip6) + i * 4,
+		              i < 3 ? 0 : htonl(1));
+	bpf_emit_set(program, BPF_REG_8, 1);
+	bpf_land(program, found);
 }
 
-static void emit_assignment(struct program *program, int map)
+static void emit_assignment(struct bpf_program *program, int map)
 {
-	emit_copy(program, BPF_REG_6, BPF_REG_1);
-	emit(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_8, -4, 0);
-	emit(program, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
-	emit(program, 0, 0, 0, 0, 0); /* the other half */
-	emit_copy(program, BPF_REG_2, BPF_REG_10);
-	emit(program, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, -4);
-	emit_call(program, BPF_FUNC_map_lookup_elem);
-	emit(program, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, TO_END, 0);
-	emit_copy(program, BPF_REG_7, BPF_REG_0);
-	emit_copy(program, BPF_REG_1, BPF_REG_6);
-	emit_copy(program, BPF_REG_2, BPF_REG_7);
-	emit_set(program, BPF_REG_3, 0);
-	emit_call(program, BPF_FUNC_sk_assign);
-	emit_copy(program, BPF_REG_1, BPF_REG_7);
-	emit_call(program, BPF_FUNC_sk_release);
-}
-
-static void finish_program(struct program *program)
-{
-	for (size_t i = 0; i < program->n; i++)
-		if (program->insns[i].off == TO_END)
-			land_here(program, i);
-	emit_set(program, BPF_REG_0, SK_PASS);
-	emit(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	bpf_emit_copy(program, BPF_REG_6, BPF_REG_1);
+	bpf_emit(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_8, -4, 0);
+	bpf_emit(program, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
+	bpf_emit(program, 0, 0, 0, 0, 0); /* the other half */
+	bpf_emit_copy(program, BPF_REG_2, BPF_REG_10);
+	bpf_emit(program, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, -4);
+	bpf_emit(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
+	bpf_emit(program, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, BPF_OPEN, 0);
+	bpf_emit_copy(program, BPF_REG_7, BPF_REG_0);
+	bpf_emit_copy(program, BPF_REG_1, BPF_REG_6);
+	bpf_emit_copy(program, BPF_REG_2, BPF_REG_7);
+	bpf_emit_set(program, BPF_REG_3, 0);
+	bpf_emit(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_sk_assign);
+	bpf_emit_copy(program, BPF_REG_1, BPF_REG_7);
+	bpf_emit(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_sk_release);
 }
 
 static int load_program(int map, int *out, struct error *err)
 {
-	struct program program = { 0 };
+	autodestroy(bpf_program) struct bpf_program *program = bpf_program_create();
+	int fd;
 
-	emit_choice(&program);
-	emit_assignment(&program, map);
-	finish_program(&program);
-	*out = bpf_load(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, program.insns, program.n);
-	return *out < 0 ? error_errno(err, "cannot load a program of type sk_lookup") : 0;
+	emit_choice(program);
+	emit_assignment(program, map);
+	bpf_land_all(program, 0);
+	bpf_emit_answer(program, SK_PASS);
+	fd = bpf_load(BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, program,
+	              "a program of type sk_lookup", err);
+	if (fd < 0)
+		return fd;
+	*out = fd;
+	return 0;
 }
 
 int loopback_create(struct loopback **out, struct error *err)

@@ -19,6 +19,7 @@
 #include "agent/launch/sysctl.h"
 #include "agent/launch/user.h"
 #include "agent/pod/spec_check.h"
+#include "common/bpf.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
@@ -100,17 +101,16 @@ static void use_sysctls(const Grpc__Linux *config)
 /* What is taken of it once it is checked. */
 static void use(const Grpc__Spec *spec)
 {
-	struct bpf_insn *insns;
-	size_t count;
+	struct bpf_program *program;
 
 	assert(spec->linux);
 	use_sysctls(spec->linux);
 	namespaces_clone_flags(spec);
 	namespaces_pid_path(spec);
 	mounts_bind_dev(spec);
-	if (device_rules_compile(spec->linux->resources, &insns, &count, NULL) < 0)
+	if (device_rules_compile(spec->linux->resources, &program, NULL) < 0)
 		abort();
-	free(insns);
+	bpf_program_destroy(program);
 }
 
 static void read_spec(const Grpc__Spec *spec)

@@ -100,7 +100,7 @@ static bool allows(const struct rules *rules, int type, char access,
 }
 
 static void check_access(struct script *script, const struct rules *rules,
-                         const struct bpf_insn *insns, size_t count)
+                         const struct bpf_program *program)
 {
 	static const struct {
 		char letter;
@@ -121,24 +121,23 @@ static void check_access(struct script *script, const struct rules *rules,
 	for (size_t i = 0; i < COUNT(accesses); i++)
 		if (access & accesses[i].bit)
 			allowed &= allows(rules, type, accesses[i].letter, &ctx);
-	assert(device_program_run(insns, count, &ctx) == allowed);
+	assert(device_program_run(program, &ctx) == allowed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script script = { data, size };
 	autofree struct rules *rules = mem_new(struct rules);
-	autofree struct bpf_insn *insns = NULL;
+	autodestroy(bpf_program) struct bpf_program *program = NULL;
 	struct error err = { 0 };
-	size_t count;
 
 	read_rules(&script, rules);
-	if (device_rules_compile(&rules->resources, &insns, &count, &err) < 0) {
+	if (device_rules_compile(&rules->resources, &program, &err) < 0) {
 		assert(err.code == ERROR_INVALID_ARGUMENT);
 		return 0;
 	}
 	do
-		check_access(&script, rules, insns, count);
+		check_access(&script, rules, program);
 	while (script.left);
 	return 0;
 }

@@ -40,13 +40,12 @@ static bool jumps(const struct bpf_insn *insn, const uint64_t *reg)
 	return BPF_OP(insn->code) == BPF_JEQ ? equal : !equal;
 }
 
-bool device_program_run(const struct bpf_insn *insns, size_t count,
-                        const struct bpf_cgroup_dev_ctx *ctx)
+bool device_program_run(const struct bpf_program *program, const struct bpf_cgroup_dev_ctx *ctx)
 {
 	uint64_t reg[REGISTERS] = { 0 };
 
-	for (size_t i = 0; i < count; i++) {
-		const struct bpf_insn *insn = &insns[i];
+	for (size_t i = 0; i < program->n; i++) {
+		const struct bpf_insn *insn = &program->insns[i];
 
 		if (insn->code == (BPF_JMP | BPF_EXIT))
 			return reg[0];

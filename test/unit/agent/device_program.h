@@ -5,12 +5,11 @@
 #ifndef TEST_UNIT_AGENT_DEVICE_PROGRAM_H
 #define TEST_UNIT_AGENT_DEVICE_PROGRAM_H
 
-#include <linux/bpf.h>
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "common/bpf.h"
 
 /* Whether the program allows the access. */
-bool device_program_run(const struct bpf_insn *insns, size_t count,
-                        const struct bpf_cgroup_dev_ctx *ctx);
+bool device_program_run(const struct bpf_program *program, const struct bpf_cgroup_dev_ctx *ctx);
 
 #endif

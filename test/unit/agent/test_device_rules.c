@@ -49,12 +49,11 @@ static bool allowed(const struct rule *rules, size_t n, int type, unsigned int m
 	struct bpf_cgroup_dev_ctx ctx = { .access_type = access << 16 | type,
 		                          .major = major,
 		                          .minor = minor };
-	autofree struct bpf_insn *insns = NULL;
-	size_t count = 0;
+	autodestroy(bpf_program) struct bpf_program *program = NULL;
 
-	cr_assert_eq(device_rules_compile(spec(rules, n), &insns, &count, NULL), 0);
-	cr_assert_leq(count, INSNS_MAX);
-	return device_program_run(insns, count, &ctx);
+	cr_assert_eq(device_rules_compile(spec(rules, n), &program, NULL), 0);
+	cr_assert_leq(program->n, INSNS_MAX);
+	return device_program_run(program, &ctx);
 }
 
 #define CHAR  BPF_DEVCG_DEV_CHAR
