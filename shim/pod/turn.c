@@ -67,7 +67,10 @@ void turn_over(struct turn *turn)
 	STAILQ_CONCAT(&ready, &turn->waiters);
 	while ((waiter = STAILQ_FIRST(&ready))) {
 		STAILQ_REMOVE_HEAD(&ready, link);
-		waiter->handler(waiter->call, waiter->request, waiter->ctx);
+		if (ttrpc_call_is_late(waiter->call))
+			ttrpc_call_finish(waiter->call, NULL);
+		else
+			waiter->handler(waiter->call, waiter->request, waiter->ctx);
 		free(waiter);
 	}
 }

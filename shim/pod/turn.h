@@ -35,7 +35,7 @@ void turn_init(struct turn *turn);
 bool turn_taken(const struct turn *turn);
 void turn_take(struct turn *turn, turn_abandon_fn *abandon, void *ctx); /* the turn is free */
 
-/* Calls @handler with @call when the turn is over. */
+/* Calls @handler with @call when the turn is over, unless its deadline has passed by then. */
 void turn_wait(struct turn *turn, ttrpc_handler_fn *handler, struct ttrpc_call *call,
                const ProtobufCMessage *request, void *ctx);
 

@@ -398,10 +398,6 @@ static void on_call(struct ttrpc_call *call, const ProtobufCMessage *request, vo
 	};
 	struct error err;
 
-	if (ttrpc_call_is_late(call)) { /* its turn has come after its deadline */
-		ttrpc_call_finish(call, NULL);
-		return;
-	}
 	while (strcmp(row->name, ttrpc_call_method(call)) != 0)
 		row++;
 	if (check(&sandbox, row, &err) < 0)

@@ -402,10 +402,6 @@ static void on_process_call(struct ttrpc_call *call, const ProtobufCMessage *req
 	struct task task = { .pod = ctx, .call = call, .request = request };
 	struct error err;
 
-	if (ttrpc_call_is_late(call)) { /* its turn has come after its deadline */
-		ttrpc_call_finish(call, NULL);
-		return;
-	}
 	while (strcmp(row->name, ttrpc_call_method(call)) != 0)
 		row++;
 	task.process = find_process(ctx, string_at(request, row->id),
