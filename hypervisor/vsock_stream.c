@@ -160,21 +160,30 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	stream_end(stream, &err);
 }
 
-/* Sends @line with @fd, which stays the caller's. @model has what the caller says of the stream. */
-static int open_stream(const struct vsock_stream *model, const char *line, int fd,
+/* Sends @line with @fd, which it takes over. */
+static int open_stream(struct vsock *vsock, uint32_t guest_port, const char *line, int fd,
+                       int timeout_ms, vsock_opened_fn *on_open, done_fn *on_done, void *ctx,
                        struct vsock_stream **out, struct error *err)
 {
-	int control = vsock_dial(model->vsock, line, fd, err);
+	autoclose int passed = fd;
+	int control = vsock_dial(vsock, line, passed, err);
 	struct vsock_stream *stream;
 
 	if (control < 0)
 		return control;
 	stream = mem_new(struct vsock_stream);
-	*stream = *model;
-	stream->loop = vsock_loop(model->vsock);
-	stream->fd = control;
+	*stream = (struct vsock_stream){
+		.vsock = vsock,
+		.loop = vsock_loop(vsock),
+		.guest_port = guest_port,
+		.timeout_ms = timeout_ms,
+		.fd = control,
+		.on_open = on_open,
+		.on_done = on_done,
+		.ctx = ctx,
+	};
 	ev_io_init(&stream->io, on_readable, control, EV_READ);
-	ev_timer_init(&stream->timer, on_timeout, stream->timeout_ms / 1000.0, 0);
+	ev_timer_init(&stream->timer, on_timeout, timeout_ms / 1000.0, 0);
 	ev_set_priority(&stream->io, EV_MAXPRI);
 	stream->io.data = stream->timer.data = stream;
 	ev_io_start(stream->loop, &stream->io);
@@ -190,17 +199,9 @@ int vsock_stream_open(struct vsock *vsock, uint32_t guest_port, enum vsock_direc
 	autofree char *line = mem_printf(LINE_CONNECT " %" PRIu32 " %s%s\n", guest_port,
 	                                 direction == VSOCK_READ ? LINE_READ : LINE_WRITE,
 	                                 fd < 0 ? " " LINE_LATER : "");
-	const struct vsock_stream model = {
-		.vsock = vsock,
-		.guest_port = guest_port,
-		.timeout_ms = timeout_ms,
-		.on_open = on_open,
-		.on_done = on_done,
-		.ctx = ctx,
-	};
-	autoclose int passed = fd;
 
-	return open_stream(&model, line, passed, out, err);
+	return open_stream(vsock, guest_port, line, fd, timeout_ms, on_open, on_done, ctx, out,
+	                   err);
 }
 
 int vsock_stream_open_duplex(struct vsock *vsock, uint32_t guest_port, const char *greeting, int fd,
@@ -209,17 +210,9 @@ int vsock_stream_open_duplex(struct vsock *vsock, uint32_t guest_port, const cha
 {
 	autofree char *line =
 		mem_printf(LINE_CONNECT " %" PRIu32 " " LINE_DUPLEX " %s\n", guest_port, greeting);
-	const struct vsock_stream model = {
-		.vsock = vsock,
-		.guest_port = guest_port,
-		.timeout_ms = timeout_ms,
-		.on_open = on_open,
-		.on_done = on_done,
-		.ctx = ctx,
-	};
-	autoclose int passed = fd;
 
-	return open_stream(&model, line, passed, out, err);
+	return open_stream(vsock, guest_port, line, fd, timeout_ms, on_open, on_done, ctx, out,
+	                   err);
 }
 
 static int stream_say(struct vsock_stream *stream, const char *line, int pass, struct error *err)
