@@ -28,6 +28,8 @@
 #define LIST_MAX  (1 << 20) /* bytes */
 #define ALIAS_MAX 255       /* more than the kernel's own names have */
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 bool modprobe_is_asked_for(int argc, char **argv)
 {
 	return argc == 4 && !strcmp(argv[1], "-q") && !strcmp(argv[2], "--");
@@ -48,11 +50,32 @@ static bool matches(char *pattern, const char *alias)
 	return fnmatch(pattern, alias, 0) == 0;
 }
 
+/* Links that nobody asked for would have the names that a container gives its own: "ip link add dummy0
+ * type dummy". A host with systemd has the same (modprobe.d). */
+static const char *parameters_of(const char *file)
+{
+	static const struct {
+		const char *module;
+		const char *parameters;
+	} rows[] = {
+		{ "bonding", "max_bonds=0" },
+		{ "dummy", "numdummies=0" },
+		{ "ifb", "numifbs=0" },
+	};
+	size_t len = strcspn(file, ".");
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (strlen(rows[i].module) == len && !strncmp(rows[i].module, file, len))
+			return rows[i].parameters;
+	return "";
+}
+
 static bool load_module(int dir, const char *file)
 {
 	autoclose int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd >= 0 && (syscall(SYS_finit_module, fd, "", 0) == 0 || errno == EEXIST))
+	if (fd >= 0 &&
+	    (syscall(SYS_finit_module, fd, parameters_of(file), 0) == 0 || errno == EEXIST))
 		return true;
 	log_error("no module name=%s cause=\"%s\"", file, strerror(errno));
 	return false;

@@ -1,6 +1,7 @@
 """Kernel modules that the guest loads when a container needs them."""
 
 import os
+import re
 
 import pytest
 from harness.parts import SHARE, altered_prefix
@@ -66,6 +67,13 @@ def test_what_containers_use_is_loaded(containerd, runtime, name, tools):
     for kind in dummy wireguard ifb; do ip link add x-$kind type $kind && echo $kind; done
     """
     assert shown(containerd, runtime, name, script, [*NET_ADMIN, *with_tools(tools)]).split() == ["1", "dummy", "wireguard", "ifb"]
+
+
+def test_links_are_those_that_were_asked_for(containerd, runtime, name, tools):
+    """Modules that come on demand make none of their own: its name would be taken."""
+    script = "for kind in dummy ifb bond; do ip link add ${kind}0 type $kind; done; awk -F '[: ]+' 'NR > 2 { print $2 $1 }' /proc/net/dev"
+    links = shown(containerd, runtime, name, script, [*NET_ADMIN, *with_tools(tools)])
+    assert sorted(re.findall(r"[a-z]+0|lo", links)) == ["bond0", "dummy0", "ifb0", "lo"], links
 
 
 def test_file_systems_are_loaded_and_what_no_container_uses_is_not(containerd, runtime, name):
