@@ -233,7 +233,10 @@ void network_remove(struct network *network, struct nic *nic)
 		network->cards[i] = network->cards[i + 1];
 		network->settings[i] = network->settings[i + 1];
 	}
-	pass_over(network, nic_link(nic)->index);
+	if (find_link(network, nic_link(nic)->index))
+		pass_over(network, nic_link(nic)->index);
+	else
+		network->n_passed_over = 0; /* there is room again: they are tried once more */
 	nic_destroy(nic);
 }
 

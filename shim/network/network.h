@@ -53,7 +53,7 @@ int network_refresh(struct network *network, struct error *err);
 /* A card whose link has gone; NULL: there is none. */
 struct nic *network_find_gone(const struct network *network);
 /* Makes a card for a link that counts and has none; *out is NULL where there is no such link. A
- * link that fails is passed over from then on. */
+ * link that fails is passed over from then on, until the link of a card has gone: there is room. */
 int network_add_next(struct network *network, struct nic **out, struct error *err);
 /* Takes a card away that the machine does not have: its link is passed over while it is there. */
 void network_remove(struct network *network, struct nic *nic);

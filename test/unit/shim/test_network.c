@@ -217,6 +217,38 @@ Test(network, the_machine_has_more_room_for_those_that_are_there_from_its_start)
 	expect_room(NETWORK_CARDS_USUAL + 1, NETWORK_CARDS_MAX);
 }
 
+Test(network, a_link_for_which_there_was_no_room_has_a_card_when_another_has_gone)
+{
+	struct network *network;
+	struct nic *const *cards;
+	struct nic *nic;
+	struct error err = { 0 };
+
+	for (int i = 0; i < NETWORK_CARDS_USUAL; i++)
+		sh("ip -n blue link add v%d type veth peer name w%d && "
+		   "ip -n blue addr add 10.0.%d.1/24 dev v%d && ip -n blue link set v%d up",
+		   i, i, i, i, i);
+	settle();
+	network = connect_all(NETWORK_CARDS_USUAL);
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.1.0.2/24 dev eth0");
+	cr_assert_eq(network_refresh(network, &err), 0, "%s", err.text);
+	cr_assert_lt(network_add_next(network, &nic, &err), 0);
+	cr_assert_eq(network_add_next(network, &nic, &err), 0, "it is passed over: %s", err.text);
+	cr_assert_null(nic);
+	sh("ip -n blue link del v3");
+	cr_assert_eq(network_refresh(network, &err), 0, "%s", err.text);
+	network_remove(network, network_find_gone(network));
+	cr_assert_eq(network_add_next(network, &nic, &err), 0, "%s", err.text);
+	cr_assert_not_null(nic);
+	cr_expect_str_eq(nic_link(nic)->name, "eth0");
+	cr_expect_eq(network_cards(network, &cards), NETWORK_CARDS_USUAL);
+	sh("ip -n blue link del eth0");
+	network_destroy(network);
+	free(before);
+	settle();
+}
+
 Test(network, the_rate_of_a_card_is_limited_each_way_where_it_leaves)
 {
 	const struct nic_config limits = {
