@@ -14,11 +14,13 @@
 #include "agent/cgroup/limiter.h"
 #include "agent/cgroup/oom.h"
 #include "agent/launch/namespaces.h"
+#include "agent/pod/bound_files.h"
 #include "agent/pod/client.h"
 #include "agent/pod/exec.h"
 #include "agent/pod/host_limits.h"
 #include "agent/pod/process.h"
 #include "common/log.h"
+#include "common/loop/errand.h"
 #include "common/mem.h"
 #include "common/monotonic.h"
 #include "proto/ttrpc/ttrpc_server.h"
@@ -56,6 +58,7 @@ struct container {
 	struct process *init;
 	struct exec_list *execs;
 	struct ttrpc_call *starting; /* StartContainer, while it is under way */
+	struct errand *refresh;      /* of its bound files, before that */
 	done_fn *on_created;
 	done_fn *on_removed;
 	void *ctx; /* of the one that is to come */
@@ -318,6 +321,27 @@ static void on_started(void *ctx, const struct error *err)
 	ttrpc_call_finish(call, err);
 }
 
+static void on_refreshed(void *ctx, const struct error *err)
+{
+	struct container *container = ctx;
+	struct error why;
+
+	if (err)
+		log_warn("bound files may be as they were a second ago id=%s cause=\"%s\"",
+		         container->id, err->text);
+	errand_destroy(take_ptr(&container->refresh));
+	if (process_start(container->init, on_started, container, &why) < 0)
+		on_started(container, &why);
+}
+
+static int start_init(struct container *container, struct error *err)
+{
+	if (bound_files_any(container->spec))
+		return bound_files_refresh(container->loop, container->spec, on_refreshed,
+		                           container, &container->refresh, err);
+	return process_start(container->init, on_started, container, err);
+}
+
 int container_start(struct container *container, struct ttrpc_call *call, struct error *err)
 {
 	int r;
@@ -325,7 +349,7 @@ int container_start(struct container *container, struct ttrpc_call *call, struct
 	r = require(container, container->state == CONTAINER_CREATED && !paused(container), "start",
 	            err);
 	if (r == 0)
-		r = process_start(container->init, on_started, container, err);
+		r = start_init(container, err);
 	if (r < 0)
 		return r;
 	container->starting = call;
@@ -548,6 +572,7 @@ void container_destroy(struct container *container)
 	if (!container)
 		return;
 	ev_timer_stop(container->loop, &container->removal);
+	errand_destroy(container->refresh);
 	removed(container, &err);
 	if (container->starting)
 		ttrpc_call_fail(container->starting, &err);

@@ -231,6 +231,15 @@ def test_the_network_is_set_up_inside_create_or_after_it(docker, web):
     assert docker.ip_of(web) in docker.sh(web, "ip addr show eth0")
 
 
+def test_the_first_process_finds_the_address_of_its_own_name(docker):
+    """docker adds it to the file when it has set the network up: with 28.5, after Create."""
+    script = "cat /etc/hosts; ip -o -4 addr show eth0"
+    for _ in range(3):
+        shown = docker.run_rm("--hostname", "own-name", IMAGE, "sh", "-c", script, runtime=KATA).check().text
+        address = re.search(r"inet (172\.29\.0\.\d+)/", shown).group(1)
+        assert re.search(rf"^{re.escape(address)}\s+own-name$", shown, re.M), shown
+
+
 @pytest.fixture
 def network(docker):
     """Another network, of the user's own, with IPv6."""

@@ -272,13 +272,19 @@ static Grpc__Process *shell_process(struct shell *shell, const char *script)
 }
 
 static enum error_code create(struct host *host, const char *id, const char *script, uint32_t port,
-                              bool terminal)
+                              bool terminal, const char *bound)
 {
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	Grpc__Spec spec = GRPC__SPEC__INIT;
 	Grpc__Root root = GRPC__ROOT__INIT;
+	Grpc__Mount mount = GRPC__MOUNT__INIT, *mounts[] = { &mount };
 	struct shell shell;
 
+	mount.type = "bind";
+	mount.source = (char *)bound;
+	mount.destination = "/bound";
+	spec.mounts = mounts;
+	spec.n_mounts = bound ? 1 : 0;
 	spec.process = shell_process(&shell, script);
 	spec.process->terminal = terminal;
 	spec.root = &root;
@@ -290,12 +296,18 @@ static enum error_code create(struct host *host, const char *id, const char *scr
 
 enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port)
 {
-	return create(host, id, script, port, false);
+	return create(host, id, script, port, false, NULL);
+}
+
+enum error_code host_create_with_file(struct host *host, const char *id, const char *script,
+                                      const char *bound)
+{
+	return create(host, id, script, 0, false, bound);
 }
 
 enum error_code host_create_terminal(struct host *host, const char *id, const char *script)
 {
-	return create(host, id, script, 0, true);
+	return create(host, id, script, 0, true, NULL);
 }
 
 enum error_code host_start(struct host *host, const char *id)

@@ -64,6 +64,9 @@ int host_stream(const struct host *host, uint32_t port);
 
 /* A container that is to run `sh -c @script`, its stdout to @port (0: none). */
 enum error_code host_create(struct host *host, const char *id, const char *script, uint32_t port);
+/* @bound: a file that it binds. */
+enum error_code host_create_with_file(struct host *host, const char *id, const char *script,
+                                      const char *bound);
 enum error_code host_create_terminal(struct host *host, const char *id, const char *script);
 enum error_code host_start(struct host *host, const char *id);
 enum error_code host_signal(struct host *host, const char *id, const char *exec_id, uint32_t sig);

@@ -162,6 +162,38 @@ Test(container, is_created_and_started_once)
 	host_fini(&host);
 }
 
+Test(container, starts_when_the_files_that_it_binds_have_been_looked_at)
+{
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create_with_file(&host, "c1", "exit 7", "/etc/passwd"), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c1"), ERROR_FAILED_PRECONDITION);
+	cr_assert_eq(host_wait(&host, "c1", ""), 7);
+	cr_assert_eq(host_create_with_file(&host, "c2", "exit 8", "/nosuch"), ERROR_NONE);
+	cr_assert_eq(host_start(&host, "c2"), ERROR_NONE);
+	cr_assert_eq(host_wait(&host, "c2", ""), 8);
+	host_fini(&host);
+}
+
+Test(container, may_be_removed_while_the_files_that_it_binds_are_looked_at)
+{
+	Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
+	struct host_call start;
+	struct host host;
+
+	host_init(&host);
+	cr_assert_eq(host_create_with_file(&host, "c1", "exec sleep 100", "/etc/passwd"),
+	             ERROR_NONE);
+	request.container_id = "c1";
+	host_begin(&host, "StartContainer", &request.base, &start);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
+	host_finish(&host, &start);
+	cr_assert_eq(fake_cgroup.alive, 0);
+	host_fini(&host);
+}
+
 Test(container, removal_kills_and_the_waiter_is_told)
 {
 	struct host host;
