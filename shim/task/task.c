@@ -50,6 +50,12 @@ static int guest_is_ready(const struct task *task, struct error *err)
 	return sandbox_refuse(task->pod->sandbox, err);
 }
 
+/* All of its processes end with it, and their exits are reported: none is left to be killed. */
+static bool machine_is_stopping(const struct task *task)
+{
+	return sandbox_state(task->pod->sandbox) == SANDBOX_STOPPING;
+}
+
 static void task_start(const struct task *task)
 {
 	start_run(task->pod, task->process, task->call);
@@ -137,7 +143,7 @@ static int check_kill(const struct task *task, const KillRequest *request, struc
 		                 SIGNAL_MAX);
 	if (!process_is_init(process) && process->state == PROCESS_CREATED)
 		return error_set(err, ERROR_FAILED_PRECONDITION, "process not created");
-	return guest_is_ready(task, err);
+	return machine_is_stopping(task) ? 0 : guest_is_ready(task, err);
 }
 
 static void task_kill(const struct task *task)
@@ -147,6 +153,8 @@ static void task_kill(const struct task *task)
 
 	if (check_kill(task, request, &err) < 0)
 		ttrpc_call_fail(task->call, &err);
+	else if (machine_is_stopping(task))
+		ttrpc_call_finish(task->call, NULL);
 	else
 		kill_run(task->pod, task->process, request->signal,
 		         request->all && process_is_init(task->process), task->call);

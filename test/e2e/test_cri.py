@@ -204,6 +204,16 @@ def test_a_pod_is_stopped_whatever_its_containers_do(cri_pods, state):
     pod.remove()
 
 
+def test_a_pod_is_stopped_by_several_calls_at_once(cri_pods):
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000")
+    for answer in [pod.cri.begin("StopPodSandbox", pod_sandbox_id=pod.id) for _ in range(3)]:
+        answer()
+    assert pod.status.state == NOTREADY
+    assert container.wait_exited().exit_code == 137
+    pod.remove()
+
+
 def test_a_pod_that_is_ready_can_be_removed(cri_pods):
     pod = cri_pods.run()
     pod.start("sleep", "1000")

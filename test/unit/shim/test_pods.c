@@ -201,6 +201,25 @@ Test(pods, a_kill_of_the_pause_container_ends_all)
 	cr_expect_eq(fake.mounts, 0);
 }
 
+/* As a kubelet does that stops a pod twice at once. */
+Test(pods, a_kill_while_the_machine_ends_succeeds)
+{
+	struct answer exit;
+
+	run_pause();
+	run("a", SHARED);
+	bench_ask_wait(&exit, "");
+	fake.holds = "DestroySandbox";
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_eq(bench_kill("c", "", 9).err.code, ERROR_NONE);
+	cr_expect_eq(bench_kill("a", "", 15).err.code, ERROR_NONE);
+	cr_expect_eq(bench_kill("a", "", 99).err.code, ERROR_INVALID_ARGUMENT);
+	cr_expect_not(exit.here);
+	fake_release();
+	cr_assert(bench_wait_until(&exit.here));
+	cr_expect_eq(exit.status, 137);
+}
+
 Test(pods, a_signal_ends_the_pause_container_as_it_ends_a_program_that_waits)
 {
 	struct answer exit;
