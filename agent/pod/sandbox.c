@@ -105,6 +105,7 @@ static void set_host_name(struct seq *seq, void *ctx)
 
 	if (*name && sethostname(name, strlen(name)) < 0) {
 		error_errno(&err, "cannot set the hostname \"%s\"", name);
+		err.code = ERROR_INVALID_ARGUMENT;
 		seq_fail(seq, &err);
 		return;
 	}
@@ -131,6 +132,18 @@ static void drop_limits(struct seq *seq, void *ctx)
 	seq_next(seq);
 }
 
+/* What the kernel does not have or take is not the guest's failure. */
+static int write_setting(const char *dir, const char *key, const char *value, struct error *err)
+{
+	int r = sysctl_write(dir, key, value, err);
+
+	if (r < 0) {
+		error_wrap(err, "invalid sysctls \"%s\"", key);
+		err->code = ERROR_INVALID_ARGUMENT;
+	}
+	return r;
+}
+
 static void write_settings(struct seq *seq, void *ctx)
 {
 	struct sandbox *sandbox = ctx;
@@ -139,8 +152,8 @@ static void write_settings(struct seq *seq, void *ctx)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < request->n_sysctls; i++)
-		r = sysctl_write(sandbox->sysctl_dir, request->sysctls[i]->key,
-		                 request->sysctls[i]->value, &err);
+		r = write_setting(sandbox->sysctl_dir, request->sysctls[i]->key,
+		                  request->sysctls[i]->value, &err);
 	seq_resume(seq, r < 0 ? &err : NULL);
 }
 

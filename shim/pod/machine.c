@@ -353,6 +353,14 @@ static struct host_limits *read_host_limits(const struct machine *machine)
 	return host_limits_read();
 }
 
+static void on_sandbox_created(void *ctx, const struct error *err)
+{
+	struct machine *machine = ctx;
+
+	machine->refused = err && err->code == ERROR_INVALID_ARGUMENT;
+	seq_resume(machine->boot, err);
+}
+
 static void boot_create_sandbox(struct seq *seq, void *ctx)
 {
 	struct machine *machine = ctx;
@@ -365,7 +373,7 @@ static void boot_create_sandbox(struct seq *seq, void *ctx)
 	pod_settings_put(machine->settings, &request);
 	if (limits)
 		host_limits_put(limits, &request);
-	if (agent_create_sandbox(machine->agent, &request, seq_resume, seq, &err) < 0)
+	if (agent_create_sandbox(machine->agent, &request, on_sandbox_created, machine, &err) < 0)
 		seq_fail(seq, &err);
 }
 

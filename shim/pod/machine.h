@@ -7,6 +7,7 @@
 #define SHIM_MACHINE_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "common/cleanup.h"
@@ -70,6 +71,7 @@ struct machine {
 	struct guest_clock *clock;
 	struct live_network *live; /* NULL: there is no network */
 	struct machine_growth *growth;
+	bool refused; /* the boot has failed by a setting of the pod that the agent refuses */
 };
 
 /* Takes @settings over. @events outlives the machine. */

@@ -58,12 +58,15 @@ static void set_state(struct sandbox *sandbox, enum sandbox_state state)
 	sandbox->state = state;
 }
 
-/* The error that users see: what failed first, what to do, and what the guest said last. */
+/* The error that users see: what failed first, what to do, and what the guest said last. A setting
+ * that the guest refuses says all by itself. */
 static void complete_cause(struct sandbox *sandbox)
 {
 	struct error *err = &sandbox->cause;
 	char console[CONSOLE_MAX] = "";
 
+	if (sandbox->machine->refused)
+		return;
 	if (!sandbox->was_ready) {
 		error_wrap(err, "cannot boot the virtual machine");
 		if (err->code == ERROR_DEADLINE_EXCEEDED)

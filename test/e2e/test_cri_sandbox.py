@@ -180,7 +180,8 @@ def test_it_is_found_again_when_containerd_is_started_again(cri_pods, cri):
 def test_the_pods_user_is_told_what_fails(cri_pods):
     with pytest.raises(CriError) as failed:
         cri_pods.run(linux={"sysctls": {"vm.swappiness": "1"}})
-    assert "vm.swappiness" in failed.value.text and "\n" not in failed.value.text, failed.value
+    assert 'invalid sysctls "vm.swappiness": not in a namespace of the pod' in failed.value.text
+    assert "console" not in failed.value.text and "\n" not in failed.value.text, failed.value
 
 
 def test_its_files_are_below_containerds(cri_pods, cri):

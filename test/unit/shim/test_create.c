@@ -105,6 +105,17 @@ Test(create, a_guest_that_dies_while_booting_is_told_with_its_last_words)
 	cr_expect(bench_wait_until(&bench.ended));
 }
 
+Test(create, a_setting_that_the_guest_refuses_is_told_without_its_last_words)
+{
+	fake.fails = "CreateSandbox";
+	error_set(&fake.refusal, ERROR_INVALID_ARGUMENT, "invalid sysctls \"net.nosuch\"");
+	bench_serve(60000);
+	bench_expect_refused(bench_create(), ERROR_INVALID_ARGUMENT,
+	                     "invalid sysctls \"net.nosuch\"");
+	bench_shutdown();
+	cr_expect(bench_wait_until(&bench.ended));
+}
+
 /* containerd, killed meanwhile, comes back and knows nothing of it. */
 Test(create, a_container_whose_create_nobody_waits_for_goes)
 {
