@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <ev.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -19,15 +18,11 @@
 #include "agent/pod/exec.h"
 #include "agent/pod/host_limits.h"
 #include "agent/pod/process.h"
+#include "agent/pod/removal.h"
 #include "common/log.h"
 #include "common/loop/errand.h"
 #include "common/mem.h"
-#include "common/monotonic.h"
 #include "proto/ttrpc/ttrpc_server.h"
-
-/* Between looks whether a killed container's cgroup is empty: the wait doubles up to a maximum. */
-#define REMOVE_FIRST_S 0.001
-#define REMOVE_MOST_S  0.05
 
 enum container_state {
 	CONTAINER_CREATING,
@@ -60,10 +55,8 @@ struct container {
 	struct ttrpc_call *starting; /* StartContainer, while it is under way */
 	struct errand *refresh;      /* of its bound files, before that */
 	done_fn *on_created;
-	done_fn *on_removed;
-	void *ctx; /* of the one that is to come */
-	ev_timer removal;
-	int64_t remove_by; /* of monotonic_ms() */
+	void *ctx; /* of on_created */
+	struct removal removal;
 };
 
 static const char *const state_names[] = {
@@ -202,7 +195,17 @@ static int make_init(struct container *container, struct error *err)
 	                      on_init_exited, container, &container->init, err);
 }
 
-static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events);
+/* A removal_try_fn. A zombie is in no cgroup any more, but its status is still to be told. */
+static int remove_now(void *ctx, struct error *err)
+{
+	struct container *container = ctx;
+
+	if ((container->init && !process_exited(container->init)) ||
+	    !exec_list_ended(container->execs) || limiter_busy(container->limiter))
+		return -EBUSY;
+	oom_watch_check(container->oom_watch); /* the count goes with the cgroup */
+	return cgroup_remove(container->cgroup, err);
+}
 
 static struct container *container_new(struct ev_loop *loop, struct streams *streams,
                                        const struct container_config *config)
@@ -221,8 +224,8 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->pid_namespace = -1;
 	memcpy(container->ports, config->ports, sizeof(container->ports));
 	container->execs = exec_list_create();
-	ev_timer_init(&container->removal, on_removal, 0, 0);
-	container->removal.data = container;
+	removal_init(&container->removal, loop, container->id, CONTAINER_REMOVE_TIMEOUT_MS,
+	             remove_now, container);
 	return container;
 }
 
@@ -487,56 +490,6 @@ int container_update(struct container *container, const Grpc__LinuxResources *re
 	return r;
 }
 
-/* Its last act is @done, which may destroy the container. */
-static void removal_end(struct container *container, const struct error *err)
-{
-	ev_timer_stop(container->loop, &container->removal);
-	container->on_removed(container->ctx, err);
-}
-
-static int64_t remove_deadline(void)
-{
-	return monotonic_ms() + CONTAINER_REMOVE_TIMEOUT_MS;
-}
-
-/* Returns -EBUSY while something still dies, -EAGAIN when there is more to remove. A zombie is in
- * no cgroup any more, but its status is still to be told. */
-static int remove_now(struct container *container, struct error *err)
-{
-	if ((container->init && !process_exited(container->init)) ||
-	    !exec_list_ended(container->execs) || limiter_busy(container->limiter))
-		return -EBUSY;
-	oom_watch_check(container->oom_watch); /* the count goes with the cgroup */
-	return cgroup_remove(container->cgroup, err);
-}
-
-static void on_removal(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-	struct container *container = watcher->data;
-	ev_tstamp wait = watcher->repeat * 2;
-	struct error err;
-	int r;
-
-	r = remove_now(container, &err);
-	if (r == 0) {
-		removal_end(container, NULL);
-	} else if (r == -EAGAIN) { /* a slice has gone: others have their turn, then the next */
-		container->remove_by = remove_deadline();
-		watcher->repeat = REMOVE_FIRST_S;
-		ev_timer_again(loop, watcher);
-	} else if (r != -EBUSY) {
-		removal_end(container, &err);
-	} else if (monotonic_ms() > container->remove_by) {
-		error_set(&err, ERROR_DEADLINE_EXCEEDED,
-		          "killed processes of container \"%s\" have not gone after %d ms",
-		          container->id, CONTAINER_REMOVE_TIMEOUT_MS);
-		removal_end(container, &err);
-	} else {
-		watcher->repeat = wait < REMOVE_MOST_S ? wait : REMOVE_MOST_S;
-		ev_timer_again(loop, watcher);
-	}
-}
-
 static const struct error *removed(const struct container *container, struct error *err)
 {
 	error_set(err, ERROR_ABORTED, "container \"%s\" was removed", container->id);
@@ -545,7 +498,7 @@ static const struct error *removed(const struct container *container, struct err
 
 int container_remove(struct container *container, done_fn *done, void *ctx, struct error *err)
 {
-	bool busy = container->state == CONTAINER_CREATING || ev_is_active(&container->removal);
+	bool busy = container->state == CONTAINER_CREATING || removal_active(&container->removal);
 	struct error why;
 	int r;
 
@@ -557,11 +510,7 @@ int container_remove(struct container *container, done_fn *done, void *ctx, stru
 	if (container->state != CONTAINER_REMOVING)
 		container_set_state(container, CONTAINER_REMOVING);
 	limiter_cancel(container->limiter, removed(container, &why));
-	container->on_removed = done;
-	container->ctx = ctx;
-	container->remove_by = remove_deadline();
-	container->removal.repeat = REMOVE_FIRST_S;
-	on_removal(container->loop, &container->removal, 0);
+	removal_start(&container->removal, done, ctx);
 	return 0;
 }
 
@@ -571,7 +520,7 @@ void container_destroy(struct container *container)
 
 	if (!container)
 		return;
-	ev_timer_stop(container->loop, &container->removal);
+	removal_stop(&container->removal);
 	errand_destroy(container->refresh);
 	removed(container, &err);
 	if (container->starting)
