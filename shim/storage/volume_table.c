@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "common/mem.h"
+#include "shim/storage/volume_identity.h"
 
 struct entry {
 	LIST_ENTRY(entry) link;

@@ -16,15 +16,8 @@
 
 #include "common/cleanup.h"
 
+struct volume_identity;
 struct volume_table;
-
-/* What a mount is of: it serves another container whose mount would be of the same. */
-struct volume_identity {
-	uint64_t device, inode, mount; /* of the source: statx(2) */
-	bool read_only, recursive, follow;
-	bool is_directory;
-	bool has_mounts; /* below the source: with other mounts there it would be another tree */
-};
 
 struct volume_table *volume_table_create(void);
 void volume_table_destroy(struct volume_table *table); /* NULL is fine */

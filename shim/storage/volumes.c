@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +24,7 @@
 #include "shim/storage/memory_volume.h"
 #include "shim/storage/mount_point.h"
 #include "shim/storage/volume_copies.h"
+#include "shim/storage/volume_identity.h"
 #include "shim/storage/volume_table.h"
 
 #define DIR_MODE 0755
@@ -215,51 +214,6 @@ void volumes_begin(struct volumes *volumes, struct volume_table *table,
 }
 
 /* In the child. */
-static int check_type(mode_t mode, const char *source, struct error *err)
-{
-	if (!S_ISDIR(mode) && !S_ISREG(mode))
-		return error_set(err, ERROR_UNIMPLEMENTED,
-		                 "bind of \"%s\", neither a file nor a directory: not supported",
-		                 source);
-	return 0;
-}
-
-static bool has_mounts_below(int fd)
-{
-	char link[NAME_LEN + sizeof("/proc/self/fd/")], path[PATH_MAX];
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
-	const struct mntent *mount;
-	bool found = !mounts;
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path));
-	while (mounts && len >= 0 && (mount = getmntent(mounts)))
-		found |= !strncmp(mount->mnt_dir, path, (size_t)len) &&
-		         (mount->mnt_dir[len] == '/' || len == 1);
-	if (mounts)
-		endmntent(mounts);
-	return found;
-}
-
-static int identify(const struct volume *volume, int fd, struct volume_identity *out,
-                    struct error *err)
-{
-	struct statx stat;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_MNT_ID, &stat) < 0)
-		return error_errno(err, "cannot stat \"%s\"", volume->source);
-	out->device = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor;
-	out->inode = stat.stx_ino;
-	out->mount = stat.stx_mnt_id;
-	out->read_only = volume->options.read_only;
-	out->recursive = volume->options.recursive;
-	out->follow = volume->options.follow;
-	out->is_directory = S_ISDIR(stat.stx_mode);
-	out->has_mounts = volume->options.recursive && out->is_directory && has_mounts_below(fd);
-	return check_type(stat.stx_mode, volume->source, err);
-}
-
 static int mount_at(const struct volume *volume, int source, int dirfd, uint64_t place,
                     struct error *err)
 {
@@ -296,7 +250,7 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 
 	if (source < 0)
 		return source;
-	r = identify(volume, source, &out->what, err);
+	r = volume_identity_read(volume->source, source, &volume->options, &out->what, err);
 	if (r == 0)
 		r = memory_volume_find(volume->source, source, memory, err);
 	out->is_in_memory = memory->found;

@@ -14,6 +14,7 @@
 #include "proto/guest_dirs.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/spec/spec.h"
+#include "shim/storage/volume_identity.h"
 #include "test/unit/shim/mount_fixture.h"
 
 TestSuite(volumes, .init = fixture_setup, .fini = fixture_teardown);
