@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 
 import pytest
@@ -25,6 +26,7 @@ from harness.cri_pods import CriPods  # noqa: E402
 from harness.image import busybox_image, unpack  # noqa: E402
 from harness.networks import Bridge, look, make_folder  # noqa: E402
 from harness.newer import newer_path  # noqa: E402
+from harness.parts import static_program  # noqa: E402
 from harness.pods import Pods  # noqa: E402
 from harness.processes import wait_for  # noqa: E402
 from harness.shim_command import ShimCommand  # noqa: E402
@@ -267,3 +269,19 @@ def cri(session_cri, handler, request):
 def cri_pods(cri, handler, tmp_path):
     """cri_pods.run(): a pod of Kubernetes."""
     return CriPods(cri, handler, tmp_path)
+
+
+@pytest.fixture
+def stuck_fs(tmp_path):
+    """A file system in which looking up "hang" has no answer: a sleep that SIGKILL does not end."""
+    directory = tmp_path / "stuck"
+    directory.mkdir()
+    program = static_program(tmp_path / "stuck_fs", os.path.join(REPO, "test/lib/stuck_fs.c"))
+    server = subprocess.Popen([program, directory], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"ready\n"
+        yield directory, server
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["umount", "-n", "-l", directory], check=True)

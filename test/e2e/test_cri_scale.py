@@ -4,17 +4,15 @@ environment variable more of each: KATA_SCALE_PODS=10, KATA_SCALE_CONTAINERS=64,
 
 import os
 import random
-import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from harness import KATA, REPO
+from harness import KATA
 from harness.cri import CriError
 from harness.cri_pods import EXITED, NOTREADY, READY, RUNNING, CriPods
 from harness.cri_streams import attach_stream
-from harness.parts import static_program
 from harness.processes import SOON, descendants, memory, wait_for
 from harness.sandbox_pod import SandboxPod
 
@@ -235,22 +233,6 @@ def test_containers_in_any_order_from_several_threads(cri_pods):
     assert stays.status.state == RUNNING and stays.output("hostname") == "pod-1\n"
     assert pod.status.state == READY
     pod.end()
-
-
-@pytest.fixture
-def stuck_fs(tmp_path):
-    """A file system in which looking up "hang" has no answer: a sleep that SIGKILL does not end."""
-    directory = tmp_path / "stuck"
-    directory.mkdir()
-    program = static_program(tmp_path / "stuck_fs", os.path.join(REPO, "test/lib/stuck_fs.c"))
-    server = subprocess.Popen([program, directory], stdout=subprocess.PIPE)
-    try:
-        assert server.stdout.readline() == b"ready\n"
-        yield directory, server
-    finally:
-        server.kill()
-        server.wait()
-        subprocess.run(["umount", "-n", "-l", directory], check=True)
 
 
 def echoes(container, line):

@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import REPO
 from harness.events import Events
-from harness.parts import altered_prefix, static_program
+from harness.parts import altered_prefix
 from harness.processes import SOON, descendants, kill, process, wait_for, wait_gone
 from harness.ttrpc import Task
 
@@ -168,22 +167,6 @@ def test_the_mount_of_the_share_waits_for_no_file_server(make_containerd, prefix
         for pid in servers:
             os.kill(pid, signal.SIGCONT)
         assert short.finish(running).check().text == "served\n"
-
-
-@pytest.fixture
-def stuck_fs(tmp_path):
-    """A file system in which looking up "hang" has no answer: a sleep that SIGKILL does not end."""
-    directory = tmp_path / "stuck"
-    directory.mkdir()
-    program = static_program(tmp_path / "stuck_fs", os.path.join(REPO, "test/lib/stuck_fs.c"))
-    server = subprocess.Popen([program, directory], stdout=subprocess.PIPE)
-    try:
-        assert server.stdout.readline() == b"ready\n"
-        yield directory, server
-    finally:
-        server.kill()
-        server.wait()
-        subprocess.run(["umount", "-n", "-l", directory], check=True)
 
 
 def uninterruptible(pid):
