@@ -187,15 +187,7 @@ def test_a_container_comes_back_to_the_processes_of_the_pod(cri_pods):
 @pytest.mark.parametrize("state", ["none", "created", "running", "exited", "removed", "all"])
 def test_a_pod_is_stopped_whatever_its_containers_do(cri_pods, state):
     pod = cri_pods.run()
-    made = {kind: pod.create("sleep", "0" if kind in ("exited", "removed") else "1000", name=kind)
-            for kind in ("created", "running", "exited", "removed") if state in (kind, "all")}
-    for kind, container in made.items():
-        if kind != "created":
-            container.start()
-        if kind in ("exited", "removed"):
-            container.wait_exited()
-    if "removed" in made:
-        made.pop("removed").remove()
+    made = pod.containers_in(state)
     pod.stop()
     assert pod.status.state == NOTREADY
     if "running" in made:

@@ -119,6 +119,19 @@ class CriPod:
         """The state of the sandbox's task, None when it is gone."""
         return self.containerd.task_state(self.id)
 
+    def containers_in(self, state):
+        """One in this state, or with "all" one in each of them: container by state. Of a removed one nothing is left."""
+        made = {kind: self.create("sleep", "0" if kind in ("exited", "removed") else "1000", name=kind)
+                for kind in ("created", "running", "exited", "removed") if state in (kind, "all")}
+        for kind, container in made.items():
+            if kind != "created":
+                container.start()
+            if kind in ("exited", "removed"):
+                container.wait_exited()
+        if "removed" in made:
+            made.pop("removed").remove()
+        return made
+
     def stop(self):
         self.cri.StopPodSandbox(pod_sandbox_id=self.id)
 
