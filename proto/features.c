@@ -25,6 +25,7 @@ static const struct own_field {
 	uint32_t number;
 	enum feature feature;
 } own_fields[] = {
+	{ &grpc__add_arpneighbors_request__descriptor, 10000, FEATURE_NETWORK_DETAILS },
 	{ &grpc__create_sandbox_request__descriptor, 10000, FEATURE_HOST_LIMITS },
 	{ &grpc__create_sandbox_request__descriptor, 10001, FEATURE_HOST_LIMITS },
 	{ &grpc__create_sandbox_request__descriptor, 10002, FEATURE_SANDBOX_SYSCTLS },

@@ -41,7 +41,7 @@ enum feature {
 	FEATURE_HOST_LIMITS = 1 << 1, /* CreateSandboxRequest.host_rlimits, .host_sysctls */
 	FEATURE_SIGNAL_ALL = 1 << 2,  /* SignalProcessRequest.all */
 	FEATURE_EXIT_DETAILS = 1 << 3,     /* WaitProcessRequest.with_oom, WaitProcessResponse */
-	FEATURE_NETWORK_DETAILS = 1 << 4,  /* those of types.proto; UpdateRoutesRequest */
+	FEATURE_NETWORK_DETAILS = 1 << 4,  /* of types.proto, UpdateRoutes, AddARPNeighbors */
 	FEATURE_PID_NAMESPACE_OF = 1 << 5, /* CreateContainerRequest.pid_namespace_of */
 	FEATURE_SANDBOX_SYSCTLS = 1 << 6,  /* CreateSandboxRequest.sysctls */
 	FEATURE_BIND_STORAGES = 1 << 7,    /* a storage's driver "bind": a tree that is there */

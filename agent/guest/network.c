@@ -35,7 +35,9 @@ struct network {
 	int card_timeout_ms;
 	struct net_socket *socket; /* NULL: not open yet */
 	LIST_HEAD(, waiting) waiting;
-	struct network_routes *routes; /* that were set */
+	struct network_routes *routes;    /* that were set */
+	struct net_neighbour *neighbours; /* the same */
+	size_t n_neighbours;
 };
 
 struct network *network_create(struct ev_loop *loop, struct uevents *uevents, int card_timeout_ms)
@@ -87,6 +89,7 @@ void network_destroy(struct network *network)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): LIST_REMOVE() moves the head */
 		finish(waiting, &why);
 	network_routes_destroy(network->routes);
+	free(network->neighbours);
 	net_socket_destroy(network->socket);
 	free(network);
 }
@@ -212,31 +215,62 @@ int network_update_routes(struct network *network, const Grpc__UpdateRoutesReque
 	return r < 0 ? r : network_routes_update(network->routes, network->socket, message, err);
 }
 
-int network_add_neighbours(struct network *network, const Grpc__ARPNeighbors *message,
-                           struct error *err)
+static int set_neighbours(struct network *network, const Grpc__ARPNeighbors *message,
+                          struct net_neighbour *out, struct error *err)
 {
 	struct net_state state = { 0 };
 	struct network_links links;
-	int r = 0;
+	int r = read_links(network, &state, err);
 
-	if (message->n_arpneighbors > LIMIT_NEIGHBOURS)
-		return error_set(err, ERROR_INVALID_ARGUMENT, "%zu neighbours: the limit is %d",
-		                 message->n_arpneighbors, LIMIT_NEIGHBOURS);
-	r = read_links(network, &state, err);
 	links = (struct network_links){ state.links, state.n_links };
 	for (size_t i = 0; i < message->n_arpneighbors && r == 0; i++) {
 		const Types__ARPNeighbor *one = message->arpneighbors[i];
-		struct net_neighbour neighbour;
 
-		r = network_neighbour_parse(one, &links, &neighbour, err);
+		r = network_neighbour_parse(one, &links, &out[i], err);
 		if (r == 0)
-			r = net_neighbour_add(network->socket, &neighbour, err);
+			r = net_neighbour_add(network->socket, &out[i], err);
 		if (r < 0)
 			r = error_wrap(err, "neighbour \"%s\"",
 			               one->toipaddress ? one->toipaddress->address : "");
 	}
 	net_state_fini(&state);
 	return r;
+}
+
+/* They go with their link, and containers may have deleted them. */
+static void delete_old_neighbours(struct network *network, const struct net_neighbour *now,
+                                  size_t n)
+{
+	for (size_t i = 0; i < network->n_neighbours; i++) {
+		const struct net_neighbour *old = &network->neighbours[i];
+		bool stays = false;
+
+		for (size_t j = 0; j < n && !stays; j++)
+			stays = now[j].link == old->link && net_ip_equal(&now[j].ip, &old->ip);
+		if (!stays)
+			net_neighbour_delete(network->socket, old, NULL);
+	}
+}
+
+int network_add_neighbours(struct network *network, const Grpc__AddARPNeighborsRequest *message,
+                           struct error *err)
+{
+	size_t n = message->neighbors->n_arpneighbors;
+	autofree struct net_neighbour *now = NULL;
+	int r;
+
+	if (n > LIMIT_NEIGHBOURS)
+		return error_set(err, ERROR_INVALID_ARGUMENT, "%zu neighbours: the limit is %d", n,
+		                 LIMIT_NEIGHBOURS);
+	now = mem_alloc((n + 1) * sizeof(*now));
+	r = set_neighbours(network, message->neighbors, now, err);
+	if (r < 0 || !message->exact)
+		return r;
+	delete_old_neighbours(network, now, n);
+	free(network->neighbours);
+	network->neighbours = take_ptr(&now);
+	network->n_neighbours = n;
+	return 0;
 }
 
 static void add_addresses(Types__Interface *message, const struct net_state *state, int index)

@@ -35,7 +35,8 @@ int network_update_interface(struct network *network, const Types__Interface *me
  */
 int network_update_routes(struct network *network, const Grpc__UpdateRoutesRequest *message,
                           struct error *err);
-int network_add_neighbours(struct network *network, const Grpc__ARPNeighbors *message,
+/* The same for permanent neighbours. */
+int network_add_neighbours(struct network *network, const Grpc__AddARPNeighborsRequest *message,
                            struct error *err);
 
 /* *out is freed by message_free(). Routes: those of the main table, without the kernel's cache. */

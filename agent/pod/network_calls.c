@@ -103,6 +103,6 @@ void network_on_add_neighbours(struct ttrpc_call *call, const ProtobufCMessage *
 		fail_without(call, "neighbors");
 		return;
 	}
-	r = network_add_neighbours(sandbox_network(ctx), request->neighbors, &err);
+	r = network_add_neighbours(sandbox_network(ctx), request, &err);
 	ttrpc_call_finish(call, r < 0 ? &err : NULL);
 }

@@ -76,12 +76,19 @@ static bool leads_nowhere(const struct net_route *route)
 	       route->type == RTN_PROHIBIT || route->type == RTN_THROW;
 }
 
+/* It comes with an address, in the guest too. CNI's plugin sbr copies such routes to other tables. */
+static bool is_kernels_own(const struct net_route *route)
+{
+	return route->table == RT_TABLE_LOCAL ||
+	       (route->protocol == RTPROT_KERNEL && route->table == RT_TABLE_MAIN);
+}
+
 static bool is_told(const struct making *making, const struct net_route *route)
 {
 	char text[NET_ROUTE_TEXT_MAX];
 	size_t ours = 0;
 
-	if (route->protocol == RTPROT_KERNEL || route->table == RT_TABLE_LOCAL)
+	if (is_kernels_own(route))
 		return false;
 	if (leads_nowhere(route))
 		return true;

@@ -75,8 +75,10 @@ static bool knows_neighbours(const struct network_setup *setup)
 {
 	const Grpc__ARPNeighbors *now = &setup->guest->neighbours;
 
-	return !now->n_arpneighbors || (setup->before && !setup->has_told &&
-	                                is_same(&now->base, &setup->before->neighbours.base));
+	if (!setup->before)
+		return !now->n_arpneighbors;
+	return is_same(&now->base, &setup->before->neighbours.base) &&
+	       (!setup->has_told || !now->n_arpneighbors);
 }
 
 static void on_told(void *ctx, const struct error *err);
@@ -129,6 +131,7 @@ static int tell_neighbours(struct network_setup *setup, struct error *err)
 	if (knows_neighbours(setup))
 		return 0;
 	request.neighbors = (Grpc__ARPNeighbors *)&setup->guest->neighbours;
+	request.exact = setup->guest->details;
 	r = agent_add_neighbours(setup->agent, &request, on_told, setup, &setup->pending, err);
 	return r < 0 ? r : 1;
 }

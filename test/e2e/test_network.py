@@ -180,6 +180,19 @@ def test_links_come_and_go_while_the_pod_runs(containerd, bridge, run_in):
     sh(containerd, container, f"ping -c 1 -W 5 {GATEWAY}")
 
 
+def test_permanent_neighbours_come_and_go_while_the_pod_runs(containerd, bridge, run_in):
+    space = bridge.add()
+    first, second = "10.88.0.77", "fd88::f:77"
+    space.ip("neigh", "add", first, "lladdr", "02:00:00:00:00:77", "dev", space.link, "nud", "permanent")
+    container = run_in(space)
+    assert first in sh(containerd, container, "ip neigh")
+    space.ip("neigh", "add", second, "lladdr", "02:00:00:00:00:78", "dev", space.link, "nud", "permanent")
+    assert wait_for(lambda: "02:00:00:00:00:78" in sh(containerd, container, "ip neigh"), 20)
+    for address, mac in ((first, "02:00:00:00:00:77"), (second, "02:00:00:00:00:78")):
+        space.ip("neigh", "del", address, "dev", space.link)
+        assert wait_for(lambda mac=mac: mac not in sh(containerd, container, "ip neigh"), 20)
+
+
 def expect_refusal(containerd, runtime, container, flags, text):
     done = containerd.run(container, "true", runtime=runtime, flags=flags)
     assert done.rc != 0

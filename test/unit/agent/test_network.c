@@ -608,6 +608,8 @@ Test(network, a_route_that_is_wrong_is_refused_and_named)
 	cr_assert_str_eq(answer.err.text, "UpdateRoutes: no routes");
 }
 
+static bool exact; /* the next call of add_neighbour() */
+
 static enum error_code add_neighbour(const char *ip, const char *device, const char *mac)
 {
 	Grpc__AddARPNeighborsRequest request = GRPC__ADD_ARPNEIGHBORS_REQUEST__INIT;
@@ -624,7 +626,22 @@ static enum error_code add_neighbour(const char *ip, const char *device, const c
 	list.arpneighbors = &pointer;
 	list.n_arpneighbors = 1;
 	request.neighbors = &list;
+	request.exact = exact;
 	return call("AddARPNeighbors", &request.base, &google__protobuf__empty__descriptor);
+}
+
+Test(network, an_exact_call_deletes_neighbours_of_the_last_one_and_no_others)
+{
+	add_eth0();
+	exact = true;
+	cr_assert_eq(add_neighbour("10.1.0.9", "eth0", "02:00:00:00:00:09"), ERROR_NONE, "%s",
+	             answer.err.text);
+	net_bench_run("ip neighbour add 10.1.0.7 lladdr 02:00:00:00:00:07 dev eth0");
+	cr_assert_eq(add_neighbour("10.1.0.8", "eth0", "02:00:00:00:00:08"), ERROR_NONE);
+	cr_assert_eq(add_neighbour("10.1.0.8", "eth0", "02:00:00:00:00:08"), ERROR_NONE, "again");
+	expect_output("ip neighbour", "10.1.0.8 dev eth0");
+	expect_output("ip neighbour", "10.1.0.7 dev eth0");
+	cr_expect_null(strstr(net_bench_output("ip neighbour"), "10.1.0.9"));
 }
 
 Test(network, neighbours_are_permanent_if_nothing_else_is_said)

@@ -540,6 +540,23 @@ Test(network, an_agent_that_can_is_told_all_that_routes_addresses_and_rules_say)
 	network_destroy(network);
 }
 
+Test(network, a_route_of_the_kernels_that_somebody_has_copied_to_another_table_is_told)
+{
+	struct network *network;
+	struct guest_network *guest;
+
+	add_veth("eth0", "02:00:00:00:00:01");
+	sh("ip -n blue addr add 10.0.0.2/24 dev eth0 && "
+	   "ip -n blue route add 10.0.0.0/24 dev eth0 proto kernel scope link table 100");
+	settle();
+	network = connect_all(1);
+	guest = describe(network, true);
+	cr_expect_eq(guest->routes.n_routes, 1);
+	cr_expect_eq(find_route(guest, "10.0.0.0/24")->details->table, 100);
+	guest_network_destroy(guest);
+	network_destroy(network);
+}
+
 Test(network, an_agent_that_cannot_is_told_ours_only_where_a_way_depends_on_it)
 {
 	struct network *network;
