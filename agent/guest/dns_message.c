@@ -12,8 +12,10 @@
 #define ADDITIONAL_AT    10
 #define LABEL_MAX        63
 #define NAME_MAX_BYTES   255
-#define QUESTION_FIXED   4 /* after its name: type, class */
-#define OPT_SIZE         5 /* of an OPT record, up to its size: root name, type, size */
+#define QUESTION_FIXED   4    /* after its name: type, class */
+#define RECORD_FIXED     10   /* the same: type, class, time to live, size of its data */
+#define POINTER          0xc0 /* the rest of a name is elsewhere: two bytes */
+#define OPT_SIZE         5    /* of an OPT record, up to its size: root name, type, size */
 #define OPT_TYPE         41
 #define DATAGRAM_LARGEST 4096 /* as the usual resolvers ask for at most */
 
@@ -69,12 +71,40 @@ static size_t keep_question(uint8_t *message, size_t len)
 	return end;
 }
 
+/* Where the record at @at ends; 0: none is there. */
+static size_t record_end(const uint8_t *message, size_t len, size_t at)
+{
+	while (at < len && message[at] && message[at] <= LABEL_MAX)
+		at += 1 + (size_t)message[at];
+	if (at >= len || (message[at] && message[at] < POINTER))
+		return 0;
+	at += message[at] ? 2 : 1;
+	if (at > len || len - at < RECORD_FIXED)
+		return 0;
+	len -= at + RECORD_FIXED;
+	at += RECORD_FIXED;
+	return read_u16(message + at - 2) <= len ? at + read_u16(message + at - 2) : 0;
+}
+
+/* Many resolvers take what there is in a datagram, and never ask again by TCP. */
 size_t dns_fit(uint8_t *answer, size_t len, size_t limit)
 {
+	uint16_t n, kept = 0;
+	size_t at, end;
+
 	if (len <= limit)
 		return len;
+	n = read_u16(answer + ANSWERS_AT);
 	answer[FLAGS_AT] |= FLAG_TRUNCATED;
-	return keep_question(answer, len);
+	at = keep_question(answer, len);
+	for (; at > DNS_HEADER_SIZE && kept < n; kept++) {
+		end = record_end(answer, len, at);
+		if (!end || end > limit)
+			break;
+		at = end;
+	}
+	write_u16(answer + ANSWERS_AT, kept);
+	return at;
 }
 
 size_t dns_fail(uint8_t *query, size_t len)

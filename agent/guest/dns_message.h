@@ -16,7 +16,7 @@
 size_t dns_datagram_limit(const uint8_t *query, size_t len);
 
 /* Makes the answer one of at most @limit bytes, DNS_DATAGRAM or more, and returns its length: one
- * that is longer keeps its question only, and says that it is truncated. */
+ * that is longer keeps its question and the answers that fit, and says that it is truncated. */
 size_t dns_fit(uint8_t *answer, size_t len, size_t limit);
 
 /* Makes a query the answer that the server has failed; returns its length, 0: it is no query. */

@@ -39,10 +39,53 @@ Test(dns_message, one_that_is_cut_anywhere_takes_the_least)
 	}
 }
 
-Test(dns_message, an_answer_that_is_too_long_keeps_its_question)
+/* "192.0.2.7" for the question's name. */
+#define RECORD      "\xc0\x0c\x00\x01\x00\x01\x00\x00\x02\x58\x00\x04\xc0\x00\x02\x07"
+#define RECORD_SIZE (sizeof(RECORD) - 1)
+
+Test(dns_message, an_answer_that_is_too_long_keeps_what_fits)
+{
+	const size_t fit = (512 - PLAIN) / RECORD_SIZE;
+	uint8_t answer[PLAIN + 40 * RECORD_SIZE];
+	size_t len;
+
+	memcpy(answer, plain, PLAIN);
+	for (size_t i = 0; i < 40; i++)
+		memcpy(answer + PLAIN + i * RECORD_SIZE, RECORD, RECORD_SIZE);
+	answer[7] = 40;
+	answer[9] = answer[11] = 3; /* others, which are dropped */
+	len = dns_fit(answer, sizeof(answer), 512);
+	cr_expect_eq(len, PLAIN + fit * RECORD_SIZE);
+	cr_expect_eq(answer[2], 3, "truncated");
+	cr_expect_eq(answer[7], fit);
+	cr_expect_eq(answer[9], 0);
+	cr_expect_eq(answer[11], 0);
+	cr_expect_arr_eq(answer + len - RECORD_SIZE, RECORD, RECORD_SIZE);
+}
+
+Test(dns_message, a_record_that_is_cut_anywhere_is_not_kept)
+{
+	for (size_t cut = 1; cut < RECORD_SIZE; cut++) {
+		uint8_t *answer =
+			malloc(PLAIN + 35 * RECORD_SIZE - cut); /* a read beyond it is seen */
+		const size_t len = PLAIN + 35 * RECORD_SIZE - cut;
+
+		memcpy(answer, plain, PLAIN);
+		for (size_t i = 0; i < 34; i++)
+			memcpy(answer + PLAIN + i * RECORD_SIZE, RECORD, RECORD_SIZE);
+		memcpy(answer + PLAIN + 34 * RECORD_SIZE, RECORD, RECORD_SIZE - cut);
+		answer[7] = 35;
+		cr_expect_eq(dns_fit(answer, len, len - 1), PLAIN + 34 * RECORD_SIZE, "%zu", cut);
+		cr_expect_eq(answer[7], 34);
+		free(answer);
+	}
+}
+
+Test(dns_message, an_answer_whose_records_cannot_be_read_keeps_its_question)
 {
 	uint8_t answer[600] = { 0 };
 
+	memset(answer, 0x41, sizeof(answer)); /* neither a label nor a pointer */
 	memcpy(answer, plain, PLAIN);
 	answer[7] = 20; /* answers */
 	cr_expect_eq(dns_fit(answer, sizeof(answer), sizeof(answer)), sizeof(answer));
