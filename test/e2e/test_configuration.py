@@ -39,7 +39,7 @@ def test_machine_and_kernel_are_as_configured(configured):
 def test_the_agent_logs_every_step(configured, containerd):
     start = containerd.log_size()
     configured("agent.kata.enable_debug = true").check()
-    assert "container process" in containerd.log_tail(start)
+    containerd.wait_logged("container process", start)
 
 
 def test_drop_ins_change_the_file(configured, tmp_path):
@@ -53,7 +53,7 @@ def test_drop_ins_change_the_file(configured, tmp_path):
 def test_an_unknown_key_warns(configured, containerd, tmp_path):
     start = containerd.log_size()
     configured('[hypervisor.qemu]\nimage = "/x"\n').check()
-    assert f"{tmp_path}/configuration.toml:2: unknown key hypervisor.qemu.image is ignored" in containerd.log_tail(start)
+    containerd.wait_logged(f"{tmp_path}/configuration.toml:2: unknown key hypervisor.qemu.image is ignored", start)
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_machine_killed_by_the_hosts_oom_killer_is_137(containerd, runtime, na
         eats = containerd.exec(container, "dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=60")
         assert eats.rc == 137, str(eats)
         assert events.wait(container, "/tasks/exit", id=container)["exit_status"] == 137
-    assert "QEMU was killed by signal 9" in containerd.log_tail(told)
+    containerd.wait_logged("QEMU was killed by signal 9", told)
     containerd.ctr("tasks", "delete", container).check()
     containerd.ctr("containers", "delete", container).check()
     assert containerd.run(name(), "true", runtime=runtime).rc == 0

@@ -121,7 +121,7 @@ def test_a_guest_that_announces_nonsense_does_not_come_up(run_guest):
     containerd, container, result = run_guest(parameters="hostile=hellos,100000")
     assert result.rc == 1 and "the guest has sent 8 invalid announcements" in result.error, str(result)
     assert len(result.error.splitlines()) == 1
-    assert containerd.log_tail().count("invalid announcement from the guest") == 1
+    assert containerd.wait_logged("invalid announcement from the guest").count("invalid announcement from the guest") == 1
     containerd.ctr("containers", "delete", container)
 
 

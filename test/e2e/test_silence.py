@@ -72,7 +72,7 @@ def test_calls_to_a_silent_guest_meet_their_deadline(short, runtime, name):
     signalled = short.popen("tasks", "kill", "-s", "SIGTERM", container)
     executed = short.exec_background(container, "sleep", "1234")
     assert short.finish(metrics).rc == 1
-    assert "StatsContainer: no answer within 4000 ms" in short.log_tail(told)
+    short.wait_logged("StatsContainer: no answer within 4000 ms", told)
     for call, text in (
         (paused, "PauseContainer: no answer within 4000 ms"),
         (signalled, "SignalProcess: no answer within 4000 ms"),
@@ -120,7 +120,7 @@ def test_a_process_that_waits_for_a_silent_file_server_can_be_killed(short, runt
     told = short.log_size()
     assert echo(running, b"two\n") == b"two\n"
     kill_running(short, container, running, pids)
-    assert "was killed and has not ended within 4000 ms" in short.log_tail(told), "the guest's kernel could kill it"
+    short.wait_logged("was killed and has not ended within 4000 ms", told)  # the guest's kernel could not kill it
 
 
 SANDBOX_STEP = re.compile(r"boot done .* create-the-sandbox=")
@@ -161,7 +161,7 @@ def test_the_mount_of_the_share_waits_for_no_file_server(make_containerd, prefix
             begun, tries = short.log_size(), tries + 1
             running, servers = run_with_silent_file_server(short, runtime, name())
         assert servers, "CreateSandbox was always faster"
-        assert wait_for(lambda: SANDBOX_STEP.search(short.log_tail(begun)))
+        short.wait_logged(SANDBOX_STEP, begun)
         time.sleep(0.5)
         assert all(process(pid).state == "T" for pid in servers) and running.poll() is None
         for pid in servers:
@@ -244,7 +244,7 @@ def test_a_vsock_device_that_does_not_answer_is_dead_and_its_pod_with_it(short, 
     executed = short.exec(container, "true")
     assert executed.rc == 1 and "did not take a stream" in executed.error, str(executed)
     assert short.finish(running).rc == 137
-    assert "the vsock device has not answered within 4000 ms" in short.log_tail(told)
+    short.wait_logged("the vsock device has not answered within 4000 ms", told)
     assert all(wait_gone(pid) for pid in pids)
 
 

@@ -133,6 +133,15 @@ class Containerd:
         except FileNotFoundError:
             return ""
 
+    def wait_logged(self, pattern, start=0):
+        """The log since start, when the regular expression is found in it: lines of a shim come to it by a FIFO, later than
+        what else the shim does is seen."""
+        found = []
+        assert wait_for(lambda: found.append(self.log_tail(start, limit=sys.maxsize)) or re.search(pattern, found[-1])), (
+            f"nothing of {pattern!r} is logged: {found[-1]}"
+        )
+        return found[-1]
+
     def deadlines_met(self, start):
         """What the runtime, by its log since start, has waited for in vain: nothing, where it was told by an event."""
         return re.findall(r".*\bwithin \d+ ms.*", self.log_tail(start, limit=sys.maxsize))
