@@ -36,8 +36,8 @@ def test_containers_share_a_pod(cri_pods, handler, cri):
     one.output("sh", "-c", "echo text >/dev/shm/file")
     assert two.output("cat", "/dev/shm/file") == "text\n"
     assert one.output("hostname") == "pod-1\n"
-    assert {"sleep 1001", "sleep 1002"} <= set(two.output("ps", "-o", "args").splitlines())
-    assert (two.text(), two.text("stderr")) == ("out\n", "err\n")
+    assert wait_for(lambda: {"sleep 1001", "sleep 1002"} <= set(two.output("ps", "-o", "args").splitlines()))
+    assert wait_for(lambda: (two.text(), two.text("stderr")) == ("out\n", "err\n")), two.log()
     machine = handler != "runc" and cri.part(pod.id, "qemu-system")
     pod.stop()
     assert pod.status.state == NOTREADY

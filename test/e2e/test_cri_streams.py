@@ -58,6 +58,7 @@ def test_attach_to_a_container(cri_pods):
             stream.send(f"{word}\n".encode())
             stream.wait(f"got {word}\n".encode())
             stream.wait(f"err {word}\n".encode(), channel=2)
+    container.wait_text("got two\n")  # the log and who is attached are written by themselves
     assert container.text() == "got one\ngot two\n"
     container.pod.end()
 

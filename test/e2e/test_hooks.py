@@ -23,8 +23,8 @@ def all_hooks(log):
 
 
 def logged(log):
-    """Pairs of a hook's name and its state."""
-    lines = log.read_text().splitlines() if log.exists() else []
+    """Pairs of a hook's name and its state, of each line that is there as a whole."""
+    lines = log.read_text().split("\n")[:-1] if log.exists() else []
     return [(line.split(" ", 1)[0], json.loads(line.split(" ", 1)[1])) for line in lines]
 
 
