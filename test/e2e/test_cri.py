@@ -1,6 +1,7 @@
 """Pods of Kubernetes through containerd's CRI: what their containers share, and how pods end."""
 
 import os
+import re
 import socket
 
 import pytest
@@ -38,9 +39,12 @@ def shm(tmp_path_factory):
 
 
 def commands(container):
-    """What runs, as a container sees it: pid -> command line."""
-    rows = (line.split(None, 1) for line in container.output("ps", "-o", "pid,args").splitlines()[1:])
-    return {int(pid): command for pid, command in rows if not command.startswith("ps ")}
+    """What runs, as a container sees it: pid -> command line. When Start is answered, runc may be about to execute it."""
+    def rows():
+        found = dict(line.split(None, 1) for line in container.output("ps", "-o", "pid,args").splitlines()[1:])
+        return not any(re.search(r"\brunc|/proc/self/exe", command) for command in found.values()) and found
+
+    return {int(pid): command for pid, command in wait_for(rows).items() if not command.startswith("ps ")}
 
 
 def test_a_pod_and_its_container_come_and_go(cri_pods):

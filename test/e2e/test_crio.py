@@ -24,7 +24,7 @@ def crio_pod(containerd, prefix, rootfs, tmp_path):
 def test_a_pod_from_its_start_to_its_end(crio_pod):
     pod = crio_pod().run()
     one = pod.start("one", "sh", "-c", "echo hello >/dev/shm/file; exec sleep 1000")
-    two = pod.start("two", "sh", "-c", "sleep 1; cat /dev/shm/file; exit 3")
+    two = pod.start("two", "sh", "-c", "until [ -s /dev/shm/file ]; do sleep 0.1; done; cat /dev/shm/file; exit 3")
     assert one.shim_pid == two.shim_pid == pod.containers[pod.id].shim_pid
     assert len({one.pid, two.pid, pod.containers[pod.id].pid}) == 3
     assert two.wait().exit_status == 3

@@ -1,17 +1,25 @@
 """Two containers at once: each has its own everything."""
 
 import pytest
+from harness.processes import wait_for
+
+
+def wait_mine(containerd, container, word):
+    """Its first process, which writes this, may still be about to do so when Start has been answered."""
+    assert wait_for(lambda: containerd.exec(container, "cat", "/mine").text == f"{word}\n"), container
 
 
 def test_two_run_side_by_side(containerd, runtime, name):
     one, two = name(), name()
     containerd.run_detached(one, "sh", "-c", "echo one >/mine; exec sleep 1000", runtime=runtime)
     containerd.run_detached(two, "sh", "-c", "echo two >/mine; exec sleep 1000", runtime=runtime)
-    assert containerd.exec(one, "cat", "/mine").check().text == "one\n"
-    assert containerd.exec(two, "cat", "/mine").check().text == "two\n"
-    for container in (one, two):
-        processes = containerd.exec(container, "ps", "-o", "args").check().text.splitlines()
-        assert processes == ["COMMAND", "sleep 1000", "ps -o args"]
+    for container, word in ((one, "one"), (two, "two")):
+        wait_mine(containerd, container, word)
+
+        def processes(where=container):
+            return containerd.exec(where, "ps", "-o", "args").check().text.splitlines()
+
+        assert wait_for(lambda: processes() == ["COMMAND", "sleep 1000", "ps -o args"]), processes()
     assert containerd.shim(one) != containerd.shim(two)
     containerd.delete(one)
     assert containerd.exec(two, "cat", "/mine").check().text == "two\n"
@@ -35,8 +43,8 @@ def test_one_id_in_two_namespaces(containerd, runtime, name, image):
     other.import_image(image)
     containerd.run_detached(container, "sh", "-c", "echo one >/mine; exec sleep 1000", runtime=runtime)
     other.run_detached(container, "sh", "-c", "echo two >/mine; exec sleep 1000", runtime=runtime)
-    assert containerd.exec(container, "cat", "/mine").check().text == "one\n"
-    assert other.exec(container, "cat", "/mine").check().text == "two\n"
+    wait_mine(containerd, container, "one")
+    wait_mine(other, container, "two")
     containerd.delete(container)
     assert other.exec(container, "cat", "/mine").check().text == "two\n"
     other.delete(container)

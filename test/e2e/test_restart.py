@@ -35,6 +35,7 @@ def wait_stopped(task, container):
 def test_a_container_lives_on(own, runtime, name):
     container = name()
     own.run_detached(container, "sh", "-c", "echo kept >/tmp/file; exec sleep 1000", runtime=runtime)
+    assert wait_for(lambda: own.exec(container, "cat", "/tmp/file").text == "kept\n")
     shim = own.shim(container)
     own.die()
     assert alive(shim)
@@ -181,7 +182,7 @@ def test_two_containerds_do_not_meet(make_containerd, image, prefix, runtime, na
     shims = [each.shim(container) for each in both]
     assert len(set(shims)) == 2
     for each, word in zip(both, ("first", "second")):
-        assert each.exec(container, "cat", "/tmp/name").check().text == f"{word}\n"
+        assert wait_for(lambda: each.exec(container, "cat", "/tmp/name").text == f"{word}\n"), word
     second.die()
     assert first.exec(container, "cat", "/tmp/name").check().text == "first\n"
     second.start()

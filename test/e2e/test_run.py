@@ -109,8 +109,8 @@ def test_input_comes_back_as_output(containerd, runtime, name):
 
 
 def test_terminal_is_a_pseudo_terminal_of_the_right_size(containerd, runtime, name):
-    # ctr sends the size after the start.
-    output, rc = on_terminal(containerd, runtime, name(), "tty; sleep 1; stty size; exit 5")
+    script = "tty; until [ \"$(stty size)\" = '33 77' ]; do sleep 0.1; done; stty size; exit 5"  # ctr sends it after the start
+    output, rc = on_terminal(containerd, runtime, name(), script)
     assert re.search(r"/dev/(pts/0|console)\r+\n33 77\r+\n", output), repr(output)
     assert rc == 5
 
