@@ -95,11 +95,13 @@ def test_a_qemu_that_is_killed_while_it_boots_is_named(containerd, runtime, name
 
 def test_a_call_after_the_guest_has_panicked_says_so(containerd, runtime, name, spec_file, rootfs):
     container = name()
-    spec = spec_file(rootfs, "sh", "-c", "echo c >/proc/sysrq-trigger; sleep 1000")
+    panic = "until [ -e /go ]; do sleep 0.1; done; echo c >/proc/sysrq-trigger; sleep 1000"  # not before its start is answered
+    spec = spec_file(rootfs, "sh", "-c", panic)
     spec["linux"].update(maskedPaths=[], readonlyPaths=[])
     spec["mounts"] = [dict(one, options=["nosuid", "noexec", "nodev"]) if one["type"] == "proc" else one
                       for one in spec["mounts"]]
     containerd.run_spec(container, spec, runtime=runtime, flags=["-d"]).check()
+    containerd.exec(container, "touch", "/go")  # which may end with the guest
     containerd.wait_state(container, "STOPPED")
     start = containerd.log_size()
     result = containerd.exec(container, "true")

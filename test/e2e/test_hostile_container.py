@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import hostile
+from harness.events import Events
 from harness.image import unpack
 from harness.processes import wait_for
 
@@ -138,8 +139,10 @@ def test_all_capabilities_are_those_of_the_guest(owner):
     owner.settle()
     assert owner.logged() < 200000
     assert containerd.exec(container, "echo", "still here").out == b"still here\n"
-    end = "sleep 1; exec /hostile sysrq c"  # not before its start has been answered
-    assert containerd.exec(container, "sh", "-c", end).rc == 137
+    with Events(containerd) as events:
+        end = containerd.exec_background(container, "sh", "-c", "read line; exec /hostile sysrq c", stdin=subprocess.PIPE, exec_id="end")
+        events.wait(container, "/tasks/exec-started", exec_id="end")
+    assert containerd.finish(end, stdin=b"\n").rc == 137
     containerd.wait_state(container, "STOPPED")
     assert "exit code 137" in containerd.ctr("tasks", "delete", container).error
     containerd.ctr("containers", "delete", container).check()
