@@ -72,7 +72,8 @@ def test_an_exec_ends_with_137_too(containerd, runtime, name, part):
     with Events(containerd) as events:
         kill(containerd.part(container, part))
         assert containerd.finish(running).rc == 137
-        events.wait(container, "/tasks/exit", id=container, exit_status=137)
+        for ended in ("x", container):
+            events.wait(container, "/tasks/exit", id=ended, exit_status=137)
         order = [event["id"] for event in events.of(container) if event.topic == "/tasks/exit"]
         assert sorted(order) == sorted(["x", container]), "each exit is told once"
     containerd.ctr("tasks", "delete", container).check()

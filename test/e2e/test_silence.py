@@ -171,12 +171,15 @@ def test_the_mount_of_the_share_waits_for_no_file_server(make_containerd, prefix
 
 def uninterruptible(pid):
     """Whether a thread of it sleeps so. The process itself looks like a zombie once it is killed."""
-    threads = [Path(f"/proc/{pid}/task/{thread}/stat").read_text() for thread in os.listdir(f"/proc/{pid}/task")]
+    try:
+        threads = [Path(f"/proc/{pid}/task/{thread}/stat").read_text() for thread in os.listdir(f"/proc/{pid}/task")]
+    except (FileNotFoundError, ProcessLookupError):  # it goes
+        return False
     return any(stat.rpartition(")")[2].split()[0] == "D" for stat in threads)
 
 
 def stuck_of(pids):
-    return [pid for pid in pids if os.path.exists(f"/proc/{pid}") and uninterruptible(pid)]
+    return [pid for pid in pids if uninterruptible(pid)]
 
 
 def answers_until(containerd, task, container, text):
@@ -209,7 +212,8 @@ def test_a_file_server_that_cannot_be_killed_blocks_no_call(short, runtime, name
     assert answers_until(short, task, container, "virtiofsd did not end within 3000 ms of SIGKILL") > ANSWERS
     assert short.task_state(container) == "STOPPED"
     assert short.finish(caller).rc == 137
-    assert len(stuck_of(pids)) == 1, "virtiofsd sleeps until the file system answers"
+    # virtiofsd sleeps until the file system answers; another may do so for a moment, as for the disk.
+    assert wait_for(lambda: len(stuck_of(pids)) == 1), stuck_of(pids)
     deleted = short.ctr("tasks", "delete", container).check()
     assert "exit with non-zero exit code 137" in deleted.error
     short.ctr("containers", "delete", container).check()
