@@ -9,10 +9,8 @@ from harness.parts import SHARE, altered_prefix, hidden, overridden_init
 from harness.processes import wait_for
 from harness.shim_command import ShimCommand
 
-SHORT = """
-agent.kata.dial_timeout = 15
-timeouts.idle_ms = 4000
-"""
+SHORT = "agent.kata.dial_timeout = 15"
+IDLE = "timeouts.idle_ms = 4000"
 SHORT_AFTER_HELLO = "timeouts.agent_ms = 3000"  # however long the guest takes to boot
 
 
@@ -218,8 +216,8 @@ int main(void)
 		fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 		usleep(10000);
 	} while (connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0 && close(fd) == 0);
+	puts("says hello");
 	dprintf(fd, "hello 0.0.0\n");
-	puts("said hello");
 	for (;;)
 		pause();
 }
@@ -255,7 +253,7 @@ def test_a_guest_that_dies_while_booting_is_noticed_at_once(run_guest):
     [(NEVER_SPEAKS, SHORT, "no agent has announced itself within 15000 ms; hint: .*agent.kata.dial_timeout.*enable_debug"),
      (SAYS_HELLO_ONLY, SHORT_AFTER_HELLO,
       r"grpc\.AgentService\.SetGuestDateTime: no answer within 3000 ms; hint: .*table timeouts.*enable_debug.*; "
-      r"the console's last lines: .*said hello")],
+      r"the console's last lines: .*says hello")],
     ids=["before_hello", "after_hello"],
 )
 def test_an_agent_that_never_answers_meets_a_deadline(run_guest, source, configuration, said):
@@ -291,7 +289,7 @@ def test_a_broken_config_json_is_named(containerd, shim_command, tmp_path, text,
 @pytest.mark.vm
 @pytest.mark.prefix
 def test_a_start_that_no_create_follows_ends_by_itself(containerd, prefix, spec_bundle):
-    with altered_prefix(prefix, {}, SHORT) as altered:
+    with altered_prefix(prefix, {}, IDLE) as altered:
         command = ShimCommand(os.path.join(altered, "bin/containerd-shim-kata-v2"), containerd)
         started = command("lonely", spec_bundle("true"), "start")
         address = (started.stdout + started.stderr).decode()

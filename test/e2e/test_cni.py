@@ -139,6 +139,7 @@ def outside():
     ip("-n", "outside", "addr", "add", "10.91.0.2/24", "dev", "eth0")
     ip("-n", "outside", "link", "set", "eth0", "up")
     yield "10.91.0.2"
+    ip("link", "del", "out0")  # else it goes a moment after the namespace, in the next test
     ip("netns", "del", "outside")
 
 

@@ -117,6 +117,7 @@ def test_inspect_top_and_stats(docker, web):
     assert docker.inspect(web, "State.Status") == "running"
     assert docker.inspect(web, "HostConfig.Runtime") == KATA
     assert str(pid) in docker.text("top", web)
+    docker.sh(web, f"ping -c 1 {BRIDGE.split('/')[0]}")
     figures = json.loads(docker.text("stats", "--no-stream", "--format", "{{json .}}", web))
     assert 0 < float(figures["MemUsage"].split("MiB")[0]) < 300, figures
     assert int(figures["PIDs"]) >= 2 and not figures["NetIO"].startswith("0B"), figures
@@ -256,12 +257,13 @@ def test_networks_are_connected_and_disconnected_under_load(docker, web, network
     load = docker.popen("exec", web, "sh", "-c", f"echo $$ >/tmp/ping; exec ping -q -i 0.01 -s 1400 {gateway}", program="docker")
     for _ in range(2):
         docker.text("network", "connect", network, web)
-        address = docker.ip_of(web, network)
-        assert wait_for(lambda: address in docker.sh(web, "ip addr"))
-        docker.sh(web, "ping -c 2 -W 5 10.55.0.9 && ping -6 -c 2 -W 5 fd55::9")
-        docker.sh(other, f"ping -c 2 -W 5 {address}")
+        joined = docker.inspect(web, "NetworkSettings.Networks")[network]
+        address, address6 = joined["IPAddress"], joined["GlobalIPv6Address"]
+        assert address6 and wait_for(lambda: all(f" {one}/" in docker.sh(web, "ip addr") for one in (address, address6)))
+        docker.sh(web, "ping -c 2 -W 30 10.55.0.9 && ping -6 -c 2 -W 30 fd55::9")
+        docker.sh(other, f"ping -c 2 -W 30 {address}")
         docker.text("network", "disconnect", network, web)
-        assert wait_for(lambda: address not in docker.sh(web, "ip addr"))
+        assert wait_for(lambda: f" {address}/" not in docker.sh(web, "ip addr"))
     docker.sh(web, "kill -INT $(cat /tmp/ping)")
     sent, received = re.search(r"(\d+) packets transmitted, (\d+) packets received", docker.finish(load).text).groups()
     assert int(sent) > 10 and int(received) >= int(sent) - 1
@@ -306,7 +308,8 @@ def test_settings_of_a_networks_link_are_the_guests(docker, web, network):
     option = '"com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.neigh.IFNAME.gc_stale_time=77"'
     docker.text("network", "connect", "--driver-opt", option, network, web)
     assert wait_for(lambda: docker.ip_of(web, network) in docker.sh(web, "ip addr"))
-    assert docker.sh(web, "cd /proc/sys/net/ipv4; cat conf/eth1/log_martians neigh/eth1/gc_stale_time conf/eth0/log_martians") == "1\n77\n0\n"
+    settings = "cd /proc/sys/net/ipv4; cat conf/eth1/log_martians neigh/eth1/gc_stale_time conf/eth0/log_martians"
+    assert wait_for(lambda: docker.sh(web, settings) == "1\n77\n0\n"), docker.sh(web, settings)
     docker.text("network", "disconnect", network, web)
 
 

@@ -43,9 +43,11 @@ def fill(path, free=0):
 
 @contextlib.contextmanager
 def no_more_descriptors(pid):
-    """The process may open nothing beyond what it has open."""
+    """The process may open nothing beyond what it has open: what the last call needed is closed by then."""
     had = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    seen = [None]
+    assert wait_for(lambda: seen.append(set(os.listdir(f"/proc/{pid}/fd"))) or seen[-1] == seen[-2], pause=0.5), seen
+    used = {int(number) for number in seen[-1]}
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), had[1]))
     try:
         yield

@@ -47,6 +47,6 @@ class StandIn:
                 request = message("ttrpc.Request").FromString(stream.read(length))
                 envelope = message("containerd.services.events.ttrpc.v1.ForwardRequest").FromString(request.payload).envelope
                 event = message(envelope.event.type_url).FromString(envelope.event.value)
-                self.events.append((envelope.topic, event))
                 answer = message("ttrpc.Response")().SerializeToString()
                 connection.sendall(HEADER.pack(len(answer), number, RESPONSE, 0) + answer)
+                self.events.append((envelope.topic, event))  # now it is not told again
