@@ -179,7 +179,7 @@ def bridge():
     made = Bridge("kata-br")
     yield made
     made.close()
-    assert wait_for(lambda: look() == before, 10), (look(), before)
+    assert wait_for(lambda: look() == before), (look(), before)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def expect_network(containerd, traffic, container, gateway=GATEWAY, gateway6=GAT
     assert re.search(rf"^default via {gateway} dev eth0", shown, re.M), shown
     assert re.search(rf"^default via {gateway6} dev eth0", shown, re.M), shown
     for target in (gateway, gateway6):
-        sh(containerd, container, f"ping -c 1 -W 5 {target}")
+        sh(containerd, container, f"ping -c 1 -W 30 {target}")
     for own in (address, address6):
         host_pings(own)
         traffic.exchange(containerd, None, container, own, megabytes=1)
@@ -106,7 +106,7 @@ def test_two_containers_on_a_bridge_reach_each_other(containerd, traffic, no_bri
     network(bridge())
     first, second = run(), run()
     address = re.search(r"inet (10\.90\.\d+\.\d+)/", sh(containerd, second, "ip addr")).group(1)
-    sh(containerd, first, f"ping -c 1 -W 5 {address}")
+    sh(containerd, first, f"ping -c 1 -W 30 {address}")
     traffic.exchange(containerd, first, second, address, megabytes=1)
 
 
@@ -148,7 +148,7 @@ def test_a_container_behind_a_masquerade_reaches_others(containerd, outside, no_
         pytest.skip("iptables has no table nat in this kernel")
     network(bridge(ipMasq=True, ipam=host_local(SUBNET)))
     container = run()
-    sh(containerd, container, f"ping -c 1 -W 5 {outside}")
+    sh(containerd, container, f"ping -c 1 -W 30 {outside}")
     subprocess.run(["iptables", "-t", "nat", "-F"], check=True)  # with no namespace, the plugin's DEL leaves its rules
 
 

@@ -299,7 +299,7 @@ def test_the_default_network_comes_back(docker, start):
     docker.text("network", "connect", "bridge", container)
     address, gateway = docker.ip_of(container), BRIDGE.split("/")[0]
     assert wait_for(lambda: address in docker.sh(container, "ip addr"))
-    docker.sh(container, f"ping -c 1 -W 5 {gateway}")
+    docker.sh(container, f"ping -c 1 -W 30 {gateway}")
 
 
 @pytest.mark.parametrize("module_docker", ["forky"], indirect=True)  # 26.1 has no such option

@@ -74,15 +74,15 @@ def test_the_network_of_a_hook_is_there_when_the_first_process_starts(containerd
     first = sh(containerd, container, "until cat /dev/shm/first 2>/dev/null; do sleep 0.1; done")
     assert f"inet {address_of(folder)}/24" in first and f"{address_of(folder)} web" in first, first
     assert int((folder / "pid").read_text()) == containerd.task_pid(container)
-    sh(containerd, container, "ping -c 1 -W 5 10.4.0.1")
+    sh(containerd, container, "ping -c 1 -W 30 10.4.0.1")
 
 
 def test_names_are_found_by_hosts_files_that_change_in_place(containerd, run):
     first, _ = run("web", "sleep", "1000")
     second, folder = run("db", "sleep", "1000")
     assert wait_for(lambda: f"{address_of(folder)} db" in sh(containerd, first, "cat /etc/hosts"))
-    sh(containerd, first, "ping -c 1 -W 5 db")
-    sh(containerd, second, "ping -c 1 -W 5 web")
+    sh(containerd, first, "ping -c 1 -W 30 db")
+    sh(containerd, second, "ping -c 1 -W 30 web")
     containerd.delete(second)
     assert wait_for(lambda: "db" not in sh(containerd, first, "cat /etc/hosts"))
 

@@ -156,7 +156,7 @@ def kind(request):
     made = made_of(mtu)
     yield made
     made.close()
-    assert wait_for(lambda: look() == before, 10), (look(), before)
+    assert wait_for(lambda: look() == before), (look(), before)
 
 
 @pytest.mark.parametrize("kind", TABLE, indirect=True, ids=lambda row: f"{row[0].__name__}-{row[1]}")
@@ -166,8 +166,8 @@ def test_two_pods_and_the_host(containerd, kind, run_in, traffic, request):
     first, second = (run_in(space, *traffic.flags) for space in spaces)
     assert f"mtu {kind.mtu}" in sh(containerd, first, f"ip link show {kind.link}")
     for container, other in ((first, spaces[1]), (second, spaces[0])):
-        pings = [f"ping -c 1 -W 5 -s {kind.mtu - 28} {target}" for target in (other.address, GATEWAY)]
-        pings += [f"ping -6 -c 1 -W 5 -s {kind.mtu - 48} {target}" for target in (other.address6, GATEWAY6)]
+        pings = [f"ping -c 1 -W 30 -s {kind.mtu - 28} {target}" for target in (other.address, GATEWAY)]
+        pings += [f"ping -6 -c 1 -W 30 -s {kind.mtu - 48} {target}" for target in (other.address6, GATEWAY6)]
         sh(containerd, container, " && ".join(pings))
     host_pings(spaces[0].address, kind.mtu - 28)
     megabytes = MEGABYTES if ALL or request.node.callspec.id == MOST else 1
@@ -179,7 +179,7 @@ def test_two_pods_and_the_host(containerd, kind, run_in, traffic, request):
         print(f"{request.node.callspec.id}: {client and 'pod' or 'host'} to {server and 'pod' or 'host'} at {address}: {said}")
     for container in (first, second):
         containerd.delete(container)
-    assert wait_for(lambda: [space.look() for space in spaces] == before, 10)
+    assert wait_for(lambda: [space.look() for space in spaces] == before)
 
 
 def told(text):
@@ -252,7 +252,7 @@ def test_links_that_swap_their_names_keep_their_addresses(containerd, bridge, ru
     container = run_in(space)
     shown = sh(containerd, container, "ip -4 addr show dev eth0; ip link show dev eth1")
     assert "inet 10.1.0.2/24" in shown and space.mac in shown, shown
-    sh(containerd, container, f"ping -c 1 -W 5 10.1.0.1 && ping -c 1 -W 5 {GATEWAY}")
+    sh(containerd, container, f"ping -c 1 -W 30 10.1.0.1 && ping -c 1 -W 30 {GATEWAY}")
 
 
 def test_names_of_any_kind_are_kept(containerd, bridge, run_in):
@@ -279,14 +279,14 @@ def test_two_links_with_one_mac_are_two_cards(containerd, bridge, run_in):
     ip("link", "set", "other", "up")
     space.ip("addr", "add", "10.1.0.2/24", "dev", "eth1")
     space.ip("link", "set", "eth1", "up")
-    sh(containerd, run_in(space), f"ping -c 1 -W 5 10.1.0.1 && ping -c 1 -W 5 {GATEWAY}")
+    sh(containerd, run_in(space), f"ping -c 1 -W 30 10.1.0.1 && ping -c 1 -W 30 {GATEWAY}")
 
 
 def test_a_gateway_that_nobody_can_reach_is_as_under_runc(containerd, bridge, run_in):
     """onlink: the kernel takes it. Nothing answers, and the pod starts all the same."""
     space = bridge.add()
     space.ip("route", "replace", "default", "via", "203.0.113.1", "dev", "eth0", "onlink")
-    shown = sh(containerd, run_in(space), f"ip route; ping -c 1 -W 5 {GATEWAY}")
+    shown = sh(containerd, run_in(space), f"ip route; ping -c 1 -W 30 {GATEWAY}")
     assert "default via 203.0.113.1 dev eth0" in shown, shown
 
 

@@ -28,33 +28,42 @@ wait
 """
 
 
-def run_with(containerd, runtime, container, uri, script):
-    containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=("--log-uri", uri))
+@pytest.fixture
+def patient(tmp_path):
+    """A configuration by which Delete waits for output longer than a test does: an exit that waited as long would not come."""
+    path = tmp_path / "patient.toml"
+    path.write_text("".join(f"timeouts.{name}_ms = 600000\n" for name in ("stdio_stall", "stdio_drain", "logger_grace")))
+    return str(path)
+
+
+def run_with(containerd, runtime, container, uri, script, patient):
+    flags = [] if runtime == RUNC else ["--runtime-config-path", patient]
+    containerd.run_detached(container, "sh", "-c", script, runtime=runtime, flags=["--log-uri", uri, *flags])
     assert wait_for(lambda: containerd.task_state(container) == "STOPPED", pause=0.1)
     containerd.ctr("tasks", "delete", container).check()
     containerd.ctr("containers", "delete", container).check()
 
 
-def test_output_goes_to_a_file(containerd, runtime, name, tmp_path):
+def test_output_goes_to_a_file(containerd, runtime, name, tmp_path, patient):
     log = tmp_path / "a directory" / "log"
-    run_with(containerd, runtime, name(), f"file://{tmp_path}/a%20directory/log", "seq 100000; echo err >&2")
+    run_with(containerd, runtime, name(), f"file://{tmp_path}/a%20directory/log", "seq 100000; echo err >&2", patient)
     lines = log.read_text().splitlines()
     assert sorted(lines) == sorted([*map(str, range(1, 100001)), "err"])
 
 
-def test_output_goes_to_a_logging_program(containerd, runtime, name, tmp_path):
+def test_output_goes_to_a_logging_program(containerd, runtime, name, tmp_path, patient):
     container = name()
     program = tmp_path / "logger"
     program.write_text(LOGGER.format(dir=tmp_path))
     program.chmod(0o755)
-    run_with(containerd, runtime, container, f"binary://{program}?key=value", "seq 100000; echo err >&2")
+    run_with(containerd, runtime, container, f"binary://{program}?key=value", "seq 100000; echo err >&2", patient)
     assert (tmp_path / "out").read_text() == "".join(f"{n}\n" for n in range(1, 100001))
     assert (tmp_path / "err").read_text() == "err\n"
     assert (tmp_path / "args").read_text() == f"{container} {containerd.namespace} key value\n"
 
 
-def test_output_to_a_device_is_taken(containerd, runtime, name):
-    run_with(containerd, runtime, name(), "file:///dev/null", "seq 100000; echo err >&2")
+def test_output_to_a_device_is_taken(containerd, runtime, name, patient):
+    run_with(containerd, runtime, name(), "file:///dev/null", "seq 100000; echo err >&2", patient)
 
 
 def test_a_file_that_cannot_be_opened_is_named(containerd, runtime, name, tmp_path):
@@ -141,14 +150,6 @@ def test_no_byte_is_lost_at_exit(containerd, runtime, name):
 @pytest.mark.vm  # and here nearly all
 def test_no_byte_is_lost_to_a_slow_reader(containerd, runtime, name):
     assert not lost(containerd, runtime, [name() for _ in range(max(2, RUNS // 10))], read_slowly)
-
-
-@pytest.fixture
-def patient(tmp_path):
-    """A configuration by which Delete waits for output longer than a test does: an exit that waited as long would not come."""
-    path = tmp_path / "patient.toml"
-    path.write_text("timeouts.stdio_stall_ms = 600000\ntimeouts.stdio_drain_ms = 600000\n")
-    return str(path)
 
 
 @pytest.mark.vm  # runc's shim tells an exit whatever becomes of the output

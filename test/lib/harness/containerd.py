@@ -69,7 +69,7 @@ class Containerd:
         env = dict(os.environ, PATH=self.path)
         done = subprocess.run(
             [os.path.join(REPO, "test/lib/containerd"), *args],
-            env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SOON,
+            env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * SOON,
         )
         if done.returncode:
             raise RuntimeError(f"containerd {' '.join(args)}: {done.stderr}\n{self.log_tail()}")

@@ -8,7 +8,7 @@ import tarfile
 from . import IMAGE, REPO
 from .containerd import Containerd
 from .newer import newer_docker_path
-from .processes import kill, wait_for
+from .processes import SOON, kill, wait_for
 
 BRIDGE = "172.29.0.1/16"  # of its default network
 
@@ -75,11 +75,11 @@ class Docker(Containerd):
     def kill_daemon(self):
         """kill -9 of dockerd; start_daemon() brings it back."""
         kill(self.daemon.pid)
-        self.daemon.wait(10)
+        self.daemon.wait(SOON)
 
     def stop(self):
         self.daemon.terminate()
-        self.daemon.wait(20)
+        self.daemon.wait(SOON)
         return super().stop()
 
     @property

@@ -83,4 +83,4 @@ class Traffic:
 
 
 def host_pings(address, size=56):
-    subprocess.run(["busybox", "ping", "-c", "1", "-W", "5", "-s", str(size), address], check=True, capture_output=True)
+    subprocess.run(["busybox", "ping", "-c", "1", "-W", "30", "-s", str(size), address], check=True, capture_output=True)
