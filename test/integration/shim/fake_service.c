@@ -35,11 +35,12 @@
 #define WORD_MAX 100
 #define END_S    0.2
 #define SLOW_S   0.5
-#define LATE_US  300000
+#define LOOK_US  1000
 
 struct service {
 	struct ev_loop *loop;
 	char *word;
+	char *hold; /* while this file is there it does not end */
 	char *id;
 	struct events *events;
 	struct loopback *loopback;
@@ -69,22 +70,26 @@ struct deadlines deadlines_get(void)
 	return deadlines;
 }
 
+static void end_in(struct service *service, double seconds)
+{
+	ev_timer_set(&service->end, seconds, 0);
+	ev_timer_start(service->loop, &service->end);
+}
+
 static void on_end(struct ev_loop *loop, ev_timer *watcher, int revents)
 {
 	struct service *service = watcher->data;
 	Containerd__Events__TaskExit event = CONTAINERD__EVENTS__TASK_EXIT__INIT;
 
+	if (access(service->hold, F_OK) == 0) {
+		end_in(service, SLOW_S);
+		return;
+	}
 	event.container_id = service->id;
 	event.id = service->id;
 	events_publish(service->events, "/tasks/exit", &event.base);
 	close(take_fd(&service->listen_fd));
 	service->on_end(service->ctx);
-}
-
-static void end_in(struct service *service, double seconds)
-{
-	ev_timer_set(&service->end, seconds, 0);
-	ev_timer_start(service->loop, &service->end);
 }
 
 static int mount_rootfs(const struct service_config *config, struct error *err)
@@ -97,12 +102,14 @@ static int mount_rootfs(const struct service_config *config, struct error *err)
 	return pid_file_write(config->bundle, INIT_PID, err);
 }
 
+/* Goes on when the test has removed the file. */
 static void start_late(const struct service_config *config)
 {
 	autofree char *path = mem_printf("%s/starting", config->bundle);
 
 	file_write(AT_FDCWD, path, 0600, "", 0, NULL);
-	usleep(LATE_US);
+	while (access(path, F_OK) == 0)
+		usleep(LOOK_US);
 }
 
 static char *read_word(const char *bundle)
@@ -142,6 +149,7 @@ int service_start(struct ev_loop *loop, const struct service_config *config, ser
 	service->on_end = done;
 	service->ctx = ctx;
 	service->word = take_ptr(&word);
+	service->hold = mem_printf("%s/hold", config->bundle);
 	ev_timer_init(&service->end, on_end, 0, 0);
 	service->end.data = service;
 	if (strcmp(service->word, "end") == 0)
@@ -169,6 +177,7 @@ void service_destroy(struct service *service)
 	cleanup_close(&service->listen_fd);
 	loopback_destroy(service->loopback);
 	free(service->word);
+	free(service->hold);
 	free(service->id);
 	free(service);
 }

@@ -337,6 +337,7 @@ def kill_a_start(bundle):
     assert wait_for(lambda: bundle.has("starting"))
     running.kill()
     running.communicate()
+    os.unlink(f"{bundle.path}/starting")
 
 
 def test_a_start_that_is_killed_leaves_nothing(bundle):
@@ -433,12 +434,11 @@ def test_the_end_of_a_pod_leaves_its_successor_alone(bundle):
 
 
 def test_a_pod_that_does_not_end_is_told_by_start(bundle):
-    bundle.write("service", "slow")
+    bundle.write("hold", "")
     bundle.started()
     ending = bundle.pid
     kill(ending, signal.SIGTERM)
-    wait_for(lambda: "asked to end" in bundle.read("log"))
-    kill(ending, signal.SIGSTOP)
+    assert wait_for(lambda: "asked to end" in bundle.read("log"))
     bundle.env |= {"START_ENDING_MS": "500", "DELETE_ENDING_MS": "200"}
     result = bundle.start()
     assert result.returncode == 1
@@ -446,7 +446,7 @@ def test_a_pod_that_does_not_end_is_told_by_start(bundle):
     deleted = bundle.delete()
     assert deleted.returncode == 0
     assert b"nothing is removed" in deleted.stderr
-    kill(ending, signal.SIGCONT)
+    os.unlink(f"{bundle.path}/hold")
     assert wait_gone(ending)
     assert_nothing_left(bundle)
 
