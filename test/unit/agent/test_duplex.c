@@ -74,7 +74,7 @@ static void run(void)
 /* What comes next: bytes, 0 for the end, -errno. */
 static ssize_t receive(int fd, void *data, size_t len)
 {
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 600000; i++) {
 		ssize_t n = read(fd, data, len);
 
 		if (n >= 0 || errno != EAGAIN)

@@ -158,7 +158,7 @@ Test(executable, the_first_megabytes_are_read_ahead)
 	ahead = executable_open("big");
 	cr_assert_geq(ahead, 0);
 	executable_read_ahead(ahead);
-	for (int i = 0; i < 500 && resident("big", size) < (1 << 20); i++)
+	for (int i = 0; i < 6000 && resident("big", size) < (1 << 20); i++)
 		usleep(10000);
 	cr_expect_geq(resident("big", size), 1 << 20);
 	cr_expect_lt(resident("big", size), size);

@@ -235,6 +235,7 @@ Test(limiter, a_change_ends_at_its_deadline_and_those_behind_it_at_theirs, .time
 	struct slow_cgroup slow;
 	struct cgroup *cgroup;
 	struct error err;
+	char text[8] = "";
 	int fd;
 
 	slow_cgroup_init(&slow);
@@ -254,11 +255,16 @@ Test(limiter, a_change_ends_at_its_deadline_and_those_behind_it_at_theirs, .time
 	cr_expect(strstr(second.err.text, "earlier"), "%s", second.err.text);
 	cr_expect_not(limiter_busy(limiter));
 	fd = begin_reading(&slow);
-	cr_assert_eq(limiter_change(limiter, &resources, keep, &third, &err), 0);
-	ev_run(loop, 0);
-	cr_assert_eq(third.calls, 1);
+	do { /* a busy machine may start a writer too late, too */
+		third.calls = 0;
+		cr_assert_eq(limiter_change(limiter, &resources, keep, &third, &err), 0);
+		ev_run(loop, 0);
+		cr_assert_eq(third.calls, 1);
+	} while (third.err.code == ERROR_DEADLINE_EXCEEDED);
 	cr_expect_eq(third.err.code, ERROR_NONE);
-	assert_written(fd, "4096");
+	cr_assert_eq(read(fd, text, 4), 4);
+	cr_expect_str_eq(text, "4096");
+	close(fd);
 	limiter_destroy(limiter);
 	cgroup_destroy(cgroup);
 	slow_cgroup_fini(&slow);

@@ -87,7 +87,7 @@ static int take(int listener)
 {
 	int fd = -1;
 
-	for (int i = 0; i < 5000 && fd < 0; i++) {
+	for (int i = 0; i < 600000 && fd < 0; i++) {
 		ev_run(loop, EVRUN_NOWAIT);
 		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 		usleep(100);
@@ -98,7 +98,7 @@ static int take(int listener)
 
 static ssize_t receive(int fd, void *data, size_t len)
 {
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 600000; i++) {
 		ssize_t n = read(fd, data, len);
 
 		if (n >= 0 || errno != EAGAIN)

@@ -230,7 +230,7 @@ static void on_tick(struct ev_loop *ev, ev_timer *watcher, int events)
 /* All children have ended. */
 static void assert_no_child(void)
 {
-	for (int i = 0; i < 100 && waitpid(-1, NULL, WNOHANG) >= 0; i++) {
+	for (int i = 0; i < 6000 && waitpid(-1, NULL, WNOHANG) >= 0; i++) {
 		ev_run(loop, EVRUN_NOWAIT);
 		usleep(10000);
 	}

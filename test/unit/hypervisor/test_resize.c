@@ -130,13 +130,13 @@ Test(resize, memory_is_there_when_the_guest_has_taken_all_of_it)
 
 Test(resize, a_guest_that_takes_no_memory_is_an_error_in_time)
 {
-	ask_for_memory(200);
+	ask_for_memory(1000);
 	qemu_says("{\"event\": \"MEMORY_DEVICE_SIZE_CHANGE\", \"data\": {\"id\": \"m\", "
 	          "\"size\": 2097152}}\n");
 	while (!calls)
 		ev_run(loop, EVRUN_ONCE);
 	cr_assert_eq(seen.code, ERROR_DEADLINE_EXCEEDED);
-	cr_assert_str_eq(seen.text, "the guest has 2 instead of 4 MiB to plug after 200 ms");
+	cr_assert_str_eq(seen.text, "the guest has 2 instead of 4 MiB to plug after 1000 ms");
 }
 
 Test(resize, vcpus_are_plugged_one_after_the_other)

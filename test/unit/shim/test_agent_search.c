@@ -9,7 +9,9 @@
 #include "service_bench.h"
 #include "shim/config/config.h"
 
-TestSuite(agent_search, .init = bench_setup, .fini = bench_teardown, .timeout = 30);
+#define BOOT_MS 3000 /* of a boot that fails: it is looked for some times before */
+
+TestSuite(agent_search, .init = bench_setup, .fini = bench_teardown, .timeout = 120);
 
 Test(agent_search, an_agent_that_does_not_announce_itself_is_found_when_it_listens)
 {
@@ -34,7 +36,7 @@ Test(agent_search, an_agent_of_ours_is_not_taken_without_its_announcement)
 	struct answer answer;
 
 	fake.upstream = fake.is_ours = true;
-	bench.settings->boot_timeout_ms = 500;
+	bench.settings->boot_timeout_ms = BOOT_MS;
 	bench_serve(60000);
 	answer = bench_create();
 	cr_expect_eq(answer.err.code, ERROR_DEADLINE_EXCEEDED);
@@ -52,11 +54,11 @@ static void expect_no_agent(void)
 {
 	struct answer answer;
 
-	bench.settings->boot_timeout_ms = 500;
+	bench.settings->boot_timeout_ms = BOOT_MS;
 	bench_serve(60000);
 	answer = bench_create();
 	cr_expect_eq(answer.err.code, ERROR_DEADLINE_EXCEEDED);
-	cr_expect(strstr(answer.err.text, "no agent has announced itself within 500 ms"), "%s",
+	cr_expect(strstr(answer.err.text, "no agent has announced itself within 3000 ms"), "%s",
 	          answer.err.text);
 	cr_expect_gt(fake.connects, 1);
 }

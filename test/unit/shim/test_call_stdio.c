@@ -46,7 +46,7 @@ static size_t read_all(int reader, char *out, size_t max)
 {
 	size_t len = 0;
 
-	for (int idle = 0; idle < 2000;) {
+	for (int idle = 0; idle < 30000;) {
 		ssize_t n = read(reader, out + len, max - len);
 
 		if (n == 0 && len)
@@ -147,7 +147,7 @@ Test(call_stdio, stdin_is_written_after_start_and_closed_by_close_io)
 	cr_expect_eq(process->input_len, 0);
 	bench_start("");
 	close(writer);
-	for (int i = 0; i < 1000 && process->input_len < 24; i++)
+	for (int i = 0; i < 30000 && process->input_len < 24; i++)
 		bench_run_for(0.002);
 	cr_expect_eq(process->input_len, 24);
 	cr_expect(memcmp(process->input, "the first and the second", 24) == 0);
@@ -184,7 +184,7 @@ Test(call_stdio, a_reader_may_go_and_come_back)
 	bench_run_container();
 	bench_ask_wait(&exit, "");
 	fake_process_write(fake_process("c"), false, "first", 5);
-	for (int i = 0; i < 1000 && read(reader, got, sizeof(got)) != 5; i++)
+	for (int i = 0; i < 30000 && read(reader, got, sizeof(got)) != 5; i++)
 		bench_run_for(0.002);
 	cr_expect(memcmp(got, "first", 5) == 0);
 	close(reader);

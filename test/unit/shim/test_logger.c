@@ -18,10 +18,10 @@
 #include "shim/stdio/copy.h"
 #include "shim/stdio/stdio_uri.h"
 
-static const struct config config = {
-	.logger_ready_timeout_ms = 10000,
-	.logger_grace_timeout_ms = 2000,
-	.logger_term_timeout_ms = 1000,
+static struct config config = {
+	.logger_ready_timeout_ms = 60000,
+	.logger_grace_timeout_ms = 60000,
+	.logger_term_timeout_ms = 60000,
 };
 static struct ev_loop *loop;
 static char dir[] = "/tmp/kata-logger-XXXXXX";
@@ -141,6 +141,8 @@ Test(logger, that_is_not_there_is_named)
 
 Test(logger, that_does_not_end_is_helped)
 {
+	config.logger_grace_timeout_ms = 500;
+	config.logger_term_timeout_ms = 200;
 	cr_assert_eq(start("#!/bin/sh\nexec 5>&-\ntrap '' TERM\nwhile :; do sleep 0.1; done\n",
 	                   &failure),
 	             0);
@@ -169,7 +171,7 @@ Test(logger, outlives_its_owner_to_the_end_of_its_input)
 	cr_assert_eq(write(out, "late", 4), 4);
 	cr_expect(has_child());
 	close(out);
-	for (int i = 0; i < 1000 && has_child(); i++) {
+	for (int i = 0; i < 6000 && has_child(); i++) {
 		ev_run(loop, EVRUN_NOWAIT);
 		usleep(10000);
 	}

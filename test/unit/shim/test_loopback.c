@@ -40,7 +40,7 @@ static int accepted_port(int listener)
 	struct tcp_address address = { .size = sizeof(address.in6) };
 	int fd;
 
-	cr_assert_eq(poll(&wait, 1, 5000), 1);
+	cr_assert_eq(poll(&wait, 1, 60000), 1);
 	fd = accept(listener, NULL, NULL);
 	cr_assert_geq(fd, 0);
 	getsockname(fd, &address.any, &address.size);

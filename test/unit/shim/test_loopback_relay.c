@@ -43,7 +43,7 @@ static void expect_end(int fd, int result, int cause)
 	char byte;
 
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
-	cr_assert_eq(poll(&wait, 1, 5000), 1);
+	cr_assert_eq(poll(&wait, 1, 60000), 1);
 	cr_expect_eq(read(fd, &byte, 1), result);
 	if (result < 0)
 		cr_expect_eq(errno, cause, "%s", strerror(errno));

@@ -206,7 +206,7 @@ static size_t count(const char *text)
 
 static void expect_count(const char *text, size_t n)
 {
-	for (int i = 0; i < 200 && count(text) < n; i++)
+	for (int i = 0; i < 3000 && count(text) < n; i++)
 		bench_run_for(0.02);
 	cr_expect_eq(count(text), n, "%s: %s", text, fake.log);
 }

@@ -596,7 +596,7 @@ Test(sandbox_api, a_containerd_that_does_not_know_it_ends_it)
 
 Test(sandbox_api, one_that_is_not_started_in_time_ends)
 {
-	bench_serve(200);
+	bench_serve(3000);
 	create();
 	expect_good();
 	cr_expect(bench_wait_until(&bench.ended));
@@ -604,10 +604,9 @@ Test(sandbox_api, one_that_is_not_started_in_time_ends)
 
 Test(sandbox_api, one_that_is_started_stays)
 {
-	bench.settings->idle_timeout_ms = 1000;
-	bench_serve(1000);
+	bench_serve(3000);
 	create();
 	start();
-	bench_run_for(1.2);
+	bench_run_for(3.2);
 	cr_expect_not(bench.ending);
 }
