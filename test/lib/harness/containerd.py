@@ -259,12 +259,16 @@ class Containerd:
         )
 
     def task(self, container):
-        """(pid, state) of a container's task, (None, None) when there is none."""
+        """(pid, state) of a container's task, (None, None) when there is none. It is looked for twice: containerd leaves out one
+        whose shim does not answer within two seconds."""
+        return self._listed(container) or self._listed(container) or (None, None)
+
+    def _listed(self, container):
         for line in self.ctr("tasks", "ls").text.splitlines()[1:]:
             name, pid, state = line.split()
             if name == container:
                 return int(pid), state
-        return None, None
+        return None
 
     def task_pid(self, container):
         return self.task(container)[0]
