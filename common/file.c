@@ -74,6 +74,13 @@ ssize_t file_read(int dirfd, const char *name, size_t max, char **out, struct er
 	return len;
 }
 
+int file_set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 int file_write_all(int fd, const void *data, size_t len)
 {
 	const char *at = data;

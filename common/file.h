@@ -16,6 +16,8 @@ struct error;
  */
 ssize_t file_read(int dirfd, const char *name, size_t max, char **out, struct error *err);
 
+int file_set_nonblocking(int fd); /* 0, or -1 and errno */
+
 /* Writes all of @data, waiting where it has to: 0 or a negative errno, which errno is, too. */
 int file_write_all(int fd, const void *data, size_t len);
 

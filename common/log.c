@@ -1,6 +1,5 @@
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/text.h"
 
 #define QUOTED_MAX   16   /* of one character */
@@ -30,7 +30,7 @@ void log_open(int fd)
 		close(log_fd);
 	log_fd = fd < 0 ? STDERR_FILENO : fd;
 	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		file_set_nonblocking(fd);
 }
 
 void log_set_level(enum log_level level)

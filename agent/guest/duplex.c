@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 #define CHUNK (64 << 10)
@@ -154,7 +154,7 @@ struct duplex *duplex_create(struct ev_loop *loop, int a, int b, duplex_ended_fn
 		duplex->ways[i] = (struct way){ .from = end,
 			                        .to = &duplex->ends[1 - i],
 			                        .kept = BUF_INIT(CHUNK) };
-		fcntl(end->fd, F_SETFL, fcntl(end->fd, F_GETFL) | O_NONBLOCK);
+		file_set_nonblocking(end->fd);
 		ev_io_init(&end->io, on_event, end->fd, EV_READ);
 		end->io.data = duplex;
 		ev_io_start(loop, &end->io);

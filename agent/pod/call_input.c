@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/mem.h"
 #include "proto/agent.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
@@ -115,7 +115,7 @@ void call_input_destroy(struct call_input *input)
 
 void call_input_connect(struct call_input *input, int fd)
 {
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	file_set_nonblocking(fd);
 	input->fd = fd;
 	ev_io_set(&input->writable, fd, EV_WRITE);
 	write_on(input);

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/mem.h"
 #include "proto/agent.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
@@ -135,7 +135,7 @@ void call_output_destroy(struct call_output *output)
 
 void call_output_connect(struct call_output *output, int fd)
 {
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	file_set_nonblocking(fd);
 	output->fd = fd;
 	ev_io_set(&output->readable, fd, EV_READ);
 	serve_all(output);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/file.h"
 #include "common/mem.h"
 
 /*
@@ -169,8 +170,8 @@ struct pump *pump_create(struct ev_loop *loop, int from, int to, pump_ended_fn *
 		.ended = ended,
 		.ctx = ctx,
 	};
-	fcntl(from, F_SETFL, fcntl(from, F_GETFL) | O_NONBLOCK);
-	fcntl(to, F_SETFL, fcntl(to, F_GETFL) | O_NONBLOCK);
+	file_set_nonblocking(from);
+	file_set_nonblocking(to);
 	ev_io_init(&pump->reader, on_readable, from, EV_READ);
 	ev_io_init(&pump->writer, on_writable, to, EV_WRITE);
 	pump->reader.data = pump->writer.data = pump;

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "common/file.h"
 #include "common/mem.h"
 
 #define PAUSE_S 0.2
@@ -59,7 +59,7 @@ struct listener *listener_create(struct ev_loop *loop, int fd, listener_accept_f
 
 	listener->loop = loop;
 	listener->fd = fd;
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	file_set_nonblocking(fd);
 	listener->on_accept = on_accept;
 	listener->ctx = ctx;
 	ev_io_init(&listener->readable, on_readable, fd, EV_READ);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/mem.h"
 #include "common/unix_socket.h"
 #include "hypervisor/vsock/flow_internal.h"
@@ -229,14 +230,13 @@ static void on_endpoint(struct source *source, uint32_t events)
 int flow_attach(struct flow *flow, int fd)
 {
 	uint32_t events = ENDPOINT_EVENTS;
-	int flags = fcntl(fd, F_GETFL);
 	int r;
 
 	if (flow->kind == FLOW_READ)
 		events &= ~EPOLLOUT;
 	else if (flow->kind == FLOW_WRITE)
 		events &= ~(EPOLLIN | EPOLLRDHUP);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (file_set_nonblocking(fd) < 0)
 		r = -errno;
 	else
 		r = source_add(&flow->endpoint_source, flow->table->epoll, fd, events, on_endpoint);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/file.h"
 #include "common/loop/listener.h"
 #include "common/mem.h"
 #include "common/monotonic.h"
@@ -402,9 +402,8 @@ int ttrpc_server_create(struct ev_loop *loop, int listen_fd,
                         struct error *err)
 {
 	struct ttrpc_server *server;
-	int flags = fcntl(listen_fd, F_GETFL);
 
-	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+	if (file_set_nonblocking(listen_fd) < 0) {
 		int r = error_errno(err, "cannot listen for ttrpc clients");
 
 		close(listen_fd);

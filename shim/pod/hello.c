@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "hypervisor/vsock.h"
@@ -95,9 +95,8 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 static void on_accept(void *ctx, int fd)
 {
 	struct hello *hello = ctx;
-	int flags = fcntl(fd, F_GETFL);
 
-	if (hello->fd >= 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+	if (hello->fd >= 0 || file_set_nonblocking(fd) < 0) {
 		close(fd);
 		return;
 	}

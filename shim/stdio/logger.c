@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "common/log.h"
 #include "common/loop/proc.h"
 #include "common/mem.h"
@@ -140,7 +141,7 @@ static int make_pipe(int *read_end, int *write_end, struct error *err)
 
 static int make_nonblocking(int fd, struct error *err)
 {
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+	if (file_set_nonblocking(fd) < 0)
 		return error_errno(err, "cannot make a pipe non-blocking");
 	return 0;
 }

@@ -238,3 +238,15 @@ Test(file, tree_with_a_mount_stays_and_what_is_mounted_too)
 	cr_assert(there("t"));
 	cr_assert(there("keep/f"));
 }
+
+Test(file, is_made_non_blocking_and_keeps_its_other_flags)
+{
+	int fd = openat(dir, "log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_eq(file_set_nonblocking(fd), 0);
+	cr_expect_eq(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_APPEND | O_ACCMODE),
+	             O_NONBLOCK | O_APPEND | O_WRONLY);
+	close(fd);
+	cr_expect_eq(file_set_nonblocking(fd), -1);
+	cr_expect_eq(errno, EBADF);
+}
