@@ -193,6 +193,20 @@ static int clone_source(const Grpc__Mount *mount, bool below, struct error *err)
 	                : tree;
 }
 
+/* What is there already may be a directory. The kernel says no more than "Invalid argument". */
+static int check_file_target(int target, const Grpc__Mount *mount, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(target, &st) < 0)
+		return error_errno(err, "cannot stat \"%s\"", mount->destination);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	return error_set(err, ERROR_INVALID_ARGUMENT,
+	                 "cannot bind a file to the directory \"%s\": not a directory",
+	                 mount->destination);
+}
+
 /* A bind of which nothing is said is what its source is. */
 static int bind_tree(int root, const Grpc__Mount *mount, const struct mount_options *options,
                      int *target, struct error *err)
@@ -208,6 +222,8 @@ static int bind_tree(int root, const Grpc__Mount *mount, const struct mount_opti
 	                       0755, err);
 	if (*target < 0)
 		return *target;
+	if (!S_ISDIR(st.st_mode) && check_file_target(*target, mount, err) < 0)
+		return error_code_errno(err->code);
 	if ((options->flags & (TIME_FLAGS | PLAIN_FLAGS)) &&
 	    mount_tree_set(tree, attrs_of(mount, options), attrs_cleared(options), false) < 0)
 		return error_errno(err, "cannot set the attributes of \"%s\"", mount->destination);

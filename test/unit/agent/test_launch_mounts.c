@@ -92,6 +92,17 @@ Test(launch_mounts, files_and_directories_are_bound)
 	bench_has_lines(&bench, "of the host\ny");
 }
 
+Test(launch_mounts, a_file_is_not_bound_to_a_directory)
+{
+	autofree char *file = mem_printf("%s/file", bench.dir);
+
+	cr_assert_eq(file_write(AT_FDCWD, file, 0644, "", 0, NULL), 0);
+	bind_mount(file, "/etc", "ro");
+	bench_refuses(&bench, "true", ERROR_INVALID_ARGUMENT,
+	              "make the mounts: cannot bind a file to the directory \"/etc\": not a "
+	              "directory");
+}
+
 /* A pod's volume in memory, at its place in the guest, which is the test's own. */
 static void make_memory_volume(void)
 {
