@@ -3,7 +3,8 @@
  * they set a network up, between Create and Start. The guest's kernel believes for a second what it
  * knows of a file (virtio_fs_cache), its size as well, and knows it since the mounts were made: the
  * container's first process would miss what was written. So it is asked anew before the start, by
- * a child process: a file server need not answer.
+ * a child process: a file server need not answer. That takes some milliseconds, so it is done for a
+ * container that was alone when it came: who makes pods of several has a network before the first.
  */
 #ifndef AGENT_BOUND_FILES_H
 #define AGENT_BOUND_FILES_H

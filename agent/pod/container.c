@@ -44,6 +44,7 @@ struct container {
 	struct oom *oom;
 	struct device_program *devices;
 	uint32_t ports[3];
+	bool is_alone;
 	bool joins_pids;   /* a pid namespace that is there already */
 	int pid_namespace; /* that one, until the launch; else -1 */
 	struct cgroup *cgroup;
@@ -221,6 +222,7 @@ static struct container *container_new(struct ev_loop *loop, struct streams *str
 	container->cgroup_mount = config->cgroup_mount;
 	container->oom = config->oom;
 	container->devices = config->devices;
+	container->is_alone = config->is_alone;
 	container->pid_namespace = -1;
 	memcpy(container->ports, config->ports, sizeof(container->ports));
 	container->execs = exec_list_create();
@@ -339,7 +341,7 @@ static void on_refreshed(void *ctx, const struct error *err)
 
 static int start_init(struct container *container, struct error *err)
 {
-	if (bound_files_any(container->spec))
+	if (container->is_alone && bound_files_any(container->spec))
 		return bound_files_refresh(container->loop, container->spec, on_refreshed,
 		                           container, &container->refresh, err);
 	return process_start(container->init, on_started, container, err);

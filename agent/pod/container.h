@@ -41,6 +41,7 @@ struct container_config {
 	struct device_program *devices;   /* the pod's last */
 	Grpc__Spec *spec;                 /* taken over, also on failure */
 	const struct host_limits *limits; /* NULL: none */
+	bool is_alone;                    /* there is no other yet (bound_files.h) */
 	uint32_t ports[3];
 };
 

@@ -331,6 +331,7 @@ static int make_container(const struct container_list *list, Grpc__CreateContain
 		.oom = list->config.oom,
 		.devices = list->devices,
 		.limits = limits,
+		.is_alone = list->n == 0,
 		.ports = { request->stdin_port, request->stdout_port, request->stderr_port },
 	};
 

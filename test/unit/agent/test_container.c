@@ -171,6 +171,7 @@ Test(container, starts_when_the_files_that_it_binds_have_been_looked_at)
 	cr_assert_eq(host_start(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c1"), ERROR_FAILED_PRECONDITION);
 	cr_assert_eq(host_wait(&host, "c1", ""), 7);
+	cr_assert_eq(host_remove(&host, "c1"), ERROR_NONE);
 	cr_assert_eq(host_create_with_file(&host, "c2", "exit 8", "/nosuch"), ERROR_NONE);
 	cr_assert_eq(host_start(&host, "c2"), ERROR_NONE);
 	cr_assert_eq(host_wait(&host, "c2", ""), 8);
