@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "hypervisor/vhost/say.h"
 #include "hypervisor/vsock/flow.h"
-#include "hypervisor/vsock/say.h"
 
 #define EVENTS_MAX 64
 
@@ -72,7 +72,10 @@ int device_init(struct device *device, uint32_t guest_cid, int vmm, int listener
 	r = source_add(&device->listener_source, device->epoll, listener, EPOLLIN, on_listener);
 	if (r < 0)
 		return error_errno(err, "cannot watch the listening socket");
-	r = vhost_user_init(&device->vhost, device->epoll, vmm, guest_cid, &vhost_ops, device);
+	r = vhost_user_init(&device->vhost, device->epoll, vmm, &vhost_ops, device);
+	device->config.guest_cid = guest_cid;
+	device->vhost.config = &device->config;
+	device->vhost.config_size = sizeof(device->config);
 	if (r < 0)
 		return error_errno(err, "cannot watch the VMM's socket");
 	return 0;

@@ -5,18 +5,20 @@
 #ifndef HYPERVISOR_VSOCK_DEVICE_H
 #define HYPERVISOR_VSOCK_DEVICE_H
 
+#include <linux/virtio_vsock.h>
 #include <stdint.h>
 
+#include "hypervisor/vhost/source.h"
+#include "hypervisor/vhost/vhost_user.h"
 #include "hypervisor/vsock/flow_table.h"
-#include "hypervisor/vsock/source.h"
 #include "hypervisor/vsock/traffic.h"
-#include "hypervisor/vsock/vhost_user.h"
 
 struct error;
 
 struct device {
 	int epoll;
 	struct vhost_user vhost;
+	struct virtio_vsock_config config;
 	int listener;
 	struct source listener_source;
 	struct flow_table table;

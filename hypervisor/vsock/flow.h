@@ -18,11 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hypervisor/vhost/source.h"
 #include "hypervisor/vsock/connection.h"
 #include "hypervisor/vsock/endpoint.h"
 #include "hypervisor/vsock/flow_table.h"
 #include "hypervisor/vsock/line.h"
-#include "hypervisor/vsock/source.h"
 
 /* Bytes that the guest may have on their way to one flow: of a flow that the host asked for, while
  * there are few; of others. They are kept while a reader is slow: so these bound what a guest

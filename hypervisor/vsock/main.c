@@ -16,9 +16,9 @@
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "hypervisor/vhost/say.h"
 #include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/isolate.h"
-#include "hypervisor/vsock/say.h"
 
 #define KEPT_LARGE (32 << 10)
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "hypervisor/vsock/virtqueue.h"
+#include "hypervisor/vhost/virtqueue.h"
 
 _Static_assert(sizeof(struct virtio_vsock_hdr) == 44, "the header as it is in guest memory");
 

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
+#include "hypervisor/vhost/say.h"
+#include "hypervisor/vhost/vhost_user.h"
 #include "hypervisor/vsock/flow.h"
 #include "hypervisor/vsock/flow_table.h"
 #include "hypervisor/vsock/packet.h"
-#include "hypervisor/vsock/say.h"
-#include "hypervisor/vsock/vhost_user.h"
 
 /*
  * Bytes are copied once, by the kernel: a chain of the guest's transmit queue is written to the
@@ -26,7 +26,7 @@
 #define TURN_BATCHES  64 /* of packets or bytes sent to it */
 #define SHOW_EVERY    16 /* packets taken before the guest gets its buffers back */
 
-static void report_broken_queue(struct traffic *traffic, enum vhost_user_queue which)
+static void report_broken_queue(struct traffic *traffic, enum vsock_queue which)
 {
 	static const char *const names[] = { "receive", "transmit" };
 
@@ -54,7 +54,7 @@ static void take_packet(struct traffic *traffic, const struct chain *chain, stru
 
 static bool receive_from_guest(struct traffic *traffic)
 {
-	struct virtqueue *vq = &traffic->vhost->rings[VHOST_USER_TX].vq;
+	struct virtqueue *vq = &traffic->vhost->rings[VSOCK_QUEUE_TX].vq;
 	struct iovec iov[IOV_MAX_CHAIN];
 	struct chain chain;
 
@@ -66,13 +66,13 @@ static bool receive_from_guest(struct traffic *traffic)
 			return false;
 		r = virtqueue_pop(vq, VIRTQUEUE_READABLE, iov, IOV_MAX_CHAIN, &chain);
 		if (r < 0)
-			report_broken_queue(traffic, VHOST_USER_TX);
+			report_broken_queue(traffic, VSOCK_QUEUE_TX);
 		if (r <= 0)
 			return virtqueue_want_kick(vq);
 		take_packet(traffic, &chain, iov);
 		virtqueue_push(vq, chain.head, 0);
 		if (i % SHOW_EVERY == 0)
-			vhost_user_publish(traffic->vhost, VHOST_USER_TX);
+			vhost_user_publish(traffic->vhost, VSOCK_QUEUE_TX);
 	}
 	return true;
 }
@@ -86,7 +86,7 @@ enum sent {
 static bool pop_buffer(struct traffic *traffic, struct iovec *iov, unsigned int max,
                        struct chain *chain)
 {
-	struct virtqueue *vq = &traffic->vhost->rings[VHOST_USER_RX].vq;
+	struct virtqueue *vq = &traffic->vhost->rings[VSOCK_QUEUE_RX].vq;
 	int r = vq->broken ? 0 : virtqueue_pop(vq, VIRTQUEUE_WRITABLE, iov, max, chain);
 
 	if (r > 0 && chain->bytes <= PACKET_HEADER_SIZE) {
@@ -94,7 +94,7 @@ static bool pop_buffer(struct traffic *traffic, struct iovec *iov, unsigned int 
 		r = -1;
 	}
 	if (r < 0)
-		report_broken_queue(traffic, VHOST_USER_RX);
+		report_broken_queue(traffic, VSOCK_QUEUE_RX);
 	return r > 0;
 }
 
@@ -104,7 +104,7 @@ static void push_packet(struct traffic *traffic, const struct iovec *iov, const 
 	header->src_cid = PACKET_HOST_CID;
 	header->dst_cid = traffic->guest_cid;
 	packet_write(iov, chain->niov, header);
-	virtqueue_push(&traffic->vhost->rings[VHOST_USER_RX].vq, chain->head,
+	virtqueue_push(&traffic->vhost->rings[VSOCK_QUEUE_RX].vq, chain->head,
 	               PACKET_HEADER_SIZE + header->len);
 }
 
@@ -196,7 +196,7 @@ static void batch_push(struct batch *batch, struct traffic *traffic, struct flow
 		iov += chain->niov;
 		len -= n;
 	}
-	virtqueue_unpop(&traffic->vhost->rings[VHOST_USER_RX].vq, batch->count - used);
+	virtqueue_unpop(&traffic->vhost->rings[VSOCK_QUEUE_RX].vq, batch->count - used);
 }
 
 static enum sent send_bytes(struct traffic *traffic, struct flow *flow)
@@ -231,7 +231,7 @@ static enum sent send_flow(struct traffic *traffic, struct flow *flow)
 
 static bool send_to_guest(struct traffic *traffic)
 {
-	struct virtqueue *vq = &traffic->vhost->rings[VHOST_USER_RX].vq;
+	struct virtqueue *vq = &traffic->vhost->rings[VSOCK_QUEUE_RX].vq;
 
 	virtqueue_no_kick(vq);
 	for (unsigned int i = 0; i < TURN_BATCHES; i++) {
@@ -257,7 +257,7 @@ bool traffic_run(struct traffic *traffic)
 
 	more |= send_to_guest(traffic);
 	more |= held && !flow_table_farewells_full(traffic->table);
-	vhost_user_publish(traffic->vhost, VHOST_USER_TX);
-	vhost_user_publish(traffic->vhost, VHOST_USER_RX);
+	vhost_user_publish(traffic->vhost, VSOCK_QUEUE_TX);
+	vhost_user_publish(traffic->vhost, VSOCK_QUEUE_RX);
 	return more;
 }

@@ -11,6 +11,11 @@
 struct flow_table;
 struct vhost_user;
 
+enum vsock_queue {
+	VSOCK_QUEUE_RX, /* to the guest */
+	VSOCK_QUEUE_TX, /* from it */
+};
+
 /* Between what and what; all are the caller's. */
 struct traffic {
 	struct vhost_user *vhost;

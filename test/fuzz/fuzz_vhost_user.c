@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "hypervisor/vhost/say.h"
 #include "hypervisor/vsock/device.h"
-#include "hypervisor/vsock/say.h"
 #include "test/fuzz/fuzz.h"
 
 #define MEMORY_SIZE 0x10000

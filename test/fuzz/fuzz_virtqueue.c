@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "hypervisor/vhost/say.h"
 #include "hypervisor/vsock/device.h"
 #include "hypervisor/vsock/line.h"
-#include "hypervisor/vsock/say.h"
 #include "test/fuzz/fuzz.h"
 
 #define CID     3
@@ -56,7 +56,7 @@ static int listen_on(const char *path)
 	return fd;
 }
 
-static void start_queue(struct vhost_user *vhost, enum vhost_user_queue which, bool event_idx)
+static void start_queue(struct vhost_user *vhost, enum vsock_queue which, bool event_idx)
 {
 	struct vhost_user_ring *ring = &vhost->rings[which];
 
@@ -86,8 +86,8 @@ static void world_init(struct world *world, bool event_idx)
 		world->hosts[i] = -1;
 	world->memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 	world->listener = listen_on(LINE_SOCKET "_77");
-	start_queue(&world->device.vhost, VHOST_USER_RX, event_idx);
-	start_queue(&world->device.vhost, VHOST_USER_TX, event_idx);
+	start_queue(&world->device.vhost, VSOCK_QUEUE_RX, event_idx);
+	start_queue(&world->device.vhost, VSOCK_QUEUE_TX, event_idx);
 	close(memory);
 }
 
@@ -101,7 +101,7 @@ static void world_fini(struct world *world)
 			close(world->hosts[i]);
 }
 
-static void offer(struct world *world, enum vhost_user_queue which, uint16_t head)
+static void offer(struct world *world, enum vsock_queue which, uint16_t head)
 {
 	struct vring_avail *avail = (void *)(world->memory + QUEUE_AT(which) + AVAIL);
 
@@ -112,7 +112,7 @@ static void offer(struct world *world, enum vhost_user_queue which, uint16_t hea
 /* A packet of a sound form, whose fields are the script's. */
 static void send_packet(struct world *world, struct script *script)
 {
-	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(VHOST_USER_TX));
+	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(VSOCK_QUEUE_TX));
 	const struct virtio_vsock_hdr header = {
 		.src_cid = CID,
 		.dst_cid = 2,
@@ -129,17 +129,17 @@ static void send_packet(struct world *world, struct script *script)
 	memcpy(world->memory + PACKETS, &header, sizeof(header));
 	desc[0] = (struct vring_desc){ PACKETS, sizeof(header), VRING_DESC_F_NEXT, 1 };
 	desc[1] = (struct vring_desc){ PACKETS + sizeof(header), header.len, 0, 0 };
-	offer(world, VHOST_USER_TX, 0);
+	offer(world, VSOCK_QUEUE_TX, 0);
 }
 
 static void give_buffer(struct world *world, struct script *script)
 {
-	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(VHOST_USER_RX));
+	struct vring_desc *desc = (void *)(world->memory + QUEUE_AT(VSOCK_QUEUE_RX));
 	uint16_t head = script_byte(script) % QUEUE;
 
 	desc[head] = (struct vring_desc){ BUFFERS + head * 512U, 44U + script_byte(script) * 2U,
 		                          VRING_DESC_F_WRITE, 0 };
-	offer(world, VHOST_USER_RX, head);
+	offer(world, VSOCK_QUEUE_RX, head);
 }
 
 /* Anything anywhere in the memory. */

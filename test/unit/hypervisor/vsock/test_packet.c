@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hypervisor/vsock/virtqueue.h"
+#include "hypervisor/vhost/virtqueue.h"
 
 static char bytes[100];
 

@@ -2,8 +2,8 @@
  * The guest's memory as the VMM shares it: regions of files, mapped here. Every address and length
  * comes from outside and is checked against the regions; the bytes behind may change at any moment.
  */
-#ifndef HYPERVISOR_VSOCK_GUEST_MEMORY_H
-#define HYPERVISOR_VSOCK_GUEST_MEMORY_H
+#ifndef HYPERVISOR_VHOST_GUEST_MEMORY_H
+#define HYPERVISOR_VHOST_GUEST_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "hypervisor/vsock/virtqueue.h"
+#include "hypervisor/vhost/virtqueue.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -6,7 +6,7 @@
 #include <linux/virtio_ring.h>
 
 #include "common/error.h"
-#include "hypervisor/vsock/guest_memory.h"
+#include "hypervisor/vhost/guest_memory.h"
 
 /*
  * The guest writes to all of this memory while it is read here. So each value is loaded once

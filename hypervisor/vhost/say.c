@@ -1,4 +1,4 @@
-#include "hypervisor/vsock/say.h"
+#include "hypervisor/vhost/say.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * Descriptors that the device waits for, by epoll.
  */
-#ifndef HYPERVISOR_VSOCK_SOURCE_H
-#define HYPERVISOR_VSOCK_SOURCE_H
+#ifndef HYPERVISOR_VHOST_SOURCE_H
+#define HYPERVISOR_VHOST_SOURCE_H
 
 #include <stddef.h>
 #include <stdint.h>

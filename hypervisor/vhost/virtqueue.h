@@ -5,8 +5,8 @@
  *
  * Work is done in batches: pop, push, pop, push, ..., then one virtqueue_publish().
  */
-#ifndef HYPERVISOR_VSOCK_VIRTQUEUE_H
-#define HYPERVISOR_VSOCK_VIRTQUEUE_H
+#ifndef HYPERVISOR_VHOST_VIRTQUEUE_H
+#define HYPERVISOR_VHOST_VIRTQUEUE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "hypervisor/vsock/vhost_message.h"
+#include "hypervisor/vhost/vhost_message.h"
 
 #include <assert.h>
 #include <errno.h>

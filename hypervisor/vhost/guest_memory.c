@@ -1,4 +1,4 @@
-#include "hypervisor/vsock/guest_memory.h"
+#include "hypervisor/vhost/guest_memory.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>

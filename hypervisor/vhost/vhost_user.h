@@ -3,24 +3,22 @@
  * where the guest's memory and the virtqueues are, and hands over the eventfds for kicks and
  * interrupts. What the VMM sends is checked as what the guest does: it may have been taken over.
  */
-#ifndef HYPERVISOR_VSOCK_VHOST_USER_H
-#define HYPERVISOR_VSOCK_VHOST_USER_H
+#ifndef HYPERVISOR_VHOST_VHOST_USER_H
+#define HYPERVISOR_VHOST_VHOST_USER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "hypervisor/vsock/guest_memory.h"
-#include "hypervisor/vsock/source.h"
-#include "hypervisor/vsock/vhost_message.h"
-#include "hypervisor/vsock/virtqueue.h"
+#include "hypervisor/vhost/guest_memory.h"
+#include "hypervisor/vhost/source.h"
+#include "hypervisor/vhost/vhost_message.h"
+#include "hypervisor/vhost/virtqueue.h"
 
 struct error;
 
-enum vhost_user_queue {
-	VHOST_USER_RX, /* to the guest */
-	VHOST_USER_TX, /* from it */
-	VHOST_USER_QUEUES,
-};
+#define VHOST_USER_QUEUES     2 /* each device here has as many */
+#define VHOST_USER_CONFIG_MAX 16
 
 struct vhost_user_ring {
 	struct virtqueue vq; /* mapped while the ring runs: started and enabled */
@@ -48,21 +46,22 @@ struct vhost_user {
 	struct source source;
 	const struct vhost_user_ops *ops;
 	void *ctx;
-	uint64_t guest_cid;
-	uint64_t features; /* as agreed on */
+	const void *config; /* the device's configuration space; NULL: the VMM has it */
+	size_t config_size; /* at most VHOST_USER_CONFIG_MAX */
+	uint64_t features;  /* as agreed on */
 	struct guest_memory memory;
 	struct vhost_user_ring rings[VHOST_USER_QUEUES];
 	struct vhost_message message; /* what has come of the next one */
 };
 
 /* Takes @fd over. Kicks need no callback: the owner of the loop checks the rings afterwards. */
-int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, uint64_t guest_cid,
-                    const struct vhost_user_ops *ops, void *ctx);
+int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, const struct vhost_user_ops *ops,
+                    void *ctx);
 void vhost_user_fini(struct vhost_user *vhost); /* unmaps the guest's memory, closes all */
 
 /* Shows the guest what was pushed, with an interrupt if it wants one. */
-void vhost_user_publish(struct vhost_user *vhost, enum vhost_user_queue which);
+void vhost_user_publish(struct vhost_user *vhost, unsigned int which);
 /* Tells the VMM that the queue is broken. */
-void vhost_user_signal_error(struct vhost_user *vhost, enum vhost_user_queue which);
+void vhost_user_signal_error(struct vhost_user *vhost, unsigned int which);
 
 #endif

@@ -1,4 +1,4 @@
-#include "hypervisor/vsock/source.h"
+#include "hypervisor/vhost/source.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

@@ -1,8 +1,8 @@
 /*
  * One vhost-user message on its way: received piece by piece, with its descriptors.
  */
-#ifndef HYPERVISOR_VSOCK_VHOST_MESSAGE_H
-#define HYPERVISOR_VSOCK_VHOST_MESSAGE_H
+#ifndef HYPERVISOR_VHOST_VHOST_MESSAGE_H
+#define HYPERVISOR_VHOST_VHOST_MESSAGE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "hypervisor/vsock/virtqueue.h"
+#include "hypervisor/vhost/virtqueue.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
-#include "hypervisor/vsock/guest_memory.h"
+#include "hypervisor/vhost/guest_memory.h"
 
 /*
  * One region of 64 KiB at guest address GUEST and VMM address VMM, with a queue of 8 descriptors at

@@ -1,10 +1,9 @@
-#include "hypervisor/vsock/vhost_user.h"
+#include "hypervisor/vhost/vhost_user.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
-#include <linux/virtio_vsock.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,7 +19,6 @@
 #define FEATURES                                                                                   \
 	((1ULL << VIRTIO_F_VERSION_1) | (1ULL << VIRTIO_RING_F_EVENT_IDX) |                        \
 	 (1ULL << VIRTIO_RING_F_INDIRECT_DESC) | (1ULL << F_PROTOCOL_FEATURES))
-#define PROTOCOL_FEATURES ((1ULL << PROTOCOL_F_REPLY_ACK) | (1ULL << PROTOCOL_F_CONFIG))
 
 #define RING_INDEX_MASK 0xffU
 #define RING_NO_FD      (1U << 8)
@@ -76,7 +74,7 @@ struct config_space {
 	uint32_t offset;
 	uint32_t size;
 	uint32_t flags;
-	uint8_t data[sizeof(struct virtio_vsock_config)];
+	uint8_t data[VHOST_USER_CONFIG_MAX];
 };
 
 union payload {
@@ -157,16 +155,21 @@ static int set_features(struct vhost_user *vhost, struct request *request, struc
 	return 0;
 }
 
+static uint64_t protocol_features(const struct vhost_user *vhost)
+{
+	return 1ULL << PROTOCOL_F_REPLY_ACK | (vhost->config ? 1ULL << PROTOCOL_F_CONFIG : 0);
+}
+
 static int get_protocol_features(struct vhost_user *vhost, struct request *request,
                                  struct error *err)
 {
-	return answer_number(request, PROTOCOL_FEATURES);
+	return answer_number(request, protocol_features(vhost));
 }
 
 static int set_protocol_features(struct vhost_user *vhost, struct request *request,
                                  struct error *err)
 {
-	if (request->in.number & ~PROTOCOL_FEATURES)
+	if (request->in.number & ~protocol_features(vhost))
 		return refuse(err, "a protocol feature that was not offered");
 	return 0;
 }
@@ -364,18 +367,18 @@ static int set_ring_enable(struct vhost_user *vhost, struct request *request, st
 	return ring_map(vhost, ring, err);
 }
 
-/* The device's configuration is the guest's CID. */
 static int get_config(struct vhost_user *vhost, struct request *request, struct error *err)
 {
-	const struct virtio_vsock_config config = { .guest_cid = vhost->guest_cid };
 	const struct config_space *in = &request->in.config;
 	const size_t prefix = offsetof(struct config_space, data);
 
 	if (request->size < prefix || request->size - prefix != in->size ||
-	    in->offset > sizeof(config) || in->size > sizeof(config) - in->offset)
+	    in->offset > vhost->config_size || in->size > vhost->config_size - in->offset)
 		return refuse(err, "a read beyond the configuration space");
 	request->out.config = *in;
-	memcpy(request->out.config.data, (const char *)&config + in->offset, in->size);
+	if (in->size)
+		memcpy(request->out.config.data, (const char *)vhost->config + in->offset,
+		       in->size);
 	request->out_size = prefix + in->size;
 	return 0;
 }
@@ -445,8 +448,8 @@ static void on_message(struct source *source, uint32_t events)
 		vhost->ops->on_gone(vhost->ctx, r < 0 ? &err : NULL);
 }
 
-int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, uint64_t guest_cid,
-                    const struct vhost_user_ops *ops, void *ctx)
+int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, const struct vhost_user_ops *ops,
+                    void *ctx)
 {
 	*vhost = (struct vhost_user){
 		.epoll = epoll,
@@ -454,7 +457,6 @@ int vhost_user_init(struct vhost_user *vhost, int epoll, int fd, uint64_t guest_
 		.source.fd = -1,
 		.ops = ops,
 		.ctx = ctx,
-		.guest_cid = guest_cid,
 	};
 	for (unsigned int i = 0; i < VHOST_USER_QUEUES; i++)
 		vhost->rings[i] = (struct vhost_user_ring){
@@ -490,13 +492,13 @@ static void signal_fd(int fd)
 		(void)!write(fd, &one, sizeof(one));
 }
 
-void vhost_user_publish(struct vhost_user *vhost, enum vhost_user_queue which)
+void vhost_user_publish(struct vhost_user *vhost, unsigned int which)
 {
 	if (virtqueue_publish(&vhost->rings[which].vq))
 		signal_fd(vhost->rings[which].call);
 }
 
-void vhost_user_signal_error(struct vhost_user *vhost, enum vhost_user_queue which)
+void vhost_user_signal_error(struct vhost_user *vhost, unsigned int which)
 {
 	signal_fd(vhost->rings[which].error);
 }
