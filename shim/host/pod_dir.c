@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "shim/host/host_cgroup.h"
 
 #define ID_FILE "id"
 #define LOOK_MS 10
@@ -115,8 +116,16 @@ int pod_dir_remove(const char *root, const char *pod, struct error *err)
 {
 	autoclose int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	autofree char *path = mem_printf("%s/%s", root, pod);
+	int r;
+
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, "cannot open \"%s\"", root);
+	r = host_cgroup_remove(path, err);
+	if (r < 0) {
+		file_remove_tree(fd, pod, NULL);
+		return r;
+	}
 	if (file_remove_tree(fd, pod, err) < 0)
 		return error_wrap(err, "cannot remove \"%s/%s\"", root, pod);
 	return 0;

@@ -4,6 +4,7 @@
  * The id is in a file inside.
  *
  *	id          the container that the pod begins with, and its namespace: "<namespace>/<id>\n"
+ *	cgroups     where its cgroup on the host is (host_cgroup.h)
  *	empty/      the root directory of a process that needs no other
  *	copies/     of volumes whose files are exchanged all at once (shim/storage/volume_copies.h)
  *	share/      where the file systems of containers are mounted
@@ -33,7 +34,8 @@ struct error;
 int pod_dir_make(const char *root, const char *pod, const char *ns, const char *id, char **path,
                  struct error *err);
 
-/* A missing directory is no error. Does not descend into mounts (file_remove_tree()). */
+/* With the pod's cgroup on the host. A missing directory is no error. Does not descend into mounts
+ * (file_remove_tree()). */
 int pod_dir_remove(const char *root, const char *pod, struct error *err);
 
 /* By the shim, for as long as the descriptor that is returned is open; no child inherits it. */

@@ -13,6 +13,7 @@
 #include "proto/vsock_ports.h"
 #include "shim/config/config.h"
 #include "shim/config/install.h"
+#include "shim/host/host_cgroup.h"
 #include "shim/host/uid_lease.h"
 #include "shim/network/network.h"
 #include "shim/network/nic.h"
@@ -67,6 +68,17 @@ static void boot_cancel_begin(struct seq *seq, void *ctx)
 	struct machine *machine = ctx;
 
 	ev_timer_stop(machine->loop, &machine->begin);
+}
+
+/* A pod without it runs all the same: the guest limits its containers. */
+static void boot_enter_cgroup(struct seq *seq, void *ctx)
+{
+	struct machine *machine = ctx;
+	struct error err;
+
+	if (host_cgroup_enter(machine->config.cgroup, &err) < 0)
+		log_warn("the machine is not all in the pod's cgroup on the host: %s", err.text);
+	seq_next(seq);
 }
 
 static void boot_take_uid(struct seq *seq, void *ctx)
@@ -388,6 +400,7 @@ static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
 /* clang-format off */
 static const struct seq_step boot_steps[] = {
 	{ "return to the loop", boot_return_to_loop, NULL, boot_cancel_begin },
+	{ "enter the pod's cgroup", boot_enter_cgroup, NULL, NULL },
 	{ "take a uid", boot_take_uid, NULL, NULL },
 	{ "connect the networks", boot_connect_networks, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },

@@ -18,6 +18,7 @@ struct agent_search;
 struct config;
 struct guest_clock;
 struct hello;
+struct host_cgroup;
 struct install;
 struct live_network;
 struct machine_growth;
@@ -38,8 +39,9 @@ struct machine_config {
 	const struct install *install;
 	const struct config *config;
 	const struct pod_size *size;
-	const struct netns *netns; /* whose links the guest gets; NULL: none */
-	int oom_score_adj;         /* of the VM's processes; 0: as the shim's */
+	const struct netns *netns;  /* whose links the guest gets; NULL: none */
+	struct host_cgroup *cgroup; /* which all processes of the machine are in */
+	int oom_score_adj;          /* of the VM's processes; 0: as the shim's */
 };
 
 /* From the loop, each with the ctx of machine_create(). */

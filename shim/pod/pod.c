@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "shim/host/host_cgroup.h"
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
 #include "shim/pod/pod_files.h"
@@ -17,6 +18,7 @@ void pod_fini(struct pod *pod)
 {
 	loopback_destroy(pod->loopback);
 	netns_destroy(pod->netns);
+	host_cgroup_destroy(pod->cgroup);
 	shared_paths_fini(&pod->shared);
 	pod_files_destroy(pod->files);
 	volume_copies_destroy(pod->volume_copies);

@@ -26,6 +26,7 @@ struct config;
 struct container;
 struct ev_loop;
 struct events;
+struct host_cgroup;
 struct install;
 struct loopback;
 struct netns;
@@ -50,6 +51,7 @@ struct pod {
 	const struct config *config;
 	struct events *events;
 	struct netns *netns;           /* the host's side of its network */
+	struct host_cgroup *cgroup;    /* of the machine, on the host */
 	struct loopback *loopback;     /* until the sandbox has it; NULL: there is none */
 	struct sandbox *sandbox;       /* NULL: what begins it has not come */
 	char *id;                      /* of the container that it begins with */

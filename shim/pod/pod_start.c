@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "shim/host/host_cgroup.h"
 #include "shim/host/placeholder_path.h"
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
@@ -93,6 +94,7 @@ static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_go
 			.config = pod->config,
 			.size = &pod->size,
 			.netns = pod->netns,
+			.cgroup = pod->cgroup,
 			.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
 		},
 		.settings = pod_settings_create(
@@ -115,6 +117,10 @@ int pod_start(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ct
 		return r;
 	if (bundle_type(bundle) == BUNDLE_SANDBOX)
 		shared_paths_init(&pod->shared, bundle_spec(bundle));
+	pod->cgroup = host_cgroup_create(&(struct host_cgroup_config){
+		.path = bundle_spec(bundle)->linux ? bundle_spec(bundle)->linux->cgroupspath : "",
+		.pod_dir = pod->dir,
+	});
 	pod_size_init(&pod->size, bundle_spec(bundle), pod->config);
 	start_sandbox(pod, bundle, on_gone, ctx);
 	return 0;

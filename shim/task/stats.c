@@ -8,6 +8,7 @@
 #include "proto/google.pb-c.h"
 #include "proto/task_v2.pb-c.h"
 #include "proto/ttrpc/ttrpc_server.h"
+#include "shim/host/cgroup_usage.h"
 #include "shim/network/link_counters.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
@@ -85,6 +86,33 @@ static void on_stats(void *ctx, const Grpc__StatsContainerResponse *stats, const
 	reply(call, &metrics);
 }
 
+/* @entries and @list: of CGROUP_USAGE_MEMORY each. */
+static void put_memory(const struct cgroup_usage *usage, Grpc__MemoryStats *memory,
+                       Grpc__MemoryStats__StatsEntry *entries, Grpc__MemoryStats__StatsEntry **list)
+{
+	for (size_t i = 0; i < CGROUP_USAGE_MEMORY; i++) {
+		grpc__memory_stats__stats_entry__init(&entries[i]);
+		entries[i].key = (char *)usage->memory_stat[i].key;
+		entries[i].value = usage->memory_stat[i].value;
+		list[i] = &entries[i];
+	}
+	memory->stats = list;
+	memory->n_stats = CGROUP_USAGE_MEMORY;
+	memory->usage->usage = usage->memory;
+	memory->usage->max_usage = usage->memory_max;
+	memory->usage->limit = usage->memory_limit;
+}
+
+static void put_cpu(const struct cgroup_usage *usage, Grpc__CpuStats *cpu)
+{
+	cpu->cpu_usage->total_usage = usage->cpu_ns;
+	cpu->cpu_usage->usage_in_usermode = usage->cpu_user_ns;
+	cpu->cpu_usage->usage_in_kernelmode = usage->cpu_system_ns;
+	cpu->throttling_data->periods = usage->periods;
+	cpu->throttling_data->throttled_periods = usage->throttled_periods;
+	cpu->throttling_data->throttled_time = usage->throttled_ns;
+}
+
 void stats_encode_pause(const struct pod *pod, Google__Protobuf__Any *out)
 {
 	Grpc__CgroupStats cgroup = GRPC__CGROUP_STATS__INIT;
@@ -93,11 +121,21 @@ void stats_encode_pause(const struct pod *pod, Google__Protobuf__Any *out)
 	Grpc__ThrottlingData throttling = GRPC__THROTTLING_DATA__INIT;
 	Grpc__MemoryStats memory = GRPC__MEMORY_STATS__INIT;
 	Grpc__MemoryData data = GRPC__MEMORY_DATA__INIT;
+	Grpc__MemoryData none = GRPC__MEMORY_DATA__INIT;
+	Grpc__MemoryStats__StatsEntry entries[CGROUP_USAGE_MEMORY];
+	Grpc__MemoryStats__StatsEntry *list[CGROUP_USAGE_MEMORY];
 	Grpc__PidsStats pids = GRPC__PIDS_STATS__INIT;
+	struct cgroup_usage usage;
 
+	cgroup_usage_read(pod->cgroup, &usage);
 	cpu.cpu_usage = &cpu_usage;
 	cpu.throttling_data = &throttling;
-	memory.usage = memory.swap_usage = memory.kernel_usage = &data;
+	put_cpu(&usage, &cpu);
+	memory.usage = &data;
+	memory.swap_usage = memory.kernel_usage = &none;
+	put_memory(&usage, &memory, entries, list);
+	pids.current = usage.pids;
+	pids.limit = usage.pids_limit;
 	cgroup.cpu_stats = &cpu;
 	cgroup.memory_stats = &memory;
 	cgroup.pids_stats = &pids;

@@ -194,6 +194,8 @@ def test_statistics_of_containers_and_the_pod(cri_pods):
     assert wait_for(lambda: [one for one in pod.cri.ListPodSandboxStats().stats if one.attributes.id == pod.id], pause=0.5)
     linux = pod.cri.PodSandboxStats(pod_sandbox_id=pod.id).stats.linux
     assert {one.attributes.id for one in linux.containers} == {busy.id, idle.id}
+    assert linux.cpu.usage_core_nano_seconds.value > used(busy) + used(idle)
+    assert linux.memory.working_set_bytes.value > sum(stats(one).memory.working_set_bytes.value for one in (busy, idle))
     pod.end()
 
 

@@ -1,0 +1,44 @@
+/*
+ * The pod's cgroup on the host: one for the machine, its helpers, the placeholders and the shim. It
+ * is made where the client wants the cgroup of what the pod begins with (cgroup_path.h), in each
+ * hierarchy that is mounted (cgroup_mounts.h).
+ *
+ * The shim, of one thread, moves itself there before it has a child: all others are born in it. What
+ * was made is written down in the pod's directory before it is there, so that whoever removes that
+ * directory removes it, too.
+ */
+#ifndef SHIM_HOST_CGROUP_H
+#define SHIM_HOST_CGROUP_H
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+
+struct error;
+struct host_cgroup;
+
+struct host_cgroup_config {
+	const char *path;    /* linux.cgroupsPath; "": none, all stay where the shim is */
+	const char *pod_dir; /* /run/kata/<pod> */
+};
+
+struct host_cgroup *host_cgroup_create(const struct host_cgroup_config *config);
+/* NULL is fine. The cgroup itself stays. */
+void host_cgroup_destroy(struct host_cgroup *cgroup);
+
+/* Makes it and moves this process there. With an error it is in those hierarchies that could be
+ * written. */
+int host_cgroup_enter(struct host_cgroup *cgroup, struct error *err);
+
+/* Its directory in the hierarchy of @controller, to be free()d; NULL: there is none. *@is_v2 is false
+ * then. NULL is fine for @cgroup. */
+char *host_cgroup_dir(const struct host_cgroup *cgroup, const char *controller, bool *is_v2);
+
+/* Removes what host_cgroup_enter() has made, this process or another, by what is written in @pod_dir.
+ * This process goes back to where it was, if it is in there. Blocks while others end, two seconds at
+ * most. */
+int host_cgroup_remove(const char *pod_dir, struct error *err);
+
+CLEANUP_DESTROY(host_cgroup)
+
+#endif
