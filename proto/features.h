@@ -19,6 +19,7 @@
  *   container-hooks  refuses the container by name
  *   bind-storages  goes without: a Unix socket in a volume of the host is that of one container
  *   memory-volumes  goes without: a volume in memory is in the host's
+ *   device-storages  goes without: a device that is bound has the mode and owner of the guest's
  *   relay          goes without: nobody listens for the guest on the pod's loopback on the host
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
@@ -50,6 +51,7 @@ enum feature {
 	FEATURE_CONTAINER_HOOKS = 1 << 10, /* Hooks.CreateContainer, .StartContainer of a spec */
 	FEATURE_MEMORY_VOLUMES = 1 << 11,  /* mounts below GUEST_EPHEMERAL (proto/guest_dirs.h) */
 	FEATURE_STREAMS = 1 << 12,         /* streams to VSOCK_PORT_STREAMS */
+	FEATURE_DEVICE_STORAGES = 1 << 13, /* a storage's driver "device" (proto/guest_dirs.h) */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

@@ -9,4 +9,11 @@
  */
 #define GUEST_EPHEMERAL "/run/kata-containers/sandbox/ephemeral"
 
+/*
+ * Devices that containers bind: each a storage of driver "device", mounted on a directory of its own
+ * here, which has this one file. Its source is the number, "10:229".
+ */
+#define GUEST_DEVICES     "/run/kata-containers/sandbox/devices"
+#define GUEST_DEVICE_NAME "device"
+
 #endif

@@ -15,6 +15,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/processor.h"
 
 /*
  * The kernel begins the process in the root that it unpacked, not in the one that the agent has made
@@ -24,6 +25,7 @@
 #define MODULES   "/modules"
 #define AGENTS    "/.."
 #define LIST      "on-demand"
+#define KVM       "char-major-10-232"
 #define ASK       "/proc/sys/kernel"
 #define LIST_MAX  (1 << 20) /* bytes */
 #define ALIAS_MAX 255       /* more than the kernel's own names have */
@@ -126,6 +128,13 @@ bool modprobe_load_from(const char *const dirs[MODPROBE_DIR_MAX], const char *al
 	return false;
 }
 
+const char *modprobe_name(const char *alias)
+{
+	const bool amd = processor_virtualization() == PROCESSOR_SVM;
+
+	return strcmp(alias, KVM) != 0 ? alias : amd ? "kvm_amd" : "kvm_intel";
+}
+
 bool modprobe_load(const char *alias)
 {
 	struct utsname uts;
@@ -133,7 +142,8 @@ bool modprobe_load(const char *alias)
 
 	uname(&uts); /* fails only for a bad address */
 	shared = mem_printf(AGENTS MODPROBE_SHARED "/%s", uts.release);
-	return modprobe_load_from((const char *const[]){ MODULES, shared }, alias, load_module);
+	return modprobe_load_from((const char *const[]){ MODULES, shared }, modprobe_name(alias),
+	                          load_module);
 }
 
 int modprobe_main(const char *alias)

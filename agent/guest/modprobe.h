@@ -23,6 +23,10 @@ bool modprobe_is_asked_for(int argc, char **argv);
  * there already are fine. Where several have the alias (a cipher's), one that loads is enough. */
 bool modprobe_load(const char *alias);
 
+/* What is loaded for @alias: for /dev/kvm, the module of the processor's maker (which elsewhere udev(7)
+ * loads when it sees the processor), and what that depends on. */
+const char *modprobe_name(const char *alias);
+
 /* The main function of such a process: loads the modules of @alias, in MODPROBE_TIMEOUT_S or not at
  * all. Returns the exit code. */
 #define MODPROBE_TIMEOUT_S 20

@@ -3,21 +3,28 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include "agent/base/kvm_device.h"
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
+#include "proto/guest_dirs.h"
 
 #define BIND_TIMEOUT_MS    10000
 #define TMPFS_MOST_PERCENT 75 /* of the memory that the guest has then */
 
 static int make_tmpfs(const Grpc__Storage *storage, struct error *err);
 static int bind_tree(const Grpc__Storage *storage, struct error *err);
+static int make_device(const Grpc__Storage *storage, struct error *err);
 
 static const struct storage_driver drivers[] = {
 	/* The kernel sends FUSE_INIT and does not wait for the answer (virtio_fs_fill_super()):
@@ -26,6 +33,7 @@ static const struct storage_driver drivers[] = {
 	/* A pod's volumes in memory: an init container writes what others read when it has gone. */
 	{ "ephemeral", "tmpfs", 0, make_tmpfs, true },
 	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree, false },
+	{ "device", "tmpfs", 0, make_device, false },
 	{ 0 },
 };
 
@@ -133,4 +141,30 @@ static int bind_tree(const Grpc__Storage *storage, struct error *err)
 		return error_errno(err, "cannot make a mount namespace");
 	tree = mount_tree_clone(AT_FDCWD, storage->source, true);
 	return tree < 0 ? error_errno(err, "cannot bind it") : tree;
+}
+
+/* A file system with one device of the guest's: mode and owner of its top are those of the device, and
+ * containers bind that. The guest's own /dev would have one mode for all of them. */
+static int make_device(const Grpc__Storage *storage, struct error *err)
+{
+	autoclose int tree = -1;
+	unsigned int major, minor;
+	struct stat top;
+	char end;
+
+	if (sscanf(storage->source, "%u:%u%c", &major, &minor, &end) != 2)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "invalid source \"%s\": expected the number of a device",
+		                 storage->source);
+	if (kvm_device_check(S_IFCHR, major, minor, err) < 0)
+		return error_code_errno(err->code);
+	tree = storage_driver_make_file_system(storage, err);
+	if (tree < 0)
+		return tree;
+	if (fstat(tree, &top) < 0 ||
+	    mknodat(tree, GUEST_DEVICE_NAME, S_IFCHR, makedev(major, minor)) < 0 ||
+	    fchownat(tree, GUEST_DEVICE_NAME, top.st_uid, top.st_gid, 0) < 0 ||
+	    fchmodat(tree, GUEST_DEVICE_NAME, top.st_mode & 07777, 0) < 0)
+		return error_errno(err, "cannot make the device");
+	return take_fd(&tree);
 }

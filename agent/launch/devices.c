@@ -7,9 +7,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/base/kvm_device.h"
 #include "agent/launch/in_root.h"
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "proto/all_devices.h"
 
 struct device {
 	const char *path;
@@ -48,6 +50,17 @@ static mode_t type_mode(const char *type)
 	return strcmp(type, "p") ? 0 : S_IFIFO;
 }
 
+/* Where a client has asked for all of the host's, and not for this one, it is left out. */
+static int check_kvm(const Grpc__Spec *spec, size_t i, struct error *err)
+{
+	const Grpc__LinuxDevice *device = spec->linux->devices[i];
+
+	if (all_devices_are_permitted(spec->linux->resources) ||
+	    kvm_device_check(type_mode(device->type), device->major, device->minor, err) == 0)
+		return 0;
+	return error_wrap(err, "linux.devices[%zu] \"%s\"", i, device->path);
+}
+
 int devices_check(const Grpc__Spec *spec, struct error *err)
 {
 	size_t i;
@@ -66,6 +79,8 @@ int devices_check(const Grpc__Spec *spec, struct error *err)
 				err, ERROR_INVALID_ARGUMENT,
 				"invalid linux.devices[%zu] \"%s\": device number out of range", i,
 				device->path);
+		if (check_kvm(spec, i, err) < 0)
+			return error_code_errno(err->code);
 	}
 	return 0;
 }
@@ -128,8 +143,10 @@ static int make_spec_devices(int root, const Grpc__Linux *config, struct error *
 			.uid = row->uid,
 			.gid = row->gid,
 		};
-		int r = make_node(root, &device, err);
+		int r = 0;
 
+		if (kvm_device_check(device.mode & S_IFMT, row->major, row->minor, NULL) == 0)
+			r = make_node(root, &device, err);
 		if (r < 0)
 			return r;
 	}

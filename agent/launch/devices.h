@@ -9,6 +9,8 @@
 
 struct error;
 
+/* ERROR_UNIMPLEMENTED: /dev/kvm where the processor has no such thing, unless all devices are permitted
+ * (proto/all_devices.h): then it is left out. */
 int devices_check(const Grpc__Spec *spec, struct error *err);
 
 /* In the root file system @root. A file that is there already is left as it is. */

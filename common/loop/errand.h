@@ -16,7 +16,7 @@
 struct errand;
 struct ev_loop;
 
-#define ERRAND_BYTES_MAX (96 << 10)
+#define ERRAND_BYTES_MAX (128 << 10)
 #define ERRAND_FDS_MAX   FD_MESSAGE_MAX
 
 /* What a child hands back. The function adds bytes and puts descriptors in; they reach the parent

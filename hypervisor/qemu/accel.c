@@ -6,8 +6,8 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/processor.h"
 #include "hypervisor/hint.h"
-#include "hypervisor/qemu/host_cpu.h"
 #include "hypervisor/qemu/kvm_node.h"
 
 #define KVM_DEVICE "/dev/kvm"
@@ -29,7 +29,7 @@ int accel_probe_kvm(const char *dir, uid_t uid, gid_t gid, struct error *why)
 	autoclose int fd = -1;
 	int r;
 
-	if (!host_cpu_virtualizes())
+	if (processor_virtualization() == PROCESSOR_NEITHER)
 		return error_set(why, ERROR_FAILED_PRECONDITION, "the CPU has neither vmx nor svm");
 	fd = open(KVM_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)

@@ -1,28 +1,13 @@
 #include "hypervisor/qemu/host_cpu.h"
 
-#include <cpuid.h>
 #include <time.h>
 #include <x86intrin.h>
-
-#define CPUID_FEATURES     1
-#define CPUID_VMX          (1u << 5)
-#define CPUID_EXT_FEATURES 0x80000001u
-#define CPUID_SVM          (1u << 2)
 
 #define SAMPLE_TRIES  5
 #define NS_PER_MS     1000000
 #define SPAN_MIN_NS   (NS_PER_MS / 2) /* a shorter one says too little */
 #define TSC_KHZ_LEAST 100000
 #define TSC_KHZ_MOST  10000000
-
-bool host_cpu_virtualizes(void)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	if (__get_cpuid(CPUID_FEATURES, &eax, &ebx, &ecx, &edx) && ecx & CPUID_VMX)
-		return true;
-	return __get_cpuid(CPUID_EXT_FEATURES, &eax, &ebx, &ecx, &edx) && ecx & CPUID_SVM;
-}
 
 /* The clock is read between two readings of the counter; the closest pair of several counts. */
 void tsc_sample(struct tsc_sample *sample)

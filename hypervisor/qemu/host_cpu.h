@@ -1,14 +1,10 @@
 /*
- * Properties of the host's processor.
+ * The host's processor, as a guest may be told of it.
  */
 #ifndef HYPERVISOR_QEMU_HOST_CPU_H
 #define HYPERVISOR_QEMU_HOST_CPU_H
 
-#include <stdbool.h>
 #include <stdint.h>
-
-/* It has the instructions that KVM needs: CPUID's vmx or svm. */
-bool host_cpu_virtualizes(void);
 
 /* The time stamp counter beside the clock, at one moment. */
 struct tsc_sample {

@@ -5,10 +5,10 @@
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "shim/spec/guest_devices.h"
 #include "shim/spec/guest_paths.h"
 
-#define MODE_BITS 07777
-#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Replaces a string of a message, whose first value is the static empty one. */
 static void set_text(char **text, char *value)
@@ -61,51 +61,6 @@ static int check_mounts(const Grpc__Spec *spec, struct error *err)
 				err, ERROR_UNIMPLEMENTED,
 				"mounts[%zu] \"%s\": file system type \"%s\": not supported", i,
 				mount->destination, mount->type);
-	}
-	return 0;
-}
-
-/* Numbers that mean the same in every Linux (kernel Documentation/admin-guide/devices.txt), and
- * nothing of the host. */
-static const struct {
-	int64_t major;
-	int64_t minor;
-} guest_devices[] = {
-	{ 1, 3 },    /* null */
-	{ 1, 5 },    /* zero */
-	{ 1, 7 },    /* full */
-	{ 1, 8 },    /* random */
-	{ 1, 9 },    /* urandom */
-	{ 5, 0 },    /* tty */
-	{ 5, 2 },    /* ptmx */
-	{ 10, 200 }, /* net/tun */
-	{ 10, 229 }, /* fuse */
-};
-
-static bool is_guest_device(const Grpc__LinuxDevice *device)
-{
-	if (!strcmp(device->type, "p"))
-		return true;
-	if (strcmp(device->type, "c") != 0 && strcmp(device->type, "u") != 0)
-		return false;
-	for (size_t i = 0; i < COUNT(guest_devices); i++)
-		if (device->major == guest_devices[i].major &&
-		    device->minor == guest_devices[i].minor)
-			return true;
-	return false;
-}
-
-static int apply_devices(const Grpc__Linux *linux, struct error *err)
-{
-	for (size_t i = 0; i < linux->n_devices; i++) {
-		Grpc__LinuxDevice *device = linux->devices[i];
-
-		if (!is_guest_device(device))
-			return error_set(
-				err, ERROR_UNIMPLEMENTED,
-				"linux.devices[%zu] \"%s\": devices of the host: not supported", i,
-				device->path);
-		device->filemode &= MODE_BITS; /* some programs write st_mode as it is */
 	}
 	return 0;
 }
@@ -198,7 +153,7 @@ static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct 
 	int r = take_network_namespace(linux, netns, err);
 
 	if (r == 0)
-		r = apply_devices(linux, err);
+		r = guest_devices_apply(linux, err);
 	/* What the guest has above the container's cgroup is the VM's: whoever mounts cgroups sees
 	 * its own. */
 	add_namespace(linux, "cgroup");

@@ -23,14 +23,13 @@ const char *guest_spec_netns(const Grpc__Spec *spec);
  *                      namespace is added
  *   linux.cgroupsPath  /<id>: the guest has no other cgroups
  *   linux.intelRdt     taken out when it is empty
- *   linux.devices      the mode without the bits of its type
+ *   linux.devices      guest_devices_apply()
  *   annotations        taken out
  *
  * Refused (ERROR_UNIMPLEMENTED), by name: bind mounts of the host that volumes_take() has not taken
  * over before, file systems that only the host has ("mounts[3] /etc/resolv.conf: …"), the host's
- * network (no network namespace), joining other namespaces by path, devices whose numbers mean
- * something else in the guest, hooks.createContainer. On failure @spec is good for spec_free()
- * only.
+ * network (no network namespace), joining other namespaces by path, devices that the guest has not of
+ * its own, hooks.createContainer. On failure @spec is good for spec_free() only.
  */
 int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct error *err);
 

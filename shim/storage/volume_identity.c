@@ -10,10 +10,15 @@
 
 #include "common/error.h"
 #include "shim/storage/bind_mount.h"
+#include "shim/storage/device_volume.h"
 
-static int check_type(mode_t mode, const char *source, struct error *err)
+static int check_type(int fd, mode_t mode, const char *source, struct error *err)
 {
-	if (!S_ISDIR(mode) && !S_ISREG(mode))
+	struct device_volume device;
+	struct stat st;
+
+	if (!S_ISDIR(mode) && !S_ISREG(mode) &&
+	    (!S_ISCHR(mode) || fstat(fd, &st) < 0 || !device_volume_find(&st, &device)))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "bind of \"%s\", neither a file nor a directory: not supported",
 		                 source);
@@ -53,5 +58,5 @@ int volume_identity_read(const char *source, int fd, const struct bind_mount_opt
 	out->follow = options->follow;
 	out->is_directory = S_ISDIR(stat.stx_mode);
 	out->has_mounts = options->recursive && out->is_directory && has_mounts_below(fd);
-	return check_type(stat.stx_mode, source, err);
+	return check_type(fd, stat.stx_mode, source, err);
 }

@@ -18,7 +18,7 @@ struct volume_identity {
 };
 
 /* Of a mount, with these options, of the source @fd (O_PATH); @source is for error texts. It may block.
- * ERROR_UNIMPLEMENTED: that is neither file nor directory. */
+ * ERROR_UNIMPLEMENTED: that is neither a file nor a directory, nor a device of the guest's. */
 int volume_identity_read(const char *source, int fd, const struct bind_mount_options *options,
                          struct volume_identity *out, struct error *err);
 

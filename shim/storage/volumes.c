@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -21,6 +22,7 @@
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/storage/bind_mount.h"
+#include "shim/storage/device_volume.h"
 #include "shim/storage/memory_volume.h"
 #include "shim/storage/mount_point.h"
 #include "shim/storage/volume_copies.h"
@@ -41,6 +43,8 @@ struct volume {
 	bool is_on_root; /* mount_point_is_of_root() */
 	uint64_t place;  /* once it is in use */
 	struct memory_volume memory;
+	bool is_device;
+	struct device_volume device;
 	Grpc__Storage storage; /* volumes_name() */
 	char *storage_options[STORAGE_OPTIONS];
 };
@@ -51,7 +55,9 @@ struct outcome {
 	uint64_t place;
 	struct volume_identity what;
 	bool is_in_memory;
-	bool is_copy;         /* volume_copies.h */
+	bool is_device;
+	bool is_copy; /* volume_copies.h */
+	struct device_volume device;
 	struct timespec seen; /* then */
 };
 
@@ -246,6 +252,7 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 {
 	const struct volume *volume = &volumes->all[i];
 	autoclose int source = bind_mount_source(volume->source, err);
+	struct stat st;
 	int r;
 
 	if (source < 0)
@@ -254,9 +261,11 @@ static int mount_one(const struct volumes *volumes, size_t i, int dirfd, struct 
 	if (r == 0)
 		r = memory_volume_find(volume->source, source, memory, err);
 	out->is_in_memory = memory->found;
+	out->is_device = fstat(source, &st) == 0 && device_volume_find(&st, &out->device);
 	if (r < 0 || volume_table_find(volumes->table, &out->what, &out->place))
 		return r;
-	r = mount_new(volumes, i, source, dirfd, out, err);
+	if (!out->is_device) /* the share has no devices */
+		r = mount_new(volumes, i, source, dirfd, out, err);
 	if (r == 0) /* for the next of this container */
 		out->place = volume_table_use(volumes->table, &out->what, volumes->first + i);
 	return r;
@@ -314,6 +323,8 @@ void volumes_mounted(struct volumes *volumes, const struct buf *result)
 		if (outcome.is_in_memory)
 			take_bytes(result, &at, &volumes->all[i].memory,
 			           sizeof(volumes->all[i].memory));
+		volumes->all[i].is_device = outcome.is_device;
+		volumes->all[i].device = outcome.device;
 		volumes->all[i].place =
 			volume_table_use(volumes->table, &outcome.what, outcome.place);
 		if (outcome.is_copy && volumes->all[i].place == outcome.place)
@@ -372,12 +383,36 @@ static void add_tmpfs(struct volumes *volumes, struct volume *volume)
 	volumes->storages[volumes->n_storages++] = storage;
 }
 
+static void add_device(struct volumes *volumes, struct volume *volume)
+{
+	const struct device_volume *device = &volume->device;
+	Grpc__Storage *storage = &volume->storage;
+
+	volume->storage_options[0] = mem_printf("mode=%o", (unsigned int)device->mode);
+	volume->storage_options[1] = mem_printf("uid=%u", (unsigned int)device->uid);
+	volume->storage_options[2] = mem_printf("gid=%u", (unsigned int)device->gid);
+	grpc__storage__init(storage);
+	storage->driver = "device";
+	storage->fstype = "tmpfs";
+	storage->source = mem_printf("%u:%u", major(device->number), minor(device->number));
+	storage->mount_point = mem_printf(GUEST_DEVICES "/%" PRIu64, volume->place);
+	storage->options = volume->storage_options;
+	storage->n_options = STORAGE_OPTIONS - 1; /* it has no size */
+	volumes->storages[volumes->n_storages++] = storage;
+}
+
 /* Returns the source of the mount. */
 static char *name_one(struct volumes *volumes, struct volume *volume, unsigned int features)
 {
 	if (volume->memory.found && (features & FEATURE_MEMORY_VOLUMES)) {
 		add_tmpfs(volumes, volume);
 		return mem_printf("%s%s", volume->storage.mount_point, volume->memory.below);
+	}
+	if (volume->is_device && !(features & FEATURE_DEVICE_STORAGES))
+		return device_volume_path(&volume->device);
+	if (volume->is_device) {
+		add_device(volumes, volume);
+		return mem_printf("%s/" GUEST_DEVICE_NAME, volume->storage.mount_point);
 	}
 	if ((features & FEATURE_BIND_STORAGES) && is_meeting_place(volumes, volume)) {
 		add_bind(volumes, volume);

@@ -44,7 +44,8 @@ void volumes_begin(struct volumes *volumes, struct volume_table *table,
 /*
  * Mounts them in the share @share (O_PATH), makes the files of the root file system @root (O_PATH) that
  * they go on (mount_point.h), and fills @result for volumes_mounted(). For a child process: it may
- * block. ERROR_UNIMPLEMENTED: a source that is neither file nor directory.
+ * block. ERROR_UNIMPLEMENTED: a source that is neither a file nor a directory, nor a device of the
+ * guest's.
  */
 int volumes_mount(struct volumes *volumes, int share, int root, struct buf *result,
                   struct error *err);
@@ -57,10 +58,11 @@ bool volumes_take_unused(struct volumes *volumes);
 
 /*
  * Once, then: completes the sources in the spec that they were taken from. @features (enum feature)
- * are the agent's, 0 for a container that is alone in its machine. Those that containers can meet in
+ * are the agent's, without those that a container that is alone in its machine has no need of. Those that containers can meet in
  * are storages of the guest (driver "bind"), which its agent mounts once for all of them: each
  * container that looked at the share itself would see a file system of its own. A volume in memory
- * is one of driver "ephemeral", in the guest's memory: nothing of it is on the host.
+ * is one of driver "ephemeral", in the guest's memory: nothing of it is on the host. A device is one of
+ * driver "device", or without that feature of the agent's the one in the guest's /dev.
  */
 void volumes_name(struct volumes *volumes, unsigned int features, Grpc__Spec *spec);
 

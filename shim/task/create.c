@@ -87,7 +87,8 @@ static void make_room(struct seq *seq, void *ctx)
 static void name_volumes(const struct container *container, Grpc__CreateContainerRequest *request)
 {
 	bool of_pod = bundle_type(container->bundle) == BUNDLE_CONTAINER;
-	unsigned int features = of_pod ? agent_features(sandbox_agent(container->pod->sandbox)) : 0;
+	unsigned int features = agent_features(sandbox_agent(container->pod->sandbox)) &
+	                        (of_pod ? ~0U : FEATURE_DEVICE_STORAGES);
 	struct volumes *volumes = rootfs_volumes(container->rootfs);
 
 	if (!volumes)

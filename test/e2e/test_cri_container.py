@@ -252,4 +252,6 @@ def test_a_privileged_container_mounts(cri_pods):
     assert plain.exec("mount", "-t", "tmpfs", "tmpfs", "/tmp").exit_code != 0
     privileged = pod.start("sleep", "1000", name="privileged", security={"privileged": True})
     assert privileged.exec("mount", "-t", "tmpfs", "tmpfs", "/tmp").exit_code == 0
+    assert privileged.exec("sh", "-c", "test -c /dev/kmsg && : </dev/kmsg").exit_code == 0
+    assert plain.exec("test", "-e", "/dev/kmsg").exit_code == 1
     pod.end()

@@ -181,6 +181,11 @@ def test_volumes(docker, tmp_path):
     docker.text("volume", "rm", "named")
 
 
+def test_a_privileged_container_has_the_machines_devices(docker):
+    script = "mount -t tmpfs tmpfs /tmp && ls /dev/null /dev/net/tun && ls /sys/fs/cgroup >/dev/null && : </dev/net/tun && echo opened"
+    assert as_runc(docker, "--privileged", IMAGE, "sh", "-c", script).text == "/dev/net/tun\n/dev/null\nopened\n"
+
+
 def test_users_and_capabilities(docker):
     as_runc(docker, "--user", "1000:1001", "--group-add", "55", "--cap-drop", "ALL", "--cap-add", "NET_RAW", "--security-opt", "no-new-privileges",
             "--ulimit", "nofile=100:200", "--hostname", "myhost", "--network", "none", "--pids-limit", "50", "-w", "/tmp", "-e", "A=b", IMAGE, "sh", "-c",
@@ -194,7 +199,6 @@ REFUSED = {
     "--ipc host": "linux.namespaces: the host's ipc namespace (none is named): not supported",
     "--ipc container:other": 'ipc: joining "/proc/',
     "--pid container:other": 'pid: joining "/proc/',
-    "--privileged": "devices of the host: not supported",
 }
 
 

@@ -29,10 +29,9 @@ NO_DIRECTORIES = {
 # The flags that try a row of the document's table which says `refused`.
 REFUSED = {
     "--apparmor-profile": ["--apparmor-profile", "some"],
-    "--device": ["--device", "/dev/loop-control"],
+    "--device": ["--device", "/dev/cpu_dma_latency"],
     "--net-host": ["--net-host"],
     "--no-pivot": ["--no-pivot"],
-    "--privileged": ["--privileged"],
     "--rdt-class": ["--rdt-class", "some"],
     "--runc-binary": ["--runc-binary", "/usr/sbin/runc"],
     "--runc-systemd-cgroup": ["--runc-systemd-cgroup", "--cgroup", "machine.slice:a:b"],

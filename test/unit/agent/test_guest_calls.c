@@ -194,7 +194,8 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	                                       FEATURE_PID_NAMESPACE_OF | FEATURE_SANDBOX_SYSCTLS |
 	                                       FEATURE_BIND_STORAGES | FEATURE_RELAY |
 	                                       FEATURE_CONTAINER_HOOKS | FEATURE_LINK_SETTINGS |
-	                                       FEATURE_MEMORY_VOLUMES | FEATURE_STREAMS);
+	                                       FEATURE_MEMORY_VOLUMES | FEATURE_STREAMS |
+	                                       FEATURE_DEVICE_STORAGES);
 	cr_assert(details.has_virtiofs);
 	cr_assert(details.has_ephemeral);
 	cr_assert(details.has_clock);

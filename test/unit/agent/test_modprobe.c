@@ -9,6 +9,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/processor.h"
 
 #define INITRAMFS                                                                                  \
 	"char-major-10-200 tun.ko\n"                                                               \
@@ -108,6 +109,13 @@ Test(modprobe, without_the_shared_directory_has_those_of_the_initramfs)
 	expect(true, "char-major-10-200", "tun.ko ");
 	expect(false, "ip_tables", "");
 	cr_assert_eq(mkdir(dirs[1], 0700), 0);
+}
+
+Test(modprobe, of_kvm_loads_the_module_of_the_processor)
+{
+	cr_expect_str_eq(modprobe_name("char-major-10-232"),
+	                 processor_virtualization() == PROCESSOR_SVM ? "kvm_amd" : "kvm_intel");
+	cr_expect_str_eq(modprobe_name("char-major-10-229"), "char-major-10-229");
 }
 
 Test(modprobe, is_what_the_kernel_runs_and_nothing_else)

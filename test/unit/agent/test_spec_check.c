@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/processor.h"
 
 /* A spec that is fine, all of it in here, to be spoilt. */
 struct draft {
@@ -81,6 +82,30 @@ Test(spec_check, hooks_are_refused)
 	hooks.poststop = &pointer;
 	hooks.n_poststop = 1;
 	expect_refusal(&draft, ERROR_UNIMPLEMENTED, "hooks of the host: not supported");
+}
+
+Test(spec_check, kvm_is_refused_where_the_processor_has_it_not_unless_all_devices_are_given)
+{
+	const bool has = processor_virtualization() != PROCESSOR_NEITHER;
+	Grpc__LinuxDevice kvm = { .path = "/dev/kvm", .type = "c", .major = 10, .minor = 232 };
+	Grpc__LinuxDeviceCgroup rule = { .allow = true, .type = "a", .major = -1, .minor = -1 };
+	Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxDevice *device = &kvm;
+	Grpc__LinuxDeviceCgroup *rules = &rule;
+	struct draft draft;
+
+	draft_init(&draft);
+	draft.config.devices = &device;
+	draft.config.n_devices = 1;
+	if (!has)
+		expect_refusal(&draft, ERROR_UNIMPLEMENTED,
+		               "linux.devices[0] \"/dev/kvm\": KVM: not supported; the virtual "
+		               "machine's CPU has neither vmx nor svm");
+	rule.access = "rwm";
+	resources.devices = &rules;
+	resources.n_devices = 1;
+	draft.config.resources = &resources;
+	cr_expect_eq(spec_check(&draft.spec, NULL), 0);
 }
 
 Test(spec_check, user_namespaces_are_refused)

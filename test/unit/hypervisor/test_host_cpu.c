@@ -1,11 +1,7 @@
 #include "hypervisor/qemu/host_cpu.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
-
-#include "common/mem.h"
 
 static unsigned int measure(long ns)
 {
@@ -40,19 +36,4 @@ Test(host_cpu, does_not_guess_from_what_says_too_little)
 	cr_assert_eq(tsc_khz(&from, &backwards), 0);
 	cr_assert_eq(tsc_khz(&from, &absurd), 0);
 	cr_assert_eq(tsc_khz(&from, &good), 2600000);
-}
-
-Test(host_cpu, virtualizes_as_the_kernel_says)
-{
-	FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
-	autofree char *line = NULL;
-	size_t size = 0;
-	bool flagged = false;
-
-	cr_assert_not_null(cpuinfo);
-	while (getline(&line, &size, cpuinfo) > 0)
-		if (!strncmp(line, "flags", 5))
-			flagged = flagged || strstr(line, " vmx") || strstr(line, " svm");
-	fclose(cpuinfo);
-	cr_assert_eq(host_cpu_virtualizes(), flagged);
 }

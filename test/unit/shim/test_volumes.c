@@ -344,15 +344,17 @@ Test(volumes, name_what_cannot_be_shared_and_leave_nothing)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int sock = socket(AF_UNIX, SOCK_STREAM, 0);
-	autofree char *cause = NULL;
+	autofree char *cause = NULL, *memory = mem_printf("%s/mem", top);
+	autofree char *of_memory =
+		mem_printf("bind of \"%s\", neither a file nor a directory: not supported", memory);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", top);
 	cr_assert_eq(bind(sock, (struct sockaddr *)&address, sizeof(address)), 0);
 	cause = mem_printf("bind of \"%s\", neither a file nor a directory: not supported",
 	                   address.sun_path);
 	expect_failure(address.sun_path, cause);
-	expect_failure("/dev/null",
-	               "bind of \"/dev/null\", neither a file nor a directory: not supported");
+	cr_assert_eq(mknod(memory, S_IFCHR | 0600, makedev(1, 1)), 0);
+	expect_failure(memory, of_memory);
 	expect_failure("/nosuch", "cannot bind \"/nosuch\": No such file or directory");
 	close(sock);
 }
@@ -624,6 +626,24 @@ Test(volumes, in_memory_have_their_sub_paths_in_the_guest)
 	cr_expect_str_eq(name, expected);
 	cr_expect_str_eq(same.driver, "ephemeral");
 	remove_empty_dir(&volume);
+}
+
+Test(volumes, that_are_devices_are_the_guests)
+{
+	autofree char *node = mem_printf("%s/node", top), *name = NULL, *plain = NULL;
+	Grpc__Storage storage;
+	char options[256];
+
+	cr_assert_eq(mknod(node, S_IFCHR | 0600, makedev(10, 229)), 0);
+	cr_assert_eq(chown(node, 12, 34) + chmod(node, 0640), 0);
+	name = name_in_guest(node, FEATURE_DEVICE_STORAGES, &storage, options);
+	cr_expect_str_eq(storage.driver, "device");
+	cr_expect_str_eq(options, "mode=640 uid=12 gid=34 ");
+	cr_expect_eq(strncmp(name, GUEST_DEVICES "/", strlen(GUEST_DEVICES "/")), 0, "%s", name);
+	cr_expect_str_eq(strrchr(name, '/'), "/" GUEST_DEVICE_NAME);
+	plain = name_in_guest(node, BOTH, &storage, options);
+	cr_expect_str_eq(plain, "/dev/fuse");
+	cr_expect_null(storage.driver);
 }
 
 /* Also what a kubelet keeps in a tmpfs of its own: a Secret's subPath is no such volume. */
