@@ -147,6 +147,7 @@ static int agent_start(struct agent *agent, struct error *err)
 		.streams = agent->streams,
 		.client = &agent->client,
 		.network = agent->network,
+		.uevents = agent->uevents,
 		.cgroup_mount = CGROUP_MOUNT,
 		.storage_drivers = storage_drivers(),
 		.root = "",

@@ -8,6 +8,7 @@
 
 #include "agent/guest/network_device.h"
 #include "agent/guest/network_settings.h"
+#include "agent/guest/pci_path.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "common/netlink/net_state.h"
@@ -78,7 +79,7 @@ static int find_by_path(const struct network_link *wanted, const struct net_stat
                         const struct net_link **out, struct error *err)
 {
 	char name[IFNAMSIZ];
-	int r = network_device_find(NETWORK_DEVICE_SYSFS, wanted->device_path, name, err);
+	int r = network_device_find(PCI_PATH_SYSFS, wanted->device_path, name, err);
 
 	if (r < 0)
 		return r;

@@ -14,17 +14,21 @@
 #include "agent/base/kvm_device.h"
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
+#include "agent/guest/block_device.h"
+#include "agent/guest/pci_path.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/guest_dirs.h"
 
 #define BIND_TIMEOUT_MS    10000
-#define TMPFS_MOST_PERCENT 75 /* of the memory that the guest has then */
+#define DISK_TIMEOUT_MS    30000 /* a journal may be replayed */
+#define TMPFS_MOST_PERCENT 75    /* of the memory that the guest has then */
 
 static int make_tmpfs(const Grpc__Storage *storage, struct error *err);
 static int bind_tree(const Grpc__Storage *storage, struct error *err);
 static int make_device(const Grpc__Storage *storage, struct error *err);
+static int mount_disk(const Grpc__Storage *storage, struct error *err);
 
 static const struct storage_driver drivers[] = {
 	/* The kernel sends FUSE_INIT and does not wait for the answer (virtio_fs_fill_super()):
@@ -34,6 +38,7 @@ static const struct storage_driver drivers[] = {
 	{ "ephemeral", "tmpfs", 0, make_tmpfs, true },
 	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree, false },
 	{ "device", "tmpfs", 0, make_device, false },
+	{ STORAGE_DRIVER_DISK, NULL, DISK_TIMEOUT_MS, mount_disk, false },
 	{ 0 },
 };
 
@@ -48,7 +53,7 @@ static int check(const Grpc__Storage *storage, const struct storage_driver *driv
 	struct mount_options options;
 	int r;
 
-	if (strcmp(storage->fstype, driver->fstype) != 0)
+	if (driver->fstype && strcmp(storage->fstype, driver->fstype) != 0)
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "storage driver \"%s\" has no file system \"%s\"", storage->driver,
 		                 storage->fstype);
@@ -88,7 +93,7 @@ int storage_driver_find(const struct storage_driver *table, const Grpc__Storage 
 	                 storage->driver);
 }
 
-int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *err)
+static int make_file_system(const Grpc__Storage *storage, const char *source, struct error *err)
 {
 	struct mount_options options;
 	int r;
@@ -96,12 +101,24 @@ int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *
 	r = mount_options_parse(storage->options, storage->n_options, &options, err);
 	if (r < 0)
 		return r;
-	r = mount_tree_new(storage->fstype, storage->source, options.data,
-	                   mount_options_attrs(&options));
+	r = mount_tree_new(storage->fstype, source, options.data, mount_options_attrs(&options));
 	if (r < 0)
 		r = error_errno(err, "cannot make the file system");
 	mount_options_fini(&options);
 	return r;
+}
+
+int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *err)
+{
+	return make_file_system(storage, storage->source, err);
+}
+
+static int mount_disk(const Grpc__Storage *storage, struct error *err)
+{
+	struct block_device disk;
+	int r = block_device_find(PCI_PATH_SYSFS, storage->source, &disk, err);
+
+	return r < 0 ? r : make_file_system(storage, disk.node, err);
 }
 
 /* Its size is the host's affair, which may be more than the guest has: nobody could free what fills it,

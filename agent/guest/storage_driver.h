@@ -11,6 +11,9 @@
 
 struct error;
 
+/* A file system on a disk, which is there already (disk_wait.h): @source is its pci_path.h. */
+#define STORAGE_DRIVER_DISK "blk"
+
 /*
  * Makes the mount, with its attributes and attached nowhere yet (agent/base/mount_tree.h). Returns
  * its descriptor, or -errno. It may wait, or change its process, only in a child process: with a
@@ -20,7 +23,7 @@ typedef int storage_make_fn(const Grpc__Storage *storage, struct error *err);
 
 struct storage_driver {
 	const char *name;   /* as GetGuestDetails tells it; NULL ends a table */
-	const char *fstype; /* the only one that it has */
+	const char *fstype; /* the only one that it has; NULL: any */
 	int timeout_ms;     /* then the child process is killed, and nothing has been mounted; 0:
 	                       @make waits for nothing, and PID 1 calls it itself */
 	storage_make_fn *make;

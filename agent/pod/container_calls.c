@@ -13,8 +13,6 @@ static int refuse_unsupported(const Grpc__CreateContainerRequest *request, struc
 
 	if (request->string_user)
 		field = "string_user";
-	else if (request->n_devices)
-		field = "devices";
 	else if (request->n_shared_mounts)
 		field = "shared_mounts";
 	if (field)

@@ -11,6 +11,7 @@
 #include "agent/launch/namespaces.h"
 #include "agent/pod/client.h"
 #include "agent/pod/container.h"
+#include "agent/pod/container_disks.h"
 #include "agent/pod/namespaces.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -26,6 +27,7 @@ struct member {
 	struct container_list *list;
 	struct container *container;
 	struct storage_set *storages;
+	struct container_disks *disks;
 	struct pod_namespaces_join join;
 	bool may_filter;        /* it may set iptables up */
 	struct errand *errand;  /* NULL: none is under way */
@@ -77,6 +79,7 @@ static void member_free(struct member *member)
 	errand_destroy(member->errand);
 	pod_namespaces_leave(&member->join);
 	storage_set_destroy(member->storages);
+	container_disks_destroy(member->disks);
 	container_destroy(member->container);
 	free(member->pid_namespace_of);
 	free(member);
@@ -104,6 +107,20 @@ static void claim_storages(struct seq *seq, void *ctx)
 		seq_fail(seq, &err);
 	else
 		seq_next(seq);
+}
+
+static void await_disks(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	container_disks_await(member->disks, seq_resume, seq);
+}
+
+static void cancel_disks(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+
+	container_disks_cancel(member->disks);
 }
 
 static void release_storages(struct seq *seq, void *ctx)
@@ -275,6 +292,7 @@ static void cancel_launch(struct seq *seq, void *ctx)
 /* clang-format off */
 static const struct seq_step creation_steps[] = {
 	{ "claim storages", claim_storages, release_storages, NULL },
+	{ "await the disks", await_disks, NULL, cancel_disks },
 	{ "mount storages", mount_storages, NULL, cancel_mounts },
 	{ "join the pod's namespaces", join_namespaces, NULL, cancel_join },
 	{ "make the cgroup", make_cgroup, remove_cgroup, NULL },
@@ -345,6 +363,7 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
                        struct error *err)
 {
 	autofree char *title = mem_printf("create container=%s", request->container_id);
+	autodestroy(container_disks) struct container_disks *disks = NULL;
 	struct container *container = NULL;
 	bool filters = may_filter(request->oci);
 	struct member *member;
@@ -352,12 +371,15 @@ int container_list_add(struct container_list *list, Grpc__CreateContainerRequest
 
 	r = check_new(list, request->container_id, err);
 	if (r == 0)
+		r = container_disks_create(&list->config.disks, request, request->oci, &disks, err);
+	if (r == 0)
 		r = make_container(list, request, limits, &container, err);
 	if (r < 0)
 		return r;
 	member = mem_new(struct member);
 	member->list = list;
 	member->container = container;
+	member->disks = take_ptr(&disks);
 	member->storages = storage_set_create(list->config.storages);
 	member->request = request;
 	member->may_filter = filters;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "agent/guest/disk_wait.h"
 #include "common/error.h"
 #include "proto/agent.pb-c.h"
 
@@ -31,6 +32,7 @@ struct container_list_config {
 	struct memory_pressure *pressure; /* watched from the first container on */
 	struct storage_list *storages;
 	struct pod_namespaces *namespaces;
+	struct disk_wait_config disks;
 	/* As modprobe_load(), in a child process; NULL: none is loaded. */
 	bool (*load_module)(const char *alias);
 };

@@ -7,6 +7,7 @@
 #include "agent/cgroup/oom.h"
 #include "agent/guest/memory_pressure.h"
 #include "agent/guest/metrics.h"
+#include "agent/guest/pci_path.h"
 #include "agent/guest/resolv_conf.h"
 #include "agent/guest/storage.h"
 #include "agent/launch/sysctl.h"
@@ -67,6 +68,12 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 		.pressure = sandbox->pressure,
 		.storages = sandbox->storages,
 		.namespaces = sandbox->namespaces,
+		.disks = {
+			.loop = config->loop,
+			.uevents = config->uevents,
+			.root = PCI_PATH_SYSFS,
+			.timeout_ms = DISK_WAIT_TIMEOUT_MS,
+		},
 		.load_module = config->load_module,
 	};
 	sandbox->containers = container_list_create(&containers);

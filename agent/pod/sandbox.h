@@ -17,6 +17,7 @@ struct oom;
 struct sandbox;
 struct storage_driver;
 struct streams;
+struct uevents;
 
 #define SANDBOX_TEARDOWN_TIMEOUT_MS 4000 /* the host waits for 5 s */
 
@@ -26,6 +27,7 @@ struct sandbox_config {
 	struct streams *streams;
 	const struct client *client;
 	struct network *network;
+	struct uevents *uevents;
 	const char *cgroup_mount;                     /* of cgroup v2: CGROUP_MOUNT */
 	const struct storage_driver *storage_drivers; /* storage_drivers() */
 	const char *root;                             /* of the guest's own files: "" */

@@ -11,6 +11,7 @@
 #include "shim/config/install.h"
 #include "shim/host/pid_file.h"
 #include "shim/network/netns.h"
+#include "shim/pod/disk_set.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/sandbox.h"
@@ -115,6 +116,7 @@ void container_destroy(struct container *container, const struct error *why)
 		remove_exec(container, exec, why);
 	process_destroy(container->init, why);
 	rootfs_destroy(container->rootfs);
+	disk_set_destroy(container->disks);
 	hooks_destroy(container->hooks);
 	free(container->resolv_conf);
 	bundle_destroy(container->bundle);

@@ -14,6 +14,7 @@
 #include "shim/spec/vm_size.h"
 
 struct bundle;
+struct disk_set;
 struct hooks;
 struct pod;
 struct rootfs;
@@ -25,8 +26,9 @@ struct container {
 	char *bundle_dir;      /* as Create named it */
 	struct bundle *bundle; /* until the guest has its spec */
 	struct rootfs *rootfs;
-	struct hooks *hooks; /* NULL: it has none */
-	char *resolv_conf;   /* the file of the host that it sees; NULL: none */
+	struct disk_set *disks; /* NULL: none */
+	struct hooks *hooks;    /* NULL: it has none */
+	char *resolv_conf;      /* the file of the host that it sees; NULL: none */
 	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
 	bool created; /* Create has succeeded: until then it is not there for any other call */

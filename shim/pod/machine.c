@@ -19,6 +19,7 @@
 #include "shim/network/nic.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/agent_search.h"
+#include "shim/pod/disks.h"
 #include "shim/pod/guest_clock.h"
 #include "shim/pod/hello.h"
 #include "shim/pod/host_limits.h"
@@ -413,18 +414,28 @@ static const struct seq_step boot_steps[] = {
 };
 /* clang-format on */
 
+static void make_changeable(struct machine *machine)
+{
+	machine->growth = machine_growth_create(&(struct machine_growth_config){
+		.vm = machine->vm,
+		.agent = machine->agent,
+		.now = machine->config.size->start,
+		.timeout_ms = machine->config.config->agent_timeout_ms,
+	});
+	machine->disks = disks_create(&(struct disks_config){
+		.loop = machine->loop,
+		.vm = machine->vm,
+		.timeout_ms = machine->config.config->agent_timeout_ms,
+	});
+}
+
 static void on_booted(void *ctx, const struct error *err)
 {
 	struct machine *machine = ctx;
 
 	seq_destroy(take_ptr(&machine->boot));
 	if (!err)
-		machine->growth = machine_growth_create(&(struct machine_growth_config){
-			.vm = machine->vm,
-			.agent = machine->agent,
-			.now = machine->config.size->start,
-			.timeout_ms = machine->config.config->agent_timeout_ms,
-		});
+		make_changeable(machine);
 	machine->events->on_booted(machine->ctx, err);
 }
 
@@ -465,6 +476,12 @@ uid_t machine_uid(const struct machine *machine)
 	return machine->lease ? uid_lease_uid(machine->lease) : 0;
 }
 
+void machine_end_changes(struct machine *machine, const struct error *why)
+{
+	machine_growth_end(machine->growth, why);
+	disks_end(machine->disks, why);
+}
+
 void machine_release_network(struct machine *machine)
 {
 	live_network_destroy(take_ptr(&machine->live));
@@ -483,6 +500,7 @@ void machine_destroy(struct machine *machine)
 	vm_destroy(machine->vm);
 	agent_search_destroy(machine->search);
 	machine_growth_destroy(machine->growth);
+	disks_destroy(machine->disks);
 	machine_release_network(machine);
 	uid_lease_destroy(machine->lease);
 	pod_settings_destroy(machine->settings);

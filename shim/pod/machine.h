@@ -16,6 +16,7 @@
 struct agent;
 struct agent_search;
 struct config;
+struct disks;
 struct guest_clock;
 struct hello;
 struct host_cgroup;
@@ -73,6 +74,7 @@ struct machine {
 	struct guest_clock *clock;
 	struct live_network *live; /* NULL: there is no network */
 	struct machine_growth *growth;
+	struct disks *disks;
 	bool refused; /* the boot has failed by a setting of the pod that the agent refuses */
 };
 
@@ -86,6 +88,9 @@ void machine_boot(struct machine *machine);
 void machine_cancel_boot(struct machine *machine, const struct error *why);
 /* Of its processes, and their gid; 0: not yet, or there is none. */
 uid_t machine_uid(const struct machine *machine);
+/* The machine ends, or its agent: who waits for more memory, a processor, a disk is answered with
+ * @why. */
+void machine_end_changes(struct machine *machine, const struct error *why);
 /* The VM has ended: the host's network is as it was. */
 void machine_release_network(struct machine *machine);
 /* NULL is fine; kills what lives, no callback. Nobody waits for its growth any more. */

@@ -109,7 +109,7 @@ static void report_gone(struct sandbox *sandbox)
 	complete_waiters(&sandbox->waiters, &refusal);
 	complete_waiters(&sandbox->network_waiters, &refusal);
 	complete_waiters(&sandbox->resolver_waiters, &refusal);
-	machine_growth_end(sandbox->machine->growth, &refusal);
+	machine_end_changes(sandbox->machine, &refusal);
 	sandbox->on_gone(sandbox->ctx, sandbox->cause.code ? &sandbox->cause : NULL);
 }
 
@@ -320,7 +320,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 		return;
 	sandbox_refuse(sandbox, &why);
 	end_relay(sandbox);
-	machine_growth_end(sandbox->machine->growth, &why);
+	machine_end_changes(sandbox->machine, &why);
 	machine_destroy(sandbox->machine);
 	ev_timer_stop(sandbox->loop, &sandbox->grace);
 	ev_timer_stop(sandbox->loop, &sandbox->no_vm);
@@ -427,6 +427,11 @@ void sandbox_explain(struct sandbox *sandbox, const struct error *err,
 struct agent *sandbox_agent(struct sandbox *sandbox)
 {
 	return sandbox->machine->agent;
+}
+
+struct disks *sandbox_disks(struct sandbox *sandbox)
+{
+	return sandbox->machine->disks;
 }
 
 struct vsock *sandbox_vsock(struct sandbox *sandbox)

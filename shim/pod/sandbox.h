@@ -20,6 +20,7 @@
 #include "shim/pod/machine.h"
 
 struct agent;
+struct disks;
 struct ev_loop;
 struct loopback;
 struct pod_settings;
@@ -98,6 +99,8 @@ void sandbox_explain(struct sandbox *sandbox, const struct error *err,
 /* Legal when READY. */
 struct agent *sandbox_agent(struct sandbox *sandbox);
 struct vsock *sandbox_vsock(struct sandbox *sandbox);
+/* From READY on; when it ends they do. */
+struct disks *sandbox_disks(struct sandbox *sandbox);
 /* Of the pod, and its gid; taken in the first step of the boot. 0: not yet, or there is none. */
 uid_t sandbox_uid(const struct sandbox *sandbox);
 

@@ -82,6 +82,27 @@ static bool is_guests(const Grpc__LinuxDevice *device, bool swept)
 	        !is_used_loop(type, (unsigned int)device->minor));
 }
 
+/* By who lists what is below /dev, which is no file system that can make this wait. */
+static bool is_listed(const Grpc__LinuxDevice *device)
+{
+	struct stat st;
+
+	return !strncmp(device->path, "/dev/", strlen("/dev/")) && stat(device->path, &st) == 0 &&
+	       S_ISBLK(st.st_mode) && major(st.st_rdev) == device->major &&
+	       minor(st.st_rdev) == device->minor;
+}
+
+static bool is_disk(const Grpc__LinuxDevice *device, bool swept)
+{
+	return type_mode(device->type) == S_IFBLK && !is_guests(device, swept) &&
+	       !(swept && is_listed(device));
+}
+
+bool guest_devices_is_disk(const Grpc__Linux *linux, const Grpc__LinuxDevice *device)
+{
+	return is_disk(device, all_devices_are_permitted(linux->resources));
+}
+
 int guest_devices_apply(Grpc__Linux *linux, struct error *err)
 {
 	const bool swept = all_devices_are_permitted(linux->resources);
@@ -92,7 +113,7 @@ int guest_devices_apply(Grpc__Linux *linux, struct error *err)
 	for (size_t i = 0; i < n; i++) {
 		Grpc__LinuxDevice *device = linux->devices[i];
 
-		if (is_guests(device, swept)) {
+		if (is_guests(device, swept) || is_disk(device, swept)) {
 			device->filemode &= MODE_BITS; /* some programs write st_mode as it is */
 			linux->devices[kept++] = device;
 			continue;

@@ -6,6 +6,7 @@
 #ifndef SHIM_GUEST_DEVICES_H
 #define SHIM_GUEST_DEVICES_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "proto/oci.pb-c.h"
@@ -17,7 +18,14 @@ struct error;
 const char *guest_devices_name(mode_t mode, dev_t number);
 
 /*
- * Leaves in linux.devices those of the guest, and FIFOs, with no more of their mode than mknod(2)
+ * Whether @device, of @linux, is a block device of the host that becomes a disk of the machine: not
+ * one of the guest's own. Where all devices are permitted those are none that have their path on the
+ * host: who lists all that is below /dev does not want the host's disks in the machine.
+ */
+bool guest_devices_is_disk(const Grpc__Linux *linux, const Grpc__LinuxDevice *device);
+
+/*
+ * Leaves in linux.devices those of the guest, disks, and FIFOs, with no more of their mode than mknod(2)
  * sets. Any other one is refused by name (ERROR_UNIMPLEMENTED), or, where all devices are permitted
  * (proto/all_devices.h), taken out, with one line in the log for all of them.
  */

@@ -11,6 +11,7 @@
 #include "shim/network/netns.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
+#include "shim/pod/disk_set.h"
 #include "shim/pod/events.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
@@ -21,6 +22,7 @@
 #include "shim/spec/guest_spec.h"
 #include "shim/stdio/stdio.h"
 #include "shim/storage/rootfs.h"
+#include "shim/storage/spec_disks.h"
 #include "shim/storage/volumes.h"
 #include "shim/task/operation.h"
 
@@ -31,6 +33,7 @@ struct create {
 	struct operation operation;                             /* of the init */
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
 	struct volumes *volumes;                                /* NULL: none */
+	struct spec_disks *disks;                               /* NULL: none */
 	struct hooks *hooks; /* NULL: none; the container's later */
 	char *resolv_conf;   /* the same */
 	char *pid_of;        /* the container whose pid namespace it joins; NULL: none */
@@ -41,6 +44,7 @@ static void create_fini(struct operation *operation)
 	struct create *create = (struct create *)operation;
 
 	volumes_destroy(create->volumes);
+	spec_disks_destroy(create->disks);
 	hooks_destroy(create->hooks);
 	free(create->resolv_conf);
 	free(create->pid_of);
@@ -84,6 +88,58 @@ static void make_room(struct seq *seq, void *ctx)
 	operation_make_room(ctx);
 }
 
+/* The container's disks, as its spec names them. */
+static int list_disks(const struct create *create, struct disk_set *set, struct error *err)
+{
+	for (size_t i = 0; i < spec_disks_count(create->disks); i++) {
+		int r = disk_set_add(set, spec_disks_source(create->disks, i), err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void plug_disks(struct seq *seq, void *ctx)
+{
+	const struct create *create = ctx;
+	const struct pod *pod = create->operation.pod;
+	struct container *container = create->operation.process->container;
+	struct error err;
+
+	if (!create->disks) {
+		seq_next(seq);
+		return;
+	}
+	container->disks = disk_set_create(pod->loop, pod->config->mount_timeout_ms);
+	if (list_disks(create, container->disks, &err) < 0)
+		seq_fail(seq, &err);
+	else
+		disk_set_plug(container->disks, sandbox_disks(pod->sandbox), seq_resume, seq);
+}
+
+static void unplug_disks(struct seq *seq, void *ctx)
+{
+	const struct operation *operation = ctx;
+	struct container *container = operation->process->container;
+
+	if (container->disks)
+		disk_set_unplug(container->disks, seq_resume, seq);
+	else
+		seq_next(seq);
+}
+
+static void name_disks(const struct create *create, Grpc__CreateContainerRequest *request)
+{
+	const struct disk_set *set = create->operation.process->container->disks;
+
+	if (!create->disks)
+		return;
+	for (size_t i = 0; i < spec_disks_count(create->disks); i++)
+		spec_disks_place(create->disks, i, disk_set_path(set, i));
+	request->n_devices = spec_disks_devices(create->disks, &request->devices);
+}
+
 static void name_volumes(const struct container *container, Grpc__CreateContainerRequest *request)
 {
 	bool of_pod = bundle_type(container->bundle) == BUNDLE_CONTAINER;
@@ -120,6 +176,7 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	struct error err;
 
 	name_volumes(init->container, &request);
+	name_disks(ctx, &request);
 	request.container_id = init->container_id;
 	request.exec_id = init->guest_id;
 	request.oci = bundle_spec(init->container->bundle);
@@ -213,6 +270,7 @@ static const struct seq_step create_steps[] = {
 	{ "wait for the guest", operation_wait_for_guest, NULL, NULL },
 	{ "await the placeholder", operation_await_placeholder, NULL, NULL },
 	{ "make room in the machine", make_room, NULL, NULL },
+	{ "plug the disks", plug_disks, unplug_disks, NULL },
 	{ "open the streams", operation_open_streams, NULL, NULL },
 	{ "open stdin", operation_open_stdin, NULL, NULL },
 	{ "create in the guest", create_in_guest, remove_from_guest, NULL },
@@ -369,6 +427,7 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	if (pod->files)
 		pod_files_bind(pod->files, spec);
 	create->resolv_conf = resolv_conf_of(spec);
+	create->disks = spec_disks_take(spec);
 	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0 ||
 	    guest_spec_apply(spec, request->id, &netns, err) < 0 ||
 	    check_netns(pod, netns, err) < 0)

@@ -8,6 +8,7 @@
 #include "proto/task_v2.pb-c.h"
 #include "shim/config/config.h"
 #include "shim/pod/container.h"
+#include "shim/pod/disk_set.h"
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/process.h"
@@ -85,6 +86,18 @@ static void remove_from_guest(struct seq *seq, void *ctx)
 		operation_ask(operation, agent_remove_container, operation_tried);
 }
 
+/* A machine that ends with its only container keeps none anyway. */
+static void unplug_disks(struct seq *seq, void *ctx)
+{
+	struct operation *operation = ctx;
+	struct container *container = operation->process->container;
+
+	if (container->disks && (container_pause(operation->pod) || operation->pod->is_sandbox))
+		disk_set_unplug(container->disks, operation_tried, operation);
+	else
+		seq_next(seq);
+}
+
 static void unmount_rootfs(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
@@ -102,6 +115,7 @@ static const struct seq_step init_steps[] = {
 	{ "kill the created process", kill_created, NULL, NULL },
 	{ "drain the output", drain, NULL, NULL },
 	{ "remove from the guest", remove_from_guest, NULL, NULL },
+	{ "unplug the disks", unplug_disks, NULL, NULL },
 	{ "end the placeholders", operation_end_placeholders, NULL, NULL },
 	{ "unmount the rootfs", unmount_rootfs, NULL, NULL },
 	{ "run the hooks", operation_run_poststop_hooks, NULL, NULL },

@@ -29,7 +29,6 @@ NO_DIRECTORIES = {
 # The flags that try a row of the document's table which says `refused`.
 REFUSED = {
     "--apparmor-profile": ["--apparmor-profile", "some"],
-    "--device": ["--device", "/dev/cpu_dma_latency"],
     "--net-host": ["--net-host"],
     "--no-pivot": ["--no-pivot"],
     "--rdt-class": ["--rdt-class", "some"],

@@ -84,6 +84,7 @@ static void init(struct host *host, const struct storage_driver *drivers, const 
 		.streams = host->streams,
 		.client = &host->caller,
 		.network = host->network,
+		.uevents = host->uevents,
 		.cgroup_mount = "/nowhere",
 		.storage_drivers = drivers,
 		.root = root,

@@ -187,7 +187,7 @@ static const struct {
 	  "linux.personality" },
 	{ CONFIG("", "", ",\"seccomp\":{\"defaultAction\":\"x\",\"defaultErrnoRet\":5}"),
 	  "linux.seccomp.defaultErrnoRet", "linux.seccomp.defaultErrnoRet" },
-	{ CONFIG("", "", ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"b\",\"major\":8}]"),
+	{ CONFIG("", "", ",\"devices\":[{\"path\":\"/dev/x\",\"type\":\"c\",\"major\":8}]"),
 	  "linux.devices[0]", "linux.devices" },
 	{ "{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"},"
 	  "\"root\":{\"path\":\"r\"},\"linux\":{\"namespaces\":[]}}",
