@@ -147,6 +147,7 @@ static const struct row {
 	{ "-no-user-config", NULL, NULL },
 	{ "-no-reboot", NULL, NULL },
 	{ "-display", "none", NULL },
+	{ "-name", "debug-threads=on", NULL }, /* the host finds the threads of vCPUs by name */
 	{ "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 	  NULL },
 	{ "-machine", NULL, machine },

@@ -42,6 +42,7 @@ struct config {
 	bool debug;
 	int create_timeout_ms;
 	bool host_limits;
+	bool sandbox_cgroup_only;
 	int network_model; /* enum network_model */
 	/* [timeouts] */
 	int idle_timeout_ms;

@@ -100,6 +100,10 @@ const struct config_key config_keys[] = {
 	  MEANS("Processes inherit the shim's resource limits (`ulimit`), as under runc, and the "
 	        "guest's kernel gets at least the host's values of settings without a namespace "
 	        "(`vm.max_map_count` and others: see limitations.md).") },
+	{ KEY(RUNTIME, "sandbox_cgroup_only", CONFIG_BOOLEAN, sandbox_cgroup_only, "true"),
+	  MEANS("On the host, the pod's cgroup has the machine, its helpers and the shim. `false`: "
+	        "the vCPUs alone (cgroup v1), or QEMU's process; the others are in "
+	        "`/kata_overhead/<id>`, unlimited.") },
 
 	TIMEOUT_MS(
 		"idle_ms", idle_timeout_ms, "60000",

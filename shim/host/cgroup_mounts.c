@@ -177,6 +177,14 @@ static bool v2_has(const struct cgroup_mount *mount, const char *controller)
 	return has_word(text, " \n", controller, strlen(controller));
 }
 
+void cgroup_mounts_drop(struct cgroup_mounts *mounts, size_t index)
+{
+	mount_fini(&mounts->list[index]);
+	memmove(&mounts->list[index], &mounts->list[index + 1],
+	        (mounts->n - index - 1) * sizeof(*mounts->list));
+	mounts->n--;
+}
+
 /* A process that enters a cgroup of v2 waits until no other forks: milliseconds. Beside hierarchies of
  * v1 it often has no controllers, and nothing is to be had there. */
 static void drop_empty_v2(struct cgroup_mounts *mounts)
@@ -184,10 +192,7 @@ static void drop_empty_v2(struct cgroup_mounts *mounts)
 	for (size_t i = 0; i < mounts->n && mounts->n > 1; i++) {
 		if (!mounts->list[i].is_v2 || !v2_is_empty(&mounts->list[i]))
 			continue;
-		mount_fini(&mounts->list[i]);
-		memmove(&mounts->list[i], &mounts->list[i + 1],
-		        (mounts->n - i - 1) * sizeof(*mounts->list));
-		mounts->n--;
+		cgroup_mounts_drop(mounts, i);
 		return;
 	}
 }

@@ -29,6 +29,7 @@ int cgroup_mounts_read(struct cgroup_mounts *out, struct error *err);
 /* The same of the text of /proc/self/mountinfo and of /proc/self/cgroup. What makes no sense is
  * passed over. */
 void cgroup_mounts_parse(const char *mountinfo, const char *own, struct cgroup_mounts *out);
+void cgroup_mounts_drop(struct cgroup_mounts *mounts, size_t index);
 void cgroup_mounts_fini(struct cgroup_mounts *mounts);
 
 /* The one of v1 with @controller, else that of v2 if it has it; NULL: none. */

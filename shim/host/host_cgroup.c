@@ -1,7 +1,9 @@
 #include "shim/host/host_cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,14 @@
 
 #define RECORD_FILE "cgroups" /* "HOME\tDIRECTORY\n" for each hierarchy */
 #define RECORD_MAX  65536
+#define OVERHEAD    "/kata_overhead"
 #define REMOVE_MS   2000
+#define VCPU        "CPU " /* how the names of QEMU's threads begin that run the guest */
 
 struct host_cgroup {
 	char *pod_dir;
 	struct cgroup_path path;
+	char *overhead; /* as path.dir; NULL: all are in that */
 	bool is_wanted;
 	struct cgroup_mounts mounts;
 };
@@ -30,6 +35,8 @@ struct host_cgroup *host_cgroup_create(const struct host_cgroup_config *config)
 
 	cgroup->pod_dir = mem_strdup(config->pod_dir);
 	cgroup->is_wanted = cgroup_path_parse(config->path, &cgroup->path);
+	if (!config->sandbox_only)
+		cgroup->overhead = mem_printf(OVERHEAD "/%s", config->id);
 	return cgroup;
 }
 
@@ -39,57 +46,136 @@ void host_cgroup_destroy(struct host_cgroup *cgroup)
 		return;
 	cgroup_mounts_fini(&cgroup->mounts);
 	cgroup_path_fini(&cgroup->path);
+	free(cgroup->overhead);
 	free(cgroup->pod_dir);
 	free(cgroup);
+}
+
+static char *add_to_record(char *text, const struct cgroup_mount *mount, const char *dir)
+{
+	char *more = mem_printf("%s%s\t%s%s\n", text, mount->home, mount->dir, dir);
+
+	free(text);
+	return more;
 }
 
 static int write_record(const struct host_cgroup *cgroup, struct error *err)
 {
 	autofree char *path = mem_printf("%s/" RECORD_FILE, cgroup->pod_dir);
-	autofree char *text = mem_strdup("");
+	char *text = mem_strdup("");
+	int r;
 
 	for (size_t i = 0; i < cgroup->mounts.n; i++) {
-		const struct cgroup_mount *mount = &cgroup->mounts.list[i];
-		char *more =
-			mem_printf("%s%s\t%s%s\n", text, mount->home, mount->dir, cgroup->path.dir);
-
-		free(text);
-		text = more;
+		text = add_to_record(text, &cgroup->mounts.list[i], cgroup->path.dir);
+		if (cgroup->overhead)
+			text = add_to_record(text, &cgroup->mounts.list[i], cgroup->overhead);
 	}
-	return file_write(AT_FDCWD, path, 0600, text, strlen(text), err);
+	r = file_write(AT_FDCWD, path, 0600, text, strlen(text), err);
+	free(text);
+	return r;
 }
 
 static int enter_one(const struct host_cgroup *cgroup, const struct cgroup_mount *mount,
                      struct error *err)
 {
-	autofree char *dir = mem_printf("%s%s", mount->dir, cgroup->path.dir);
+	const char *path = cgroup->overhead ? cgroup->overhead : cgroup->path.dir;
+	autofree char *dir = mem_printf("%s%s", mount->dir, path);
 	int r = cgroup_dir_make(mount, cgroup->path.dir, err);
 
+	if (r == 0 && cgroup->overhead)
+		r = cgroup_dir_make(mount, cgroup->overhead, err);
 	return r < 0 ? r : cgroup_dir_enter(dir, err);
 }
 
 int host_cgroup_enter(struct host_cgroup *cgroup, struct error *err)
 {
-	struct error one;
-	int result, r;
+	struct cgroup_mounts mounts;
+	int r;
 
 	if (!cgroup->is_wanted)
 		return 0;
-	result = cgroup_mounts_read(&cgroup->mounts, err);
-	if (result == 0 && cgroup->mounts.n == 0)
-		result = error_set(err, ERROR_NOT_FOUND, "no cgroup hierarchy is mounted");
-	if (result == 0)
-		result = write_record(cgroup, err);
+	r = cgroup_mounts_read(&mounts, err);
+	return r < 0 ? r : host_cgroup_enter_mounts(cgroup, &mounts, err);
+}
+
+int host_cgroup_enter_mounts(struct host_cgroup *cgroup, struct cgroup_mounts *mounts,
+                             struct error *err)
+{
+	struct error one;
+	int result, r;
+
+	cgroup->mounts = *mounts;
+	*mounts = (struct cgroup_mounts){ 0 };
+	if (cgroup->mounts.n == 0)
+		return error_set(err, ERROR_NOT_FOUND, "no cgroup hierarchy is mounted");
+	result = write_record(cgroup, err);
 	if (result < 0)
 		return result;
-	for (size_t i = 0; i < cgroup->mounts.n; i++) {
+	for (size_t i = 0; i < cgroup->mounts.n;) {
 		r = enter_one(cgroup, &cgroup->mounts.list[i], &one);
-		if (r < 0 && result == 0) {
-			result = r;
-			error_copy(err, &one);
+		if (r == 0) {
+			i++;
+			continue;
 		}
+		if (result == 0)
+			error_copy(err, &one);
+		result = r;
+		cgroup_mounts_drop(&cgroup->mounts, i); /* it has no figures and no limits */
 	}
 	return result;
+}
+
+/* A thread that has ended meanwhile is none. */
+static int add_threads(const char *dir, pid_t pid, struct error *err)
+{
+	autofree char *path = mem_printf("/proc/%d/task", (int)pid);
+	DIR *tasks = opendir(path);
+	const struct dirent *entry;
+	int r = 0;
+
+	while (tasks && (entry = readdir(tasks)) && r == 0) {
+		autofree char *name = mem_printf("%s/%s/comm", path, entry->d_name);
+		autofree char *text = NULL;
+
+		if (file_read(AT_FDCWD, name, NAME_MAX, &text, NULL) < 0 ||
+		    strncmp(text, VCPU, strlen(VCPU)) != 0)
+			continue;
+		r = cgroup_dir_write(dir, "tasks", entry->d_name, err);
+		if (r < 0 && err->code == ERROR_NOT_FOUND)
+			r = 0;
+	}
+	if (tasks)
+		closedir(tasks);
+	return r;
+}
+
+int host_cgroup_add_vmm(const struct host_cgroup *cgroup, pid_t pid, struct error *err)
+{
+	autofree char *text = mem_printf("%d", (int)pid);
+	int r = 0;
+
+	if (!cgroup || !cgroup->overhead)
+		return 0;
+	for (size_t i = 0; i < cgroup->mounts.n && r == 0; i++) {
+		const struct cgroup_mount *mount = &cgroup->mounts.list[i];
+		autofree char *dir = mem_printf("%s%s", mount->dir, cgroup->path.dir);
+
+		r = mount->is_v2 ? cgroup_dir_write(dir, "cgroup.procs", text, err)
+		                 : add_threads(dir, pid, err);
+	}
+	return r;
+}
+
+char *host_cgroup_memory_dir(const struct host_cgroup *cgroup, bool *is_v2)
+{
+	const struct cgroup_mount *mount =
+		cgroup ? cgroup_mounts_with(&cgroup->mounts, "memory") : NULL;
+
+	*is_v2 = mount && mount->is_v2;
+	if (!mount)
+		return NULL;
+	return mem_printf("%s%s", mount->dir,
+	                  cgroup->overhead && !*is_v2 ? cgroup->overhead : cgroup->path.dir);
 }
 
 char *host_cgroup_dir(const struct host_cgroup *cgroup, const char *controller, bool *is_v2)

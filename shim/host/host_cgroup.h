@@ -1,7 +1,10 @@
 /*
- * The pod's cgroup on the host: one for the machine, its helpers, the placeholders and the shim. It
- * is made where the client wants the cgroup of what the pod begins with (cgroup_path.h), in each
- * hierarchy that is mounted (cgroup_mounts.h).
+ * The pod's cgroup on the host. It is made where the client wants the cgroup of what the pod begins
+ * with (cgroup_path.h), in each hierarchy that is mounted (cgroup_mounts.h).
+ *
+ * Either all are in it: the machine, its helpers, the placeholders and the shim. Or the machine's
+ * vCPUs alone are, which v1 can tell apart; with v2 it is the VMM's process. The others are in
+ * "/kata_overhead/<id>" then (upstream's host-cgroups.md).
  *
  * The shim, of one thread, moves itself there before it has a child: all others are born in it. What
  * was made is written down in the pod's directory before it is there, so that whoever removes that
@@ -12,14 +15,19 @@
 
 #include <stdbool.h>
 
+#include <sys/types.h>
+
 #include "common/cleanup.h"
 
+struct cgroup_mounts;
 struct error;
 struct host_cgroup;
 
 struct host_cgroup_config {
 	const char *path;    /* linux.cgroupsPath; "": none, all stay where the shim is */
 	const char *pod_dir; /* /run/kata/<pod> */
+	const char *id;      /* of the pod */
+	bool sandbox_only;   /* all are in the one cgroup */
 };
 
 struct host_cgroup *host_cgroup_create(const struct host_cgroup_config *config);
@@ -29,10 +37,19 @@ void host_cgroup_destroy(struct host_cgroup *cgroup);
 /* Makes it and moves this process there. With an error it is in those hierarchies that could be
  * written. */
 int host_cgroup_enter(struct host_cgroup *cgroup, struct error *err);
+/* The same where the hierarchies are @mounts, which it takes over. */
+int host_cgroup_enter_mounts(struct host_cgroup *cgroup, struct cgroup_mounts *mounts,
+                             struct error *err);
+
+/* Moves what of the VMM @pid belongs into the pod's cgroup and is not there: new vCPUs, too. */
+int host_cgroup_add_vmm(const struct host_cgroup *cgroup, pid_t pid, struct error *err);
 
 /* Its directory in the hierarchy of @controller, to be free()d; NULL: there is none. *@is_v2 is false
  * then. NULL is fine for @cgroup. */
 char *host_cgroup_dir(const struct host_cgroup *cgroup, const char *controller, bool *is_v2);
+
+/* The same of the cgroup that the VMM's memory counts in. */
+char *host_cgroup_memory_dir(const struct host_cgroup *cgroup, bool *is_v2);
 
 /* Removes what host_cgroup_enter() has made, this process or another, by what is written in @pod_dir.
  * This process goes back to where it was, if it is in there. Blocks while others end, two seconds at

@@ -263,6 +263,16 @@ static void on_connected(void *ctx, int fd, const struct error *err)
 	}
 }
 
+static void boot_place_vcpus(struct seq *seq, void *ctx)
+{
+	struct machine *machine = ctx;
+	struct error err;
+
+	if (host_cgroup_add_vmm(machine->config.cgroup, vm_pid(machine->vm), &err) < 0)
+		log_warn("vCPUs are not in the pod's cgroup on the host: %s", err.text);
+	seq_next(seq);
+}
+
 static void boot_connect(struct seq *seq, void *ctx)
 {
 	struct machine *machine = ctx;
@@ -406,6 +416,7 @@ static const struct seq_step boot_steps[] = {
 	{ "connect the networks", boot_connect_networks, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },
 	{ "wait for the agent's hello", boot_find_agent, NULL, boot_cancel_find_agent },
+	{ "place the vCPUs", boot_place_vcpus, NULL, NULL },
 	{ "connect to the agent", boot_connect, NULL, boot_cancel_connect },
 	{ "set the guest's clock", boot_set_clock, NULL, boot_cancel_set_clock },
 	{ "set the networks up", boot_set_networks_up, NULL, boot_cancel_set_networks_up },

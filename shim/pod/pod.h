@@ -13,6 +13,7 @@
 #define SHIM_POD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <time.h>
 
@@ -64,6 +65,7 @@ struct pod {
 	int host_mounts;               /* the host's mount namespace, where hooks run */
 	struct shared_paths shared;    /* empty in the pod of a single container */
 	struct pod_size size;
+	uint64_t memory_mib;          /* what the machine has had at most */
 	struct volume_table *volumes; /* what its containers bind */
 	struct volume_copies *volume_copies;
 	bool is_sandbox;            /* of the Sandbox API */

@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "shim/config/config.h"
 #include "shim/host/host_cgroup.h"
 #include "shim/host/placeholder_path.h"
 #include "shim/network/loopback.h"
@@ -120,8 +121,11 @@ int pod_start(struct pod *pod, struct bundle *bundle, done_fn *on_gone, void *ct
 	pod->cgroup = host_cgroup_create(&(struct host_cgroup_config){
 		.path = bundle_spec(bundle)->linux ? bundle_spec(bundle)->linux->cgroupspath : "",
 		.pod_dir = pod->dir,
+		.id = pod->id,
+		.sandbox_only = pod->config->sandbox_cgroup_only,
 	});
 	pod_size_init(&pod->size, bundle_spec(bundle), pod->config);
+	pod->memory_mib = pod->size.start.memory_mib;
 	start_sandbox(pod, bundle, on_gone, ctx);
 	return 0;
 }

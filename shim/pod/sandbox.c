@@ -11,6 +11,7 @@
 #include "hypervisor/vm.h"
 #include "proto/features.h"
 #include "shim/config/config.h"
+#include "shim/host/cgroup_oom.h"
 #include "shim/network/loopback.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/last_words.h"
@@ -123,11 +124,14 @@ static void on_vm_gone(void *ctx, const struct error *err)
 {
 	struct sandbox *sandbox = ctx;
 	bool wanted = sandbox->state == SANDBOX_STOPPING && !sandbox->cause.code;
+	struct error oom;
 
 	sandbox->vm_gone = true;
 	ev_timer_stop(sandbox->loop, &sandbox->grace);
 	if (err && !wanted)
 		error_copy(&sandbox->cause, err);
+	if (!wanted && cgroup_oom_explain(sandbox->machine->config.cgroup, &oom))
+		error_copy(&sandbox->cause, &oom);
 	machine_cancel_boot(sandbox->machine, &sandbox->cause);
 	report_gone(sandbox);
 }
@@ -437,6 +441,11 @@ struct disks *sandbox_disks(struct sandbox *sandbox)
 struct vsock *sandbox_vsock(struct sandbox *sandbox)
 {
 	return vm_vsock(sandbox->machine->vm);
+}
+
+pid_t sandbox_vmm(const struct sandbox *sandbox)
+{
+	return sandbox->machine->vm ? vm_pid(sandbox->machine->vm) : 0;
 }
 
 uid_t sandbox_uid(const struct sandbox *sandbox)

@@ -101,6 +101,8 @@ struct agent *sandbox_agent(struct sandbox *sandbox);
 struct vsock *sandbox_vsock(struct sandbox *sandbox);
 /* From READY on; when it ends they do. */
 struct disks *sandbox_disks(struct sandbox *sandbox);
+/* The VMM's pid; 0: there is none. */
+pid_t sandbox_vmm(const struct sandbox *sandbox);
 /* Of the pod, and its gid; taken in the first step of the boot. 0: not yet, or there is none. */
 uid_t sandbox_uid(const struct sandbox *sandbox);
 

@@ -12,6 +12,7 @@
 #include "shim/config/config.h"
 #include "shim/config/config_load.h"
 #include "shim/config/runtime_options.h"
+#include "shim/host/cgroup_oom.h"
 #include "shim/host/pod_dir.h"
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
@@ -141,13 +142,36 @@ static void on_finish(struct ev_loop *loop, ev_timer *timer, int events)
 		leave(service);
 }
 
+static void publish_oom(struct service *service, const char *id)
+{
+	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	event.container_id = (char *)id;
+	events_publish_once(service->pod.events, "/tasks/oom", &event.base);
+}
+
+/* The host's kernel has taken the machine from all that ran in it. */
+static void publish_oom_of_machine(struct service *service)
+{
+	const struct container *container;
+	struct error ignored;
+
+	if (!cgroup_oom_explain(service->pod.cgroup, &ignored))
+		return;
+	LIST_FOREACH (container, &service->pod.containers, link)
+		if (container->created && container->init->state != PROCESS_STOPPED)
+			publish_oom(service, container->id);
+}
+
 static void on_sandbox_gone(void *ctx, const struct error *err)
 {
 	struct service *service = ctx;
 	struct container *container, *next;
 
-	if (err)
+	if (err) {
 		log_error("%s", err->text);
+		publish_oom_of_machine(service);
+	}
 	for (container = LIST_FIRST(&service->pod.containers); container; container = next) {
 		next = LIST_NEXT(container, link);
 		container_killed(container);
@@ -160,16 +184,14 @@ static void await_oom(struct service *service);
 static void on_oom(void *ctx, const char *id, const struct error *err)
 {
 	struct service *service = ctx;
-	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
 
 	if (err) {
 		if (err->code != ERROR_UNAVAILABLE && err->code != ERROR_UNIMPLEMENTED)
 			log_warn("out of memory is not reported any more: %s", err->text);
 		return;
 	}
-	event.container_id = (char *)id;
 	if (container_lookup(&service->pod, id))
-		events_publish_once(service->pod.events, "/tasks/oom", &event.base);
+		publish_oom(service, id);
 	ev_now_update(service->loop);
 	ev_timer_set(&service->oom_pause, OOM_PAUSE_S, 0);
 	ev_timer_start(service->loop, &service->oom_pause);

@@ -16,6 +16,7 @@
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/pod_files.h"
+#include "shim/pod/pod_limits.h"
 #include "shim/pod/sandbox.h"
 #include "shim/pod/shared_namespaces.h"
 #include "shim/spec/bundle.h"
@@ -85,6 +86,11 @@ static void unmount_rootfs(struct seq *seq, void *ctx)
 /* What fails later leaves the memory that has come to the next container. */
 static void make_room(struct seq *seq, void *ctx)
 {
+	const struct operation *operation = ctx;
+	struct bundle *bundle = operation->process->container->bundle;
+
+	if (bundle_type(bundle) == BUNDLE_SINGLE && bundle_spec(bundle)->linux)
+		pod_limits_share(operation->pod, bundle_spec(bundle)->linux->resources);
 	operation_make_room(ctx);
 }
 

@@ -11,6 +11,7 @@
 #include "shim/pod/disk_set.h"
 #include "shim/pod/events.h"
 #include "shim/pod/pod.h"
+#include "shim/pod/pod_limits.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
 #include "shim/stdio/stdio.h"
@@ -160,11 +161,19 @@ static void delete_succeed(struct operation *operation)
 	ttrpc_call_reply(operation->call, &response.base);
 }
 
+/* What is left of the pod's limits is theirs that stay. */
+static void delete_container(struct pod *pod, struct container *container)
+{
+	container_destroy(container, NULL);
+	if (!pod_is_empty(pod))
+		pod_limits_apply(pod);
+}
+
 static void delete_leave(struct pod *pod, struct process *process, const struct error *err)
 {
 	turn_leave(&process->turn);
 	if (process_is_init(process))
-		container_destroy(process->container, NULL);
+		delete_container(pod, process->container);
 	else
 		container_remove_exec(process->container, process);
 	pod->on_change(pod->ctx);

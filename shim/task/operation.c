@@ -10,6 +10,7 @@
 #include "shim/pod/container.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
+#include "shim/pod/pod_limits.h"
 #include "shim/pod/process.h"
 #include "shim/stdio/stdio.h"
 
@@ -170,15 +171,17 @@ static void on_room(void *ctx, const struct error *err)
 	struct operation *operation = ctx;
 
 	operation->grows = false;
+	pod_limits_place_vcpus(operation->pod);
 	seq_resume(operation->seq, err);
 }
 
 void operation_make_room(struct operation *operation)
 {
-	const struct pod *pod = operation->pod;
+	struct pod *pod = operation->pod;
 	const struct vm_demand demand = container_demands(pod);
 	const struct vm_size wanted = pod_size_for(&pod->size, &demand);
 
+	pod_limits_apply(pod);
 	operation->grows = true;
 	sandbox_grow(pod->sandbox, &wanted, &operation->growth, on_room, operation);
 }

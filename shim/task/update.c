@@ -4,6 +4,7 @@
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/pod.h"
+#include "shim/pod/pod_limits.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
 #include "shim/spec/spec.h"
@@ -23,6 +24,10 @@ static void update_fini(struct operation *operation)
 /* Before the guest allows the container more. */
 static void make_room(struct seq *seq, void *ctx)
 {
+	const struct operation *operation = ctx;
+
+	if (!container_pause(operation->pod))
+		pod_limits_share(operation->pod, ((struct update *)ctx)->resources);
 	operation_make_room(ctx);
 }
 

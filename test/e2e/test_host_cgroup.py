@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from harness import cgroups
+from harness.events import Events
 from harness.processes import descendants, kill, wait_for
 
 pytestmark = pytest.mark.vm
@@ -67,3 +68,70 @@ def test_the_figures_of_the_pause_container_are_those_of_the_host(cri_pods):
     assert figures["memory"]["usage"]["usage"] > 32 << 20
     assert figures["pids"]["current"] >= 5
     pod.end()
+
+
+def limit(folder):
+    return int((folder / "memory.limit_in_bytes").read_text(encoding="utf-8"))
+
+
+def in_hierarchy(name, path):
+    return next(folder for folder in directories(path) if f"/{name}/" in str(folder))
+
+
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory/tasks").exists(), reason="as cgroup v1 has them; v2: test/nested")
+def test_limits_of_a_container_hold_for_its_machine(containerd, runtime, name):
+    """They are above the guest's own, and follow an update."""
+    container = name()
+    path = f"/{containerd.namespace}/kata_{container}"
+    flags = ["--memory-limit", str(256 << 20), "--cpus", "0.5", "--cpu-shares", "512", "--cgroup", f"/{containerd.namespace}/{container}"]
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=flags)
+    memory, cpu = in_hierarchy("memory", path), in_hierarchy("cpu", path)
+    machine = 2048 + 256
+    assert machine << 20 < limit(memory) <= (machine + 2048) << 20
+    assert (cpu / "cpu.cfs_quota_us").read_text() == "150000\n"  # one for the guest itself
+    assert (cpu / "cpu.shares").read_text() == "512\n"
+    containerd.delete(container)
+
+
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory/tasks").exists(), reason="as cgroup v1 has them; v2: test/nested")
+def test_a_machine_that_its_hosts_cgroup_kills_says_so(containerd, runtime, name):
+    """By a limit above the pod's own, as a kubelet sets it."""
+    container = name()
+    parent = f"/{containerd.namespace}-limited"
+    cgroups.make(parent.lstrip("/"))
+    flags = ["--cgroup", f"{parent}/{container}", "--mount", "type=tmpfs,src=tmpfs,dst=/dev/shm,options=size=700m"]
+    running = containerd.run_background(container, "sh", "-c", "echo ready; exec sleep 1000", runtime=runtime, flags=flags)
+    assert running.stdout.readline() == b"ready\n"
+    top = in_hierarchy("memory", f"{parent}/kata_{container}").parent
+    start = containerd.log_size()
+    used = int((top / "memory.usage_in_bytes").read_text(encoding="ascii"))
+    (top / "memory.limit_in_bytes").write_text(str(used + (64 << 20)), encoding="ascii")
+    with Events(containerd) as events:
+        containerd.exec(container, "dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=600")
+        events.wait(container, "/tasks/oom")
+        assert events.wait(container, "/tasks/exit")["exit_status"] == 137
+    result = containerd.finish(running)
+    assert result.rc == 137, str(result)
+    containerd.wait_logged(f'the machine was killed: the host.s cgroup ."{top}." is out of memory, limit {limit(top)} bytes', start)
+    assert wait_for(lambda: not directories(f"{parent}/kata_{container}"))
+    cgroups.remove(parent.lstrip("/"))
+
+
+def test_overhead_is_in_a_cgroup_of_its_own(containerd, runtime, name, tmp_path):
+    """The vCPUs alone are in the pod's."""
+    container = name()
+    configuration = tmp_path / "configuration.toml"
+    configuration.write_text("runtime.sandbox_cgroup_only = false\n")
+    flags = ["--runtime-config-path", str(configuration), "--cgroup", f"/{containerd.namespace}/{container}", "--cpus", "1"]
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=flags)
+    vcpus = set()
+    for task in (task for pid in processes_of(containerd, container) for task in Path(f"/proc/{pid}/task").iterdir()):
+        if (task / "comm").read_text().startswith("CPU "):
+            vcpus.add(int(task.name))
+    assert len(vcpus) == 2
+    folder = in_hierarchy("cpu", f"/{containerd.namespace}/kata_{container}")
+    assert {int(task) for task in (folder / "tasks").read_text().split()} == vcpus
+    [overhead] = [one for one in directories(f"/kata_overhead/{container}") if "/cpu/" in str(one)]
+    assert members(overhead) == processes_of(containerd, container)
+    containerd.delete(container)
+    assert wait_for(lambda: not directories("/kata_overhead") and not directories(f"/{containerd.namespace}/kata_{container}"))

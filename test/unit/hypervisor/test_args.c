@@ -64,6 +64,8 @@ Test(args, are_exactly_these_under_tcg)
 		"-no-reboot",
 		"-display",
 		"none",
+		"-name",
+		"debug-threads=on",
 		"-sandbox",
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-machine",

@@ -12,8 +12,11 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "shim/host/cgroup_dir.h"
+#include "shim/host/cgroup_limits.h"
 #include "shim/host/cgroup_mounts.h"
+#include "shim/host/cgroup_oom.h"
 #include "shim/host/cgroup_path.h"
+#include "shim/host/cgroup_usage.h"
 
 static struct error err;
 static char top[] = "/tmp/kata-host-cgroup.XXXXXX";
@@ -235,4 +238,90 @@ Test(host_cgroup, reads_numbers_by_their_word, .init = make_top, .fini = remove_
 	cr_assert_lt(cgroup_dir_read(top, "words", "none", &value), 0);
 	cr_assert_lt(cgroup_dir_read(top, "missing", NULL, &value), 0);
 	cr_assert_eq(value, 42);
+}
+
+Test(host_cgroup, shares_become_weights_of_v2)
+{
+	cr_assert_eq(cgroup_weight(0), 1);
+	cr_assert_eq(cgroup_weight(2), 1);
+	cr_assert_eq(cgroup_weight(1024), 39);
+	cr_assert_eq(cgroup_weight(262144), 10000);
+	cr_assert_eq(cgroup_weight(UINT64_MAX), 10000);
+}
+
+/* The pod's cgroup in a v2 of plain files, all of which are there. */
+static struct host_cgroup *enter_v2(void)
+{
+	static const char *const files[] = { "cgroup.procs", "cpu.max",     "cpu.weight",
+		                             "cpuset.cpus",  "cpuset.mems", "memory.max" };
+	struct host_cgroup *cgroup = host_cgroup_create(&(struct host_cgroup_config){
+		.path = "/a/1", .pod_dir = top, .id = "1", .sandbox_only = true });
+	autofree char *mountinfo = mem_printf("30 20 0:25 / %s rw - cgroup2 cgroup2 rw\n", top);
+	struct cgroup_mounts mounts;
+
+	make_dir("/a");
+	make_dir("/a/kata_1");
+	put("/cgroup.controllers", "cpuset cpu io memory pids\n");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		autofree char *name = mem_printf("/a/kata_1/%s", files[i]);
+
+		put(name, "");
+	}
+	cgroup_mounts_parse(mountinfo, "0::/\n", &mounts);
+	cr_assert_eq(host_cgroup_enter_mounts(cgroup, &mounts, &err), 0, "%s", err.text);
+	return cgroup;
+}
+
+Test(host_cgroup, of_v2_has_limits_and_figures, .init = make_top, .fini = remove_top)
+{
+	autodestroy(host_cgroup) struct host_cgroup *cgroup = enter_v2();
+	struct cgroup_usage usage;
+
+	assert_text("/a/kata_1/cgroup.procs", "0");
+	cr_assert_eq(cgroup_limits_write(cgroup, &(struct cgroup_limits){ 4096, 1500000 }, &err), 0,
+	             "%s", err.text);
+	assert_text("/a/kata_1/memory.max", "4096");
+	assert_text("/a/kata_1/cpu.max", "150000 100000");
+	cr_assert_eq(cgroup_share_write(cgroup, &(struct cgroup_share){ 1024, "0-1", "" }, &err),
+	             0);
+	assert_text("/a/kata_1/cpu.weight", "39");
+	assert_text("/a/kata_1/cpuset.cpus", "0-1");
+	assert_text("/a/kata_1/cpuset.mems", "");
+	put("/a/kata_1/cpu.max", "");
+	put("/a/kata_1/memory.max", "");
+	cr_assert_eq(cgroup_limits_write(cgroup, &(struct cgroup_limits){ 0, 0 }, &err), 0);
+	assert_text("/a/kata_1/memory.max", "max");
+	assert_text("/a/kata_1/cpu.max", "max");
+	put("/a/kata_1/cpu.stat", "usage_usec 5\nuser_usec 3\nsystem_usec 2\n");
+	put("/a/kata_1/memory.current", "8192\n");
+	put("/a/kata_1/memory.stat", "anon 7\nfile 6\ninactive_file 5\n");
+	put("/a/kata_1/pids.current", "6\n");
+	put("/a/kata_1/pids.max", "max\n");
+	cgroup_usage_read(cgroup, &usage);
+	cr_assert_eq(usage.cpu_ns, 5000);
+	cr_assert_eq(usage.cpu_system_ns, 2000);
+	cr_assert_eq(usage.memory, 8192);
+	cr_assert_eq(usage.memory_limit, UINT64_MAX);
+	cr_assert_eq(usage.pids, 6);
+	cr_assert_eq(usage.pids_limit, 0);
+	cr_assert_str_eq(usage.memory_stat[0].key, "anon");
+	cr_assert_eq(usage.memory_stat[0].value, 7);
+}
+
+Test(host_cgroup, tells_whose_limit_a_process_was_killed_for, .init = make_top, .fini = remove_top)
+{
+	autodestroy(host_cgroup) struct host_cgroup *cgroup = enter_v2();
+	autofree char *limited = mem_printf("\"%s/a\"", top);
+
+	put("/a/kata_1/memory.max", "max\n");
+	put("/a/kata_1/memory.events", "oom 0\noom_kill 0\n");
+	cr_assert(!cgroup_oom_explain(cgroup, &err));
+	put("/a/kata_1/memory.events", "oom 0\noom_kill 1\n");
+	cr_assert(cgroup_oom_explain(cgroup, &err));
+	cr_assert_not_null(strstr(err.text, "the host is out of memory"), "%s", err.text);
+	put("/a/memory.max", "65536\n");
+	cr_assert(cgroup_oom_explain(cgroup, &err));
+	cr_assert_not_null(strstr(err.text, limited), "%s", err.text);
+	cr_assert_not_null(strstr(err.text, "limit 65536 bytes"), "%s", err.text);
+	cr_assert(!cgroup_oom_explain(NULL, &err));
 }
