@@ -14,11 +14,13 @@
 #include "shim/host/cgroup_dir.h"
 #include "shim/host/cgroup_mounts.h"
 #include "shim/host/cgroup_path.h"
+#include "shim/host/systemd_scope.h"
 
 #define RECORD_FILE "cgroups" /* "HOME\tDIRECTORY\n" for each hierarchy */
 #define RECORD_MAX  65536
 #define OVERHEAD    "/kata_overhead"
 #define REMOVE_MS   2000
+#define SCOPE_MS    10000
 #define VCPU        "CPU " /* how the names of QEMU's threads begin that run the guest */
 
 struct host_cgroup {
@@ -27,6 +29,9 @@ struct host_cgroup {
 	char *overhead; /* as path.dir; NULL: all are in that */
 	bool is_wanted;
 	struct cgroup_mounts mounts;
+	struct systemd_scope *scope; /* while systemd makes it */
+	done_fn *done;
+	void *ctx;
 };
 
 struct host_cgroup *host_cgroup_create(const struct host_cgroup_config *config)
@@ -35,7 +40,7 @@ struct host_cgroup *host_cgroup_create(const struct host_cgroup_config *config)
 
 	cgroup->pod_dir = mem_strdup(config->pod_dir);
 	cgroup->is_wanted = cgroup_path_parse(config->path, &cgroup->path);
-	if (!config->sandbox_only)
+	if (!config->sandbox_only && !cgroup->path.unit)
 		cgroup->overhead = mem_printf(OVERHEAD "/%s", config->id);
 	return cgroup;
 }
@@ -44,6 +49,7 @@ void host_cgroup_destroy(struct host_cgroup *cgroup)
 {
 	if (!cgroup)
 		return;
+	systemd_scope_destroy(cgroup->scope);
 	cgroup_mounts_fini(&cgroup->mounts);
 	cgroup_path_fini(&cgroup->path);
 	free(cgroup->overhead);
@@ -87,32 +93,23 @@ static int enter_one(const struct host_cgroup *cgroup, const struct cgroup_mount
 	return r < 0 ? r : cgroup_dir_enter(dir, err);
 }
 
-int host_cgroup_enter(struct host_cgroup *cgroup, struct error *err)
+/* Where this process is now is where it goes back to. */
+static int prepare(struct host_cgroup *cgroup, struct error *err)
 {
-	struct cgroup_mounts mounts;
-	int r;
-
-	if (!cgroup->is_wanted)
-		return 0;
-	r = cgroup_mounts_read(&mounts, err);
-	return r < 0 ? r : host_cgroup_enter_mounts(cgroup, &mounts, err);
-}
-
-int host_cgroup_enter_mounts(struct host_cgroup *cgroup, struct cgroup_mounts *mounts,
-                             struct error *err)
-{
-	struct error one;
-	int result, r;
-
-	cgroup->mounts = *mounts;
-	*mounts = (struct cgroup_mounts){ 0 };
 	if (cgroup->mounts.n == 0)
 		return error_set(err, ERROR_NOT_FOUND, "no cgroup hierarchy is mounted");
-	result = write_record(cgroup, err);
-	if (result < 0)
-		return result;
+	return write_record(cgroup, err);
+}
+
+/* All that can be entered; a hierarchy that cannot has no figures and no limits from then on. */
+static int enter_all(struct host_cgroup *cgroup, struct error *err)
+{
+	struct error one;
+	int result = 0;
+
 	for (size_t i = 0; i < cgroup->mounts.n;) {
-		r = enter_one(cgroup, &cgroup->mounts.list[i], &one);
+		int r = enter_one(cgroup, &cgroup->mounts.list[i], &one);
+
 		if (r == 0) {
 			i++;
 			continue;
@@ -120,9 +117,82 @@ int host_cgroup_enter_mounts(struct host_cgroup *cgroup, struct cgroup_mounts *m
 		if (result == 0)
 			error_copy(err, &one);
 		result = r;
-		cgroup_mounts_drop(&cgroup->mounts, i); /* it has no figures and no limits */
+		cgroup_mounts_drop(&cgroup->mounts, i);
 	}
 	return result;
+}
+
+int host_cgroup_enter_mounts(struct host_cgroup *cgroup, struct cgroup_mounts *mounts,
+                             struct error *err)
+{
+	int r;
+
+	cgroup->mounts = *mounts;
+	*mounts = (struct cgroup_mounts){ 0 };
+	r = prepare(cgroup, err);
+	return r < 0 ? r : enter_all(cgroup, err);
+}
+
+static void on_scope(void *ctx, const struct error *err)
+{
+	struct host_cgroup *cgroup = ctx;
+	struct error failed;
+	int r;
+
+	systemd_scope_destroy(take_ptr(&cgroup->scope));
+	r = enter_all(cgroup, &failed);
+	if (!err && r < 0)
+		err = &failed;
+	cgroup->done(cgroup->ctx, err);
+}
+
+/* Also where systemd does not run, or will not: then it is as any other directory. */
+static void enter_scope(struct host_cgroup *cgroup, struct ev_loop *loop)
+{
+	const struct systemd_scope_config config = {
+		.program = SYSTEMD_RUN,
+		.slice = cgroup->path.slice,
+		.unit = cgroup->path.unit,
+		.dir = cgroup->path.dir,
+		.mounts = &cgroup->mounts,
+		.timeout_ms = SCOPE_MS,
+	};
+	struct error err;
+
+	if (!systemd_runs())
+		error_set(&err, ERROR_NOT_FOUND, "\"%s\" is of systemd, which does not run here",
+		          cgroup->path.unit);
+	else if (systemd_scope_start(loop, &config, on_scope, cgroup, &cgroup->scope, &err) == 0)
+		return;
+	on_scope(cgroup, &err);
+}
+
+void host_cgroup_enter(struct host_cgroup *cgroup, struct ev_loop *loop, done_fn *done, void *ctx)
+{
+	struct error err;
+	int r;
+
+	if (!cgroup->is_wanted) {
+		done(ctx, NULL);
+		return;
+	}
+	r = cgroup_mounts_read(&cgroup->mounts, &err);
+	if (r == 0)
+		r = prepare(cgroup, &err);
+	if (r == 0 && cgroup->path.unit) {
+		cgroup->done = done;
+		cgroup->ctx = ctx;
+		enter_scope(cgroup, loop);
+		return;
+	}
+	if (r == 0)
+		r = enter_all(cgroup, &err);
+	done(ctx, r < 0 ? &err : NULL);
+}
+
+void host_cgroup_cancel(struct host_cgroup *cgroup)
+{
+	systemd_scope_destroy(take_ptr(&cgroup->scope));
 }
 
 /* A thread that has ended meanwhile is none. */

@@ -6,6 +6,9 @@
  * vCPUs alone are, which v1 can tell apart; with v2 it is the VMM's process. The others are in
  * "/kata_overhead/<id>" then (upstream's host-cgroups.md).
  *
+ * In the form of systemd it is a scope, which systemd makes where it runs (systemd_scope.h). As that ends
+ * when nobody is in it, all are in it then.
+ *
  * The shim, of one thread, moves itself there before it has a child: all others are born in it. What
  * was made is written down in the pod's directory before it is there, so that whoever removes that
  * directory removes it, too.
@@ -18,9 +21,10 @@
 #include <sys/types.h>
 
 #include "common/cleanup.h"
+#include "common/error.h"
 
 struct cgroup_mounts;
-struct error;
+struct ev_loop;
 struct host_cgroup;
 
 struct host_cgroup_config {
@@ -34,10 +38,14 @@ struct host_cgroup *host_cgroup_create(const struct host_cgroup_config *config);
 /* NULL is fine. The cgroup itself stays. */
 void host_cgroup_destroy(struct host_cgroup *cgroup);
 
-/* Makes it and moves this process there. With an error it is in those hierarchies that could be
- * written. */
-int host_cgroup_enter(struct host_cgroup *cgroup, struct error *err);
-/* The same where the hierarchies are @mounts, which it takes over. */
+/*
+ * Makes it and moves this process there; @done is called once, at once or, where systemd makes it, from
+ * the loop. With an error this process is in those hierarchies that could be written.
+ */
+void host_cgroup_enter(struct host_cgroup *cgroup, struct ev_loop *loop, done_fn *done, void *ctx);
+/* @done is not called any more. */
+void host_cgroup_cancel(struct host_cgroup *cgroup);
+/* The same at once, in the hierarchies @mounts, which it takes over. */
 int host_cgroup_enter_mounts(struct host_cgroup *cgroup, struct cgroup_mounts *mounts,
                              struct error *err);
 

@@ -72,14 +72,27 @@ static void boot_cancel_begin(struct seq *seq, void *ctx)
 }
 
 /* A pod without it runs all the same: the guest limits its containers. */
+static void on_cgroup_entered(void *ctx, const struct error *err)
+{
+	struct machine *machine = ctx;
+
+	if (err)
+		log_warn("the pod's cgroup on the host is not as asked for: %s", err->text);
+	seq_next(machine->boot);
+}
+
 static void boot_enter_cgroup(struct seq *seq, void *ctx)
 {
 	struct machine *machine = ctx;
-	struct error err;
 
-	if (host_cgroup_enter(machine->config.cgroup, &err) < 0)
-		log_warn("the machine is not all in the pod's cgroup on the host: %s", err.text);
-	seq_next(seq);
+	host_cgroup_enter(machine->config.cgroup, machine->loop, on_cgroup_entered, machine);
+}
+
+static void boot_cancel_enter_cgroup(struct seq *seq, void *ctx)
+{
+	struct machine *machine = ctx;
+
+	host_cgroup_cancel(machine->config.cgroup);
 }
 
 static void boot_take_uid(struct seq *seq, void *ctx)
@@ -411,7 +424,7 @@ static void boot_cancel_create_sandbox(struct seq *seq, void *ctx)
 /* clang-format off */
 static const struct seq_step boot_steps[] = {
 	{ "return to the loop", boot_return_to_loop, NULL, boot_cancel_begin },
-	{ "enter the pod's cgroup", boot_enter_cgroup, NULL, NULL },
+	{ "enter the pod's cgroup", boot_enter_cgroup, NULL, boot_cancel_enter_cgroup },
 	{ "take a uid", boot_take_uid, NULL, NULL },
 	{ "connect the networks", boot_connect_networks, NULL, NULL },
 	{ "start the VM", boot_start_vm, NULL, NULL },

@@ -1,6 +1,7 @@
 #include "shim/host/host_cgroup.h"
 
 #include <criterion/criterion.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "shim/host/cgroup_oom.h"
 #include "shim/host/cgroup_path.h"
 #include "shim/host/cgroup_usage.h"
+#include "shim/host/systemd_scope.h"
 
 static struct error err;
 static char top[] = "/tmp/kata-host-cgroup.XXXXXX";
@@ -324,4 +326,61 @@ Test(host_cgroup, tells_whose_limit_a_process_was_killed_for, .init = make_top, 
 	cr_assert_not_null(strstr(err.text, limited), "%s", err.text);
 	cr_assert_not_null(strstr(err.text, "limit 65536 bytes"), "%s", err.text);
 	cr_assert(!cgroup_oom_explain(NULL, &err));
+}
+
+static struct ev_loop *loop;
+static bool has_failed;
+
+static void on_scope(void *ctx, const struct error *failed)
+{
+	has_failed = failed;
+	if (failed)
+		error_copy(&err, failed);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* In a v2 of plain files, by a systemd-run that is @script. */
+static void run_scope(const char *script)
+{
+	autofree char *program = mem_printf("%s/systemd-run", top);
+	autofree char *mountinfo = mem_printf("30 20 0:25 / %s rw - cgroup2 cgroup2 rw\n", top);
+	autodestroy(systemd_scope) struct systemd_scope *scope = NULL;
+	struct cgroup_mounts mounts;
+	const struct systemd_scope_config config = {
+		.program = program,
+		.slice = "a.slice",
+		.unit = "b.scope",
+		.dir = "/b.scope",
+		.mounts = &mounts,
+		.timeout_ms = 30000,
+	};
+
+	make_dir("/b.scope");
+	put("/systemd-run", script);
+	cr_assert_eq(chmod(program, 0755), 0);
+	cgroup_mounts_parse(mountinfo, "0::/\n", &mounts);
+	loop = ev_loop_new(EVFLAG_AUTO);
+	cr_assert_eq(systemd_scope_start(loop, &config, on_scope, NULL, &scope, &err), 0, "%s",
+	             err.text);
+	cgroup_mounts_fini(&mounts);
+	ev_run(loop, 0);
+	systemd_scope_destroy(take_ptr(&scope));
+	ev_loop_destroy(loop);
+}
+
+Test(host_cgroup, a_scope_of_systemd_gets_this_process, .init = make_top, .fini = remove_top)
+{
+	autofree char *pid = mem_printf("%d\n", (int)getpid());
+
+	run_scope("#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n");
+	cr_assert(!has_failed, "%s", err.text);
+	assert_text("/b.scope/cgroup.procs", pid);
+}
+
+Test(host_cgroup, a_scope_that_systemd_refuses_is_named, .init = make_top, .fini = remove_top)
+{
+	run_scope("#!/bin/sh\nexit 1\n");
+	cr_assert(has_failed);
+	cr_assert_not_null(strstr(err.text, "the scope \"b.scope\": systemd-run exited with"), "%s",
+	                   err.text);
 }
