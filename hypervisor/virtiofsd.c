@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/loop/proc.h"
@@ -22,12 +23,12 @@ struct virtiofsd {
 };
 
 static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
-                 const struct virtiofsd_config *config, int listen_fd, int stderr_fd,
-                 proc_exit_fn *on_exit, struct error *err)
+                 const struct virtiofsd_config *config, enum virtiofsd_kind kind, int fd,
+                 int stderr_fd, proc_exit_fn *on_exit, struct error *err)
 {
-	autofree char **argv = virtiofsd_options(config, listen_fd);
+	autofree char **argv = virtiofsd_options(config, kind, fd);
 	const struct proc_fd fds[] = {
-		{ .fd = listen_fd, .as = -1 },
+		{ .fd = fd, .as = -1 },
 		{ .fd = stderr_fd, .as = 1 },
 		{ .fd = stderr_fd, .as = 2 },
 	};
@@ -38,7 +39,8 @@ static int spawn(struct virtiofsd *virtiofsd, struct ev_loop *loop,
 		.oom_score_adj = config->oom_score_adj,
 		.no_shared_core = true,
 		.no_new_privs = true,
-		.own_pids = true, /* its sandboxed child would outlive it while stopped */
+		/* Its sandboxed child would outlive it while stopped; ours has none. */
+		.own_pids = kind != VIRTIOFSD_OURS,
 	};
 
 	if (!argv)
@@ -74,6 +76,18 @@ static int make_sockets(const char *run_dir, int *listen_fd, int *client_fd, str
 	return 0;
 }
 
+/* Ours need not listen. */
+static int make_pair(int *server_fd, int *client_fd, struct error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_errno(err, "cannot make a pair of sockets");
+	*server_fd = pair[0];
+	*client_fd = pair[1];
+	return 0;
+}
+
 static void on_exit_of_daemon(void *ctx, int status)
 {
 	struct virtiofsd *virtiofsd = ctx;
@@ -94,18 +108,23 @@ int virtiofsd_start(struct ev_loop *loop, const struct virtiofsd_config *config,
                     struct error *err)
 {
 	autodestroy(virtiofsd) struct virtiofsd *virtiofsd = mem_new(struct virtiofsd);
-	autoclose int listen_fd = -1;
+	enum virtiofsd_kind kind = virtiofsd_kind(config->path);
+	autoclose int server_fd = -1;
 	autoclose int client_fd = -1;
 	autoclose int stderr_fd = -1;
 	int r;
 
 	virtiofsd->on_lost = on_lost;
 	virtiofsd->ctx = ctx;
-	r = make_sockets(config->run_dir, &listen_fd, &client_fd, err);
+	if (kind == VIRTIOFSD_OURS)
+		r = make_pair(&server_fd, &client_fd, err);
+	else
+		r = make_sockets(config->run_dir, &server_fd, &client_fd, err);
 	if (r == 0)
 		r = console_create(loop, "virtiofsd", &virtiofsd->console, &stderr_fd, err);
 	if (r == 0)
-		r = spawn(virtiofsd, loop, config, listen_fd, stderr_fd, on_exit_of_daemon, err);
+		r = spawn(virtiofsd, loop, config, kind, server_fd, stderr_fd, on_exit_of_daemon,
+		          err);
 	if (r < 0)
 		return error_wrap(err, "cannot start virtiofsd");
 	*vmm_fd = take_fd(&client_fd);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/arg_list.h"
 #include "common/cleanup.h"
@@ -87,6 +88,20 @@ static const struct option options[] = {
 	{ 0 },
 };
 
+/* Ours. */
+
+static void print_parent(struct arg_list *list, const struct virtiofsd_config *config)
+{
+	arg_list_print(list, "%d", getpid());
+}
+
+static const struct option options_of_ours[] = {
+	{ "--dir=", print_share_dir },
+	{ "--cache=", print_cache },
+	{ "--parent=", print_parent },
+	{ 0 },
+};
+
 /*
  * The sign is an option that the one in C does not have, in the program's text: to ask it for its
  * version would cost each start a process more. A script that starts the one in Rust may have the
@@ -110,17 +125,34 @@ static bool is_in_rust(const char *path)
 	return found;
 }
 
-char **virtiofsd_options(const struct virtiofsd_config *config, int listen_fd)
+enum virtiofsd_kind virtiofsd_kind(const char *path)
 {
-	bool in_rust = is_in_rust(config->path);
+	const char *slash = strrchr(path, '/');
+
+	if (strcmp(slash ? slash + 1 : path, "kata-fs") == 0)
+		return VIRTIOFSD_OURS;
+	return is_in_rust(path) ? VIRTIOFSD_IN_RUST : VIRTIOFSD_IN_C;
+}
+
+static const struct {
+	const struct option *options;
+	const char *fd;
+	bool after_o;
+} kinds[] = {
+	[VIRTIOFSD_IN_C] = { options_in_c, "fd", true },
+	[VIRTIOFSD_IN_RUST] = { options, "fd", false },
+	[VIRTIOFSD_OURS] = { options_of_ours, "vmm", false },
+};
+
+char **virtiofsd_options(const struct virtiofsd_config *config, enum virtiofsd_kind kind, int fd)
+{
 	struct arg_list list = ARG_LIST_INIT(ARGS_BYTES_MAX);
 
 	arg_list_add(&list, config->path);
-	arg_list_print(&list, "--fd=%d", listen_fd);
+	arg_list_print(&list, "--%s=%d", kinds[kind].fd, fd);
 	arg_list_end(&list);
-	for (const struct option *option = in_rust ? options : options_in_c; option->text;
-	     option++) {
-		if (!in_rust)
+	for (const struct option *option = kinds[kind].options; option->text; option++) {
+		if (kinds[kind].after_o)
 			arg_list_add(&list, "-o");
 		arg_list_print(&list, "%s", option->text);
 		if (option->print_value)

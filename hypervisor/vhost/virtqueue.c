@@ -112,8 +112,16 @@ struct walk {
 	struct iovec *iov;
 	unsigned int max;
 	unsigned int niov;
+	unsigned int readable;
 	size_t bytes;
 };
+
+static bool is_allowed(const struct walk *walk, bool writable)
+{
+	if (walk->access == VIRTQUEUE_EITHER)
+		return writable || walk->readable == walk->niov;
+	return writable == (walk->access == VIRTQUEUE_WRITABLE);
+}
 
 /* One descriptor's bytes, in more than one piece where they cross regions. */
 static int walk_add(struct walk *walk, const struct vring_desc *desc)
@@ -122,7 +130,7 @@ static int walk_add(struct walk *walk, const struct vring_desc *desc)
 	uint64_t addr = desc->addr;
 	size_t left = desc->len;
 
-	if (writable != (walk->access == VIRTQUEUE_WRITABLE))
+	if (!is_allowed(walk, writable))
 		return -EPROTO;
 	while (left) {
 		size_t piece = left;
@@ -131,6 +139,7 @@ static int walk_add(struct walk *walk, const struct vring_desc *desc)
 		if (!data || walk->niov == walk->max)
 			return -EPROTO;
 		walk->iov[walk->niov++] = (struct iovec){ .iov_base = data, .iov_len = piece };
+		walk->readable += !writable;
 		walk->bytes += piece;
 		left -= piece;
 		addr += piece; /* wraps only past the last region, where nothing is found */
@@ -194,7 +203,12 @@ int virtqueue_pop(struct virtqueue *vq, enum virtqueue_access access, struct iov
 	if (walk_table(&walk, vq->desc, vq->size, head, vq->size) < 0)
 		return break_queue(vq);
 	vq->next_avail++;
-	*out = (struct chain){ .head = head, .niov = walk.niov, .bytes = walk.bytes };
+	*out = (struct chain){
+		.head = head,
+		.niov = walk.niov,
+		.readable = walk.readable,
+		.bytes = walk.bytes,
+	};
 	return 1;
 }
 

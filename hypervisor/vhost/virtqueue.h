@@ -43,12 +43,14 @@ struct virtqueue {
 enum virtqueue_access {
 	VIRTQUEUE_READABLE, /* the device reads: the guest's packets */
 	VIRTQUEUE_WRITABLE, /* the device writes: the guest's empty buffers */
+	VIRTQUEUE_EITHER,   /* what it reads, then what it writes: a request and its answer */
 };
 
 /* One popped chain of descriptors. */
 struct chain {
 	uint16_t head;
 	unsigned int niov;
+	unsigned int readable; /* of them; the others are writable */
 	size_t bytes;
 };
 
@@ -62,7 +64,8 @@ void virtqueue_start(struct virtqueue *vq, uint16_t base);
 
 /*
  * The next chain: its pieces go to @iov, @max at most. Returns 1, 0 when there is none, -EPROTO
- * when the queue is broken; a chain that has a piece of the other access is.
+ * when the queue is broken; a chain that has a piece of another access is, or a readable piece after
+ * a writable one.
  */
 int virtqueue_pop(struct virtqueue *vq, enum virtqueue_access access, struct iovec *iov,
                   unsigned int max, struct chain *out);

@@ -64,8 +64,10 @@ const struct config_key config_keys[] = {
 	{ FIXED(QEMU, "shared_fs", "\"virtio-fs\""), ONE_OF("virtio-fs"),
 	  MEANS("How the guest gets the host's files.") },
 	{ KEY(QEMU, "virtio_fs_daemon", CONFIG_PATH, virtiofsd_path, "\"\""),
-	  MEANS("virtiofsd's executable, the one in Rust or QEMU's in C. Empty: where "
-	        "distributions put it, the one in Rust first.") },
+	  MEANS("The executable that serves files: virtiofsd, the one in Rust or QEMU's in C; or "
+	        "our "
+	        "`kata-fs`, in `libexec/kata-containers` beside the shim's `bin`. Empty: virtiofsd "
+	        "where distributions put it, the one in Rust first.") },
 	{ KEY(QEMU, "virtio_fs_cache", CONFIG_CHOICE, virtiofs_cache, "\"auto\""),
 	  ONE_OF("never", "auto", "always"),
 	  MEANS("What the guest caches of the host's files. `never`: nothing, and no shared "

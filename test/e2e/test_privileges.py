@@ -98,6 +98,23 @@ def test_the_file_server_in_rust_opens_by_file_handles_besides(containerd, runti
 
 
 @pytest.mark.vm
+def test_our_file_server_has_what_it_serves_files_with(containerd, runtime, name, tmp_path):
+    container, config = name(), configurations(tmp_path)["ours"]
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=["--runtime-config-path", config])
+    server = containerd.part(container, "kata-fs")
+    seen = status(server)
+    for which in ["CapPrm", "CapEff", "CapBnd"]:
+        assert capabilities(server, which) == SERVER_CAPABILITIES, which
+    assert seen["NoNewPrivs"] == ["1"]
+    assert seen["Seccomp"] == ["2"]
+    for kind in ["mnt", "net", "ipc"]:
+        assert namespace(server, kind) != namespace("self", kind), kind
+    share = os.path.join("/proc", str(server), "root")
+    assert "passwd" not in os.listdir(share) and "proc" not in os.listdir(share)
+    containerd.delete(container)
+
+
+@pytest.mark.vm
 def test_the_shim_has_a_filter_and_a_mount_namespace(containerd, pod):
     shim = containerd.shim(pod)
     assert status(shim)["Seccomp"] == ["2"]

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 from . import REPO
+from .bench import PREFIX
 from .newer import newer_virtiofsd
 from .parts import static_program
 
@@ -18,7 +19,8 @@ def files_program(folder):
 def configurations(folder):
     """daemon that serves files -> a configuration.toml that names it"""
     made = {}
-    for name, path in (("C", "/usr/lib/qemu/virtiofsd"), ("Rust", newer_virtiofsd(folder))):
+    daemons = {"C": "/usr/lib/qemu/virtiofsd", "Rust": newer_virtiofsd(folder), "ours": os.path.join(PREFIX, "libexec/kata-containers/kata-fs")}
+    for name, path in daemons.items():
         made[name] = os.path.join(folder, f"{name}.toml")
         with open(made[name], "w", encoding="ascii") as file:
             file.write(f'[hypervisor.qemu]\nvirtio_fs_daemon = "{path}"\n')
