@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
@@ -93,15 +94,23 @@ int storage_driver_find(const struct storage_driver *table, const Grpc__Storage 
 	                 storage->driver);
 }
 
+/* The file system itself, and not only the mount: its disk may be. */
+static bool is_read_only(const char *source, const struct mount_options *options)
+{
+	return (options->flags & MS_RDONLY) && *source == '/';
+}
+
 static int make_file_system(const Grpc__Storage *storage, const char *source, struct error *err)
 {
 	struct mount_options options;
+	autofree char *data = NULL;
 	int r;
 
 	r = mount_options_parse(storage->options, storage->n_options, &options, err);
 	if (r < 0)
 		return r;
-	r = mount_tree_new(storage->fstype, source, options.data, mount_options_attrs(&options));
+	data = mem_printf("%s%s", options.data, is_read_only(source, &options) ? ",ro" : "");
+	r = mount_tree_new(storage->fstype, source, data, mount_options_attrs(&options));
 	if (r < 0)
 		r = error_errno(err, "cannot make the file system");
 	mount_options_fini(&options);

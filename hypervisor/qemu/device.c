@@ -2,10 +2,12 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "common/arg_list.h"
@@ -13,6 +15,7 @@
 #include "common/mem.h"
 
 #define PORT_NAME_MAX 16
+#define SECTOR        512
 
 /* Interrupts of a network card: two for each queue, of what it sends and what it receives, and those
  * of its configuration and its control queue. */
@@ -51,8 +54,12 @@ static json_t *disk_backend(const struct vm_device *device, const char *fd_name)
 	struct stat st;
 	bool is_file = fstat(device->fd, &st) < 0 || S_ISREG(st.st_mode);
 
-	return json_pack("{s:s, s:s, s:s, s:b}", "driver", is_file ? "file" : "host_device",
-	                 "node-name", device->id, "filename", fd_name, "read-only", read_only);
+	/* Two machines may have one device, as two containers may: then what is on it is made for
+	 * that. Of an image that one machine writes QEMU keeps others away. */
+	return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "driver",
+	                 is_file ? "file" : "host_device", "node-name", device->id, "filename",
+	                 fd_name, "read-only", read_only, "discard", "unmap", "locking",
+	                 is_file ? "auto" : "off");
 }
 
 static json_t *memory_backend(const struct vm_device *device, const char *fd_name)
@@ -93,10 +100,19 @@ static json_t *nic_frontend(const struct vm_device *device)
 	return frontend;
 }
 
+/* The guest is to write whole sectors of the device. */
 static json_t *disk_frontend(const struct vm_device *device)
 {
-	return json_pack("{s:s, s:s, s:s, s:s*}", "driver", "virtio-blk-pci", "id", device->id,
-	                 "drive", device->id, "serial", device->serial);
+	json_t *frontend = json_pack("{s:s, s:s, s:s, s:s*}", "driver", "virtio-blk-pci", "id",
+	                             device->id, "drive", device->id, "serial", device->serial);
+	int logical = 0;
+	unsigned int physical = 0;
+
+	if (ioctl(device->fd, BLKSSZGET, &logical) == 0 && logical > SECTOR)
+		json_object_set_new(frontend, "logical_block_size", json_integer(logical));
+	if (ioctl(device->fd, BLKPBSZGET, &physical) == 0 && physical > SECTOR)
+		json_object_set_new(frontend, "physical_block_size", json_integer(physical));
+	return frontend;
 }
 
 static json_t *memory_frontend(const struct vm_device *device)

@@ -6,6 +6,7 @@
  *	<GUEST_BINDS>/<n>                   those of them that containers of a pod share: each a storage
  *	<GUEST_SHARE>/<MODULES_DIR>         kernel modules, for the agent (agent/guest/modprobe.h)
  *	<GUEST_SHM>                         the pod's /dev/shm, a tmpfs of the guest
+ *	<GUEST_DISKS>/<container>/<n>       file systems on its disks
  *	<GUEST_EPHEMERAL>/<n>               its volumes in memory (proto/guest_dirs.h)
  */
 #ifndef SHIM_GUEST_PATHS_H
@@ -16,6 +17,7 @@
 #define VOLUMES_DIR   ".volumes"
 #define GUEST_VOLUMES GUEST_SHARE "/" VOLUMES_DIR
 #define GUEST_BINDS   "/run/kata-containers/sandbox/binds"
+#define GUEST_DISKS   "/run/kata-containers/sandbox/disks"
 #define GUEST_SHM     "/run/kata-containers/sandbox/shm"
 
 #endif

@@ -43,12 +43,14 @@ bool guest_spec_is_bind(const Grpc__Mount *mount)
 static int check_mounts(const Grpc__Spec *spec, struct error *err)
 {
 	const char volumes[] = GUEST_VOLUMES "/";
+	const char disks[] = GUEST_DISKS "/";
 
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const Grpc__Mount *mount = spec->mounts[i];
 
 		if (guest_spec_is_bind(mount)) {
 			if (!strncmp(mount->source, volumes, strlen(volumes)) ||
+			    !strncmp(mount->source, disks, strlen(disks)) ||
 			    !strcmp(mount->source, GUEST_SHM))
 				continue;
 			return error_set(

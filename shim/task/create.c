@@ -143,7 +143,7 @@ static void name_disks(const struct create *create, Grpc__CreateContainerRequest
 		return;
 	for (size_t i = 0; i < spec_disks_count(create->disks); i++)
 		spec_disks_place(create->disks, i, disk_set_path(set, i));
-	request->n_devices = spec_disks_devices(create->disks, &request->devices);
+	spec_disks_put(create->disks, request);
 }
 
 static void name_volumes(const struct container *container, Grpc__CreateContainerRequest *request)
@@ -433,9 +433,11 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	if (pod->files)
 		pod_files_bind(pod->files, spec);
 	create->resolv_conf = resolv_conf_of(spec);
-	create->disks = spec_disks_take(spec);
-	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0 ||
-	    guest_spec_apply(spec, request->id, &netns, err) < 0 ||
+	create->disks = spec_disks_take(spec, request->id);
+	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0)
+		return error_code_errno(err->code);
+	spec_disks_bind(create->disks);
+	if (guest_spec_apply(spec, request->id, &netns, err) < 0 ||
 	    check_netns(pod, netns, err) < 0)
 		return error_code_errno(err->code);
 	return 0;

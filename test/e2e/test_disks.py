@@ -1,7 +1,12 @@
-"""Disks: block devices and files of the host that a container has as such."""
+"""Disks: block devices and files of the host that a container has as such. What holds under runc, too, is tried there by
+TEST_RUNTIME."""
+
+import os
+import subprocess
 
 import pytest
-from harness.disks import Loop
+from harness.disks import MIB, Loop
+from harness.sandbox_pod import SandboxPod
 
 
 @pytest.fixture
@@ -18,6 +23,13 @@ def loop(tmp_path):
         one.detach()
 
 
+def make_ext4(path, folder, text):
+    """A file system with one file, "of-the-host"."""
+    folder.mkdir()
+    (folder / "of-the-host").write_text(text)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, path], check=True)
+
+
 def test_a_block_device_is_read_and_written(containerd, runtime, name, loop):
     one = loop("one", 8)
     one.write("of the host\n")
@@ -26,5 +38,102 @@ def test_a_block_device_is_read_and_written(containerd, runtime, name, loop):
         blockdev --getsize64 {one.path}; stat -c '%F %a %u %g' {one.path}
     """
     shown = containerd.run(name(), "sh", "-c", script, runtime=runtime, flags=["--device", one.path]).check().text
-    assert shown.splitlines() == ["of the host", str(8 << 20), "block special file 600 0 0"]
+    assert shown.splitlines() == ["of the host", str(8 * MIB), "block special file 600 0 0"]
     assert one.read(17, at=512) == "of the container\n"
+
+
+class Spec:
+    """What a spec says of block devices."""
+
+    def __init__(self):
+        self.devices, self.rules, self.mounts = [], [], []
+
+    def number(self, device):
+        number = os.stat(device.path).st_rdev
+        return {"major": os.major(number), "minor": os.minor(number)}
+
+    def device(self, device, path, access, **more):
+        self.devices.append({"path": path, "type": "b", "fileMode": 0o600, "uid": 0, "gid": 0, **self.number(device), **more})
+        self.rule(device, access)
+
+    def rule(self, device, access):
+        if access:
+            self.rules.append({"allow": True, "type": "b", "access": access, **self.number(device)})
+
+    def mount(self, kind, source, target, *options):
+        self.mounts.append({"type": kind, "source": str(source), "destination": target, "options": list(options)})
+
+    def __call__(self, spec):
+        spec["linux"].setdefault("devices", []).extend(self.devices)
+        spec["linux"]["resources"]["devices"].extend(self.rules)
+        spec["mounts"].extend(self.mounts)
+
+
+def expect_all(pod, checks):
+    failed = [check for number, check in enumerate(checks) if pod.run_exec(f"e{number}", "sh", "-c", check) != 0]
+    assert not failed, failed
+
+
+def test_a_spec_says_where_they_are_and_who_may_do_what(loop, pods, tmp_path):
+    spec, disks = Spec(), [loop(f"disk{number}", 8) for number in range(4)]
+    large = loop("large", 8, "--sector-size", "4096")
+    system = loop("system", 16)
+    make_ext4(system.path, tmp_path / "files", "of the host\n")
+    for number, disk in enumerate(disks):
+        disk.write(f"disk {number}\n")
+    spec.device(disks[0], "/data/any/disk", "rw", fileMode=0o640, uid=12, gid=34)
+    spec.device(disks[1], "/dev/reader", "r")
+    spec.device(disks[2], "/dev/nobody", "")
+    spec.device(large, "/dev/large", "rwm")
+    spec.mount("bind", disks[3].path, "/dev/bound", "rbind", "rw")
+    spec.rule(disks[3], "rw")
+    spec.mount("ext4", system.path, "/system", "rw", "noexec")
+    pod = pods.start(change=spec).to_state("running")
+    expect_all(pod, [
+        "test \"$(stat -c '%F %a %u %g' /data/any/disk)\" = 'block special file 640 12 34'",
+        "test \"$(head -n 1 /data/any/disk)\" = 'disk 0'",
+        "echo changed | dd of=/data/any/disk conv=fsync 2>/dev/null",
+        "test \"$(head -n 1 /dev/reader)\" = 'disk 1'",
+        "! (: >>/dev/reader) 2>/dev/null",
+        "! (: </dev/nobody) 2>/dev/null",
+        "set $(stat -c '%t %T' /dev/nobody); mknod /dev/other b $((0x$1)) $((0x$2)) && ! (: </dev/other) 2>/dev/null",
+        "test \"$(blockdev --getss /dev/large)\" = 4096",
+        "test \"$(head -n 1 /dev/bound)\" = 'disk 3'",
+        "test \"$(cat /system/of-the-host)\" = 'of the host'",
+        "grep -q ' /system ext4 rw,.*noexec' /proc/mounts",
+        "echo of the container >/system/new && sync",
+    ])
+    pod.kill()
+    pod.task.Delete(id=pod.id)
+    pods.end_all()
+    assert disks[0].read(8) == "changed\n"
+    shown = subprocess.run(["debugfs", "-R", "cat new", system.file], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert shown.stdout == b"of the container\n"
+
+
+@pytest.mark.vm
+def test_a_pod_shares_them_and_lets_go_of_them(containerd, runtime, name, loop, tmp_path):
+    shared, image = loop("shared", 8), tmp_path / "image"
+    with open(image, "wb") as file:
+        file.truncate(16 * MIB)
+    make_ext4(image, tmp_path / "files", "of the host\n")
+    pod = SandboxPod(containerd, runtime, name()).start()
+    mount = ("--mount", f"type=ext4,src={image},dst=/image,options=loop:ro")
+    pods_own = [name(), name()]
+    for container in pods_own:
+        pod.add(container, "sleep", "1000", flags=["--device", shared.path, *mount])
+    containerd.exec(pods_own[0], "sh", "-c", f"echo by one | dd of={shared.path} conv=notrunc 2>/dev/null").check()
+    for container in pods_own:
+        assert containerd.exec(container, "head", "-n", "1", shared.path).check().text == "by one\n"
+        assert containerd.exec(container, "cat", "/image/of-the-host").check().text == "of the host\n"
+        refused = containerd.exec(container, "touch", "/image/new")
+        assert refused.rc == 1 and "Read-only file system" in refused.error
+    numbers = {containerd.exec(container, "stat", "-c", "%t:%T", shared.path).check().text for container in pods_own}
+    assert len(numbers) == 1, numbers
+    containerd.delete(pods_own[0])
+    assert containerd.exec(pods_own[1], "head", "-n", "1", shared.path).check().text == "by one\n"
+    containerd.delete(pods_own[1])
+    shared.detach()  # the machine has let go of it
+    assert shared.file.read_bytes()[:7] == b"by one\n"
+    pod.containers.clear()
+    pod.delete()

@@ -33,8 +33,11 @@ class Loop:
         subprocess.run(["losetup", "--set-capacity", self.path], check=True)
 
     def detach(self):
-        """Fails as long as anybody has it open."""
+        """Fails as long as anybody has it open. Once is enough."""
+        if not self.path:
+            return
         subprocess.run(["losetup", "--detach", self.path], check=True)
         left = subprocess.run(["losetup", "--noheadings", "--output", "NAME", "--associated", self.file], check=True,
                               stdout=subprocess.PIPE)
         assert not left.stdout, f"{self.path} is in use"
+        self.path = None
