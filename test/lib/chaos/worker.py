@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import secrets
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ from life import Life
 from pod_judge import PodJudge
 from pod_life import PodLife
 
+NAMESPACE = f"chaos-{secrets.token_hex(4)}"  # and folder of cgroups, which those of other workers are not in
 AT_ONCE_SECONDS = 0.06  # about as long as the shim's `start` takes, and its first steps
 RUNNING_SECONDS = 0.3
 PART = {"process": 0.25, "shutdown": 0.3, "stop": 0.3}  # of a step's usual time, in which kills come: these end before it has passed
@@ -51,7 +53,7 @@ class ContainerKind:
     """How a container lives and is judged."""
 
     def __init__(self, containerd):
-        self.containerd = containerd.in_namespace("chaos")
+        self.containerd = containerd.in_namespace(NAMESPACE)
         self.panic = panic.Panic(self.containerd)
         took = self._undisturbed()
         self.usual = {False: took, True: {**took, "delete": CTR_DELETE_SECONDS}}
@@ -141,7 +143,7 @@ class Worker:
                 usual[step] = min(usual.get(step, seconds), seconds)
 
     def last_one_works(self):
-        self.containerd.in_namespace("chaos").run("plain", "true", runtime=KATA).check()
+        self.containerd.in_namespace(NAMESPACE).run("plain", "true", runtime=KATA).check()
 
     def run_until_hit(self, cycle):
         """A victim that had ended already is struck earlier the next time."""
@@ -241,7 +243,7 @@ def work(cycles):
     containerd.start()
     try:
         containerd.import_images(busybox_image())
-        containerd.in_namespace("chaos").import_image(busybox_image())
+        containerd.in_namespace(NAMESPACE).import_image(busybox_image())
         worker = Worker(containerd, sorted({cycle.life for cycle in cycles}))
         for cycle in cycles:
             print(json.dumps(asdict(worker.run_until_hit(cycle))), flush=True)

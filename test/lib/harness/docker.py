@@ -2,10 +2,11 @@
 
 import json
 import os
+import secrets
 import subprocess
 import tarfile
 
-from . import IMAGE, REPO
+from . import IMAGE, REPO, cgroups
 from .containerd import Containerd
 from .newer import newer_docker_path
 from .processes import SOON, kill, wait_for
@@ -19,7 +20,7 @@ class Docker(Containerd):
     def __init__(self, bin_dir, suite):
         super().__init__(bin_dir, "moby", newer_docker_path(suite))
         self.suite = suite
-        self.cgroups = "docker"
+        self.cgroups = f"docker-{secrets.token_hex(4)}"
         self.socket = os.path.join(self.dir, "docker.sock")
         self.env["DOCKER_HOST"] = f"unix://{self.socket}"
         self.env["DOCKER_CONFIG"] = os.path.join(self.dir, "client")
@@ -48,6 +49,7 @@ class Docker(Containerd):
                 "containerd": self.address,
                 "live-restore": True,
                 "bip": BRIDGE,
+                "cgroup-parent": f"/{self.cgroups}",
                 "init-path": "/usr/bin/tini-static",
                 **self._runtimes(),
             }, file)
@@ -80,7 +82,9 @@ class Docker(Containerd):
     def stop(self):
         self.daemon.terminate()
         self.daemon.wait(SOON)
-        return super().stop()
+        left = super().stop()
+        cgroups.remove(self.cgroups)  # which runc keeps
+        return left
 
     @property
     def own_pids(self):
