@@ -66,14 +66,23 @@ int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH
                    struct error *err);
 
 /*
- * Gives a machine that runs @vcpus processors and @memory_mib of memory, between what it started
- * with and the maximum of its configuration. @done is called when the guest has the memory and the
- * VMM the processors, which the guest then has to bring online. Each is waited for @timeout_ms at
- * the most. With an error the machine keeps what it got by then, and may be resized again. @done
- * must not destroy the VM.
+ * Gives a machine that runs @vcpus processors and @memory_mib of memory, more or less than it has,
+ * between what it started with and the maximum of its configuration; 0: that stays as it is. @done
+ * is called when the guest has the memory, or has given it back, and the VMM the processors, which
+ * the guest then has to bring online. Each is waited for @timeout_ms at the most. With an error the
+ * machine keeps what it has by then, and may be resized again. @done must not destroy the VM.
  */
 int vm_resize(struct vm *vm, unsigned int vcpus, uint64_t memory_mib, int timeout_ms, done_fn *done,
               void *ctx, struct error *err);
+/* A resize under way does not wait for the guest any more; it ends soon, perhaps with an error. */
+void vm_resize_hurry(struct vm *vm);
+
+/* Whether vCPUs that have been plugged can be taken out again: else vm_resize() refuses. */
+bool vm_vcpus_leave(const struct vm *vm);
+
+/* What it has now, as the VMM says: a guest may give back late. */
+unsigned int vm_vcpus(const struct vm *vm);
+uint64_t vm_memory_mib(const struct vm *vm);
 
 /* The maxima of the configuration, or fewer vCPUs (vm_config.vcpus_stay). */
 unsigned int vm_vcpus_max(const struct vm *vm);

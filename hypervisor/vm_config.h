@@ -42,7 +42,8 @@ struct vm_config {
 	uint64_t memory_max_mib; /* capacity for hot-plug */
 	unsigned int vcpus;
 	unsigned int vcpus_max;
-	bool vcpus_stay; /* unless room for more costs the start nothing: under TCG it does */
+	bool reclaims_memory; /* what the guest frees is given back to the host */
+	bool vcpus_stay;      /* unless room for more costs the start nothing: under TCG it does */
 	enum vm_accel accel;
 	/* What the machine has beside the share and vsock from its start; used in vm_start() only.
 	 */

@@ -32,7 +32,7 @@ struct vm_start {
 struct vm_resize {
 	struct seq *seq;    /* NULL: none is under way */
 	bool has_memory;    /* the memory that grows is plugged */
-	unsigned int vcpus; /* what is wanted */
+	unsigned int vcpus; /* what is wanted; 0: what is there */
 	uint64_t memory_mib;
 	int timeout_ms; /* of each step */
 	struct error *failed_at_once;

@@ -14,6 +14,11 @@
 #define MEMORY_ID   "more-memory"
 #define MEMORY_STEP 2 /* MiB: what virtio-mem gives and takes at once */
 
+static bool memory_stays(const struct vm *vm)
+{
+	return !vm->resize.memory_mib;
+}
+
 static uint64_t wanted_beside(const struct vm *vm)
 {
 	return vm->resize.memory_mib - vm->config.memory_mib;
@@ -38,7 +43,7 @@ static void plug_memory(struct seq *seq, void *ctx)
 	struct error err;
 	int r;
 
-	if (vm->resize.has_memory || !wanted_beside(vm)) {
+	if (vm->resize.has_memory || memory_stays(vm) || !wanted_beside(vm)) {
 		seq_next(seq);
 		return;
 	}
@@ -57,27 +62,29 @@ static void give_memory(struct seq *seq, void *ctx)
 	struct vm *vm = ctx;
 	struct error err;
 
-	if (!vm->resize.has_memory)
+	if (!vm->resize.has_memory || memory_stays(vm))
 		seq_next(seq);
 	else if (vm->ops->resize_memory(vm->vmm, MEMORY_ID, wanted_beside(vm),
 	                                vm->resize.timeout_ms, seq_resume, seq, &err) < 0)
 		seq_fail(seq, &err);
 }
 
-static void plug_vcpus(struct seq *seq, void *ctx)
+static void change_vcpus(struct seq *seq, void *ctx)
 {
 	struct vm *vm = ctx;
 	struct error err;
 
-	if (vm->ops->resize_vcpus(vm->vmm, vm->resize.vcpus, vm->resize.timeout_ms, seq_resume, seq,
-	                          &err) < 0)
+	if (!vm->resize.vcpus)
+		seq_next(seq);
+	else if (vm->ops->resize_vcpus(vm->vmm, vm->resize.vcpus, vm->resize.timeout_ms, seq_resume,
+	                               seq, &err) < 0)
 		seq_fail(seq, &err);
 }
 
 static const struct seq_step resize_steps[] = {
 	{ "plug the memory", plug_memory, NULL, NULL },
 	{ "give the memory", give_memory, NULL, NULL },
-	{ "plug vCPUs", plug_vcpus, NULL, NULL },
+	{ "plug or unplug vCPUs", change_vcpus, NULL, NULL },
 	{ 0 },
 };
 
@@ -109,18 +116,21 @@ static int check(const struct vm *vm, unsigned int vcpus, uint64_t memory_mib, s
 	vcpus_max = vm_vcpus_max(vm);
 	if (vm->resize.seq)
 		return error_set(err, ERROR_FAILED_PRECONDITION, "another resize is in progress");
-	if (vcpus != config->vcpus && !caps->vcpus)
+	if (vcpus && vcpus != config->vcpus && !caps->vcpus)
 		return error_set(err, ERROR_UNIMPLEMENTED, "vCPUs: not supported by %s",
 		                 vm->ops->name);
-	if (memory_mib != config->memory_mib && !caps->memory)
+	if (vcpus && vcpus < vm_vcpus(vm) && !vm_vcpus_leave(vm))
+		return error_set(err, ERROR_UNIMPLEMENTED,
+		                 "taking vCPUs away: not supported by %s here", vm->ops->name);
+	if (memory_mib && memory_mib != config->memory_mib && !caps->memory)
 		return error_set(err, ERROR_UNIMPLEMENTED, "memory: not supported by %s",
 		                 vm->ops->name);
-	if (vcpus < config->vcpus || vcpus > vcpus_max)
+	if (vcpus && (vcpus < config->vcpus || vcpus > vcpus_max))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid number of vCPUs \"%u\": not from %u to %u", vcpus,
 		                 config->vcpus, vcpus_max);
-	if (memory_mib < config->memory_mib || memory_mib > config->memory_max_mib ||
-	    (memory_mib - config->memory_mib) % MEMORY_STEP)
+	if (memory_mib && (memory_mib < config->memory_mib || memory_mib > config->memory_max_mib ||
+	                   (memory_mib - config->memory_mib) % MEMORY_STEP))
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid memory \"%lu MiB\": not from %lu to %lu in steps of %d",
 		                 memory_mib, config->memory_mib, config->memory_max_mib,
@@ -150,6 +160,29 @@ int vm_resize(struct vm *vm, unsigned int vcpus, uint64_t memory_mib, int timeou
 	resize->done = done;
 	resize->ctx = ctx;
 	return 0;
+}
+
+void vm_resize_hurry(struct vm *vm)
+{
+	if (vm->resize.seq)
+		vm->ops->resize_hurry(vm->vmm);
+}
+
+bool vm_vcpus_leave(const struct vm *vm)
+{
+	return vm->ops->vcpus_leave(vm->vmm);
+}
+
+unsigned int vm_vcpus(const struct vm *vm)
+{
+	unsigned int vcpus = vm->ops->vcpus(vm->vmm);
+
+	return vcpus ? vcpus : vm->config.vcpus;
+}
+
+uint64_t vm_memory_mib(const struct vm *vm)
+{
+	return vm->config.memory_mib + (vm->ops->memory_plugged(vm->vmm) >> 20);
 }
 
 void vm_resize_fini(struct vm_resize *resize)

@@ -59,6 +59,12 @@ struct vmm {
 	                     void *ctx, struct error *err);
 	int (*resize_vcpus)(void *vmm, unsigned int count, int timeout_ms, done_fn *done, void *ctx,
 	                    struct error *err);
+	/* Whether vCPUs that have been plugged can be taken out again. */
+	bool (*vcpus_leave)(const void *vmm);
+	void (*resize_hurry)(void *vmm);
+	/* What has been plugged: vCPUs in all, 0 if that is not known yet; bytes of memory. */
+	unsigned int (*vcpus)(const void *vmm);
+	uint64_t (*memory_plugged)(const void *vmm);
 	void (*stop)(void *vmm, int timeout_ms); /* asks it to quit; SIGKILL after the deadline */
 	void (*kill)(void *vmm);                 /* on_ended follows; the rest stays as it is */
 	void (*destroy)(void *vmm);              /* NULL is fine; kills it, no callback */

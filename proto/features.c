@@ -11,11 +11,12 @@
 #include "proto/types.pb-c.h"
 
 /* By bit. */
-static const char *const words[] = { "clock",           "host-limits",     "signal-all",
-	                             "exit-details",    "network-details", "pid-namespace-of",
-	                             "sandbox-sysctls", "bind-storages",   "relay",
-	                             "link-settings",   "container-hooks", "memory-volumes",
-	                             "streams",         "device-storages", NULL };
+static const char *const words[] = {
+	"clock",           "host-limits",      "signal-all",      "exit-details",
+	"network-details", "pid-namespace-of", "sandbox-sysctls", "bind-storages",
+	"relay",           "link-settings",    "container-hooks", "memory-volumes",
+	"streams",         "device-storages",  "cpus-offline",    NULL
+};
 
 /* clang-format off */
 static const struct own_field {
@@ -32,6 +33,7 @@ static const struct own_field {
 	{ &grpc__guest_details_response__descriptor, 10000, FEATURE_CLOCK },
 	{ &grpc__set_guest_date_time_request__descriptor, 10000, FEATURE_CLOCK },
 	{ &grpc__set_guest_date_time_request__descriptor, 10001, FEATURE_CLOCK },
+	{ &grpc__online_cpumem_request__descriptor, 10000, FEATURE_CPUS_OFFLINE },
 	{ &grpc__signal_process_request__descriptor, 10001, FEATURE_SIGNAL_ALL },
 	{ &grpc__update_routes_request__descriptor, 10000, FEATURE_NETWORK_DETAILS },
 	{ &grpc__update_routes_request__descriptor, 10001, FEATURE_NETWORK_DETAILS },

@@ -24,6 +24,7 @@
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
  *   link-settings  goes without: the cards have the settings of the guest's kernel
+ *   cpus-offline   goes without: without KVM a machine keeps the vCPUs that it has got
  *   streams        goes without: stdio goes by upstream's calls, and through the shim
  *                  (shim/stdio/guest_io.h)
  */
@@ -52,6 +53,7 @@ enum feature {
 	FEATURE_MEMORY_VOLUMES = 1 << 11,  /* mounts below GUEST_EPHEMERAL (proto/guest_dirs.h) */
 	FEATURE_STREAMS = 1 << 12,         /* streams to VSOCK_PORT_STREAMS */
 	FEATURE_DEVICE_STORAGES = 1 << 13, /* a storage's driver "device" (proto/guest_dirs.h) */
+	FEATURE_CPUS_OFFLINE = 1 << 14,    /* OnlineCPUMemRequest.exact */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

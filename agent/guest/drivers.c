@@ -17,12 +17,15 @@
 /* A container with CAP_NET_ADMIN may send uevents without an end: this is how often they matter. */
 #define PAUSE_S      0.02
 #define LOAD_TIMEOUT 30000 /* ms */
+/* What has been there since the boot and has no driver yet can wait until containers run. */
+#define FIRST_LOOK_S 3
 
 struct drivers {
 	struct ev_loop *loop;
 	char *devices;
 	bool (*load)(const char *alias);
 	struct uevent_subscriber subscriber;
+	ev_timer first;
 	ev_timer pause;
 	bool changed; /* during the pause, or the errand */
 	struct errand *errand;
@@ -120,6 +123,11 @@ static void on_change(void *ctx)
 	look_unless_busy(ctx);
 }
 
+static void on_first_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	look_unless_busy(timer->data);
+}
+
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct drivers *drivers = timer->data;
@@ -140,6 +148,9 @@ struct drivers *drivers_create(struct ev_loop *loop, struct uevents *uevents, co
 	drivers->subscriber.ctx = drivers;
 	ev_timer_init(&drivers->pause, on_pause_over, 0, 0);
 	drivers->pause.data = drivers;
+	ev_timer_init(&drivers->first, on_first_look, FIRST_LOOK_S, 0);
+	drivers->first.data = drivers;
+	ev_timer_start(loop, &drivers->first);
 	uevents_subscribe(uevents, &drivers->subscriber);
 	return drivers;
 }
@@ -149,6 +160,7 @@ void drivers_destroy(struct drivers *drivers)
 	if (!drivers)
 		return;
 	uevents_leave(&drivers->subscriber);
+	ev_timer_stop(drivers->loop, &drivers->first);
 	ev_timer_stop(drivers->loop, &drivers->pause);
 	errand_destroy(drivers->errand);
 	for (size_t i = 0; i < drivers->ntried; i++)

@@ -1,6 +1,6 @@
 /*
- * Drivers of virtio devices that are plugged into the machine while it runs: where the kernel has
- * none loaded, the image's module is (modprobe.h). Elsewhere udev does this, since the kernel asks
+ * Drivers of virtio devices that are plugged into the machine while it runs, or that nobody needs at
+ * its start: where the kernel has none loaded, the image's module is (modprobe.h). Elsewhere udev does this, since the kernel asks
  * nobody for a driver. No container decides what is loaded: the devices are the host's.
  */
 #ifndef AGENT_DRIVERS_H

@@ -23,6 +23,7 @@
 
 #define CPUS        "/sys/devices/system/cpu"
 #define MEMORY      "/sys/devices/system/memory"
+#define HOTPLUG     "/sys/module/memory_hotplug/parameters"
 #define ENTROPY_MAX 4096 /* bytes of one ReseedRandomDev */
 
 #define CPUS_STEP_MS 10
@@ -124,6 +125,38 @@ int guest_online_cpus(uint32_t cpus, struct error *err)
 	return 0;
 }
 
+/* A CPU that cannot be switched off has no such file. */
+static int find_last_cpu(int dir, const char *name, void *ctx, struct error *err)
+{
+	unsigned long *last = ctx;
+	unsigned long number = strtoul(name + strlen("cpu"), NULL, 10);
+	autofree char *file = mem_printf("%s/online", name);
+	char text[8];
+
+	if (number > *last && kernel_file_read(dir, file, text, sizeof(text), NULL) == 0 &&
+	    *text == '1')
+		*last = number;
+	return 0;
+}
+
+int guest_offline_cpus(uint32_t cpus, struct error *err)
+{
+	autoclose int dir = open_directory(CPUS);
+	int r = 0;
+
+	while (r == 0 && cpus-- > 0) {
+		autofree char *file = NULL;
+		unsigned long last = 0;
+
+		each_numbered(CPUS, "cpu", find_last_cpu, &last, NULL);
+		file = mem_printf("cpu%lu/online", last);
+		r = last ? kernel_file_write(dir, file, "0", err)
+		         : error_set(err, ERROR_FAILED_PRECONDITION,
+		                     "no other CPU can be taken offline");
+	}
+	return r;
+}
+
 static bool is_offline(int dir, const char *file)
 {
 	char text[32];
@@ -151,8 +184,12 @@ int guest_online_memory(struct error *err)
 void guest_take_memory_at_once(void)
 {
 	autoclose int dir = open_directory(MEMORY);
+	autoclose int parameters = open_directory(HOTPLUG);
 	struct error err;
 
+	if (parameters >= 0 &&
+	    kernel_file_write(parameters, "online_policy", "auto-movable", &err) < 0)
+		log_warn("%s", err.text);
 	if (dir >= 0 && kernel_file_write(dir, "auto_online_blocks", "online", &err) < 0)
 		log_warn("%s", err.text);
 }

@@ -16,9 +16,13 @@ uint64_t guest_memory_block_size(void);
  * On failure none of them is. */
 #define GUEST_CPUS_MS 5000
 int guest_online_cpus(uint32_t cpus, struct error *err);
+/* Takes the @cpus online ones with the highest numbers offline, those that came last. On failure some
+ * of them are. */
+int guest_offline_cpus(uint32_t cpus, struct error *err);
 int guest_online_memory(struct error *err); /* every block there is */
-/* From now on memory that is plugged comes online by itself. (virtio-mem adds no more than a GiB that
- * is not.) A kernel without hot-plug needs nothing. */
+/* From now on memory that is plugged comes online by itself (virtio-mem adds no more than a GiB that
+ * is not), up to three times what the kernel has for itself as movable: only that can surely be given
+ * back. A kernel without hot-plug needs nothing. */
 void guest_take_memory_at_once(void);
 
 int64_t guest_clock_ns(void); /* since 1970 */

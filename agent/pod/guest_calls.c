@@ -86,7 +86,8 @@ struct online {
 	struct ttrpc_call *call;
 	struct errand *errand;
 	bool cpu_only;
-	uint32_t cpus;
+	uint32_t cpus;  /* to be brought online */
+	uint32_t leave; /* to be taken offline */
 };
 
 /* In a child process: the kernel needs its time for each of them. */
@@ -95,7 +96,9 @@ static int online_all(void *ctx, struct errand_result *result, struct error *err
 	const struct online *online = ctx;
 	int r = online->cpu_only ? 0 : guest_online_memory(err);
 
-	return r < 0 ? r : guest_online_cpus(online->cpus, err);
+	if (r == 0)
+		r = guest_online_cpus(online->cpus, err);
+	return r < 0 ? r : guest_offline_cpus(online->leave, err);
 }
 
 static void on_online(void *ctx, const struct error *err)
@@ -108,11 +111,14 @@ static void on_online(void *ctx, const struct error *err)
 }
 
 /* nb_cpus is how many are to be online then. */
-static uint32_t cpus_to_come(uint32_t nb_cpus)
+static void count_cpus(struct online *online, const Grpc__OnlineCPUMemRequest *request)
 {
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	long there = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return online > 0 && nb_cpus > (uint32_t)online ? nb_cpus - (uint32_t)online : 0;
+	if (there > 0 && request->nb_cpus > (uint32_t)there)
+		online->cpus = request->nb_cpus - (uint32_t)there;
+	else if (there > 0 && request->exact && request->nb_cpus)
+		online->leave = (uint32_t)there - request->nb_cpus;
 }
 
 void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
@@ -123,7 +129,7 @@ void guest_on_online(struct ttrpc_call *call, const ProtobufCMessage *message, v
 
 	online->call = call;
 	online->cpu_only = request->cpu_only;
-	online->cpus = cpus_to_come(request->nb_cpus);
+	count_cpus(online, request);
 	if (errand_start(sandbox_loop(ctx), online_all, online, ONLINE_TIMEOUT_MS, on_online,
 	                 online, &online->errand, &err) == 0)
 		return;

@@ -143,6 +143,7 @@ static const struct row {
 	const char *fixed; /* its value, or */
 	value_fn *value;   /* what prints it; neither: an option without a value */
 } rows[] = {
+	{ "-name", "guest,debug-threads=on", NULL }, /* the threads of vCPUs say so */
 	{ "-nodefaults", NULL, NULL },
 	{ "-no-user-config", NULL, NULL },
 	{ "-no-reboot", NULL, NULL },
@@ -190,5 +191,9 @@ char **qemu_args_build(const struct qemu_args *args)
 		device_add_port_args(&list, port);
 	for (size_t i = 0; i < args->ndevices; i++)
 		device_add_args(&list, args->devices[i].device, args->devices[i].port);
+	if (args->reclaims_memory) {
+		arg_list_add(&list, "-device");
+		arg_list_add(&list, "virtio-balloon-pci,id=balloon,free-page-reporting=on");
+	}
 	return arg_list_finish(&list);
 }

@@ -23,6 +23,7 @@ struct qemu_args {
 	uint64_t memory_max_mib; /* > memory_mib: room to plug memory into */
 	unsigned int vcpus;
 	unsigned int vcpus_max;
+	bool reclaims_memory;      /* of vm_config.h */
 	unsigned int tsc_khz;      /* of this host; 0: unknown */
 	const char *kernel_params; /* appended to ours; may be NULL */
 	int ports;                 /* root ports, for devices that come and go */

@@ -297,6 +297,7 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 		.memory_max_mib = config->memory_max_mib,
 		.vcpus = config->vcpus,
 		.vcpus_max = qemu_vcpus_max(qemu),
+		.reclaims_memory = config->reclaims_memory,
 		.tsc_khz = measured_tsc_khz(qemu),
 		.kernel_params = config->kernel_params,
 		.ports = config->ports,
@@ -358,6 +359,35 @@ static int qemu_resize_vcpus(void *vmm, unsigned int count, int timeout_ms, done
 	struct qemu *qemu = vmm;
 
 	return resize_vcpus(qemu->resize, count, timeout_ms, done, ctx, err);
+}
+
+/* QEMU 7.2 ends in a "double free" when TCG gets a vCPU again that it has had before. */
+static bool qemu_vcpus_leave(const void *vmm)
+{
+	const struct qemu *qemu = vmm;
+
+	return qemu->kvm;
+}
+
+static void qemu_resize_hurry(void *vmm)
+{
+	struct qemu *qemu = vmm;
+
+	resize_hurry(qemu->resize);
+}
+
+static unsigned int qemu_vcpus(const void *vmm)
+{
+	const struct qemu *qemu = vmm;
+
+	return resize_vcpus_there(qemu->resize);
+}
+
+static uint64_t qemu_memory_plugged(const void *vmm)
+{
+	const struct qemu *qemu = vmm;
+
+	return resize_memory_given(qemu->resize);
 }
 
 static void on_quit_reply(void *ctx, const json_t *result, const struct error *err)
@@ -492,6 +522,10 @@ const struct vmm vmm_qemu = {
 	.vcpus_max = qemu_vcpus_max,
 	.resize_memory = qemu_resize_memory,
 	.resize_vcpus = qemu_resize_vcpus,
+	.vcpus_leave = qemu_vcpus_leave,
+	.resize_hurry = qemu_resize_hurry,
+	.vcpus = qemu_vcpus,
+	.memory_plugged = qemu_memory_plugged,
 	.stop = qemu_stop,
 	.kill = qemu_kill,
 	.destroy = qemu_destroy,

@@ -24,16 +24,24 @@ void resize_on_event(struct resize *resize, const char *name, const json_t *data
 
 /*
  * Gives the guest @mib of the memory device @id. @done is called when the guest has taken, or given
- * back, as much; with an error after @timeout_ms, and it keeps what it has by then.
+ * back, as much; with an error after @timeout_ms. Then it keeps what it has, and may go on later.
  */
 int resize_memory(struct resize *resize, const char *id, uint64_t mib, int timeout_ms,
                   done_fn *done, void *ctx, struct error *err);
 
 /*
- * Plugs processors until there are @count. Some of them may have come when @done gets an error. The
- * guest sees them soon after, and decides when they run.
+ * Plugs processors, or asks the guest for those that came last, until there are @count. Some of them
+ * may have come or gone when @done gets an error: the guest keeps one (ACPI), or has not let go of it
+ * in @timeout_ms. The guest sees those that come soon after, and decides when they run.
  */
 int resize_vcpus(struct resize *resize, unsigned int count, int timeout_ms, done_fn *done,
                  void *ctx, struct error *err);
+
+/* The changes under way wait for the guest no longer: their time is over. */
+void resize_hurry(struct resize *resize);
+
+/* What QEMU has said last: 0 before it was asked. */
+unsigned int resize_vcpus_there(const struct resize *resize);
+uint64_t resize_memory_given(const struct resize *resize); /* bytes of the memory device */
 
 #endif

@@ -31,6 +31,7 @@ struct config {
 	int max_vcpus;      /* 0: the host's */
 	int memory_mib;
 	int max_memory_mib; /* 0: the host's */
+	bool reclaims_memory;
 	bool vmm_debug;
 	bool disable_vhost_net;
 	int64_t rx_bits_per_s; /* of each network card; 0: no limit */
@@ -43,6 +44,7 @@ struct config {
 	int create_timeout_ms;
 	bool host_limits;
 	bool sandbox_cgroup_only;
+	bool static_size;
 	int network_model; /* enum network_model */
 	/* [timeouts] */
 	int idle_timeout_ms;
@@ -57,6 +59,8 @@ struct config {
 	int agent_stop_timeout_ms;
 	int kill_timeout_ms;
 	int clock_interval_ms;
+	int give_back_timeout_ms;
+	int shrink_delay_ms;
 	int stdio_open_timeout_ms;
 	int stdio_exit_timeout_ms;
 	int stdio_stall_timeout_ms;

@@ -61,6 +61,9 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "default_maxmemory", CONFIG_INTEGER, max_memory_mib, "0"),
 	  RANGE(0, MEMORY_MAX_MIB),
 	  MEANS("The most memory that a guest gets, in MiB. 0: as much as the host has.") },
+	{ KEY(QEMU, "reclaim_guest_freed_memory", CONFIG_BOOLEAN, reclaims_memory, "true"),
+	  MEANS("Memory that the guest has freed goes back to the host, within some seconds, by a "
+	        "balloon device that reports free pages. Needs `modules` beside the kernel.") },
 	{ FIXED(QEMU, "shared_fs", "\"virtio-fs\""), ONE_OF("virtio-fs"),
 	  MEANS("How the guest gets the host's files.") },
 	{ KEY(QEMU, "virtio_fs_daemon", CONFIG_PATH, virtiofsd_path, "\"\""),
@@ -107,6 +110,11 @@ const struct config_key config_keys[] = {
 	        "the vCPUs alone (cgroup v1), or QEMU's process; the others are in "
 	        "`/kata_overhead/<id>`, unlimited.") },
 
+	{ KEY(RUNTIME, "static_sandbox_resource_mgmt", CONFIG_BOOLEAN, static_size, "false"),
+	  MEANS("The machine keeps the size that it has at its start, by the limits that are known "
+	        "then: those of a single container, or those that the annotations of a pod's "
+	        "sandbox name.") },
+
 	TIMEOUT_MS(
 		"idle_ms", idle_timeout_ms, "60000",
 		"A pod without a Create ends after this time. (containerd does not always report "
@@ -137,6 +145,11 @@ const struct config_key config_keys[] = {
 	           "From SIGKILL to the end of a container; after that, its machine is stopped."),
 	TIMEOUT_MS("clock_ms", clock_interval_ms, "10000",
 	           "Between two checks of the guest's clock against the host's."),
+	TIMEOUT_MS("give_back_ms", give_back_timeout_ms, "10000",
+	           "The guest gives back vCPUs, or memory, that its containers want no more."),
+	TIMEOUT_MS("shrink_ms", shrink_delay_ms, "360000",
+	           "From the Delete of a container until the machine gives back its share: longer "
+	           "than a kubelet waits to restart it, at most five minutes."),
 	TIMEOUT_MS("stdio_open_ms", stdio_open_timeout_ms, "10000",
 	           "Opening a stream to the guest."),
 	TIMEOUT_MS(

@@ -172,6 +172,18 @@ int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *don
 	                        &request.base, done, ctx, NULL, err);
 }
 
+int agent_offline(struct agent *agent, uint32_t cpus, done_fn *done, void *ctx, struct error *err)
+{
+	Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
+
+	request.wait = true;
+	request.nb_cpus = cpus;
+	request.cpu_only = true;
+	request.exact = true;
+	return agent_call_plain(agent, "OnlineCPUMem", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, NULL, err);
+}
+
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)
 {
 	const Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;

@@ -31,6 +31,8 @@ int agent_update_routes(struct agent *agent, const Grpc__UpdateRoutesRequest *re
 int agent_add_neighbours(struct agent *agent, const Grpc__AddARPNeighborsRequest *request,
                          done_fn *done, void *ctx, struct agent_call **out, struct error *err);
 
+/* Takes CPUs offline, the newest first, until there are @cpus. An agent with FEATURE_CPUS_OFFLINE. */
+int agent_offline(struct agent *agent, uint32_t cpus, done_fn *done, void *ctx, struct error *err);
 /* Brings online what was plugged: CPUs, until there are @cpus in all, and (@cpu_only: not) memory. */
 int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *done, void *ctx,
                  struct error *err);

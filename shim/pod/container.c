@@ -62,6 +62,7 @@ struct container *container_create(struct pod *pod, const char *id, const char *
 	container->end_status = PROCESS_STATUS_KILLED;
 	container->init = process_create(container, id, NULL, paths, pod->events);
 	LIST_INIT(&container->execs);
+	LIST_INIT(&container->claims);
 	ev_timer_init(&container->kill_timer, on_kill_timeout, pod->config->kill_timeout_ms / 1e3,
 	              0);
 	container->kill_timer.data = container;
@@ -112,6 +113,8 @@ void container_destroy(struct container *container, const struct error *why)
 	ev_timer_stop(container->pod->loop, &container->kill_timer);
 	container->placeholders_ended = NULL;
 	LIST_REMOVE(container, link); /* first: who is told of the end of a process looks it up */
+	if (container->pod->sandbox)
+		sandbox_shrink_later(container->pod->sandbox);
 	while ((exec = LIST_FIRST(&container->execs)))
 		remove_exec(container, exec, why);
 	process_destroy(container->init, why);
@@ -146,14 +149,39 @@ struct container *container_pause(const struct pod *pod)
 	return NULL;
 }
 
+static struct vm_demand demand_of(const struct container *container)
+{
+	const struct vm_size *max = &container->pod->size.max;
+	struct vm_demand demand = vm_demand_of(&container->limits, max);
+	const struct limits_claim *claim;
+
+	LIST_FOREACH (claim, &container->claims, link) {
+		const struct vm_demand claimed = vm_demand_of(&claim->limits, max);
+
+		vm_demand_raise(&demand, &claimed);
+	}
+	return demand;
+}
+
 struct vm_demand container_demands(const struct pod *pod)
 {
 	const struct container *container;
-	struct vm_demand demand = { 0 };
+	struct vm_demand sum = { 0 };
 
-	LIST_FOREACH (container, &pod->containers, link)
-		vm_demand_add(&demand, &container->limits, &pod->size.max);
-	return demand;
+	LIST_FOREACH (container, &pod->containers, link) {
+		const struct vm_demand demand = demand_of(container);
+
+		vm_demand_add(&sum, &demand);
+	}
+	return sum;
+}
+
+struct vm_size container_wanted_size(const void *ctx)
+{
+	const struct pod *pod = ctx;
+	const struct vm_demand demand = container_demands(pod);
+
+	return pod_size_for(&pod->size, &demand);
 }
 
 struct process *container_process(const struct container *container, const char *exec_id)

@@ -19,6 +19,12 @@ struct hooks;
 struct pod;
 struct rootfs;
 
+/* New limits, which an update wants. Until it has ended there is room for those, and for the old. */
+struct limits_claim {
+	LIST_ENTRY(limits_claim) link;
+	struct vm_limits limits;
+};
+
 struct container {
 	LIST_ENTRY(container) link;
 	struct pod *pod;
@@ -32,9 +38,10 @@ struct container {
 	Grpc__Process *spec; /* the init's, once it has been created: what an exec inherits from */
 	struct process *init;
 	bool created; /* Create has succeeded: until then it is not there for any other call */
-	struct vm_limits limits; /* what the machine has room for */
-	bool is_pause;           /* the pod's pause container: see pod.h */
-	int end_status;          /* of the init, if the machine ends under it */
+	struct vm_limits limits; /* those in force */
+	LIST_HEAD(, limits_claim) claims;
+	bool is_pause;  /* the pod's pause container: see pod.h */
+	int end_status; /* of the init, if the machine ends under it */
 	LIST_HEAD(, process) execs;
 	unsigned int n_execs;
 	ev_timer kill_timer;
@@ -60,6 +67,8 @@ struct container *container_pause(const struct pod *pod);
 
 /* Of all containers of @pod together. */
 struct vm_demand container_demands(const struct pod *pod);
+/* What the machine is to be for all containers of the pod (a struct pod) together. */
+struct vm_size container_wanted_size(const void *pod);
 
 /* The init for an empty id; NULL: there is none. */
 struct process *container_process(const struct container *container, const char *exec_id);

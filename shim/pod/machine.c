@@ -24,7 +24,7 @@
 #include "shim/pod/hello.h"
 #include "shim/pod/host_limits.h"
 #include "shim/pod/live_network.h"
-#include "shim/pod/machine_growth.h"
+#include "shim/pod/machine_size.h"
 #include "shim/pod/pod_settings.h"
 #include "shim/pod/pod_size.h"
 
@@ -183,6 +183,7 @@ static int start_vm(struct machine *machine, struct error *err)
 		.memory_max_mib = memory_max(machine->config.size),
 		.vcpus = machine->config.size->start.vcpus,
 		.vcpus_max = machine->config.size->max.vcpus,
+		.reclaims_memory = machine->config.config->reclaims_memory,
 		.vcpus_stay = machine->config.size->cpus_are_known,
 		.accel = (enum vm_accel)machine->config.config->accel,
 		.cache = (enum vm_cache)machine->config.config->virtiofs_cache,
@@ -440,12 +441,19 @@ static const struct seq_step boot_steps[] = {
 
 static void make_changeable(struct machine *machine)
 {
-	machine->growth = machine_growth_create(&(struct machine_growth_config){
-		.vm = machine->vm,
-		.agent = machine->agent,
-		.now = machine->config.size->start,
-		.timeout_ms = machine->config.config->agent_timeout_ms,
-	});
+	const struct config *config = machine->config.config;
+
+	machine->size = machine_size_create(machine->loop,
+	                                    &(struct machine_size_config){
+						    .vm = machine->vm,
+						    .agent = machine->agent,
+						    .start = machine->config.size->start,
+						    .timeout_ms = config->agent_timeout_ms,
+						    .give_back_ms = config->give_back_timeout_ms,
+						    .delay_ms = config->shrink_delay_ms,
+						    .wanted = machine->config.wanted_size,
+						    .ctx = machine->config.wanted_ctx,
+					    });
 	machine->disks = disks_create(&(struct disks_config){
 		.loop = machine->loop,
 		.vm = machine->vm,
@@ -502,7 +510,7 @@ uid_t machine_uid(const struct machine *machine)
 
 void machine_end_changes(struct machine *machine, const struct error *why)
 {
-	machine_growth_end(machine->growth, why);
+	machine_size_end(machine->size, why);
 	disks_end(machine->disks, why);
 }
 
@@ -523,7 +531,7 @@ void machine_destroy(struct machine *machine)
 	hello_destroy(machine->hello);
 	vm_destroy(machine->vm);
 	agent_search_destroy(machine->search);
-	machine_growth_destroy(machine->growth);
+	machine_size_destroy(machine->size);
 	disks_destroy(machine->disks);
 	machine_release_network(machine);
 	uid_lease_destroy(machine->lease);

@@ -12,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
+#include "shim/pod/machine_size.h"
 
 struct agent;
 struct agent_search;
@@ -22,7 +23,6 @@ struct hello;
 struct host_cgroup;
 struct install;
 struct live_network;
-struct machine_growth;
 struct netns;
 struct network;
 struct pod_settings;
@@ -43,6 +43,9 @@ struct machine_config {
 	const struct netns *netns;  /* whose links the guest gets; NULL: none */
 	struct host_cgroup *cgroup; /* which all processes of the machine are in */
 	int oom_score_adj;          /* of the VM's processes; 0: as the shim's */
+	/* What the containers want it to be (machine_size.h); NULL: it never becomes smaller. */
+	machine_size_wanted_fn *wanted_size;
+	const void *wanted_ctx;
 };
 
 /* From the loop, each with the ctx of machine_create(). */
@@ -73,7 +76,7 @@ struct machine {
 	struct agent *agent;
 	struct guest_clock *clock;
 	struct live_network *live; /* NULL: there is no network */
-	struct machine_growth *growth;
+	struct machine_size *size;
 	struct disks *disks;
 	bool refused; /* the boot has failed by a setting of the pod that the agent refuses */
 };
@@ -93,7 +96,7 @@ uid_t machine_uid(const struct machine *machine);
 void machine_end_changes(struct machine *machine, const struct error *why);
 /* The VM has ended: the host's network is as it was. */
 void machine_release_network(struct machine *machine);
-/* NULL is fine; kills what lives, no callback. Nobody waits for its growth any more. */
+/* NULL is fine; kills what lives, no callback. Nobody waits for its size any more. */
 void machine_destroy(struct machine *machine);
 
 CLEANUP_DESTROY(machine)

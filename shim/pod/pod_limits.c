@@ -23,8 +23,14 @@ static void find_limited(const struct pod *pod, bool *memory, bool *cpus)
 
 	*memory = *cpus = true;
 	LIST_FOREACH (container, &pod->containers, link) {
+		const struct limits_claim *claim;
+
 		if (container->is_pause)
 			continue;
+		LIST_FOREACH (claim, &container->claims, link) {
+			*memory = *memory && claim->limits.memory > 0;
+			*cpus = *cpus && claim->limits.quota > 0;
+		}
 		any = true;
 		*memory = *memory && container->limits.memory > 0;
 		*cpus = *cpus && container->limits.quota > 0;

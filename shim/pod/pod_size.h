@@ -1,7 +1,7 @@
 /*
  * How big a pod's machine is to be: the rule of spec/vm_size.h over the containers that the pod has.
  * A container counts from its Create to its Delete, so that one that is made anew, as Kubernetes
- * restarts it, counts once. The machine never shrinks: what a container leaves, the next one uses.
+ * restarts it, counts once (machine_size.h).
  */
 #ifndef SHIM_POD_SIZE_H
 #define SHIM_POD_SIZE_H
@@ -18,6 +18,7 @@ struct pod_size {
 	struct vm_demand sandbox; /* by the annotations of its sandbox */
 	struct vm_size start;     /* of the machine, when it starts */
 	bool cpus_are_known;      /* at the start: more are wanted only by an update */
+	bool is_static;           /* it stays as at the start, which is its maximum, too */
 };
 
 /* @spec: that of the container that the pod begins with. */

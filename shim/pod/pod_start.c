@@ -12,6 +12,7 @@
 #include "shim/host/placeholder_path.h"
 #include "shim/network/loopback.h"
 #include "shim/network/netns.h"
+#include "shim/pod/container.h"
 #include "shim/pod/pod.h"
 #include "shim/pod/pod_policy.h"
 #include "shim/pod/pod_settings.h"
@@ -96,6 +97,8 @@ static void start_sandbox(struct pod *pod, struct bundle *bundle, done_fn *on_go
 			.size = &pod->size,
 			.netns = pod->netns,
 			.cgroup = pod->cgroup,
+			.wanted_size = container_wanted_size,
+			.wanted_ctx = pod,
 			.oom_score_adj = spec->process ? (int)spec->process->oomscoreadj : 0,
 		},
 		.settings = pod_settings_create(

@@ -18,7 +18,7 @@
 #include "shim/pod/live_network.h"
 #include "shim/pod/loopback_relay.h"
 #include "shim/pod/machine.h"
-#include "shim/pod/machine_growth.h"
+#include "shim/pod/machine_size.h"
 #include "shim/pod/resolvers.h"
 
 /* Of the guest's console, to choose from. */
@@ -383,22 +383,40 @@ void sandbox_when_connected(struct sandbox *sandbox, struct sandbox_waiter *wait
 		add_waiter(&sandbox->network_waiters, waiter, done, ctx);
 }
 
-void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted,
-                  struct growth_waiter *waiter, done_fn *done, void *ctx)
+void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted, struct size_waiter *waiter,
+                  done_fn *done, void *ctx)
 {
 	struct error err;
 
 	if (sandbox->state == SANDBOX_READY) {
-		machine_growth_ask(sandbox->machine->growth, wanted, waiter, done, ctx);
+		machine_size_grow(sandbox->machine->size, wanted, waiter, done, ctx);
 	} else {
 		sandbox_refuse(sandbox, &err);
 		done(ctx, &err);
 	}
 }
 
-void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter)
+void sandbox_shrink(struct sandbox *sandbox, struct size_waiter *waiter, done_fn *done, void *ctx)
 {
-	machine_growth_leave(sandbox->machine->growth, waiter);
+	struct error err;
+
+	if (sandbox->state == SANDBOX_READY) {
+		machine_size_shrink(sandbox->machine->size, waiter, done, ctx);
+	} else {
+		sandbox_refuse(sandbox, &err);
+		done(ctx, &err);
+	}
+}
+
+void sandbox_leave_size(struct sandbox *sandbox, struct size_waiter *waiter)
+{
+	machine_size_leave(sandbox->machine->size, waiter);
+}
+
+void sandbox_shrink_later(struct sandbox *sandbox)
+{
+	if (sandbox->state == SANDBOX_READY)
+		machine_size_shrink_later(sandbox->machine->size);
 }
 
 void sandbox_when_resolving(struct sandbox *sandbox, const char *resolv_conf,

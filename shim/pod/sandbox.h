@@ -85,11 +85,16 @@ void sandbox_when_resolving(struct sandbox *sandbox, const char *resolv_conf,
 
 /* Calls @done once, when the machine is as big as @wanted, or as the most that it can be: at once if
  * it is. With an error it may have become bigger all the same. */
-struct growth_waiter;
+struct size_waiter;
 struct vm_size;
-void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted,
-                  struct growth_waiter *waiter, done_fn *done, void *ctx);
-void sandbox_leave_growth(struct sandbox *sandbox, struct growth_waiter *waiter);
+void sandbox_grow(struct sandbox *sandbox, const struct vm_size *wanted, struct size_waiter *waiter,
+                  done_fn *done, void *ctx);
+/* Calls @done once, when the machine has given back what no container wants, as far as the guest does
+ * in time: at once if there is nothing. With an error only if the machine ends first. */
+void sandbox_shrink(struct sandbox *sandbox, struct size_waiter *waiter, done_fn *done, void *ctx);
+void sandbox_leave_size(struct sandbox *sandbox, struct size_waiter *waiter);
+/* The same, without a wait, when no container has gone for a while. */
+void sandbox_shrink_later(struct sandbox *sandbox);
 
 /* Why what was asked of the guest failed with @err: if it died under it, @done is called with the
  * first cause, once that is known; else with @err, at once. */

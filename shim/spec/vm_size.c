@@ -1,12 +1,15 @@
 #include "shim/spec/vm_size.h"
 
+#include <stdbool.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "shim/spec/cri.h"
 
-#define MIB            (1ULL << 20)
+#define MIB            (1UL << 20)
 #define MICRO          1000000
+#define UNLIMITED      (1LL << 60) /* bytes: what clients say who know no -1 */
 #define SHARES_OF_CPU  1024
 #define SHARES_NONE    2      /* what Kubernetes says for a pod that requests nothing */
 #define PERIOD_DEFAULT 100000 /* microseconds: kernel Documentation/scheduler/sched-bwc.rst */
@@ -89,11 +92,42 @@ static uint64_t memory_of(const struct vm_limits *limits, uint64_t max)
 	return limit / MIB < max ? limit / MIB + (limit % MIB != 0) : 0;
 }
 
-void vm_demand_add(struct vm_demand *demand, const struct vm_limits *limits,
-                   const struct vm_size *max)
+struct vm_demand vm_demand_of(const struct vm_limits *limits, const struct vm_size *max)
 {
-	demand->micro_cpus = sum(demand->micro_cpus, micro_cpus_of(limits));
-	demand->memory_mib = sum(demand->memory_mib, memory_of(limits, max->memory_mib));
+	return (struct vm_demand){
+		.micro_cpus = micro_cpus_of(limits),
+		.memory_mib = memory_of(limits, max->memory_mib),
+	};
+}
+
+void vm_demand_add(struct vm_demand *demand, const struct vm_demand *more)
+{
+	demand->micro_cpus = sum(demand->micro_cpus, more->micro_cpus);
+	demand->memory_mib = sum(demand->memory_mib, more->memory_mib);
+}
+
+/* Whether @to is more than @max, and more than it was; 0 is no limit. */
+static bool is_raised_beyond(uint64_t from, uint64_t to, uint64_t max)
+{
+	return to > max && (!from || to > from);
+}
+
+int vm_limits_check_raise(const struct vm_limits *from, const struct vm_limits *to,
+                          const struct vm_size *max, struct error *err)
+{
+	uint64_t cpus = micro_cpus_of(to);
+	uint64_t memory = to->memory > 0 && to->memory < UNLIMITED ? (uint64_t)to->memory : 0;
+
+	if (is_raised_beyond(from->memory > 0 ? (uint64_t)from->memory : 0, memory,
+	                     max->memory_mib * MIB))
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		                 "memory.limit of %lu MiB: the machine can have %lu MiB",
+		                 memory / MIB, max->memory_mib);
+	if (is_raised_beyond(micro_cpus_of(from), cpus, (uint64_t)max->vcpus * MICRO))
+		return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+		                 "cpu.quota of %lu CPUs: the machine can have %u",
+		                 cpus / MICRO + (cpus % MICRO != 0), max->vcpus);
+	return 0;
 }
 
 void vm_demand_raise(struct vm_demand *demand, const struct vm_demand *to)

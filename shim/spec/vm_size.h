@@ -16,6 +16,8 @@
 
 #include "proto/oci.pb-c.h"
 
+struct error;
+
 #define VM_SIZE_STEP_MIB 128 /* the guest's memory blocks */
 
 struct vm_size {
@@ -49,8 +51,12 @@ struct vm_limits vm_limits_update(const struct vm_limits *limits, const struct v
  * without a limit are those that it requests (shares). */
 struct vm_limits vm_limits_of_spec(const Grpc__Spec *spec);
 
-void vm_demand_add(struct vm_demand *demand, const struct vm_limits *limits,
-                   const struct vm_size *max);
+/* Refuses a limit that is raised, or made, beyond @max: with both numbers. */
+int vm_limits_check_raise(const struct vm_limits *from, const struct vm_limits *to,
+                          const struct vm_size *max, struct error *err);
+
+struct vm_demand vm_demand_of(const struct vm_limits *limits, const struct vm_size *max);
+void vm_demand_add(struct vm_demand *demand, const struct vm_demand *more);
 void vm_demand_raise(struct vm_demand *demand, const struct vm_demand *to);
 
 struct vm_size vm_size_for(const struct vm_demand *demand, const struct vm_size *initial,

@@ -20,8 +20,8 @@ static void operation_free(struct operation *operation)
 		turn_side_remove(&operation->side);
 	if (operation->waits)
 		LIST_REMOVE(&operation->waiter, link);
-	if (operation->grows)
-		sandbox_leave_growth(operation->pod->sandbox, &operation->growth);
+	if (operation->resizes)
+		sandbox_leave_size(operation->pod->sandbox, &operation->size);
 	ev_timer_stop(operation->pod->loop, &operation->go_on);
 	process_forget(operation->exit);
 	agent_forget(operation->pending);
@@ -170,7 +170,7 @@ static void on_room(void *ctx, const struct error *err)
 {
 	struct operation *operation = ctx;
 
-	operation->grows = false;
+	operation->resizes = false;
 	pod_limits_place_vcpus(operation->pod);
 	seq_resume(operation->seq, err);
 }
@@ -178,12 +178,18 @@ static void on_room(void *ctx, const struct error *err)
 void operation_make_room(struct operation *operation)
 {
 	struct pod *pod = operation->pod;
-	const struct vm_demand demand = container_demands(pod);
-	const struct vm_size wanted = pod_size_for(&pod->size, &demand);
+	const struct vm_size wanted = container_wanted_size(pod);
 
 	pod_limits_apply(pod);
-	operation->grows = true;
-	sandbox_grow(pod->sandbox, &wanted, &operation->growth, on_room, operation);
+	operation->resizes = true;
+	sandbox_grow(pod->sandbox, &wanted, &operation->size, on_room, operation);
+}
+
+void operation_give_room_back(struct operation *operation)
+{
+	pod_limits_apply(operation->pod);
+	operation->resizes = true;
+	sandbox_shrink(operation->pod->sandbox, &operation->size, on_room, operation);
 }
 
 void operation_wait_for_guest(struct seq *seq, void *ctx)

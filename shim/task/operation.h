@@ -14,7 +14,7 @@
 
 #include "common/loop/seq.h"
 #include "proto/ttrpc/ttrpc_server.h"
-#include "shim/pod/machine_growth.h"
+#include "shim/pod/machine_size.h"
 #include "shim/pod/sandbox.h"
 #include "shim/pod/turn.h"
 
@@ -51,8 +51,8 @@ struct operation {
 	struct process_waiter *exit;  /* the step waits for the process's exit; NULL: it does not */
 	struct sandbox_waiter waiter; /* the guest is waited for, or its last words */
 	bool waits;                   /* @waiter is listed */
-	struct growth_waiter growth;  /* the machine becomes bigger */
-	bool grows;                   /* @growth is listed */
+	struct size_waiter size;      /* the machine becomes bigger, or smaller */
+	bool resizes;                 /* @size is listed */
 	struct turn_side side;        /* of a kind that takes no turn */
 	ev_timer go_on;               /* a step goes on from the loop */
 };
@@ -82,6 +82,8 @@ void operation_ask(struct operation *operation, operation_ask_fn *ask, done_fn *
 
 /* The step ends when the machine is as big as the limits of the pod's containers want it. */
 void operation_make_room(struct operation *operation);
+/* The step ends when the machine has given back what they do not want, or cannot. */
+void operation_give_room_back(struct operation *operation);
 
 /* The step ends when the process has exited. */
 void operation_wait_for_exit(struct operation *operation);

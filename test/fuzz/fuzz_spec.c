@@ -34,10 +34,9 @@ static void carry(const ProtobufCMessage *message)
 static void check_size(const Grpc__Spec *spec)
 {
 	const struct vm_limits limits = vm_limits_of_spec(spec);
-	struct vm_demand demand = { 0 };
+	const struct vm_demand demand = vm_demand_of(&limits, &host);
 	struct vm_size size;
 
-	vm_demand_add(&demand, &limits, &host);
 	size = vm_size_for(&demand, &initial, &host);
 	assert(size.vcpus >= 1 && size.vcpus <= host.vcpus);
 	assert(size.memory_mib > 0 && size.memory_mib <= host.memory_mib);

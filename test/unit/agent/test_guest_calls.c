@@ -195,7 +195,7 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	                                       FEATURE_BIND_STORAGES | FEATURE_RELAY |
 	                                       FEATURE_CONTAINER_HOOKS | FEATURE_LINK_SETTINGS |
 	                                       FEATURE_MEMORY_VOLUMES | FEATURE_STREAMS |
-	                                       FEATURE_DEVICE_STORAGES);
+	                                       FEATURE_DEVICE_STORAGES | FEATURE_CPUS_OFFLINE);
 	cr_assert(details.has_virtiofs);
 	cr_assert(details.has_ephemeral);
 	cr_assert(details.has_clock);
@@ -288,6 +288,26 @@ Test(guest_calls, cpus_that_come_too_late_are_brought_online_when_that_is_asked_
 	cr_expect_eq(guest_online_cpus(2, &err), 0, "%s", err.text);
 	expect_cpu(CPUS "/cpu1/online", '1');
 	expect_cpu(CPUS "/cpu2/online", '1');
+}
+
+Test(guest_calls, the_cpus_that_came_last_are_taken_offline)
+{
+	struct error err = { 0 };
+
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("cpus", CPUS, "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mkdir(CPUS "/cpu0", 0755), 0);
+	add_cpu(CPUS "/cpu2", CPUS "/cpu2/online");
+	add_cpu(CPUS "/cpu10", CPUS "/cpu10/online");
+	add_cpu(CPUS "/cpu9", CPUS "/cpu9/online");
+	cr_assert_eq(guest_online_cpus(3, &err), 0, "%s", err.text);
+	cr_expect_eq(guest_offline_cpus(2, &err), 0, "%s", err.text);
+	expect_cpu(CPUS "/cpu2/online", '1');
+	expect_cpu(CPUS "/cpu9/online", '0');
+	expect_cpu(CPUS "/cpu10/online", '0');
+	cr_expect_lt(guest_offline_cpus(2, &err), 0);
+	cr_expect_str_eq(err.text, "no other CPU can be taken offline");
 }
 
 Test(guest_calls, a_volume_s_figures_are_those_of_its_file_system)

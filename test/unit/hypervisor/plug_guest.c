@@ -194,6 +194,7 @@ int main(void)
 	load_modules();
 	if (mount("kataShared", "/mnt", "virtiofs", 0, NULL) < 0)
 		perror("/mnt");
+	write_text("/sys/module/memory_hotplug/parameters/online_policy", "auto-movable");
 	write_text("/sys/devices/system/memory/auto_online_blocks", "online");
 	for (;;) {
 		look(now, sizeof(now));

@@ -59,6 +59,8 @@ Test(args, are_exactly_these_under_tcg)
 	static const char command_line[] = ALWAYS UNDER_TCG " nolapic_timer tsc_early_khz=2600186";
 	const char *const expected[] = {
 		"/usr/bin/qemu-system-x86_64",
+		"-name",
+		"guest,debug-threads=on",
 		"-nodefaults",
 		"-no-user-config",
 		"-no-reboot",
@@ -142,6 +144,20 @@ Test(args, leave_room_to_grow)
 	cr_assert_str_eq(value_of(argv, "-smp", 0), "1,maxcpus=4");
 	cr_assert_str_eq(value_of(argv, "-m", 0), "256M,maxmem=2048M");
 	cr_assert_null(strstr(value_of(argv, "-append", 0), "nolapic_timer"));
+}
+
+Test(args, have_a_balloon_where_memory_goes_back)
+{
+	struct qemu_args args = usual;
+	autofree char **argv = NULL;
+	size_t n = 0;
+
+	args.reclaims_memory = true;
+	argv = qemu_args_build(&args);
+	while (argv[n])
+		n++;
+	cr_assert_str_eq(argv[n - 2], "-device");
+	cr_assert_str_eq(argv[n - 1], "virtio-balloon-pci,id=balloon,free-page-reporting=on");
 }
 
 Test(args, keep_the_timer_of_a_guest_with_several_cpus)

@@ -152,6 +152,144 @@ Test(resize, vcpus_are_plugged_one_after_the_other)
 	cr_assert_eq(seen.code, ERROR_NONE, "%s", seen.text);
 }
 
+#define PLUGGED(id) ", \"qom-path\": \"/machine/peripheral/" id "\""
+#define THREE       "[" CPU(2, PLUGGED("vcpu2")) ", " CPU(1, PLUGGED("vcpu1")) ", " CPU(0, THERE) "]"
+
+static void expect_asked_for(const char *id, int number)
+{
+	autofree char *command = mem_printf("{\"execute\":\"device_del\",\"arguments\":{\"id\":"
+	                                    "\"%s\"},\"id\":%d}\n",
+	                                    id, number);
+	autofree char *reply = mem_printf("{\"return\": {}, \"id\": %d}\n", number);
+
+	exchange(command, reply);
+}
+
+static void ask_to_shrink(unsigned int count, int timeout_ms)
+{
+	cr_assert_eq(resize_vcpus(resize, count, timeout_ms, on_done, NULL, NULL), 0);
+	exchange("{\"execute\":\"query-hotpluggable-cpus\",\"id\":2}\n",
+	         "{\"return\": " THREE ", \"id\": 2}\n");
+	expect_asked_for("vcpu2", 3);
+}
+
+static const char *const deleted = "{\"event\": \"DEVICE_DELETED\", \"data\": {\"path\": "
+				   "\"/machine/peripheral/vcpu2/lapic\"}}\n";
+
+#define VERDICT(status)                                                                            \
+	"{\"event\": \"ACPI_DEVICE_OST\", \"data\": {\"info\": {\"device\": \"vcpu2\", "           \
+	"\"slot-type\": \"CPU\", \"source\": 3, \"status\": " #status "}}}\n"
+
+Test(resize, vcpus_go_when_the_guest_has_let_go_of_them_the_last_first)
+{
+	ask_to_shrink(1, LONG_MS);
+	qemu_says(VERDICT(132));
+	qemu_says("{\"event\": \"DEVICE_DELETED\", \"data\": {\"path\": "
+	          "\"/machine/peripheral/vcpu22\"}}\n");
+	cr_assert_eq(calls, 0);
+	qemu_says(deleted);
+	cr_assert_eq(resize_vcpus_there(resize), 2);
+	exchange("{\"execute\":\"query-hotpluggable-cpus\",\"id\":4}\n",
+	         "{\"return\": [" CPU(1, PLUGGED("vcpu1")) ", " CPU(0, THERE) "], \"id\": 4}\n");
+	expect_asked_for("vcpu1", 5);
+	cr_assert_eq(calls, 0);
+	qemu_says("{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"vcpu1\", \"path\": "
+	          "\"/machine/peripheral/vcpu1\"}}\n");
+	exchange("{\"execute\":\"query-hotpluggable-cpus\",\"id\":6}\n",
+	         "{\"return\": [" CPU(0, THERE) "], \"id\": 6}\n");
+	cr_assert_eq(calls, 1);
+	cr_assert_eq(seen.code, ERROR_NONE, "%s", seen.text);
+}
+
+Test(resize, a_guest_that_keeps_a_vcpu_says_why)
+{
+	ask_to_shrink(2, LONG_MS);
+	qemu_says(VERDICT(129));
+	cr_assert_eq(calls, 1);
+	cr_assert_str_eq(seen.text, "the guest keeps \"vcpu2\": ACPI status 0x81");
+	cr_assert_eq(resize_vcpus_there(resize), 3);
+}
+
+Test(resize, a_guest_that_ejects_no_vcpu_is_an_error_in_time_and_may_do_it_later)
+{
+	ask_to_shrink(2, 300);
+	while (!calls)
+		ev_run(loop, EVRUN_ONCE);
+	cr_assert_str_eq(seen.text, "the guest has 3 instead of 2 vCPUs after 300 ms");
+	calls = 0;
+	cr_assert_eq(resize_vcpus(resize, 3, LONG_MS, on_done, NULL, NULL), 0);
+	qemu_says(deleted); /* who wants three is not told that there are three */
+	cr_assert_eq(calls, 0);
+	exchange("{\"execute\":\"query-hotpluggable-cpus\",\"id\":4}\n",
+	         "{\"return\": [" CPU(2, "") ", " CPU(1, PLUGGED("vcpu1")) ", " CPU(
+			 0, THERE) "], "
+	                           "\"id\": 4}\n");
+	exchange("{\"execute\":\"device_add\",\"arguments\":{\"id\":\"vcpu2\",\"driver\":\"cpu\","
+	         "\"core-id\":2},\"id\":5}\n",
+	         "{\"return\": {}, \"id\": 5}\n");
+	cr_assert_eq(calls, 1);
+	cr_assert_eq(seen.code, ERROR_NONE, "%s", seen.text);
+}
+
+Test(resize, vcpus_of_the_start_stay)
+{
+	ask_for_vcpus(1, "[" CPU(1, THERE) ", " CPU(0, THERE) "]");
+	cr_assert_eq(calls, 1);
+	cr_assert_str_eq(seen.text, "the machine has begun with 2 vCPUs, which stay");
+}
+
+static void give_memory(void)
+{
+	ask_for_memory(LONG_MS);
+	qemu_says("{\"event\": \"MEMORY_DEVICE_SIZE_CHANGE\", \"data\": {\"id\": \"m\", "
+	          "\"size\": 4194304}}\n");
+	cr_assert_eq(calls, 1);
+	cr_assert_eq(resize_memory_given(resize), 4194304);
+	calls = 0;
+}
+
+static void ask_for_memory_back(int mib, const char *size, int id)
+{
+	autofree char *set = mem_printf("{\"execute\":\"qom-set\",\"arguments\":{\"path\":"
+	                                "\"/machine/peripheral/m\",\"property\":"
+	                                "\"requested-size\",\"value\":%d},\"id\":%d}\n",
+	                                mib << 20, id);
+	autofree char *get = mem_printf("{\"execute\":\"qom-get\",\"arguments\":{\"path\":"
+	                                "\"/machine/peripheral/m\",\"property\":\"size\"},"
+	                                "\"id\":%d}\n",
+	                                id + 1);
+	autofree char *done = mem_printf("{\"return\": {}, \"id\": %d}\n", id);
+	autofree char *answer = mem_printf("{\"return\": %s, \"id\": %d}\n", size, id + 1);
+
+	cr_assert_eq(resize_memory(resize, "m", (uint64_t)mib, LONG_MS, on_done, NULL, NULL), 0);
+	exchange(set, done);
+	exchange(get, answer);
+}
+
+Test(resize, memory_is_given_back_at_the_guests_pace)
+{
+	give_memory();
+	ask_for_memory_back(2, "4194304", 4);
+	cr_assert_eq(calls, 0);
+	qemu_says("{\"event\": \"MEMORY_DEVICE_SIZE_CHANGE\", \"data\": {\"id\": \"m\", "
+	          "\"size\": 2097152}}\n");
+	cr_assert_eq(calls, 1);
+	cr_assert_eq(seen.code, ERROR_NONE, "%s", seen.text);
+}
+
+Test(resize, a_guest_that_still_gives_back_has_enough_for_who_wants_more)
+{
+	give_memory();
+	ask_for_memory_back(0, "4194304", 4);
+	resize_hurry(resize);
+	while (!calls)
+		ev_run(loop, EVRUN_ONCE);
+	cr_assert_eq(seen.code, ERROR_DEADLINE_EXCEEDED);
+	ask_for_memory_back(2, "4194304", 6);
+	cr_assert_eq(calls, 2);
+	cr_assert_eq(seen.code, ERROR_NONE, "%s", seen.text);
+}
+
 Test(resize, vcpus_that_are_there_need_no_place)
 {
 	ask_for_vcpus(1, "[" CPU(0, THERE) "]");
@@ -184,6 +322,9 @@ Test(resize, the_end_of_qemu_ends_what_waits)
 {
 	ask_for_memory(LONG_MS);
 	cr_assert_eq(resize_vcpus(resize, 2, LONG_MS, on_done, NULL, NULL), 0);
+	exchange("{\"execute\":\"query-hotpluggable-cpus\",\"id\":4}\n",
+	         "{\"return\": " THREE ", \"id\": 4}\n");
+	expect_asked_for("vcpu2", 5);
 	shutdown(qemu, SHUT_RDWR);
 	while (calls < 2)
 		ev_run(loop, EVRUN_ONCE);

@@ -176,8 +176,8 @@ static void on_update(struct ttrpc_call *call, const ProtobufCMessage *message, 
 static void on_online(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
 	const Grpc__OnlineCPUMemRequest *request = (const void *)message;
-	autofree char *text =
-		mem_printf("%u%s", request->nb_cpus, request->cpu_only ? "" : " and memory");
+	autofree char *text = mem_printf("%s%u%s", request->exact ? "exactly " : "",
+	                                 request->nb_cpus, request->cpu_only ? "" : " and memory");
 
 	fake_note("OnlineCPUMem", text);
 	if (fake.fails && strcmp(fake.fails, "OnlineCPUMem") == 0)

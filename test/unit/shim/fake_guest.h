@@ -67,6 +67,7 @@ struct fake_guest {
 	unsigned int vcpus; /* the same, as all that follow here */
 	unsigned int vcpus_max;
 	bool vcpus_stay;
+	bool vcpus_leave; /* as with KVM */
 	uint64_t memory_mib;
 	uint64_t memory_max_mib;
 	unsigned int mounts;

@@ -35,7 +35,7 @@ static void say_hello(void *arg)
 	int ends[2];
 	const char *hello = "hello 1 clock host-limits signal-all exit-details "
 			    "network-details pid-namespace-of sandbox-sysctls relay "
-			    "link-settings streams\n";
+			    "link-settings streams cpus-offline\n";
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	must(write(ends[1], hello, strlen(hello)) == (ssize_t)strlen(hello));
@@ -115,8 +115,8 @@ static void resized(void *arg)
 
 	error_set(&err, ERROR_ABORTED, "the machine stays small");
 	if (!fake.resize_fails) {
-		fake.vcpus = resize.vcpus;
-		fake.memory_mib = resize.memory_mib;
+		fake.vcpus = resize.vcpus ? resize.vcpus : fake.vcpus;
+		fake.memory_mib = resize.memory_mib ? resize.memory_mib : fake.memory_mib;
 	}
 	resize.done(resize.ctx, fake.resize_fails ? &err : NULL);
 }
@@ -133,6 +133,26 @@ int vm_resize(struct vm *one, unsigned int vcpus, uint64_t memory_mib, int timeo
 	resize.ctx = ctx;
 	fake_do_later(resized, vm);
 	return 0;
+}
+
+void vm_resize_hurry(struct vm *one)
+{
+	fake_note("hurry", "");
+}
+
+bool vm_vcpus_leave(const struct vm *one)
+{
+	return fake.vcpus_leave;
+}
+
+unsigned int vm_vcpus(const struct vm *one)
+{
+	return fake.vcpus;
+}
+
+uint64_t vm_memory_mib(const struct vm *one)
+{
+	return fake.memory_mib;
 }
 
 /* A card that comes or goes: the machine says so a moment later. */

@@ -18,13 +18,13 @@ static struct vm_size size_for(const char *members, const struct vm_size *max)
 	                   "\"cwd\":\"/\"},\"root\":{\"path\":\"rootfs\"}}",
 	                   members);
 	autodestroy(spec) Grpc__Spec *spec = NULL;
-	struct vm_demand demand = { 0 };
+	struct vm_demand demand;
 	struct error err = { 0 };
 	struct vm_limits limits;
 
 	cr_assert_eq(spec_parse(text, strlen(text), &spec, &err), 0, "%s", err.text);
 	limits = vm_limits_of_spec(spec);
-	vm_demand_add(&demand, &limits, max);
+	demand = vm_demand_of(&limits, max);
 	return vm_size_for(&demand, &initial, max);
 }
 
@@ -135,8 +135,11 @@ static struct vm_size size_of(const struct vm_limits *limits, size_t n)
 {
 	struct vm_demand demand = { 0 };
 
-	for (size_t i = 0; i < n; i++)
-		vm_demand_add(&demand, &limits[i], &host);
+	for (size_t i = 0; i < n; i++) {
+		const struct vm_demand more = vm_demand_of(&limits[i], &host);
+
+		vm_demand_add(&demand, &more);
+	}
 	return vm_size_for(&demand, &initial, &host);
 }
 
