@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +17,8 @@
 #define SMALL      300 /* bytes of a small file */
 #define BLOCK      (16 << 10)
 #define CHUNK      (1 << 20)
+#define PAGE       4096
+#define LIBRARY    10 /* each so many-th module */
 
 struct measurement {
 	const char *name;
@@ -80,6 +83,49 @@ static void run_read(const char *dir, int n)
 
 		check(read(fd, buffer, sizeof(buffer)) == SMALL, "read");
 		close(fd);
+	}
+}
+
+/*
+ * What an interpreter does that loads @n modules of @dir, as CPython does it: each is looked for in
+ * the places before (a library, a source, a folder), then found with its compiled form, which is
+ * read whole; each tenth is a library, which is mapped.
+ */
+static void load(const char *path, int i)
+{
+	struct stat st;
+	int fd = open_file(path, O_RDONLY);
+
+	check(fstat(fd, &st) == 0, "fstat");
+	if (i % LIBRARY == 0) {
+		char *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		check(map != MAP_FAILED, "mmap");
+		for (off_t at = 0; at < st.st_size; at += PAGE)
+			buffer[0] = map[at];
+		munmap(map, (size_t)st.st_size);
+	} else {
+		check(read(fd, buffer, sizeof(buffer)) == st.st_size, "read");
+	}
+	close(fd);
+}
+
+static void run_load(const char *dir, int n)
+{
+	static const char *const places[] = { "first", "second", "third" };
+	static const char *const forms[] = { "", ".so", ".py" };
+	struct stat st;
+	char path[500];
+
+	for (int i = 0; i < n; i++) {
+		for (size_t place = 0; place < sizeof(places) / sizeof(places[0]); place++)
+			for (size_t form = 0; form < sizeof(forms) / sizeof(forms[0]); form++) {
+				snprintf(path, sizeof(path), "%s/%s/%d%s", dir, places[place], i,
+				         forms[form]);
+				check(stat(path, &st) < 0, path);
+			}
+		check(stat(path_of(dir, i), &st) == 0, "stat");
+		load(path_of(dir, i), i);
 	}
 }
 
@@ -151,6 +197,12 @@ static void run_random(const char *dir, int n)
 	close(fd);
 }
 
+static void run_drop(const char *dir, int n)
+{
+	(void)n;
+	check(unlink(large(dir)) == 0, "unlink");
+}
+
 static void run_fsync(const char *dir, int n)
 {
 	int fd = open_file(large(dir), O_WRONLY);
@@ -178,7 +230,8 @@ static const struct measurement measurements[] = {
 	{ "unpack", NULL, run_unpack },   { "remove", NULL, run_remove },
 	{ "write-all", NULL, run_write }, { "read-all", forget, run_read_all },
 	{ "random", forget, run_random }, { "fsync", NULL, run_fsync },
-	{ "exec", NULL, run_exec },       { 0 },
+	{ "exec", NULL, run_exec },       { "load", NULL, run_load },
+	{ "drop", NULL, run_drop },       { 0 },
 };
 
 static double measure(const struct measurement *one, const char *dir, int n)

@@ -137,6 +137,12 @@ newer_virtiofsd() {
 	newer virtiofsd trixie usr/lib64/ld-linux-x86-64.so.2 virtiofsd libc6 libcap-ng0 libgcc-s1 libseccomp2
 }
 
+# newer_erofs: the mkfs.erofs that containerd's snapshotter calls, which takes tar archives, likewise.
+newer_erofs() {
+	newer erofs trixie usr/lib64/ld-linux-x86-64.so.2 erofs-utils libc6 libdeflate0 liblz4-1 liblzma5 libpcre2-8-0 \
+		libselinux1 libuuid1 libxxhash0 libzstd1 zlib1g
+}
+
 newer_containerds() {
 	local suite
 	for suite in $NEWER_SUITES; do

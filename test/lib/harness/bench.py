@@ -14,9 +14,10 @@ DONE = re.compile(r'msg="([\w ]+?)(?: \w+=\S+)* done ms=([\d.]+)((?: \S+=[\d.]+)
 
 
 @contextlib.contextmanager
-def bench_containerd():
-    """A containerd with the image that finds our shim; what is left in the end is shown."""
-    containerd = Containerd(os.path.join(PREFIX, "bin"), "bench").start()
+def bench_containerd(path=None, scratch=0):
+    """A containerd with the image that finds our shim; what is left in the end is shown. path, scratch: as Containerd has
+    them."""
+    containerd = Containerd(os.path.join(PREFIX, "bin"), "bench", path, scratch).start()
     try:
         containerd.import_image(busybox_image())
         yield containerd

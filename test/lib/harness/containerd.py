@@ -15,6 +15,7 @@ import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import IMAGE, REPO
 from .processes import SOON, descendants, kill, process, processes, wait_for, wait_gone
@@ -44,12 +45,18 @@ class Result:
 
 
 class Containerd:
-    """One containerd with a namespace of its own. Its shims come from bin_dir, else from PATH."""
+    """One containerd with a namespace of its own. Its shims come from bin_dir, else from PATH. scratch: it has the snapshotter
+    blockfile, whose file systems have so many MiB. erofs: it has that one, and finds a mkfs.erofs in the path."""
 
     options = ()  # of test/lib/containerd
 
-    def __init__(self, bin_dir, namespace="test", path=None):
+    def __init__(self, bin_dir, namespace="test", path=None, scratch=0, erofs=False):
         self.dir = tempfile.mkdtemp(prefix="kata-test.")
+        if scratch:
+            command = ["mkfs.ext4", "-q", "-O", "^has_journal", os.path.join(self.dir, "scratch"), f"{scratch}M"]
+            subprocess.run(command, check=True)
+        if erofs:
+            Path(self.dir, "erofs").touch()
         self.bin_dir = bin_dir
         self.namespace = namespace
         self.cgroups = namespace  # the folder of its containers' cgroups
@@ -110,6 +117,10 @@ class Containerd:
 
     def import_image(self, path):
         self.ctr("images", "import", path).check()
+
+    def unpack_image(self, path, snapshotter):
+        """The same for another snapshotter than the default one; of a later containerd."""
+        self.ctr("images", "import", "--local", "--snapshotter", snapshotter, path, timeout=10 * SOON).check()
 
     def heap_objects(self):
         """How many objects its heap has when all garbage is collected."""

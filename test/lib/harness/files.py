@@ -35,14 +35,15 @@ class Files:
     """One container that runs it. tell() is what it answers to a command; a folder of the host is at /bind, and
     /data of its root file system is seen on the host at .root."""
 
-    def __init__(self, containerd, container, runtime, program, folder, flags=()):
+    def __init__(self, containerd, container, runtime, program, folder, flags=(), make_data=True):
         self.containerd, self.container, self.folder = containerd, container, folder
         self.running = containerd.run_background(
             container, "/files", runtime=runtime, stdin=subprocess.PIPE,
             flags=[*bind(program, "/files", "bind", "ro"), *bind(folder, "/bind", "rbind", "rw"), *flags])
         assert self.running.poll() is None, self.end()
         self.root = f"/proc/{containerd.task_pid(container)}/root/data"
-        os.makedirs(self.root, exist_ok=True)
+        if make_data:  # it is not in the image
+            os.makedirs(self.root, exist_ok=True)
 
     def places(self):
         """place -> (what the host calls it, what the container calls it)"""

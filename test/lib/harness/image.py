@@ -1,6 +1,7 @@
 """The image that tests run, as test/lib/image makes it."""
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -57,3 +58,39 @@ def pause_image(image, folder):
     with tarfile.open(made, "w") as tar:
         tar.add(layout, ".")
     return made
+
+
+class Layout:
+    """An OCI image layout: the blobs of another one, and more."""
+
+    def __init__(self, image):
+        with tarfile.open(image) as tar:
+            self.files = {info.name: tar.extractfile(info).read() for info in tar if info.isfile()}
+
+    def blob(self, descriptor):
+        return json.loads(self.files[f"./blobs/sha256/{descriptor['digest'].removeprefix('sha256:')}"])
+
+    def add(self, kind, data):
+        digest = hashlib.sha256(data).hexdigest()
+        self.files[f"./blobs/sha256/{digest}"] = data
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
+
+    def add_layers(self, name, layers):
+        """Layers: tars, uncompressed."""
+        index = json.loads(self.files["./index.json"])
+        manifest = self.blob(index["manifests"][0])
+        config = self.blob(manifest["config"])
+        for layer in layers:
+            manifest["layers"].append(self.add("layer.v1.tar", layer))
+            config["rootfs"]["diff_ids"].append(manifest["layers"][-1]["digest"])
+        manifest["config"] = self.add("config.v1+json", json.dumps(config).encode())
+        index["manifests"] = [self.add("manifest.v1+json", json.dumps(manifest).encode())]
+        index["manifests"][0]["annotations"] = {"io.containerd.image.name": name}
+        self.files["./index.json"] = json.dumps(index).encode()
+
+    def write(self, path):
+        with tarfile.open(path, "w") as tar:
+            for name, data in self.files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))

@@ -28,13 +28,22 @@ def newer_docker_path(suite):
     return f"{docker}/usr/bin:{docker}/usr/sbin:{newer_path(suite)}"
 
 
-def newer_virtiofsd(folder):
-    """The virtiofsd in Rust: a script in the folder, as its libraries are not the installed ones."""
-    top = _unpacked("newer_virtiofsd")
-    path = os.path.join(folder, "virtiofsd")
+def _script(folder, name, function, program, comment=""):
+    """A program with libraries that are not the installed ones: a script in the folder."""
+    top = _unpacked(function)
+    path = os.path.join(folder, name)
     with open(path, "w", encoding="ascii") as script:
-        script.write("#!/bin/sh\n# It has the option --inode-file-handles.\n"
-                     f"exec {top}/usr/lib64/ld-linux-x86-64.so.2 --library-path {top}/usr/lib/x86_64-linux-gnu "
-                     f'{top}/usr/libexec/virtiofsd "$@"\n')
+        script.write(f"#!/bin/sh\n{comment}exec {top}/usr/lib64/ld-linux-x86-64.so.2 "
+                     f'--library-path {top}/usr/lib/x86_64-linux-gnu {top}/{program} "$@"\n')
     os.chmod(path, 0o755)
     return path
+
+
+def newer_virtiofsd(folder):
+    """The virtiofsd in Rust."""
+    return _script(folder, "virtiofsd", "newer_virtiofsd", "usr/libexec/virtiofsd", "# It has the option --inode-file-handles.\n")
+
+
+def newer_erofs(folder):
+    """The mkfs.erofs that containerd calls."""
+    return _script(folder, "mkfs.erofs", "newer_erofs", "usr/bin/mkfs.erofs")
