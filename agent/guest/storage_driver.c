@@ -16,12 +16,14 @@
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
 #include "agent/guest/block_device.h"
+#include "agent/guest/overlay_storage.h"
 #include "agent/guest/pci_path.h"
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "proto/guest_dirs.h"
 
+#define OVERLAY            "overlayfs"
 #define BIND_TIMEOUT_MS    10000
 #define DISK_TIMEOUT_MS    30000 /* a journal may be replayed */
 #define TMPFS_MOST_PERCENT 75    /* of the memory that the guest has then */
@@ -40,6 +42,7 @@ static const struct storage_driver drivers[] = {
 	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree, false },
 	{ "device", "tmpfs", 0, make_device, false },
 	{ STORAGE_DRIVER_DISK, NULL, DISK_TIMEOUT_MS, mount_disk, false },
+	{ OVERLAY, "overlay", OVERLAY_STORAGE_TIMEOUT_MS, overlay_storage_make, false },
 	{ 0 },
 };
 
@@ -52,6 +55,7 @@ static int check(const Grpc__Storage *storage, const struct storage_driver *driv
                  struct error *err)
 {
 	struct mount_options options;
+	bool is_overlay;
 	int r;
 
 	if (driver->fstype && strcmp(storage->fstype, driver->fstype) != 0)
@@ -62,7 +66,10 @@ static int check(const Grpc__Storage *storage, const struct storage_driver *driv
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid mount_point \"%s\": not an absolute path",
 		                 storage->mount_point);
-	if (storage->fs_group || storage->n_driver_options)
+	is_overlay = !strcmp(driver->name, OVERLAY);
+	if (is_overlay && overlay_storage_check(storage, err) < 0)
+		return error_wrap(err, "storage \"%s\"", storage->mount_point);
+	if (storage->fs_group || (storage->n_driver_options && !is_overlay))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "storage \"%s\": fs_group and driver_options: not supported",
 		                 storage->mount_point);
