@@ -221,6 +221,11 @@ int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH
 	return vm->ops->device_path(vm->vmm, id, path, err);
 }
 
+unsigned int vm_free_ports(const struct vm *vm)
+{
+	return vm->ops->free_ports(vm->vmm);
+}
+
 enum vm_state vm_state(const struct vm *vm)
 {
 	return vm->state;

@@ -64,6 +64,8 @@ int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void
  */
 int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH_MAX],
                    struct error *err);
+/* How many more devices can be plugged now. */
+unsigned int vm_free_ports(const struct vm *vm);
 
 /*
  * Gives a machine that runs @vcpus processors and @memory_mib of memory, more or less than it has,

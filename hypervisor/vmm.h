@@ -52,6 +52,8 @@ struct vmm {
 	/* See vm_device_path(). */
 	int (*device_path)(const void *vmm, const char *id, char path[VM_DEVICE_PATH_MAX],
 	                   struct error *err);
+	/* See vm_free_ports(). */
+	unsigned int (*free_ports)(const void *vmm);
 	/* As many as vCPUs can be plugged. */
 	unsigned int (*vcpus_max)(const void *vmm);
 	/* Gives the guest @mib of the memory device @id; see qemu/resize.h. */

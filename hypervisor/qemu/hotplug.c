@@ -337,6 +337,15 @@ static int port_choose(struct hotplug *hotplug, const struct vm_device *device, 
 	                 hotplug->n_ports);
 }
 
+unsigned int hotplug_free_ports(const struct hotplug *hotplug)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < hotplug->n_ports; i++)
+		n += hotplug->ports[i].state == PORT_FREE;
+	return n;
+}
+
 int hotplug_assign(struct hotplug *hotplug, const struct vm_device *device, struct error *err)
 {
 	struct port *port = NULL;

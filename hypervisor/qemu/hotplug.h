@@ -45,6 +45,9 @@ int hotplug_plug(struct hotplug *hotplug, const struct vm_device *device, int ti
 int hotplug_unplug(struct hotplug *hotplug, const char *id, int timeout_ms, done_fn *done,
                    void *ctx, struct error *err);
 
+/* How many more devices can be plugged. */
+unsigned int hotplug_free_ports(const struct hotplug *hotplug);
+
 /* The port that a device is on, or is about to be; or -errno. */
 int hotplug_find(const struct hotplug *hotplug, const char *id, struct error *err);
 

@@ -345,6 +345,13 @@ static int qemu_device_path(const void *vmm, const char *id, char path[VM_DEVICE
 	return 0;
 }
 
+static unsigned int qemu_free_ports(const void *vmm)
+{
+	const struct qemu *qemu = vmm;
+
+	return hotplug_free_ports(qemu->hotplug);
+}
+
 static int qemu_resize_memory(void *vmm, const char *id, uint64_t mib, int timeout_ms,
                               done_fn *done, void *ctx, struct error *err)
 {
@@ -519,6 +526,7 @@ const struct vmm vmm_qemu = {
 	.plug = qemu_plug,
 	.unplug = qemu_unplug,
 	.device_path = qemu_device_path,
+	.free_ports = qemu_free_ports,
 	.vcpus_max = qemu_vcpus_max,
 	.resize_memory = qemu_resize_memory,
 	.resize_vcpus = qemu_resize_vcpus,

@@ -12,11 +12,17 @@
 #include "shim/cli/features.h"
 #include "shim/cli/standard_input.h"
 #include "shim/cli/standard_output.h"
+#include "shim/storage/root_disks.h"
+
+#define MOUNTS_ANNOTATION "containerd.io/runtime-allow-mounts" /* containerd 2.2 and later */
 
 static int print(Google__Protobuf__Any *options, struct error *err)
 {
 	Containerd__Types__RuntimeVersion version = CONTAINERD__TYPES__RUNTIME_VERSION__INIT;
 	Containerd__Types__RuntimeInfo info = CONTAINERD__TYPES__RUNTIME_INFO__INIT;
+	Containerd__Types__RuntimeInfo__AnnotationsEntry mounts =
+		CONTAINERD__TYPES__RUNTIME_INFO__ANNOTATIONS_ENTRY__INIT;
+	Containerd__Types__RuntimeInfo__AnnotationsEntry *annotations[] = { &mounts };
 	Google__Protobuf__Any features = GOOGLE__PROTOBUF__ANY__INIT;
 	autofree char *json = features_json();
 	ProtobufCBinaryData bytes;
@@ -29,6 +35,10 @@ static int print(Google__Protobuf__Any *options, struct error *err)
 	info.version = &version;
 	info.options = *options->type_url ? options : NULL;
 	info.features = &features;
+	mounts.key = MOUNTS_ANNOTATION;
+	mounts.value = ROOT_DISKS_MOUNTS;
+	info.annotations = annotations;
+	info.n_annotations = 1;
 	bytes = message_encode(&info.base);
 	r = standard_output_write(bytes.data, bytes.len, err);
 	free(bytes.data);

@@ -34,7 +34,8 @@ struct config {
 	bool reclaims_memory;
 	bool vmm_debug;
 	bool disable_vhost_net;
-	int64_t rx_bits_per_s; /* of each network card; 0: no limit */
+	bool disable_block_device_use; /* root file systems are mounted by the host */
+	int64_t rx_bits_per_s;         /* of each network card; 0: no limit */
 	int64_t tx_bits_per_s;
 	/* [agent.kata] */
 	int boot_timeout_ms;

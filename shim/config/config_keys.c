@@ -78,6 +78,9 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "disable_vhost_net", CONFIG_BOOLEAN, disable_vhost_net, "false"),
 	  MEANS("QEMU itself moves the packets of network cards, also where the host has "
 	        "`/dev/vhost-net`.") },
+	{ KEY(QEMU, "disable_block_device_use", CONFIG_BOOLEAN, disable_block_device_use, "false"),
+	  MEANS("A root file system in an image or on a block device is mounted by the host, which "
+	        "shares it, and does not become a disk of the guest.") },
 	{ KEY(QEMU, "rx_rate_limiter_max_rate", CONFIG_RATE, rx_bits_per_s, "0"),
 	  MEANS("The most bits a second that each network card of the guest receives. 0: no "
 	        "limit. The host's kernel needs CONFIG_NET_SCH_TBF.") },

@@ -270,6 +270,13 @@ const char *disk_use_path(const struct disk_use *use)
 	return use->disk->path;
 }
 
+unsigned int disks_room(const struct disks *disks)
+{
+	unsigned int ports = disks->why.code ? 0 : vm_free_ports(disks->config.vm);
+
+	return ports > 0 ? ports - 1 : 0;
+}
+
 void disks_unplug(struct disk_use *use, done_fn *done, void *ctx)
 {
 	struct disk *disk = use->disk;

@@ -55,6 +55,9 @@ void disks_plug(struct disks *disks, int fd, struct disk_use *use, done_fn *done
 /* Of a use that holds its disk: where the guest finds it (vm_device_path()). */
 const char *disk_use_path(const struct disk_use *use);
 
+/* How many more disks there is room for, if memory is still to be plugged. */
+unsigned int disks_room(const struct disks *disks);
+
 /* @use leaves its disk. @done comes once, maybe before this returns: if it was the last, when the
  * machine has the disk no more, or with the reason why it keeps it. */
 void disks_unplug(struct disk_use *use, done_fn *done, void *ctx);

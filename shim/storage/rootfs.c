@@ -13,6 +13,7 @@
 #include "common/loop/errand.h"
 #include "common/mem.h"
 #include "shim/storage/bind_mount.h"
+#include "shim/storage/host_disks.h"
 #include "shim/storage/rootfs_options.h"
 #include "shim/storage/volumes.h"
 
@@ -139,6 +140,16 @@ static int mount_entry(const Containerd__Types__Mount *entry, int dirfd, struct 
 
 static int mount_root(const struct rootfs_config *config, int dirfd, struct error *err)
 {
+	/* Who copies a file into the container by /proc/PID/root is told that he cannot. */
+	static const Containerd__Types__Mount nothing = { .type = (char *)"tmpfs",
+		                                          .source = (char *)"in-the-guest" };
+	static const struct rootfs_options read_only = { .flags = MS_RDONLY,
+		                                         .data = (char *)"size=4k,mode=555" };
+
+	if (config->in_guest)
+		return mount_file_system(&nothing, &read_only, dirfd, err);
+	if (config->disks)
+		return host_disks_mount(config->disks, dirfd, config->dir, ROOTFS, err);
 	if (config->n_mounts == 0)
 		return bind_rootfs(config->path, &(struct bind_mount_options){ .recursive = true },
 		                   dirfd, err);
@@ -152,11 +163,13 @@ static int mount_volumes(const struct rootfs_config *config, int dirfd, struct b
                          struct error *err)
 {
 	autoclose int share = open_parent(config->dir, err);
-	autoclose int root = openat(dirfd, ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int root = -1;
 
 	if (share < 0)
 		return share;
-	if (root < 0)
+	if (!config->in_guest)
+		root = openat(dirfd, ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (root < 0 && !config->in_guest)
 		return error_errno(err, "cannot open \"" ROOTFS "\"");
 	return volumes_mount(config->volumes, share, root, result, err);
 }

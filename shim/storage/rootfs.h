@@ -6,6 +6,7 @@
 #ifndef SHIM_ROOTFS_H
 #define SHIM_ROOTFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/cleanup.h"
@@ -13,6 +14,7 @@
 #include "proto/mount.pb-c.h"
 
 struct ev_loop;
+struct root_disks;
 struct rootfs;
 struct volume_copies;
 struct volume_table;
@@ -27,6 +29,10 @@ struct rootfs_config {
 	 * layers, bind, or any type the kernel mounts by itself. */
 	Containerd__Types__Mount *const *mounts;
 	size_t n_mounts;
+	/* Those mounts, if they are disks: mounted as host_disks.h has it, or with @in_guest not at
+	 * all, since the machine gets them; then nothing is there, read-only. NULL: they are none. */
+	const struct root_disks *disks;
+	bool in_guest;
 	const char *path;        /* bound (recursively) when there are no mounts: bundle_rootfs() */
 	struct volumes *volumes; /* it takes them over; NULL: none */
 	struct volume_table *volume_table;

@@ -295,7 +295,7 @@ int volumes_mount(struct volumes *volumes, int share, int root, struct buf *resu
 		if (r < 0)
 			return error_wrap(err, "mounts[%zu] \"%s\"", volumes->all[i].number,
 			                  volumes->all[i].destination);
-		if (volumes->all[i].is_on_root && !outcome.what.is_directory)
+		if (root >= 0 && volumes->all[i].is_on_root && !outcome.what.is_directory)
 			mount_point_make(root, volumes->all[i].destination);
 		buf_append(result, &outcome, sizeof(outcome));
 		if (memory.found)

@@ -42,7 +42,7 @@ void volumes_begin(struct volumes *volumes, struct volume_table *table,
                    struct volume_copies *copies);
 
 /*
- * Mounts them in the share @share (O_PATH), makes the files of the root file system @root (O_PATH) that
+ * Mounts them in the share @share (O_PATH), makes the files of the root file system @root (O_PATH; -1: the host has none) that
  * they go on (mount_point.h), and fills @result for volumes_mounted(). For a child process: it may
  * block. ERROR_UNIMPLEMENTED: a source that is neither a file nor a directory, nor a device of the
  * guest's.

@@ -12,6 +12,7 @@
 #include "shim/pod/agent_client.h"
 #include "shim/pod/container.h"
 #include "shim/pod/disk_set.h"
+#include "shim/pod/disks.h"
 #include "shim/pod/events.h"
 #include "shim/pod/hooks.h"
 #include "shim/pod/pod.h"
@@ -22,9 +23,10 @@
 #include "shim/spec/bundle.h"
 #include "shim/spec/guest_spec.h"
 #include "shim/stdio/stdio.h"
+#include "shim/storage/root_disks.h"
 #include "shim/storage/rootfs.h"
-#include "shim/storage/spec_disks.h"
 #include "shim/storage/volumes.h"
+#include "shim/task/create_disks.h"
 #include "shim/task/operation.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -34,7 +36,7 @@ struct create {
 	struct operation operation;                             /* of the init */
 	const Containerd__Task__V2__CreateTaskRequest *request; /* the call's */
 	struct volumes *volumes;                                /* NULL: none */
-	struct spec_disks *disks;                               /* NULL: none */
+	struct create_disks *disks;                             /* NULL: of a pause container */
 	struct hooks *hooks; /* NULL: none; the container's later */
 	char *resolv_conf;   /* the same */
 	char *pid_of;        /* the container whose pid namespace it joins; NULL: none */
@@ -45,7 +47,7 @@ static void create_fini(struct operation *operation)
 	struct create *create = (struct create *)operation;
 
 	volumes_destroy(create->volumes);
-	spec_disks_destroy(create->disks);
+	create_disks_destroy(create->disks);
 	hooks_destroy(create->hooks);
 	free(create->resolv_conf);
 	free(create->pid_of);
@@ -61,6 +63,8 @@ static void mount_rootfs(struct seq *seq, void *ctx)
 		.dir = dir,
 		.mounts = create->request->rootfs,
 		.n_mounts = create->request->n_rootfs,
+		.disks = create_disks_root(create->disks),
+		.in_guest = create_disks_has_guest_root(create->disks),
 		.path = bundle_rootfs(container->bundle),
 		.volumes = take_ptr(&create->volumes),
 		.volume_table = pod->volumes,
@@ -94,18 +98,6 @@ static void make_room(struct seq *seq, void *ctx)
 	operation_make_room(ctx);
 }
 
-/* The container's disks, as its spec names them. */
-static int list_disks(const struct create *create, struct disk_set *set, struct error *err)
-{
-	for (size_t i = 0; i < spec_disks_count(create->disks); i++) {
-		int r = disk_set_add(set, spec_disks_source(create->disks, i), err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static void plug_disks(struct seq *seq, void *ctx)
 {
 	const struct create *create = ctx;
@@ -113,12 +105,12 @@ static void plug_disks(struct seq *seq, void *ctx)
 	struct container *container = create->operation.process->container;
 	struct error err;
 
-	if (!create->disks) {
+	if (!create_disks_any(create->disks)) {
 		seq_next(seq);
 		return;
 	}
 	container->disks = disk_set_create(pod->loop, pod->config->mount_timeout_ms);
-	if (list_disks(create, container->disks, &err) < 0)
+	if (create_disks_list(create->disks, container->disks, &err) < 0)
 		seq_fail(seq, &err);
 	else
 		disk_set_plug(container->disks, sandbox_disks(pod->sandbox), seq_resume, seq);
@@ -133,17 +125,6 @@ static void unplug_disks(struct seq *seq, void *ctx)
 		disk_set_unplug(container->disks, seq_resume, seq);
 	else
 		seq_next(seq);
-}
-
-static void name_disks(const struct create *create, Grpc__CreateContainerRequest *request)
-{
-	const struct disk_set *set = create->operation.process->container->disks;
-
-	if (!create->disks)
-		return;
-	for (size_t i = 0; i < spec_disks_count(create->disks); i++)
-		spec_disks_place(create->disks, i, disk_set_path(set, i));
-	spec_disks_put(create->disks, request);
 }
 
 static void name_volumes(const struct container *container, Grpc__CreateContainerRequest *request)
@@ -175,6 +156,7 @@ static int check_hooks(const struct container *container, struct error *err)
 static void create_in_guest(struct seq *seq, void *ctx)
 {
 	struct operation *operation = ctx;
+	struct create *create = ctx;
 	struct process *init = operation->process;
 	const struct stdio_ports *ports = stdio_ports(init->stdio);
 	struct agent *agent = sandbox_agent(operation->pod->sandbox);
@@ -182,7 +164,6 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	struct error err;
 
 	name_volumes(init->container, &request);
-	name_disks(ctx, &request);
 	request.container_id = init->container_id;
 	request.exec_id = init->guest_id;
 	request.oci = bundle_spec(init->container->bundle);
@@ -191,9 +172,11 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	request.stdin_port = ports->in;
 	request.stdout_port = ports->out;
 	request.stderr_port = ports->err;
-	if (((struct create *)operation)->pid_of)
-		request.pid_namespace_of = ((struct create *)operation)->pid_of;
-	if (check_hooks(init->container, &err) < 0 ||
+	if (create->pid_of)
+		request.pid_namespace_of = create->pid_of;
+	if (create_disks_name(create->disks, init->container->disks, init->container_id,
+	                      request.oci, &request, &err) < 0 ||
+	    check_hooks(init->container, &err) < 0 ||
 	    agent_create_container(agent, &request, operation_answered, operation,
 	                           &operation->pending, &err) < 0)
 		seq_fail(seq, &err);
@@ -410,6 +393,20 @@ static char *resolv_conf_of(const Grpc__Spec *spec)
 	return NULL;
 }
 
+/* How many disks of the machine a root file system may be on. What the guest has now is known when
+ * it is ready. */
+static size_t room_for_root(const struct pod *pod)
+{
+	size_t room = ROOT_DISKS_IN_GUEST;
+
+	if (pod->config->disable_block_device_use)
+		return 0;
+	if (pod->sandbox && sandbox_state(pod->sandbox) == SANDBOX_READY &&
+	    disks_room(sandbox_disks(pod->sandbox)) < room)
+		room = disks_room(sandbox_disks(pod->sandbox));
+	return room;
+}
+
 /* The spec as the guest is to see it. */
 static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct create *create,
                         struct error *err)
@@ -433,10 +430,11 @@ static int prepare_spec(const struct pod *pod, struct bundle *bundle, struct cre
 	if (pod->files)
 		pod_files_bind(pod->files, spec);
 	create->resolv_conf = resolv_conf_of(spec);
-	create->disks = spec_disks_take(spec, request->id);
-	if (volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0)
+	if (create_disks_take(spec, request->id, request->rootfs, request->n_rootfs,
+	                      room_for_root(pod), &create->disks, err) < 0 ||
+	    volumes_take(spec, bundle_dir(bundle), pod->shared.shm, &create->volumes, err) < 0)
 		return error_code_errno(err->code);
-	spec_disks_bind(create->disks);
+	create_disks_bind(create->disks);
 	if (guest_spec_apply(spec, request->id, &netns, err) < 0 ||
 	    check_netns(pod, netns, err) < 0)
 		return error_code_errno(err->code);

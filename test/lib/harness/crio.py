@@ -44,8 +44,9 @@ class CrioPod:
         self.start(self.id, "sleep", "infinity")
         return self
 
-    def start(self, name, *command):
-        container = CrioContainer(self, name, command)
+    def start(self, name, *command, rootfs=()):
+        """rootfs: (type, source, options) of each mount that makes it; none: a directory, that of the spec."""
+        container = CrioContainer(self, name, command, rootfs)
         self.containers[name] = container
         return container.start()
 
@@ -67,8 +68,8 @@ class CrioPod:
 
 
 class CrioContainer:
-    def __init__(self, pod, name, command):
-        self.pod, self.id = pod, name
+    def __init__(self, pod, name, command, rootfs):
+        self.pod, self.id, self.rootfs = pod, name, rootfs
         self.bundle = pod.folder / name
         self.bundle.mkdir()
         self.output = b""
@@ -102,7 +103,10 @@ class CrioContainer:
         assert done.returncode == 0, done
         self.task = Task(done.stdout.decode().strip())
         try:
-            self.pid = self.task.Create(id=self.id, bundle=str(self.bundle), stdout=str(self.bundle / "stdout"), options=self._options()).pid
+            mounts = [message("containerd.types.Mount")(type=kind, source=str(source), options=options)
+                      for kind, source, options in self.rootfs]
+            self.pid = self.task.Create(id=self.id, bundle=str(self.bundle), stdout=str(self.bundle / "stdout"), options=self._options(),
+                                        rootfs=mounts).pid
             self.shim_pid = self.task.Connect(id=self.id).shim_pid
             self.task.Start(id=self.id)
         except Status:

@@ -197,6 +197,11 @@ int vm_device_path(const struct vm *one, const char *id, char path[VM_DEVICE_PAT
 	return 0;
 }
 
+unsigned int vm_free_ports(const struct vm *one)
+{
+	return 8;
+}
+
 pid_t vm_pid(const struct vm *one)
 {
 	return 0;

@@ -90,6 +90,7 @@ Test(config, has_a_value_for_everything)
 	cr_expect_eq(config->stdio_stall_timeout_ms, 5000);
 	cr_expect_not(config->debug);
 	cr_expect_not(config->disable_vhost_net);
+	cr_expect_not(config->disable_block_device_use);
 }
 
 Test(config, reads_the_keys_of_upstream)
@@ -103,6 +104,7 @@ Test(config, reads_the_keys_of_upstream)
 	                  "default_memory = 512\n"
 	                  "virtio_fs_cache = \"never\"\n"
 	                  "disable_vhost_net = true\n"
+	                  "disable_block_device_use = true\n"
 	                  "rx_rate_limiter_max_rate = 10000000000\n"
 	                  "accel = 'tcg'\n"
 	                  "enable_debug = true\n"
@@ -121,6 +123,7 @@ Test(config, reads_the_keys_of_upstream)
 	cr_expect_eq(config->memory_mib, 512);
 	cr_expect_eq(config->virtiofs_cache, VM_CACHE_NEVER);
 	cr_expect(config->disable_vhost_net);
+	cr_expect(config->disable_block_device_use);
 	cr_expect_eq(config->rx_bits_per_s, 10000000000);
 	cr_expect_eq(config->tx_bits_per_s, 0);
 	cr_expect_eq(config->accel, VM_ACCEL_TCG);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "shim/storage/root_disks.h"
 #include "test/unit/shim/mount_fixture.h"
 
 TestSuite(rootfs, .init = fixture_setup, .fini = fixture_teardown);
@@ -122,6 +123,48 @@ Test(rootfs, has_as_many_layers_as_an_image)
 	unmount_it(rootfs);
 	for (int i = 0; i < 3; i++)
 		free(options[i]);
+}
+
+/* Who copies a file there by /proc/PID/root is told that he cannot. */
+Test(rootfs, that_is_in_the_guest_is_empty_and_read_only_here)
+{
+	Containerd__Types__Mount entry = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount *mounts[] = { &entry };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 1, .in_guest = true };
+	autofree char *file = mem_printf("%s/rootfs/new", dir);
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	entry.type = (char *)"ext4";
+	entry.source = (char *)"/nosuch";
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_NONE, "%s", err.text);
+	cr_expect(exists("rootfs"));
+	cr_expect_eq(open(file, O_CREAT | O_WRONLY, 0600), -1);
+	cr_expect_eq(errno, EROFS);
+	unmount_it(rootfs);
+}
+
+/* The snapshotter of erofs, where what is written goes into a directory of the host. */
+Test(rootfs, of_a_disk_that_is_not_there_leaves_nothing)
+{
+	Containerd__Types__Mount entry = CONTAINERD__TYPES__MOUNT__INIT;
+	Containerd__Types__Mount *mounts[] = { &entry };
+	struct rootfs_config config = { .mounts = mounts, .n_mounts = 1 };
+	struct root_disks *disks;
+	struct rootfs *rootfs = NULL;
+	struct error err;
+
+	entry.type = (char *)"erofs";
+	entry.source = (char *)"/nosuch";
+	cr_assert_eq(root_disks_parse(mounts, 1, &disks, &err), 0);
+	config.disks = disks;
+	err = mount_it(&config, &rootfs);
+	cr_expect_eq(err.code, ERROR_NOT_FOUND);
+	cr_expect_not_null(strstr(err.text, "disk \"/nosuch\": cannot open it"), "%s", err.text);
+	cr_expect_neq(access(dir, F_OK), 0);
+	rootfs_destroy(rootfs);
+	root_disks_destroy(disks);
 }
 
 Test(rootfs, puts_mounts_on_one_another)
