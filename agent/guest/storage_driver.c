@@ -16,6 +16,7 @@
 #include "agent/base/mount_options.h"
 #include "agent/base/mount_tree.h"
 #include "agent/guest/block_device.h"
+#include "agent/guest/fs_group.h"
 #include "agent/guest/overlay_storage.h"
 #include "agent/guest/pci_path.h"
 #include "common/cleanup.h"
@@ -69,7 +70,8 @@ static int check(const Grpc__Storage *storage, const struct storage_driver *driv
 	is_overlay = !strcmp(driver->name, OVERLAY);
 	if (is_overlay && overlay_storage_check(storage, err) < 0)
 		return error_wrap(err, "storage \"%s\"", storage->mount_point);
-	if (storage->fs_group || (storage->n_driver_options && !is_overlay))
+	if ((storage->fs_group && driver->make != mount_disk) ||
+	    (storage->n_driver_options && !is_overlay))
 		return error_set(err, ERROR_UNIMPLEMENTED,
 		                 "storage \"%s\": fs_group and driver_options: not supported",
 		                 storage->mount_point);
@@ -131,10 +133,15 @@ int storage_driver_make_file_system(const Grpc__Storage *storage, struct error *
 
 static int mount_disk(const Grpc__Storage *storage, struct error *err)
 {
+	autoclose int tree = -1;
 	struct block_device disk;
 	int r = block_device_find(PCI_PATH_SYSFS, storage->source, &disk, err);
 
-	return r < 0 ? r : make_file_system(storage, disk.node, err);
+	if (r == 0)
+		tree = r = make_file_system(storage, disk.node, err);
+	if (r >= 0 && storage->fs_group)
+		r = fs_group_apply(tree, storage->fs_group, err);
+	return r < 0 ? r : take_fd(&tree);
 }
 
 /* Its size is the host's affair, which may be more than the guest has: nobody could free what fills it,

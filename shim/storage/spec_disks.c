@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "common/error.h"
 #include "common/mem.h"
 #include "common/mount_words.h"
 #include "shim/spec/guest_devices.h"
 #include "shim/spec/guest_paths.h"
 #include "shim/spec/guest_spec.h"
+#include "shim/storage/direct_volume.h"
 #include "shim/storage/disk_source.h"
 
 #define MODE_BITS 07777
@@ -22,6 +24,7 @@ struct spec_disk {
 	Grpc__Device device;
 	Grpc__Mount *mount; /* the spec's; else: */
 	Grpc__Storage storage;
+	Grpc__FSGroup group; /* of the storage, where that has one */
 };
 
 struct spec_disks {
@@ -42,6 +45,13 @@ static struct spec_disk *add(struct spec_disks *disks)
 	disks->all = mem_realloc(disks->all, (disks->n + 1) * sizeof(void *));
 	disks->all[disks->n] = mem_new(struct spec_disk);
 	return disks->all[disks->n++];
+}
+
+static void set_text(char **text, char *value)
+{
+	if (*text != protobuf_c_empty_string)
+		free(*text);
+	*text = value;
 }
 
 static bool is_of(const Grpc__LinuxDeviceCgroup *rule, const Grpc__LinuxDevice *device)
@@ -162,7 +172,7 @@ static bool is_of_storage(const char *option)
 	return !is_for_mount(option) && (!word || word->kind == MOUNT_WORD_FLAG);
 }
 
-static void add_mount(struct spec_disks *disks, Grpc__Mount *mount, const char *id)
+static struct spec_disk *add_mount(struct spec_disks *disks, Grpc__Mount *mount, const char *id)
 {
 	struct spec_disk *disk = add(disks);
 	Grpc__Storage *storage = &disk->storage;
@@ -180,30 +190,91 @@ static void add_mount(struct spec_disks *disks, Grpc__Mount *mount, const char *
 	for (size_t i = 0; i < mount->n_options; i++)
 		if (is_of_storage(mount->options[i]))
 			storage->options[storage->n_options++] = mem_strdup(mount->options[i]);
+	return disk;
 }
 
-struct spec_disks *spec_disks_take(Grpc__Spec *spec, const char *id)
+static bool is_bind_word(const char *option)
 {
-	struct spec_disks *disks = mem_new(struct spec_disks);
+	return !strcmp(option, "bind") || !strcmp(option, "rbind");
+}
 
+/* The options of the record come first: the mount may be read-only all the same. */
+static void replace_options(Grpc__Mount *mount, const struct direct_volume *volume)
+{
+	char **options = mem_alloc((volume->n_options + mount->n_options + 1) * sizeof(char *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < volume->n_options; i++)
+		options[n++] = mem_strdup(volume->options[i]);
+	for (size_t i = 0; i < mount->n_options; i++) {
+		if (is_bind_word(mount->options[i]) || !strcmp(mount->options[i], "rw"))
+			free(mount->options[i]);
+		else
+			options[n++] = mount->options[i];
+	}
+	free(mount->options);
+	mount->options = options;
+	mount->n_options = n;
+}
+
+static void add_direct(struct spec_disks *disks, Grpc__Mount *mount, const char *id,
+                       const struct direct_volume *volume)
+{
+	bool on_root_mismatch = false;
+	struct spec_disk *disk;
+	uint32_t group;
+
+	set_text(&mount->type, mem_strdup(volume->fstype));
+	set_text(&mount->source, mem_strdup(volume->device));
+	replace_options(mount, volume);
+	disk = add_mount(disks, mount, id);
+	if (!direct_volume_group(volume, &group, &on_root_mismatch))
+		return;
+	grpc__fsgroup__init(&disk->group);
+	disk->group.group_id = group;
+	disk->group.group_change_policy = on_root_mismatch
+	                                          ? TYPES__FSGROUP_CHANGE_POLICY__OnRootMismatch
+	                                          : TYPES__FSGROUP_CHANGE_POLICY__Always;
+	disk->storage.fs_group = &disk->group;
+}
+
+static int take_mount(struct spec_disks *disks, Grpc__Mount *mount, const char *id,
+                      const char *records, struct error *err)
+{
+	autodestroy(direct_volume) struct direct_volume *volume = NULL;
+
+	if (is_on_disk(mount)) {
+		add_mount(disks, mount, id);
+		return 0;
+	}
+	if (!guest_spec_is_bind(mount))
+		return 0;
+	if (direct_volume_find(records, mount->source, &volume, err) < 0)
+		return error_wrap(err, "mount \"%s\"", mount->destination);
+	if (volume)
+		add_direct(disks, mount, id, volume);
+	return 0;
+}
+
+int spec_disks_take(Grpc__Spec *spec, const char *id, const char *records, struct spec_disks **out,
+                    struct error *err)
+{
+	autodestroy(spec_disks) struct spec_disks *disks = mem_new(struct spec_disks);
+
+	*out = NULL;
 	binds_to_devices(spec);
 	for (size_t i = 0; spec->linux && i < spec->linux->n_devices; i++)
 		if (guest_devices_is_disk(spec->linux, spec->linux->devices[i]))
 			add_device(disks, spec->linux, spec->linux->devices[i]);
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (is_on_disk(spec->mounts[i]))
-			add_mount(disks, spec->mounts[i], id);
-	if (disks->n)
-		return disks;
-	free(disks);
-	return NULL;
-}
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		int r = take_mount(disks, spec->mounts[i], id, records, err);
 
-static void set_text(char **text, char *value)
-{
-	if (*text != protobuf_c_empty_string)
-		free(*text);
-	*text = value;
+		if (r < 0)
+			return r;
+	}
+	if (disks->n)
+		*out = take_ptr(&disks);
+	return 0;
 }
 
 static void bind(struct spec_disk *disk)

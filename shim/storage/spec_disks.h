@@ -13,15 +13,19 @@
 #include "proto/agent.pb-c.h"
 
 struct disk_source;
+struct error;
 struct spec_disks;
 
 /*
  * Takes them from the spec of the container @id, which outlives spec_disks_bind(). A bind of a block
  * device becomes a row of linux.devices; a file system stays in place until spec_disks_bind(). What
  * the container may not write, by the rules of the spec or by the option "ro", becomes a disk that is
- * read-only. NULL: there are none.
+ * read-only. A bind of a direct-assigned volume, whose record is below @records (direct_volume.h), is
+ * the file system on its device. *@out is NULL where there are none. On failure @spec is good for
+ * spec_free() only.
  */
-struct spec_disks *spec_disks_take(Grpc__Spec *spec, const char *id);
+int spec_disks_take(Grpc__Spec *spec, const char *id, const char *records, struct spec_disks **out,
+                    struct error *err);
 void spec_disks_destroy(struct spec_disks *disks); /* NULL is fine */
 
 /* When the binds of the host have been taken (volumes_take()): each file system becomes a bind of

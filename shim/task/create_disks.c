@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "common/mem.h"
 #include "shim/pod/disk_set.h"
+#include "shim/storage/direct_volume.h"
 #include "shim/storage/disk_source.h"
 #include "shim/storage/guest_root.h"
 #include "shim/storage/root_disks.h"
@@ -28,7 +29,8 @@ int create_disks_take(Grpc__Spec *spec, const char *id, Containerd__Types__Mount
 		return error_code_errno(err->code);
 	disks->root_in_guest = disks->root && !root_disks_write_to_host(disks->root) &&
 	                       root_disks_count(disks->root) <= room;
-	disks->of_spec = spec_disks_take(spec, id);
+	if (spec_disks_take(spec, id, DIRECT_VOLUMES_DIR, &disks->of_spec, err) < 0)
+		return error_code_errno(err->code);
 	*out = take_ptr(&disks);
 	return 0;
 }

@@ -1,8 +1,12 @@
 """Disks: block devices and files of the host that a container has as such. What holds under runc, too, is tried there by
 TEST_RUNTIME."""
 
+import base64
+import json
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness.disks import MIB, Loop
@@ -109,6 +113,41 @@ def test_a_spec_says_where_they_are_and_who_may_do_what(loop, pods, tmp_path):
     assert disks[0].read(8) == "changed\n"
     shown = subprocess.run(["debugfs", "-R", "cat new", system.file], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert shown.stdout == b"of the container\n"
+
+
+@pytest.fixture
+def direct_volume():
+    """direct_volume(PATH, RECORD): as `kata-runtime direct-volume add` leaves one."""
+    top, made = Path("/run/kata-containers"), []
+    was_there = top.exists()
+
+    def add(path, **record):
+        name = base64.urlsafe_b64encode(str(path).encode()).decode()
+        made.append(Path(top, "shared/direct-volumes", name, "mountInfo.json"))
+        made[-1].parent.mkdir(parents=True)
+        made[-1].write_text(json.dumps({"volume-type": "block", "metadata": {}, "options": []} | record))
+
+    yield add
+    for record in made:
+        record.unlink()
+        record.parent.rmdir()
+    if not was_there:
+        shutil.rmtree(top)
+
+
+@pytest.mark.vm
+def test_a_direct_volume_is_mounted_by_the_guest(containerd, runtime, name, loop, direct_volume, tmp_path):
+    system, path = loop("system", 16), tmp_path / "volume"
+    make_ext4(system.path, tmp_path / "files", "of the host\n")
+    direct_volume(path, device=system.path, fstype="ext4", options=["noatime"], metadata={"fsGroup": "3000"})
+    script = "cat /volume/of-the-host; stat -c '%g %a' /volume; grep -o ' /volume ext4 rw,noatime' /proc/mounts; touch /volume/new"
+    flags = ("--mount", f"type=bind,src={path},dst=/volume,options=rbind:rw")
+    shown = containerd.run(name(), "sh", "-c", script, runtime=runtime, flags=flags).check().text
+    assert shown.splitlines() == ["of the host", "3000 2775", " /volume ext4 rw,noatime"]
+    direct_volume(f"{path}/other", device=system.path, fstype="ext4", **{"volume-type": "spdkvol"})
+    flags = ("--mount", f"type=bind,src={path}/other,dst=/volume,options=rbind:rw")
+    refused = containerd.run(name(), "true", runtime=runtime, flags=flags)
+    assert refused.rc == 1 and 'volume-type "spdkvol": not supported' in refused.error
 
 
 @pytest.mark.vm

@@ -2,11 +2,13 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "common/error.h"
+#include "common/file.h"
 #include "common/mem.h"
 #include "shim/spec/spec.h"
 #include "shim/storage/disk_source.h"
@@ -29,6 +31,17 @@ int stat(const char *path, struct stat *out)
 	return 0;
 }
 
+static char records[] = "/tmp/test-records-XXXXXX";
+
+static struct spec_disks *take(Grpc__Spec *spec)
+{
+	struct spec_disks *disks = NULL;
+	struct error err = { 0 };
+
+	cr_assert_eq(spec_disks_take(spec, "c", records, &disks, &err), 0, "%s", err.text);
+	return disks;
+}
+
 static Grpc__Spec *parse(const char *text)
 {
 	Grpc__Spec *spec = NULL;
@@ -48,7 +61,7 @@ static void expect_read_only(const char *rules, const bool expected[2])
 	                        "%s"),
 	                   rules);
 	autodestroy(spec) Grpc__Spec *spec = parse(text);
-	autodestroy(spec_disks) struct spec_disks *disks = spec_disks_take(spec, "c");
+	autodestroy(spec_disks) struct spec_disks *disks = take(spec);
 
 	cr_assert_eq(spec_disks_count(disks), 2);
 	for (size_t i = 0; i < 2; i++) {
@@ -103,7 +116,7 @@ Test(spec_disks, of_mounts_are_storages_and_binds_of_them)
 		"{\"destination\":\"/c\",\"type\":\"bind\",\"source\":\"/dev/sda\"},"
 		"{\"destination\":\"/d\",\"type\":\"xfs\",\"source\":\"/dev/sda\"}",
 		"", "{\"allow\":true,\"access\":\"rwm\"}"));
-	autodestroy(spec_disks) struct spec_disks *disks = spec_disks_take(spec, "c");
+	autodestroy(spec_disks) struct spec_disks *disks = take(spec);
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	Grpc__Storage volume = GRPC__STORAGE__INIT;
 	Grpc__Storage *volumes[] = { &volume };
@@ -149,8 +162,80 @@ Test(spec_disks, are_none_where_the_spec_names_none)
 	             "{\"destination\":\"/c\",\"type\":\"ext4\",\"source\":\"relative\"}",
 	             "{\"path\":\"/dev/loop7\",\"type\":\"b\",\"major\":7,\"minor\":4000}", ""));
 
-	cr_expect_null(spec_disks_take(spec, "c"));
+	cr_expect_null(take(spec));
 	cr_expect_eq(spec->n_mounts, 3);
 	spec_disks_bind(NULL);
 	spec_disks_destroy(NULL);
+}
+
+static void write_record(const char *name, const char *text)
+{
+	autofree char *dir = mem_printf("%s/%s", records, name);
+	autofree char *file = mem_printf("%s/mountInfo.json", dir);
+
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	cr_assert_eq(file_write(AT_FDCWD, file, 0600, text, strlen(text), NULL), 0);
+}
+
+#define BIND(source, option)                                                                       \
+	SPEC("{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"" source "\",\"options\":["   \
+	     "\"rbind\",\"" option "\",\"rprivate\"]}",                                            \
+	     "", "")
+
+static void expect_refused(const char *config, const char *text)
+{
+	autodestroy(spec) Grpc__Spec *spec = parse(config);
+	struct spec_disks *disks = NULL;
+	struct error err = { 0 };
+
+	cr_expect_lt(spec_disks_take(spec, "c", records, &disks, &err), 0);
+	cr_expect_str_eq(err.text, text);
+}
+
+Test(spec_disks, of_direct_volumes_are_those_of_their_records)
+{
+	autofree char *command = NULL;
+
+	cr_assert(mkdtemp(records));
+	/* As base64 -w0 | tr /+ _- has the paths: "/vol/a?>b", "/vol/ab" without its padding. */
+	write_record(
+		"L3ZvbC9hPz5i",
+		"{\"volume-type\":\"block\",\"device\":\"/dev/sdx\",\"fstype\":\"f2fs\","
+		"\"metadata\":{\"fsGroup\":\"3000\",\"other\":\"x\","
+		"\"fsGroupChangePolicy\":\"OnRootMismatch\"},\"options\":[\"noatime\",\"a=b\"]}");
+	write_record("L3ZvbC9hYg", "{\"device\":\"/images/a\",\"fstype\":\"ext4\"}");
+	write_record("L3ZvbC9jYw==",
+	             "{\"volume-type\":\"spdkvol\",\"device\":\"/a\",\"fstype\":\"x\"}");
+	write_record("L3ZvbC9kZA==", "{\"fstype\":\"x\"}");
+	for (int i = 0; i < 2; i++) {
+		autodestroy(spec) Grpc__Spec *spec =
+			parse(i ? BIND("/vol/ab", "rw") : BIND("/vol/a?>b", "ro"));
+		autodestroy(spec_disks) struct spec_disks *disks = take(spec);
+		Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+
+		cr_assert_not_null(disks);
+		cr_assert_eq(spec_disks_count(disks), 1);
+		cr_expect_str_eq(spec_disks_source(disks, 0)->path, i ? "/images/a" : "/dev/sdx");
+		cr_expect_eq(spec_disks_source(disks, 0)->read_only, !i);
+		spec_disks_bind(disks);
+		spec_disks_put(disks, &request);
+		cr_expect_str_eq(request.storages[0]->fstype, i ? "ext4" : "f2fs");
+		expect_words(request.storages[0]->options, request.storages[0]->n_options,
+		             i ? "" : "noatime,a=b,ro");
+		expect_words(spec->mounts[0]->options, spec->mounts[0]->n_options,
+		             i ? "rprivate" : "noatime,ro,rprivate");
+		cr_expect_eq(request.storages[0]->fs_group != NULL, !i);
+		if (!i) {
+			cr_assert_not_null(request.storages[0]->fs_group);
+			cr_expect_eq(request.storages[0]->fs_group->group_id, 3000);
+			cr_expect_eq(request.storages[0]->fs_group->group_change_policy, 1);
+		}
+	}
+	expect_refused(BIND("/vol/cc", "rw"),
+	               "mount \"/d\": direct volume \"/vol/cc\": mountInfo.json: volume-type "
+	               "\"spdkvol\": not supported");
+	expect_refused(BIND("/vol/dd", "rw"),
+	               "mount \"/d\": direct volume \"/vol/dd\": mountInfo.json: device: missing");
+	command = mem_printf("rm -r %s", records);
+	cr_assert_eq(system(command), 0); /* NOLINT: the test's own command */
 }
