@@ -188,6 +188,15 @@ int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void
 	return r < 0 ? error_wrap(err, "cannot unplug \"%s\"", id) : 0;
 }
 
+int vm_resize_disk(struct vm *vm, const char *id, uint64_t bytes, struct error *err)
+{
+	int r = vm_check_running(vm, err);
+
+	if (r == 0)
+		r = vm->ops->resize_disk(vm->vmm, id, bytes, err);
+	return r < 0 ? error_wrap(err, "cannot resize \"%s\"", id) : 0;
+}
+
 void vm_stop(struct vm *vm)
 {
 	if (vm->state >= VM_STOPPING)

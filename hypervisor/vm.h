@@ -57,6 +57,10 @@ int vm_plug(struct vm *vm, const struct vm_device *device, int timeout_ms, done_
 int vm_unplug(struct vm *vm, const char *id, int timeout_ms, done_fn *done, void *ctx,
               struct error *err);
 
+/* A disk has another size on the host: the guest sees it soon after. What the VMM refuses is logged:
+ * a disk that is read-only keeps its size. */
+int vm_resize_disk(struct vm *vm, const char *id, uint64_t bytes, struct error *err);
+
 /*
  * Where the guest finds a device that may be unplugged, as upstream's agent takes it (PciPath): the
  * slot of a bridge on the root bus, and the slot on the bus behind it, "03/00" in hexadecimal. It is

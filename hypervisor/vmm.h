@@ -49,6 +49,8 @@ struct vmm {
 	            void *ctx, struct error *err);
 	int (*unplug)(void *vmm, const char *id, int timeout_ms, done_fn *done, void *ctx,
 	              struct error *err);
+	/* See vm_resize_disk(). */
+	int (*resize_disk)(void *vmm, const char *id, uint64_t bytes, struct error *err);
 	/* See vm_device_path(). */
 	int (*device_path)(const void *vmm, const char *id, char path[VM_DEVICE_PATH_MAX],
 	                   struct error *err);

@@ -15,7 +15,8 @@
 #include "hypervisor/qemu/qmp.h"
 #include "hypervisor/vm_config.h"
 
-#define UNDO_TIMEOUT_MS 2000
+#define UNDO_TIMEOUT_MS   2000
+#define RESIZE_TIMEOUT_MS 10000
 
 /*
  * PORT_FREE --plug--> PORT_PLUGGING --done--> PORT_USED --unplug--> PORT_UNPLUGGING --> PORT_FREE
@@ -412,6 +413,26 @@ int hotplug_unplug(struct hotplug *hotplug, const char *id, int timeout_ms, done
 	port->ctx = ctx;
 	port->done = done;
 	return 0;
+}
+
+static void on_disk_resized(void *ctx, const json_t *result, const struct error *err)
+{
+	const struct port *port = ctx;
+
+	if (err)
+		log_warn("a disk keeps its size device=%s cause=\"%s\"",
+		         port->device.id ? port->device.id : "", err->text);
+}
+
+int hotplug_resize_disk(struct hotplug *hotplug, const char *id, uint64_t bytes, struct error *err)
+{
+	struct port *port = port_find(hotplug, id);
+
+	if (!port || port->device.kind != VM_DEVICE_DISK || port->state != PORT_USED)
+		return error_set(err, ERROR_NOT_FOUND, "the machine has no disk \"%s\"", id);
+	return command(port, "block_resize",
+	               json_pack("{s:s, s:I}", "node-name", id, "size", (json_int_t)bytes),
+	               RESIZE_TIMEOUT_MS, on_disk_resized, err);
 }
 
 /* The guest has let go of a device; it may do so late, when nobody waits any more. */

@@ -48,6 +48,10 @@ int hotplug_unplug(struct hotplug *hotplug, const char *id, int timeout_ms, done
 /* How many more devices can be plugged. */
 unsigned int hotplug_free_ports(const struct hotplug *hotplug);
 
+/* The disk @id has @bytes on the host now: QEMU is told, and tells the guest. What it refuses is
+ * logged. */
+int hotplug_resize_disk(struct hotplug *hotplug, const char *id, uint64_t bytes, struct error *err);
+
 /* The port that a device is on, or is about to be; or -errno. */
 int hotplug_find(const struct hotplug *hotplug, const char *id, struct error *err);
 

@@ -325,6 +325,13 @@ static int qemu_plug(void *vmm, const struct vm_device *device, int timeout_ms, 
 	return hotplug_plug(qemu->hotplug, device, timeout_ms, done, ctx, err);
 }
 
+static int qemu_resize_disk(void *vmm, const char *id, uint64_t bytes, struct error *err)
+{
+	struct qemu *qemu = vmm;
+
+	return hotplug_resize_disk(qemu->hotplug, id, bytes, err);
+}
+
 static int qemu_unplug(void *vmm, const char *id, int timeout_ms, done_fn *done, void *ctx,
                        struct error *err)
 {
@@ -525,6 +532,7 @@ const struct vmm vmm_qemu = {
 	.start = qemu_start,
 	.plug = qemu_plug,
 	.unplug = qemu_unplug,
+	.resize_disk = qemu_resize_disk,
 	.device_path = qemu_device_path,
 	.free_ports = qemu_free_ports,
 	.vcpus_max = qemu_vcpus_max,

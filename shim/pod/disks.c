@@ -1,11 +1,14 @@
 #include "shim/pod/disks.h"
 
 #include <assert.h>
+#include <ev.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
@@ -33,7 +36,8 @@ struct disk {
 	char id[VM_DEVICE_ID_MAX + 1];
 	char path[VM_DEVICE_PATH_MAX];
 	struct disk_identity what;
-	int fd; /* ours, to plug it once more */
+	int fd;         /* ours, to plug it once more */
+	uint64_t bytes; /* that the machine knows of; 0: it is not known */
 	enum disk_state state;
 	TAILQ_HEAD(, disk_use) uses;
 };
@@ -41,9 +45,45 @@ struct disk {
 struct disks {
 	struct disks_config config;
 	TAILQ_HEAD(, disk) all;
+	ev_timer look;    /* while there is one */
 	uint64_t next;    /* of their ids */
 	struct error why; /* it has ended; ERROR_NONE: it has not */
 };
+
+/* Neither asks a device or a server: what is known here and now. 0: it is not. */
+static uint64_t read_size(const struct disk *disk)
+{
+	struct statx st;
+	uint64_t bytes;
+
+	if (disk->what.is_device)
+		return ioctl(disk->fd, BLKGETSIZE64, &bytes) == 0 ? bytes : 0;
+	if (statx(disk->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &st) < 0)
+		return 0;
+	return st.stx_size;
+}
+
+static void compare_size(struct disk *disk)
+{
+	uint64_t bytes = read_size(disk);
+	struct error err;
+
+	if (disk->state != DISK_PLUGGED || bytes == disk->bytes || !bytes)
+		return;
+	disk->bytes = bytes;
+	log_info("disk resized id=%s bytes=%llu", disk->id, (unsigned long long)bytes);
+	if (vm_resize_disk(disk->disks->config.vm, disk->id, bytes, &err) < 0)
+		log_warn("%s", err.text);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct disks *disks = timer->data;
+	struct disk *disk;
+
+	TAILQ_FOREACH (disk, &disks->all, link)
+		compare_size(disk);
+}
 
 struct disks *disks_create(const struct disks_config *config)
 {
@@ -51,6 +91,8 @@ struct disks *disks_create(const struct disks_config *config)
 
 	disks->config = *config;
 	TAILQ_INIT(&disks->all);
+	ev_timer_init(&disks->look, on_look, config->look_s, config->look_s);
+	disks->look.data = disks;
 	return disks;
 }
 
@@ -64,12 +106,15 @@ static struct disk *disk_new(struct disks *disks, int fd, const struct disk_iden
 	snprintf(disk->id, sizeof(disk->id), "disk%llu", (unsigned long long)disks->next++);
 	TAILQ_INIT(&disk->uses);
 	TAILQ_INSERT_TAIL(&disks->all, disk, link);
+	ev_timer_start(disks->config.loop, &disks->look);
 	return disk;
 }
 
 static void disk_free(struct disk *disk)
 {
 	TAILQ_REMOVE(&disk->disks->all, disk, link);
+	if (TAILQ_EMPTY(&disk->disks->all))
+		ev_timer_stop(disk->disks->config.loop, &disk->disks->look);
 	cleanup_close(&disk->fd);
 	free(disk);
 }
@@ -137,6 +182,7 @@ static int plug(struct disk *disk, struct error *err)
 	int r = vm_plug(config->vm, &device, config->timeout_ms, on_plugged, disk, err);
 
 	disk->state = DISK_PLUGGING;
+	disk->bytes = read_size(disk);
 	if (r < 0)
 		return r;
 	r = vm_device_path(config->vm, disk->id, disk->path, err);
@@ -311,6 +357,7 @@ void disks_end(struct disks *disks, const struct error *why)
 	if (!disks || disks->why.code)
 		return;
 	error_copy(&disks->why, why);
+	ev_timer_stop(disks->config.loop, &disks->look);
 	TAILQ_FOREACH (disk, &disks->all, link) {
 		answer(disk, DISK_USE_PLUGGING, why);
 		answer(disk, DISK_USE_LEAVING, NULL);

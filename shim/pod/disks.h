@@ -1,7 +1,8 @@
 /*
  * The pod's disks: files and block devices of the host that its machine has as disks. A disk is
  * known by what it is on the host, plugged once for all who use it, and pulled when the last of them
- * has left. With the machine all of them are forgotten: the VMM has held no more than descriptors.
+ * has left. With the machine all of them are forgotten: the VMM has held no more than descriptors. A disk that
+ * becomes larger or smaller on the host does so in the machine.
  */
 #ifndef SHIM_DISKS_H
 #define SHIM_DISKS_H
@@ -17,10 +18,13 @@ struct disks;
 struct ev_loop;
 struct vm;
 
+#define DISKS_LOOK_S 1.0
+
 struct disks_config {
 	struct ev_loop *loop;
 	struct vm *vm;  /* it runs, and outlives the disks' end */
 	int timeout_ms; /* of a plug, and of an unplug */
+	double look_s;  /* how often their sizes are compared */
 };
 
 struct disks *disks_create(const struct disks_config *config);

@@ -455,6 +455,7 @@ static void make_changeable(struct machine *machine)
 						    .ctx = machine->config.wanted_ctx,
 					    });
 	machine->disks = disks_create(&(struct disks_config){
+		.look_s = DISKS_LOOK_S,
 		.loop = machine->loop,
 		.vm = machine->vm,
 		.timeout_ms = machine->config.config->agent_timeout_ms,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness.disks import MIB, Loop
+from harness.processes import wait_for
 from harness.sandbox_pod import SandboxPod
 
 
@@ -169,6 +170,12 @@ def test_a_pod_shares_them_and_lets_go_of_them(containerd, runtime, name, loop, 
         assert refused.rc == 1 and "Read-only file system" in refused.error
     numbers = {containerd.exec(container, "stat", "-c", "%t:%T", shared.path).check().text for container in pods_own}
     assert len(numbers) == 1, numbers
+    shared.grow(12)
+
+    def sizes():
+        return {containerd.exec(one, "blockdev", "--getsize64", shared.path).check().text.strip() for one in pods_own}
+
+    assert wait_for(lambda: sizes() == {str(12 * MIB)}), sizes()
     containerd.delete(pods_own[0])
     assert containerd.exec(pods_own[1], "head", "-n", "1", shared.path).check().text == "by one\n"
     containerd.delete(pods_own[1])

@@ -217,6 +217,21 @@ static void expect_free_ports(int count)
 	cr_assert_eq(hotplug_plug(hotplug, &device, LONG_MS, on_done, NULL, &seen.err), -ENOSPC);
 }
 
+Test(hotplug, a_disk_is_resized_while_it_is_there)
+{
+	struct vm_device device = disk("d");
+	struct error err;
+	int r;
+
+	plug_for(&device, LONG_MS);
+	r = hotplug_resize_disk(hotplug, "d", 8192, &err);
+	expect_refused(r, &err, "the machine has no disk \"d\"");
+	expect_success("add-fd blockdev-add device_add ");
+	cr_assert_eq(hotplug_resize_disk(hotplug, "d", 8192, &err), 0);
+	unplug_for("d", LONG_MS);
+	expect_success("block_resize device_del blockdev-del remove-fd ");
+}
+
 Test(hotplug, a_disk_is_plugged_and_unplugged)
 {
 	struct vm_device device = disk("d");

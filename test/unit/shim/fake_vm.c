@@ -184,6 +184,12 @@ int vm_plug(struct vm *one, const struct vm_device *device, int timeout_ms, done
 	return move_card("plug", device->id, done, ctx);
 }
 
+int vm_resize_disk(struct vm *one, const char *id, uint64_t bytes, struct error *err)
+{
+	fake_note("resize", id);
+	return 0;
+}
+
 int vm_unplug(struct vm *one, const char *id, int timeout_ms, done_fn *done, void *ctx,
               struct error *err)
 {

@@ -4,6 +4,7 @@
 #include "shim/pod/disks.h"
 
 #include <criterion/criterion.h>
+#include <ev.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,14 @@ unsigned int vm_free_ports(const struct vm *vm)
 	return 3;
 }
 
+int vm_resize_disk(struct vm *vm, const char *id, uint64_t bytes, struct error *err)
+{
+	size_t len = strlen(made);
+
+	snprintf(made + len, sizeof(made) - len, "%s=%llu ", id, (unsigned long long)bytes);
+	return 0;
+}
+
 int vm_device_path(const struct vm *vm, const char *id, char path[VM_DEVICE_PATH_MAX],
                    struct error *err)
 {
@@ -70,10 +79,15 @@ static int open_file(const char *name, int flags)
 	return fd;
 }
 
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	ev_break(loop, EVBREAK_ONE);
+}
+
 static void setup(void)
 {
 	cr_assert(mkdtemp(folder));
-	disks = disks_create(&(struct disks_config){ 0 });
+	disks = disks_create(&(struct disks_config){ .loop = ev_default_loop(0), .look_s = 0.01 });
 	error_set(&aborted, ERROR_ABORTED, "the machine refuses");
 }
 
@@ -271,4 +285,34 @@ Test(disks, who_has_been_forgotten_is_not_called)
 	expect(&one, 0, ERROR_NONE);
 	cr_expect_str_eq(made, "+disk0 -disk0 ");
 	machine_answers(NULL);
+}
+
+static void run_for(double seconds)
+{
+	ev_timer tick;
+
+	ev_timer_init(&tick, on_tick, seconds, 0);
+	ev_timer_start(ev_default_loop(0), &tick);
+	ev_run(ev_default_loop(0), 0);
+}
+
+Test(disks, are_as_large_as_on_the_host)
+{
+	struct user one = { 0 };
+	int fd = open_file("a", O_RDWR);
+
+	cr_assert_eq(ftruncate(fd, 4096), 0);
+	plug(&one, fd);
+	cr_assert_eq(ftruncate(fd, 8192), 0);
+	run_for(0.1);
+	cr_expect_str_eq(made, "+disk0 ");
+	machine_answers(NULL);
+	run_for(0.1);
+	cr_expect_str_eq(made, "+disk0 disk0=8192 ", "%s", made);
+	unplug(&one);
+	cr_assert_eq(ftruncate(fd, 4096), 0);
+	run_for(0.1);
+	machine_answers(NULL);
+	run_for(0.1);
+	cr_expect_str_eq(made, "+disk0 disk0=8192 -disk0 ", "%s", made);
 }
