@@ -13,7 +13,7 @@ struct vm_device;
 
 /* What each costs at boot: docs/design.md. */
 #define VM_PORTS_USUAL 8
-#define VM_PORTS_MAX   16
+#define VM_PORTS_MAX   64
 
 /* In the order of the choices that configuration.toml has. */
 enum vm_accel {

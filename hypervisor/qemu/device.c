@@ -21,8 +21,10 @@
  * of its configuration and its control queue. */
 #define NIC_VECTORS(queues) (2 * (queues) + 2)
 
-/* Of the root bus, where slot 0 is the host bridge. */
-#define PORT_SLOT(port) ((port) + 1)
+/* Of the root bus, where slot 0 is the host bridge: a port has a slot of its own, but those beyond the
+ * first are functions of one, eight to a slot. */
+#define PORTS_ALONE 16
+#define FUNCTIONS   8
 
 static json_t *socket_backend(const struct vm_device *device, const char *fd_name)
 {
@@ -271,15 +273,30 @@ void device_add_args(struct arg_list *list, const struct vm_device *device, int 
 	add_json(list, "-device", device_frontend(device, port));
 }
 
+static int slot_of(int port)
+{
+	return port < PORTS_ALONE ? port + 1 : PORTS_ALONE + 1 + (port - PORTS_ALONE) / FUNCTIONS;
+}
+
+static int function_of(int port)
+{
+	return port < PORTS_ALONE ? 0 : (port - PORTS_ALONE) % FUNCTIONS;
+}
+
 void device_add_port_args(struct arg_list *list, int port)
 {
 	arg_list_add(list, "-device");
 	arg_list_print(list, "pcie-root-port,id=port%d,chassis=%d,slot=%d,addr=0x%x", port,
-	               port + 1, port + 1, PORT_SLOT(port));
+	               port + 1, port + 1, slot_of(port));
+	if (port >= PORTS_ALONE)
+		arg_list_print(list, ".%x,multifunction=on", function_of(port));
 	arg_list_end(list);
 }
 
 void device_port_path(int port, char path[VM_DEVICE_PATH_MAX])
 {
-	snprintf(path, VM_DEVICE_PATH_MAX, "%02x/00", PORT_SLOT(port));
+	if (function_of(port))
+		snprintf(path, VM_DEVICE_PATH_MAX, "%02x.%x/00", slot_of(port), function_of(port));
+	else
+		snprintf(path, VM_DEVICE_PATH_MAX, "%02x/00", slot_of(port));
 }

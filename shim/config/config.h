@@ -34,6 +34,7 @@ struct config {
 	bool reclaims_memory;
 	bool vmm_debug;
 	bool disable_vhost_net;
+	int root_ports;                /* at least; 0: as many as are needed at the start */
 	bool disable_block_device_use; /* root file systems are mounted by the host */
 	int64_t rx_bits_per_s;         /* of each network card; 0: no limit */
 	int64_t tx_bits_per_s;

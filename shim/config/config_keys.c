@@ -10,6 +10,7 @@
 #define MEMORY_MIN_MIB 128
 #define MEMORY_MAX_MIB 16777216
 #define VCPUS_MAX      1024
+#define PORTS_MAX      64 /* hypervisor/vm_config.h */
 #define SECONDS_MAX    86400
 #define MS_MAX         86400000
 
@@ -81,6 +82,11 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "disable_block_device_use", CONFIG_BOOLEAN, disable_block_device_use, "false"),
 	  MEANS("A root file system in an image or on a block device is mounted by the host, which "
 	        "shares it, and does not become a disk of the guest.") },
+	{ KEY(QEMU, "pcie_root_port", CONFIG_INTEGER, root_ports, "0"), RANGE(0, PORTS_MAX),
+	  MEANS("How many PCIe root ports a machine has at least: one for each network card and "
+	        "disk "
+	        "that it has at once, and one for memory. 0: eight, or sixteen for a pod with more "
+	        "than seven links at its start. Each costs the start.") },
 	{ KEY(QEMU, "rx_rate_limiter_max_rate", CONFIG_RATE, rx_bits_per_s, "0"),
 	  MEANS("The most bits a second that each network card of the guest receives. 0: no "
 	        "limit. The host's kernel needs CONFIG_NET_SCH_TBF.") },

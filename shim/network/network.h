@@ -22,7 +22,7 @@ struct nic_config;
 /* Each takes a root port of the machine, which has one more for memory that comes later. The others
  * are there from its start, and cost it: only a pod that needs them then has more than the usual. */
 #define NETWORK_CARDS_USUAL (VM_PORTS_USUAL - 1)
-#define NETWORK_CARDS_MAX   (VM_PORTS_MAX - 1)
+#define NETWORK_CARDS_MAX   15
 
 /* Reads the namespace and makes a card for each link that counts, unless they are to come late: then
  * network_add_next() makes them. On failure the namespace is as before. @netns outlives the network. */

@@ -163,6 +163,14 @@ static uint64_t memory_max(const struct pod_size *size)
 	return max > size->start.memory_mib ? max : size->start.memory_mib;
 }
 
+static int ports_of(const struct machine *machine)
+{
+	int needed = machine->network ? (int)network_room(machine->network) + 1 : VM_PORTS_USUAL;
+
+	return needed > machine->config.config->root_ports ? needed
+	                                                   : machine->config.config->root_ports;
+}
+
 static int start_vm(struct machine *machine, struct error *err)
 {
 	autofree char *kernel_params = make_kernel_params(machine->config.config);
@@ -195,8 +203,7 @@ static int start_vm(struct machine *machine, struct error *err)
 		.kernel_params = kernel_params,
 		.devices = devices,
 		.ndevices = n_cards,
-		.ports =
-			machine->network ? (int)network_room(machine->network) + 1 : VM_PORTS_USUAL,
+		.ports = ports_of(machine),
 		.handshake_timeout_ms = machine->config.config->handshake_timeout_ms,
 		.stop_timeout_ms = machine->config.config->vmm_stop_timeout_ms,
 	};

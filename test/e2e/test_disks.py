@@ -152,6 +152,21 @@ def test_a_direct_volume_is_mounted_by_the_guest(containerd, runtime, name, loop
 
 
 @pytest.mark.vm
+def test_many_take_as_many_ports_as_are_configured(containerd, runtime, name, tmp_path):
+    configuration = tmp_path / "configuration.toml"
+    configuration.write_text("[hypervisor.qemu]\npcie_root_port = 32\n")
+    flags = ["--runtime-config-path", str(configuration)]
+    for number in range(20):
+        image = tmp_path / f"image{number}"
+        with open(image, "wb") as file:
+            file.truncate(MIB)
+        subprocess.run(["mke2fs", "-q", "-t", "ext2", image], check=True)
+        flags += ["--mount", f"type=ext2,src={image},dst=/disks/{number},options=loop"]
+    shown = containerd.run(name(), "sh", "-c", "grep -c ' /disks/.* ext2 ' /proc/mounts", runtime=runtime, flags=flags)
+    assert shown.check().text == "20\n"
+
+
+@pytest.mark.vm
 def test_a_pod_shares_them_and_lets_go_of_them(containerd, runtime, name, loop, tmp_path):
     shared, image = loop("shared", 8), tmp_path / "image"
     with open(image, "wb") as file:
