@@ -7,6 +7,7 @@
 #ifndef HYPERVISOR_VM_H
 #define HYPERVISOR_VM_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -82,6 +83,10 @@ int vm_resize(struct vm *vm, unsigned int vcpus, uint64_t memory_mib, int timeou
               void *ctx, struct error *err);
 /* A resize under way does not wait for the guest any more; it ends soon, perhaps with an error. */
 void vm_resize_hurry(struct vm *vm);
+
+/* Binds each vCPU of a machine that runs to one of @cpus, if there are as many; else they run wherever
+ * this process may. To be repeated when vCPUs or @cpus have changed. A failure is logged. */
+void vm_pin(struct vm *vm, const cpu_set_t *cpus);
 
 /* Whether vCPUs that have been plugged can be taken out again: else vm_resize() refuses. */
 bool vm_vcpus_leave(const struct vm *vm);

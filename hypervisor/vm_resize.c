@@ -168,6 +168,12 @@ void vm_resize_hurry(struct vm *vm)
 		vm->ops->resize_hurry(vm->vmm);
 }
 
+void vm_pin(struct vm *vm, const cpu_set_t *cpus)
+{
+	if (vm->state == VM_RUNNING)
+		vm->ops->pin(vm->vmm, cpus);
+}
+
 bool vm_vcpus_leave(const struct vm *vm)
 {
 	return vm->ops->vcpus_leave(vm->vmm);

@@ -5,6 +5,7 @@
 #ifndef HYPERVISOR_VMM_H
 #define HYPERVISOR_VMM_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -63,6 +64,8 @@ struct vmm {
 	                     void *ctx, struct error *err);
 	int (*resize_vcpus)(void *vmm, unsigned int count, int timeout_ms, done_fn *done, void *ctx,
 	                    struct error *err);
+	/* See vm_pin(). */
+	void (*pin)(void *vmm, const cpu_set_t *cpus);
 	/* Whether vCPUs that have been plugged can be taken out again. */
 	bool (*vcpus_leave)(const void *vmm);
 	void (*resize_hurry)(void *vmm);

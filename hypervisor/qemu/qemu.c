@@ -20,6 +20,7 @@
 #include "hypervisor/qemu/device.h"
 #include "hypervisor/qemu/host_cpu.h"
 #include "hypervisor/qemu/hotplug.h"
+#include "hypervisor/qemu/pinning.h"
 #include "hypervisor/qemu/qmp.h"
 #include "hypervisor/qemu/resize.h"
 #include "hypervisor/vmm.h"
@@ -44,6 +45,7 @@ struct qemu {
 	struct qmp *qmp;
 	struct hotplug *hotplug;
 	struct resize *resize;
+	struct pinning *pinning;
 	struct console *console;
 	bool kvm;
 	int kernel_fd;
@@ -105,6 +107,7 @@ static void on_qmp_lost(void *ctx, const struct error *err)
 
 	hotplug_disconnect(qemu->hotplug, err);
 	resize_disconnect(qemu->resize, err);
+	pinning_connect(qemu->pinning, NULL, 0);
 	qmp_destroy(take_ptr(&qemu->qmp));
 	if (err->code == ERROR_UNAVAILABLE)
 		return;
@@ -312,6 +315,7 @@ static int qemu_start(void *vmm, const struct vmm_inputs *inputs, struct error *
 	if (r < 0)
 		return error_wrap(err, "cannot start QEMU");
 	qemu->pid = proc_pid(qemu->proc);
+	pinning_connect(qemu->pinning, qemu->qmp, qemu->pid);
 	close(take_fd(&qemu->kernel_fd));
 	close(take_fd(&qemu->initramfs_fd));
 	return 0;
@@ -375,6 +379,13 @@ static int qemu_resize_vcpus(void *vmm, unsigned int count, int timeout_ms, done
 	return resize_vcpus(qemu->resize, count, timeout_ms, done, ctx, err);
 }
 
+static void qemu_pin(void *vmm, const cpu_set_t *cpus)
+{
+	struct qemu *qemu = vmm;
+
+	pinning_set(qemu->pinning, cpus);
+}
+
 /* QEMU 7.2 ends in a "double free" when TCG gets a vCPU again that it has had before. */
 static bool qemu_vcpus_leave(const void *vmm)
 {
@@ -432,6 +443,7 @@ static void qemu_kill(void *vmm)
 	ev_timer_stop(qemu->loop, &qemu->kill_timer);
 	hotplug_connect(qemu->hotplug, NULL);
 	resize_connect(qemu->resize, NULL);
+	pinning_connect(qemu->pinning, NULL, 0);
 	qmp_destroy(take_ptr(&qemu->qmp));
 	proc_kill(qemu->proc, SIGKILL);
 }
@@ -447,6 +459,7 @@ static void qemu_destroy(void *vmm)
 	proc_destroy(qemu->proc);
 	hotplug_destroy(qemu->hotplug);
 	resize_destroy(qemu->resize);
+	pinning_destroy(qemu->pinning);
 	console_destroy(qemu->console);
 	cleanup_close(&qemu->kernel_fd);
 	cleanup_close(&qemu->initramfs_fd);
@@ -490,6 +503,7 @@ static int qemu_create(struct ev_loop *loop, const struct vm_config *config,
 	qemu->initramfs_fd = -1;
 	qemu->hotplug = hotplug_create(loop, config->ports);
 	qemu->resize = resize_create(loop);
+	qemu->pinning = pinning_create();
 	ev_timer_init(&qemu->kill_timer, on_kill_timer, 0, 0);
 	qemu->kill_timer.data = qemu;
 	r = check_kernel_params(config->kernel_params, err);
@@ -538,6 +552,7 @@ const struct vmm vmm_qemu = {
 	.vcpus_max = qemu_vcpus_max,
 	.resize_memory = qemu_resize_memory,
 	.resize_vcpus = qemu_resize_vcpus,
+	.pin = qemu_pin,
 	.vcpus_leave = qemu_vcpus_leave,
 	.resize_hurry = qemu_resize_hurry,
 	.vcpus = qemu_vcpus,

@@ -47,6 +47,7 @@ struct config {
 	bool host_limits;
 	bool sandbox_cgroup_only;
 	bool static_size;
+	bool pin_vcpus;
 	int network_model; /* enum network_model */
 	/* [timeouts] */
 	int idle_timeout_ms;

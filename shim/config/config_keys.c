@@ -119,6 +119,9 @@ const struct config_key config_keys[] = {
 	        "the vCPUs alone (cgroup v1), or QEMU's process; the others are in "
 	        "`/kata_overhead/<id>`, unlimited.") },
 
+	{ KEY(RUNTIME, "enable_vcpus_pinning", CONFIG_BOOLEAN, pin_vcpus, "false"),
+	  MEANS("Each vCPU is bound to one of the CPUs that the specs of the pod's containers name "
+	        "(`cpu.cpus`) while there are as many; else they run wherever the shim may.") },
 	{ KEY(RUNTIME, "static_sandbox_resource_mgmt", CONFIG_BOOLEAN, static_size, "false"),
 	  MEANS("The machine keeps the size that it has at its start, by the limits that are known "
 	        "then: those of a single container, or those that the annotations of a pod's "

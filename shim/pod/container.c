@@ -149,6 +149,25 @@ struct container *container_pause(const struct pod *pod)
 	return NULL;
 }
 
+void container_set_limits(struct container *container, const struct vm_limits *to,
+                          const cpu_set_t *cpus)
+{
+	container->limits = vm_limits_update(&container->limits, to);
+	if (CPU_COUNT(cpus) > 0)
+		container->cpus = *cpus;
+}
+
+cpu_set_t container_cpus(const struct pod *pod)
+{
+	const struct container *container;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	LIST_FOREACH (container, &pod->containers, link)
+		CPU_OR(&cpus, &cpus, &container->cpus);
+	return cpus;
+}
+
 static struct vm_demand demand_of(const struct container *container)
 {
 	const struct vm_size *max = &container->pod->size.max;

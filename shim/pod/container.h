@@ -6,6 +6,7 @@
 #define SHIM_CONTAINER_H
 
 #include <ev.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -40,6 +41,7 @@ struct container {
 	bool created; /* Create has succeeded: until then it is not there for any other call */
 	struct vm_limits limits; /* those in force */
 	LIST_HEAD(, limits_claim) claims;
+	cpu_set_t cpus; /* of the host, which its spec names; empty: all */
 	bool is_pause;  /* the pod's pause container: see pod.h */
 	int end_status; /* of the init, if the machine ends under it */
 	LIST_HEAD(, process) execs;
@@ -65,6 +67,11 @@ struct container *container_lookup(const struct pod *pod, const char *id);
  * container. */
 struct container *container_pause(const struct pod *pod);
 
+/* The limits in force become @to, and the host's CPUs @cpus: of both, what is not said stays. */
+void container_set_limits(struct container *container, const struct vm_limits *to,
+                          const cpu_set_t *cpus);
+/* The host's CPUs that its containers name together; empty: none does. */
+cpu_set_t container_cpus(const struct pod *pod);
 /* Of all containers of @pod together. */
 struct vm_demand container_demands(const struct pod *pod);
 /* What the machine is to be for all containers of the pod (a struct pod) together. */

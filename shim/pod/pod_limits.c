@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "shim/config/config.h"
 #include "shim/host/cgroup_limits.h"
 #include "shim/host/host_cgroup.h"
 #include "shim/pod/container.h"
@@ -72,10 +73,19 @@ void pod_limits_share(const struct pod *pod, const Grpc__LinuxResources *resourc
 		log_warn("the pod's share of the host's processors is as it was: %s", err.text);
 }
 
+void pod_limits_pin_vcpus(const struct pod *pod)
+{
+	const cpu_set_t cpus = container_cpus(pod);
+
+	if (pod->config->pin_vcpus)
+		sandbox_pin(pod->sandbox, &cpus);
+}
+
 void pod_limits_place_vcpus(const struct pod *pod)
 {
 	struct error err;
 
 	if (host_cgroup_add_vmm(pod->cgroup, sandbox_vmm(pod->sandbox), &err) < 0)
 		log_warn("vCPUs are not in the pod's cgroup on the host: %s", err.text);
+	pod_limits_pin_vcpus(pod);
 }

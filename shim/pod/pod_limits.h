@@ -22,6 +22,9 @@ void pod_limits_apply(struct pod *pod);
 /* Shares and cpuset, of the only container of a pod; NULL is fine. */
 void pod_limits_share(const struct pod *pod, const Grpc__LinuxResources *resources);
 
+/* Where the configuration says so, vCPUs are bound to the CPUs that the containers name (vm_pin()). */
+void pod_limits_pin_vcpus(const struct pod *pod);
+
 /* New vCPUs go where those are that were there. */
 void pod_limits_place_vcpus(const struct pod *pod);
 

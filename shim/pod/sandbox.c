@@ -466,6 +466,12 @@ pid_t sandbox_vmm(const struct sandbox *sandbox)
 	return sandbox->machine->vm ? vm_pid(sandbox->machine->vm) : 0;
 }
 
+void sandbox_pin(struct sandbox *sandbox, const cpu_set_t *cpus)
+{
+	if (sandbox->state == SANDBOX_READY)
+		vm_pin(sandbox->machine->vm, cpus);
+}
+
 uid_t sandbox_uid(const struct sandbox *sandbox)
 {
 	return machine_uid(sandbox->machine);

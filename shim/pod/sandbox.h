@@ -11,6 +11,7 @@
 #ifndef SHIM_SANDBOX_H
 #define SHIM_SANDBOX_H
 
+#include <sched.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -108,6 +109,8 @@ struct vsock *sandbox_vsock(struct sandbox *sandbox);
 struct disks *sandbox_disks(struct sandbox *sandbox);
 /* The VMM's pid; 0: there is none. */
 pid_t sandbox_vmm(const struct sandbox *sandbox);
+/* vm_pin(), if it is READY. */
+void sandbox_pin(struct sandbox *sandbox, const cpu_set_t *cpus);
 /* Of the pod, and its gid; taken in the first step of the boot. 0: not yet, or there is none. */
 uid_t sandbox_uid(const struct sandbox *sandbox);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cpu_list.h"
 #include "common/error.h"
 #include "common/mem.h"
 #include "shim/spec/guest_devices.h"
@@ -150,9 +151,44 @@ static void remove_namespace(Grpc__Linux *linux, const char *type)
 	linux->n_namespaces = kept;
 }
 
+void guest_spec_drop_cpuset(Grpc__LinuxResources *resources)
+{
+	if (!resources || !resources->cpu)
+		return;
+	set_text(&resources->cpu->cpus, mem_strdup(""));
+	set_text(&resources->cpu->mems, mem_strdup(""));
+}
+
+int guest_spec_check_cpuset(const Grpc__LinuxResources *resources, struct error *err)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	if (!resources || !resources->cpu)
+		return 0;
+	if (cpu_list_parse(resources->cpu->cpus, &set, err) < 0)
+		return error_wrap(err, "linux.resources.cpu.cpus");
+	if (cpu_list_parse(resources->cpu->mems, &set, err) < 0)
+		return error_wrap(err, "linux.resources.cpu.mems");
+	return 0;
+}
+
+cpu_set_t guest_spec_cpuset(const Grpc__LinuxResources *resources)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	if (resources && resources->cpu)
+		cpu_list_parse(resources->cpu->cpus, &cpus, NULL);
+	return cpus;
+}
+
 static int apply_linux(Grpc__Linux *linux, const char *id, char **netns, struct error *err)
 {
 	int r = take_network_namespace(linux, netns, err);
+
+	if (r == 0)
+		r = guest_spec_check_cpuset(linux->resources, err);
 
 	if (r == 0)
 		r = guest_devices_apply(linux, err);

@@ -5,6 +5,7 @@
 #ifndef SHIM_GUEST_SPEC_H
 #define SHIM_GUEST_SPEC_H
 
+#include <sched.h>
 #include <stdbool.h>
 
 #include "proto/oci.pb-c.h"
@@ -22,6 +23,7 @@ const char *guest_spec_netns(const Grpc__Spec *spec);
  *                      has none, goes to *netns (free() it; netns may be NULL). A cgroup
  *                      namespace is added
  *   linux.cgroupsPath  /<id>: the guest has no other cgroups
+ *   linux.resources    cpu.cpus and cpu.mems are checked, and left to guest_spec_drop_cpuset()
  *   linux.intelRdt     taken out when it is empty
  *   linux.devices      guest_devices_apply()
  *   annotations        taken out
@@ -39,6 +41,13 @@ int guest_spec_apply(Grpc__Spec *spec, const char *id, char **netns, struct erro
  * the pod's (CreateContainerRequest.sandbox_pidns).
  */
 bool guest_spec_for_upstream(Grpc__Spec *spec);
+
+/* Takes cpu.cpus and cpu.mems out: their numbers are the host's. NULL is fine. */
+void guest_spec_drop_cpuset(Grpc__LinuxResources *resources);
+/* Refuses those of them that are no lists. NULL is fine. */
+int guest_spec_check_cpuset(const Grpc__LinuxResources *resources, struct error *err);
+/* cpu.cpus of resources that have been checked; empty: not said. */
+cpu_set_t guest_spec_cpuset(const Grpc__LinuxResources *resources);
 
 /* As runc sees it: by the type or by an option. */
 bool guest_spec_is_bind(const Grpc__Mount *mount);

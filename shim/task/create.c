@@ -167,6 +167,7 @@ static void create_in_guest(struct seq *seq, void *ctx)
 	request.container_id = init->container_id;
 	request.exec_id = init->guest_id;
 	request.oci = bundle_spec(init->container->bundle);
+	guest_spec_drop_cpuset(request.oci->linux->resources);
 	if (!agent_has(agent, FEATURE_PID_NAMESPACE_OF))
 		request.sandbox_pidns = guest_spec_for_upstream(request.oci);
 	request.stdin_port = ports->in;
@@ -479,6 +480,14 @@ static void refuse(struct pod *pod, struct create *create, struct ttrpc_call *ca
 	note_failure(pod, err);
 }
 
+static void set_limits(struct container *container, const Grpc__LinuxResources *resources)
+{
+	const struct vm_limits limits = vm_limits_of(resources);
+	const cpu_set_t cpus = guest_spec_cpuset(resources);
+
+	container_set_limits(container, &limits, &cpus);
+}
+
 void create_run(struct pod *pod, struct ttrpc_call *call,
                 const Containerd__Task__V2__CreateTaskRequest *request)
 {
@@ -508,9 +517,8 @@ void create_run(struct pod *pod, struct ttrpc_call *call,
 	container->hooks = take_ptr(&create->hooks);
 	container->resolv_conf = take_ptr(&create->resolv_conf);
 	container->is_pause = bundle_type(bundle) == BUNDLE_SANDBOX;
-	if (!container->is_pause)
-		container->limits = vm_limits_of(
-			bundle_spec(bundle)->linux ? bundle_spec(bundle)->linux->resources : NULL);
+	if (!container->is_pause && bundle_spec(bundle)->linux)
+		set_limits(container, bundle_spec(bundle)->linux->resources);
 	operation_run(&create->operation, container->is_pause ? &pause_kind : &create_kind, pod,
 	              container->init, call);
 }

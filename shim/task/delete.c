@@ -165,8 +165,10 @@ static void delete_succeed(struct operation *operation)
 static void delete_container(struct pod *pod, struct container *container)
 {
 	container_destroy(container, NULL);
-	if (!pod_is_empty(pod))
+	if (!pod_is_empty(pod)) {
 		pod_limits_apply(pod);
+		pod_limits_pin_vcpus(pod);
+	}
 }
 
 static void delete_leave(struct pod *pod, struct process *process, const struct error *err)

@@ -7,6 +7,7 @@
 #include "shim/pod/pod_limits.h"
 #include "shim/pod/process.h"
 #include "shim/pod/sandbox.h"
+#include "shim/spec/guest_spec.h"
 #include "shim/spec/spec.h"
 #include "shim/task/operation.h"
 
@@ -18,6 +19,7 @@ struct update {
 	struct operation operation;
 	Grpc__LinuxResources *resources;
 	struct vm_limits to;
+	cpu_set_t cpus;
 	struct limits_claim claim;
 	bool claims; /* @claim is listed */
 };
@@ -60,6 +62,7 @@ static void update_in_guest(struct seq *seq, void *ctx)
 	Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
 	struct error err;
 
+	guest_spec_drop_cpuset(update->resources);
 	request.container_id = operation->process->container_id;
 	request.resources = update->resources;
 	if (agent_update_container(sandbox_agent(operation->pod->sandbox), &request,
@@ -72,7 +75,7 @@ static void give_room_back(struct seq *seq, void *ctx)
 	struct update *update = ctx;
 	struct container *container = update->operation.process->container;
 
-	container->limits = vm_limits_update(&container->limits, &update->to);
+	container_set_limits(container, &update->to, &update->cpus);
 	end_claim(update);
 	operation_give_room_back(ctx);
 }
@@ -101,8 +104,9 @@ void update_run(struct pod *pod, struct process *init, Grpc__LinuxResources *res
 	struct update *update;
 	struct error err;
 
-	if (!pod->size.is_static &&
-	    vm_limits_check_raise(&container->limits, &then, &pod->size.max, &err) < 0) {
+	if (guest_spec_check_cpuset(resources, &err) < 0 ||
+	    (!pod->size.is_static &&
+	     vm_limits_check_raise(&container->limits, &then, &pod->size.max, &err) < 0)) {
 		spec_resources_free(resources);
 		ttrpc_call_fail(call, &err);
 		return;
@@ -110,6 +114,7 @@ void update_run(struct pod *pod, struct process *init, Grpc__LinuxResources *res
 	update = mem_new(struct update);
 	update->resources = resources;
 	update->to = to;
+	update->cpus = guest_spec_cpuset(resources);
 	update->claim.limits = then;
 	update->claims = true;
 	LIST_INSERT_HEAD(&container->claims, &update->claim, link);

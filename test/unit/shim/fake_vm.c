@@ -140,6 +140,13 @@ void vm_resize_hurry(struct vm *one)
 	fake_note("hurry", "");
 }
 
+void vm_pin(struct vm *one, const cpu_set_t *cpus)
+{
+	autofree char *text = mem_printf("%d", CPU_COUNT(cpus));
+
+	fake_note("pin", text);
+}
+
 bool vm_vcpus_leave(const struct vm *one)
 {
 	return fake.vcpus_leave;

@@ -408,6 +408,22 @@ Test(pod_size, the_death_of_the_machine_ends_an_update_that_gives_back)
 	cr_expect_neq(down.err.code, ERROR_NONE);
 }
 
+Test(pod_size, a_cpuset_is_the_hosts)
+{
+	bench.settings->pin_vcpus = true;
+	run_pause("");
+	write_bundle("a", "{\"cpu\":{\"cpus\":\"0-1\",\"mems\":\"0\"}}");
+	cr_assert_eq(bench_create().err.code, ERROR_NONE);
+	free(take_ptr(&bench.bundle));
+	cr_expect(fake_logged("pin 2"));
+	cr_assert_eq(bench_start("").err.code, ERROR_NONE);
+	cr_expect_eq(bench_update("{\"cpu\":{\"cpus\":\"1\"}}").err.code, ERROR_NONE);
+	cr_expect(fake_logged("pin 1"));
+	cr_expect_eq(bench_update("{\"cpu\":{\"quota\":-1}}").err.code, ERROR_NONE);
+	cr_expect_not(fake_logged("pin 0"));
+	cr_expect_eq(bench_update("{\"cpu\":{\"cpus\":\"1-\"}}").err.code, ERROR_INVALID_ARGUMENT);
+}
+
 Test(pod_size, that_is_static_stays)
 {
 	bench.settings->static_size = true;
