@@ -101,6 +101,12 @@ static int check_is_there(const struct inode *inode, const struct fuse_setattr_i
 	return inode_is_stale(inode, &st) ? -ESTALE : 0;
 }
 
+/* A change of the owner does in any case. */
+static bool kills_setid(const struct fuse_setattr_in *in)
+{
+	return (in->valid & FATTR_KILL_SUIDGID) && (in->valid & FATTR_SIZE);
+}
+
 int fs_setattr(struct fs *fs, struct request *request)
 {
 	const struct fuse_setattr_in *in = request_take(request, sizeof(*in));
@@ -111,7 +117,7 @@ int fs_setattr(struct fs *fs, struct request *request)
 		return -ESTALE;
 	r = check_is_there(inode, in);
 	if (r == 0)
-		r = caller_keep_setid(&fs->caller, !(in->valid & FATTR_KILL_SUIDGID));
+		r = caller_keep_setid(&fs->caller, !kills_setid(in));
 	if (r == 0 && (in->valid & FATTR_MODE))
 		r = set_mode(inode, in->mode);
 	if (r == 0 && (in->valid & (FATTR_UID | FATTR_GID)))

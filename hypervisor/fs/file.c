@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "hypervisor/fs/closer.h"
 #include "hypervisor/fs/fs_internal.h"
 
 #define COPY_MAX (1U << 30) /* of one COPY_FILE_RANGE: its answer has 32 bits */
@@ -38,7 +39,7 @@ void file_close(struct fs *fs, struct file *file)
 	id_table_remove(&fs->files, file->id);
 	inode_release(&fs->inodes, file->inode);
 	entries_free(file->entries);
-	close(file->fd);
+	closer_add(fs->closer, file->fd);
 	free(file);
 }
 

@@ -42,7 +42,7 @@ static void add_root(struct fs *fs)
 	struct statx st;
 	int fd = dup(fs->root);
 
-	inode_table_init(&fs->inodes);
+	inode_table_init(&fs->inodes, fs->closer);
 	if (fd < 0)
 		return;
 	if (inode_stat_fd(fd, &st) < 0)
@@ -51,11 +51,12 @@ static void add_root(struct fs *fs)
 		inode_table_add(&fs->inodes, fd, &st);
 }
 
-void fs_init(struct fs *fs, int root, enum fs_cache cache)
+void fs_init(struct fs *fs, int root, enum fs_cache cache, struct closer *closer)
 {
 	*fs = (struct fs){
 		.root = root,
 		.cache = cache,
+		.closer = closer,
 		.body = mem_alloc(REQUEST_BODY_MAX),
 		.reply = mem_alloc(REPLY_BODY_MAX),
 	};

@@ -14,7 +14,7 @@
 #include "hypervisor/fs/id_table.h"
 #include "hypervisor/fs/inode.h"
 
-struct error;
+struct closer;
 
 /* What the guest believes without asking. */
 enum fs_cache {
@@ -26,6 +26,7 @@ enum fs_cache {
 struct fs {
 	int root;
 	enum fs_cache cache;
+	struct closer *closer;
 	bool ready; /* the guest has said what it speaks */
 	struct inode_table inodes;
 	struct id_table files; /* of struct file */
@@ -34,8 +35,9 @@ struct fs {
 	char *reply;
 };
 
-/* Takes @root over, an O_PATH descriptor of the directory. */
-void fs_init(struct fs *fs, int root, enum fs_cache cache);
+/* Takes @root over, an O_PATH descriptor of the directory. @closer, which may be NULL, is the
+ * caller's. */
+void fs_init(struct fs *fs, int root, enum fs_cache cache, struct closer *closer);
 void fs_fini(struct fs *fs);
 void fs_reset(struct fs *fs); /* the guest has started anew: it knows nothing */
 

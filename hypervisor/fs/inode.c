@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "hypervisor/fs/closer.h"
 
 #define BUCKETS_FIRST 256
 #define STAT_MASK     (STATX_BASIC_STATS | STATX_MNT_ID)
@@ -21,9 +22,10 @@ static struct inode_bucket *make_buckets(uint32_t count)
 	return buckets;
 }
 
-void inode_table_init(struct inode_table *table)
+void inode_table_init(struct inode_table *table, struct closer *closer)
 {
 	*table = (struct inode_table){
+		.closer = closer,
 		.buckets = make_buckets(BUCKETS_FIRST),
 		.bucket_count = BUCKETS_FIRST,
 	};
@@ -137,7 +139,8 @@ static void drop_unused(struct inode_table *table, struct inode *inode)
 	id_table_remove(&table->ids, inode->id);
 	LIST_REMOVE(inode, in_bucket);
 	table->count--;
-	inode_free(inode);
+	closer_add(table->closer, inode->fd);
+	free(inode);
 }
 
 void inode_forget(struct inode_table *table, struct inode *inode, uint64_t lookups)

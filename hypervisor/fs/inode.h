@@ -12,6 +12,8 @@
 
 #include "hypervisor/fs/id_table.h"
 
+struct closer;
+
 /* Of which file the guest's kernel may have pages: it is the same as long as these are. */
 struct inode_version {
 	struct statx_timestamp mtime;
@@ -37,13 +39,15 @@ struct inode {
 LIST_HEAD(inode_bucket, inode);
 
 struct inode_table {
+	struct closer
+		*closer; /* of those that the guest has forgotten; NULL: they are closed at once */
 	struct id_table ids;
 	struct inode_bucket *buckets;
 	uint32_t bucket_count; /* a power of two */
 	uint32_t count;
 };
 
-void inode_table_init(struct inode_table *table);
+void inode_table_init(struct inode_table *table, struct closer *closer);
 void inode_table_fini(struct inode_table *table); /* closes all; usable after another init */
 
 struct inode *inode_table_find(const struct inode_table *table, uint64_t id);

@@ -75,6 +75,7 @@ static const struct allowed allowed[] = {
 	{ .number = SCMP_SYS(munmap) },        /* guest_memory.c; free() */
 	{ .number = SCMP_SYS(brk) },           /* malloc() */
 	{ .number = SCMP_SYS(mremap) },        /* realloc() */
+	{ .number = SCMP_SYS(futex) },         /* closer.c */
 	{ .number = SCMP_SYS(exit_group) },    /* main.c: the end */
 	/* caller.c: cleared by each change of the user */
 	{ SCMP_SYS(prctl), true, SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0) },
@@ -92,7 +93,6 @@ static const struct allowed allowed[] = {
 	{ .number = SCMP_SYS(sigaltstack) },
 	{ .number = SCMP_SYS(getpid) },
 	{ .number = SCMP_SYS(gettid) },
-	{ .number = SCMP_SYS(futex) },
 	{ .number = SCMP_SYS(sched_yield) },
 	{ .number = SCMP_SYS(readlink) },
 	{ .number = SCMP_SYS(getrlimit) },
@@ -109,26 +109,6 @@ static int add_rule(scmp_filter_ctx filter, const struct allowed *row)
 {
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->number, row->check,
 	                              row->check ? &row->argument : NULL);
-}
-
-static int restrict_calls(struct error *err)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r = filter ? 0 : -ENOMEM;
-
-	/* As a tree: each request of the guest is a few calls. */
-	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; r == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		r = add_rule(filter, &allowed[i]);
-	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	malloc_trim(0); /* the filter was the largest thing that this process ever holds */
-	if (r < 0)
-		return error_set(err, ERROR_UNKNOWN, "cannot load the seccomp filter: error %d",
-		                 -r);
-	return 0;
 }
 
 static int set_limits(struct error *err)
@@ -232,6 +212,27 @@ int isolate(const struct isolate *isolate, int *root, struct error *err)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_errno(err, "cannot set the process attributes");
-	r = die_with_parent(isolate->parent, err);
-	return r < 0 ? r : restrict_calls(err);
+	return die_with_parent(isolate->parent, err);
+}
+
+int isolate_calls(struct error *err)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = filter ? 0 : -ENOMEM;
+
+	/* As a tree: each request of the guest is a few calls. */
+	if (r == 0)
+		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (r == 0)
+		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	for (size_t i = 0; r == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		r = add_rule(filter, &allowed[i]);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	malloc_trim(0); /* the filter was the largest thing that this process ever holds */
+	if (r < 0)
+		return error_set(err, ERROR_UNKNOWN, "cannot load the seccomp filter: error %d",
+		                 -r);
+	return 0;
 }

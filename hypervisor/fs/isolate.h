@@ -18,5 +18,7 @@ struct isolate {
 /* *@root: an O_PATH descriptor of the directory. /proc/self/fd, of which nothing else can be
  * reached, is the working directory then. */
 int isolate(const struct isolate *isolate, int *root, struct error *err);
+/* The last stage, for all threads: from now on only the system calls that serve files. */
+int isolate_calls(struct error *err);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "common/mem.h"
+#include "hypervisor/fs/closer.h"
 #include "hypervisor/fs/isolate.h"
 #include "hypervisor/fs/server.h"
 #include "hypervisor/vhost/say.h"
@@ -106,6 +107,7 @@ static int parse(int argc, char **argv, struct arguments *out, struct error *err
 static int run(int argc, char **argv, struct error *err)
 {
 	struct server *server = mem_new(struct server);
+	struct closer *closer = mem_new(struct closer);
 	struct arguments arguments = { 0 };
 	int r, root;
 
@@ -116,7 +118,11 @@ static int run(int argc, char **argv, struct error *err)
 	            err);
 	if (r < 0)
 		return r;
-	r = server_init(server, arguments.vmm, root, arguments.cache, err);
+	r = closer_start(closer, err);
+	if (r == 0)
+		r = isolate_calls(err);
+	if (r == 0)
+		r = server_init(server, arguments.vmm, root, arguments.cache, closer, err);
 	return r < 0 ? r : server_run(server, err);
 }
 

@@ -32,7 +32,8 @@ static const struct vhost_user_ops vhost_ops = {
 	.on_gone = on_vmm_gone,
 };
 
-int server_init(struct server *server, int vmm, int root, enum fs_cache cache, struct error *err)
+int server_init(struct server *server, int vmm, int root, enum fs_cache cache,
+                struct closer *closer, struct error *err)
 {
 	*server = (struct server){ 0 };
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -40,7 +41,7 @@ int server_init(struct server *server, int vmm, int root, enum fs_cache cache, s
 		return error_errno(err, "cannot make an epoll instance");
 	if (vhost_user_init(&server->vhost, server->epoll, vmm, &vhost_ops, server) < 0)
 		return error_errno(err, "cannot watch the VMM's socket");
-	fs_init(&server->fs, root, cache);
+	fs_init(&server->fs, root, cache, closer);
 	return 0;
 }
 

@@ -20,7 +20,8 @@ struct server {
 };
 
 /* Takes both over: the VMM's socket, and the directory (fs.h). */
-int server_init(struct server *server, int vmm, int root, enum fs_cache cache, struct error *err);
+int server_init(struct server *server, int vmm, int root, enum fs_cache cache,
+                struct closer *closer, struct error *err);
 void server_fini(struct server *server);
 int server_run(struct server *server, struct error *err); /* 0: the VMM has gone */
 

@@ -17,6 +17,9 @@
 #define PORT_NAME_MAX 16
 #define SECTOR        512
 
+/* A read or write of 1 MiB is one request, of a descriptor a page. */
+#define SHARE_QUEUE_SIZE 1024
+
 /* Interrupts of a network card: two for each queue, of what it sends and what it receives, and those
  * of its configuration and its control queue. */
 #define NIC_VECTORS(queues) (2 * (queues) + 2)
@@ -73,8 +76,9 @@ static json_t *memory_backend(const struct vm_device *device, const char *fd_nam
 
 static json_t *share_frontend(const struct vm_device *device)
 {
-	return json_pack("{s:s, s:s, s:s, s:s}", "driver", "vhost-user-fs-pci", "id", device->id,
-	                 "chardev", device->id, "tag", device->tag);
+	return json_pack("{s:s, s:s, s:s, s:s, s:i}", "driver", "vhost-user-fs-pci", "id",
+	                 device->id, "chardev", device->id, "tag", device->tag, "queue-size",
+	                 SHARE_QUEUE_SIZE);
 }
 
 static json_t *vsock_frontend(const struct vm_device *device)

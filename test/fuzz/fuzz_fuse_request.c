@@ -61,7 +61,7 @@ static void make_world(struct fs *fs)
 	    symlink("../outside", link) < 0 ||
 	    file_write(AT_FDCWD, outside, 0644, "text", 4, NULL) < 0)
 		abort();
-	fs_init(fs, open(share, O_PATH | O_CLOEXEC), FS_CACHE_AUTO);
+	fs_init(fs, open(share, O_PATH | O_CLOEXEC), FS_CACHE_AUTO, NULL);
 }
 
 /* Nothing but the share has changed. */

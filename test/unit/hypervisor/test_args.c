@@ -15,7 +15,7 @@
 
 static const char share_device[] =
 	"{\"driver\":\"vhost-user-fs-pci\",\"id\":\"share\",\"chardev\":\"share\","
-	"\"tag\":\"kataShared\"}";
+	"\"tag\":\"kataShared\",\"queue-size\":1024}";
 
 static const struct vm_device share = {
 	.kind = VM_DEVICE_SHARE, .id = "share", .fd = 14, .tag = "kataShared"

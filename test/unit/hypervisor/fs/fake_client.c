@@ -26,7 +26,7 @@ void fake_client_init(struct fake_client *client, enum fs_cache cache)
 	*client = (struct fake_client){ .dir = "/tmp/test-fs-XXXXXX" };
 	cr_assert_not_null(mkdtemp(client->dir));
 	cr_assert_eq(chdir("/proc/self/fd"), 0);
-	fs_init(&client->fs, open(client->dir, O_PATH | O_CLOEXEC), cache);
+	fs_init(&client->fs, open(client->dir, O_PATH | O_CLOEXEC), cache, NULL);
 	start(client);
 }
 
