@@ -88,7 +88,7 @@ static int set_times(const struct inode *inode, const struct fuse_setattr_in *in
 
 /* A path that led to a file that the host has removed is to be walked anew. Who has the file open
  * goes on with it. */
-static int check_is_there(const struct inode *inode, const struct fuse_setattr_in *in)
+static int check_is_there(struct inode *inode, const struct fuse_setattr_in *in, uint32_t pid)
 {
 	struct statx st;
 	int r;
@@ -98,7 +98,7 @@ static int check_is_there(const struct inode *inode, const struct fuse_setattr_i
 	r = inode_stat_fd(inode->fd, &st);
 	if (r < 0)
 		return r;
-	return inode_is_stale(inode, &st) ? -ESTALE : 0;
+	return inode_is_stale(inode, &st, pid) ? -ESTALE : 0;
 }
 
 /* A change of the owner does in any case. */
@@ -110,12 +110,12 @@ static bool kills_setid(const struct fuse_setattr_in *in)
 int fs_setattr(struct fs *fs, struct request *request)
 {
 	const struct fuse_setattr_in *in = request_take(request, sizeof(*in));
-	const struct inode *inode = request_inode(fs, request);
+	struct inode *inode = request_inode(fs, request);
 	int r;
 
 	if (!inode)
 		return -ESTALE;
-	r = check_is_there(inode, in);
+	r = check_is_there(inode, in, request->header.pid);
 	if (r == 0)
 		r = caller_keep_setid(&fs->caller, !kills_setid(in));
 	if (r == 0 && (in->valid & FATTR_MODE))

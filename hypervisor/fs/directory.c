@@ -42,7 +42,7 @@ int fs_opendir(struct fs *fs, struct request *request)
 	r = inode_stat_fd(inode->fd, &st);
 	if (r < 0)
 		return r;
-	if (inode_is_stale(inode, &st))
+	if (inode_is_stale(inode, &st, request->header.pid))
 		return -ESTALE;
 	name = fd_name(inode->fd);
 	fd = open(name.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

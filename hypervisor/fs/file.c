@@ -94,7 +94,7 @@ int fs_open(struct fs *fs, struct request *request)
 	if (!inode || !out)
 		return inode ? -EINVAL : -ESTALE;
 	r = inode_stat_fd(inode->fd, &st);
-	if (r == 0 && inode_is_stale(inode, &st))
+	if (r == 0 && inode_is_stale(inode, &st, request->header.pid))
 		r = -ESTALE;
 	if (r == 0 && (in->flags & O_TRUNC))
 		r = caller_keep_setid(&fs->caller, !(in->open_flags & FUSE_OPEN_KILL_SUIDGID));

@@ -185,7 +185,13 @@ int inode_stat_name(const struct inode *dir, const char *name, struct statx *out
 	return statx(dir->fd, name, AT_SYMLINK_NOFOLLOW, STAT_MASK, out) < 0 ? -errno : 0;
 }
 
-bool inode_is_stale(const struct inode *inode, const struct statx *st)
+bool inode_is_stale(struct inode *inode, const struct statx *st, uint32_t pid)
 {
-	return st->stx_nlink == 0 && !inode->removed_by_guest;
+	if (st->stx_nlink || inode->removed_by_guest ||
+	    (st->stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return false;
+	if (pid && inode->told_stale == pid)
+		return false;
+	inode->told_stale = pid;
+	return true;
 }

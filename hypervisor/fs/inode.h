@@ -32,6 +32,7 @@ struct inode {
 	uint64_t lookups;      /* the guest's references */
 	unsigned int opens;    /* handles of it */
 	bool removed_by_guest; /* its last name was */
+	uint32_t told_stale;   /* the process of the guest that was told last; 0: none */
 	bool cached;           /* the guest may have pages, of @version */
 	struct inode_version version;
 };
@@ -74,7 +75,11 @@ int inode_stat_fd(int fd, struct statx *out);
 int inode_stat_name(const struct inode *dir, const char *name, struct statx *out);
 uint64_t inode_dev(const struct statx *st);
 
-/* The host has removed its last name: a path that led to it leads elsewhere now. */
-bool inode_is_stale(const struct inode *inode, const struct statx *st);
+/*
+ * The host has removed its last name: a path that led to it leads elsewhere now. Not for the root of a
+ * mount, which needs no name, nor for a process, @pid, that comes back after it has been told: its
+ * way, /proc/self/fd, leads nowhere else.
+ */
+bool inode_is_stale(struct inode *inode, const struct statx *st, uint32_t pid);
 
 #endif

@@ -154,7 +154,7 @@ int fs_batch_forget(struct fs *fs, struct request *request)
 
 int fs_readlink(struct fs *fs, struct request *request)
 {
-	const struct inode *inode = request_inode(fs, request);
+	struct inode *inode = request_inode(fs, request);
 	size_t room = request_room(request);
 	struct statx st;
 	ssize_t n;
@@ -165,7 +165,7 @@ int fs_readlink(struct fs *fs, struct request *request)
 	r = inode_stat_fd(inode->fd, &st);
 	if (r < 0)
 		return r;
-	if (inode_is_stale(inode, &st))
+	if (inode_is_stale(inode, &st, request->header.pid))
 		return -ESTALE;
 	n = readlinkat(inode->fd, "", request->reply, room < PATH_MAX ? room : PATH_MAX);
 	if (n < 0)

@@ -72,6 +72,15 @@ def a_file_that_the_host_replaced(folder):
     return read, folder.tell("append", "file", "+"), folder.read("file")
 
 
+def a_bound_file_that_the_host_replaced(folder):
+    """The mount is of the old file, whatever has its name."""
+    read = folder.tell("read", "/bound")
+    with open(f"{folder.files.bound}.new", "w", encoding="ascii") as file:
+        file.write("new")
+    os.rename(f"{folder.files.bound}.new", folder.files.bound)
+    return read, folder.tell("read", "/bound"), folder.tell("write", "/bound", "bound"), folder.read(folder.files.bound)
+
+
 def a_file_without_a_name(folder):
     return folder.tell("tmpfile", "")
 
@@ -101,6 +110,7 @@ CASES = [
     a_file_that_the_host_removed,
     a_file_that_the_host_replaced,
     a_link_that_the_host_exchanged,
+    a_bound_file_that_the_host_replaced,
     a_file_without_a_name,
     an_attribute_of_a_user,
     access_without_a_cache,

@@ -37,9 +37,13 @@ class Files:
 
     def __init__(self, containerd, container, runtime, program, folder, flags=(), make_data=True):
         self.containerd, self.container, self.folder = containerd, container, folder
+        self.bound = f"{folder}.bound"  # a file that is bound itself
+        with open(self.bound, "w", encoding="ascii") as file:
+            file.write("bound")
         self.running = containerd.run_background(
             container, "/files", runtime=runtime, stdin=subprocess.PIPE,
-            flags=[*bind(program, "/files", "bind", "ro"), *bind(folder, "/bind", "rbind", "rw"), *flags])
+            flags=[*bind(program, "/files", "bind", "ro"), *bind(folder, "/bind", "rbind", "rw"),
+                   *bind(self.bound, "/bound", "bind", "rw"), *flags])
         assert self.running.poll() is None, self.end()
         self.root = f"/proc/{containerd.task_pid(container)}/root/data"
         if make_data:  # it is not in the image

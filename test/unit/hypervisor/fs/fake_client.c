@@ -44,6 +44,7 @@ int fake_client_send(struct fake_client *client, uint32_t opcode, uint64_t node,
 		.opcode = opcode,
 		.unique = 7,
 		.nodeid = node,
+		.pid = client->pid,
 	};
 	struct fuse_out_header out = { 0 };
 	/* In small pieces, as the guest may have them. */

@@ -15,7 +15,8 @@
 struct fake_client {
 	struct fs fs;
 	char dir[64]; /* the directory that is served, for the test as the host */
-	char answer[ANSWER_MAX];
+	uint32_t pid; /* the guest's process */
+	char answer[ANSWER_MAX] __attribute__((aligned(8)));
 	size_t answer_size; /* without its header */
 };
 

@@ -217,6 +217,20 @@ Test(fs, a_file_that_the_host_has_removed_is_stale)
 	             -ESTALE);
 }
 
+Test(fs, a_process_that_was_told_and_comes_back_has_the_file)
+{
+	uint64_t node;
+
+	fake_client_host_write(&client, "file", "x");
+	node = fake_client_lookup(&client, "file");
+	host_removes("file");
+	client.pid = 10;
+	cr_assert_eq(fake_client_open(&client, node, O_RDONLY, NULL), -ESTALE);
+	cr_assert_geq(fake_client_open(&client, node, O_RDONLY, NULL), 0);
+	client.pid = 11;
+	cr_assert_eq(fake_client_open(&client, node, O_RDONLY, NULL), -ESTALE);
+}
+
 Test(fs, a_file_that_the_guest_has_removed_goes_on)
 {
 	uint64_t node;
