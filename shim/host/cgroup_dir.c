@@ -73,6 +73,19 @@ static int make_one(const struct cgroup_mount *mount, const char *parent, const 
 	return 0;
 }
 
+static void remove_made_parents(const char *dir)
+{
+	autofree char *path = mem_strdup(dir);
+	char *slash;
+	char mark;
+
+	while ((slash = strrchr(path, '/')) && slash != path) {
+		*slash = '\0';
+		if (getxattr(path, MADE_HERE, &mark, sizeof(mark)) < 0 || rmdir(path) < 0)
+			return;
+	}
+}
+
 static int make_all(const struct cgroup_mount *mount, const char *path)
 {
 	size_t top = strlen(mount->dir);
@@ -84,8 +97,13 @@ static int make_all(const struct cgroup_mount *mount, const char *path)
 		char was = *next;
 
 		*next = '\0';
-		if (make_one(mount, parent, dir, !was) < 0)
+		if (make_one(mount, parent, dir, !was) < 0) {
+			int cause = errno;
+
+			remove_made_parents(dir);
+			errno = cause;
 			return -1;
+		}
 		free(parent);
 		parent = mem_strdup(dir);
 		*next = was;
@@ -161,7 +179,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static int remove_tree(const char *dir)
 {
-	if (rmdir(dir) == 0 || errno == ENOENT)
+	if (rmdir(dir) == 0 || access(dir, F_OK) < 0)
 		return 0;
 	return nftw(dir, remove_one, WALK_FDS, FTW_DEPTH | FTW_PHYS);
 }
@@ -178,19 +196,6 @@ static void move_processes(const char *dir, const char *home)
 	rest = text;
 	for (char *pid = strsep(&rest, "\n"); pid && *pid; pid = strsep(&rest, "\n"))
 		cgroup_dir_write(home, PROCS, pid, NULL);
-}
-
-static void remove_made_parents(const char *dir)
-{
-	autofree char *path = mem_strdup(dir);
-	char *slash;
-	char mark;
-
-	while ((slash = strrchr(path, '/')) && slash != path) {
-		*slash = '\0';
-		if (getxattr(path, MADE_HERE, &mark, sizeof(mark)) < 0 || rmdir(path) < 0)
-			return;
-	}
 }
 
 int cgroup_dir_remove(const char *dir, const char *home, int wait_ms, struct error *err)

@@ -163,18 +163,22 @@ static char *v2_controllers(const struct cgroup_mount *mount)
 	return file_read(AT_FDCWD, path, CONTROLLERS_MAX, &text, NULL) < 0 ? mem_strdup("") : text;
 }
 
-static bool v2_is_empty(const struct cgroup_mount *mount)
-{
-	autofree char *text = v2_controllers(mount);
-
-	return strspn(text, " \n") == strlen(text);
-}
-
 static bool v2_has(const struct cgroup_mount *mount, const char *controller)
 {
 	autofree char *text = v2_controllers(mount);
 
 	return has_word(text, " \n", controller, strlen(controller));
+}
+
+/* Of what is used here. */
+static bool v2_is_empty(const struct cgroup_mount *mount)
+{
+	static const char *const used[] = { "cpu", "cpuset", "io", "memory", "pids" };
+
+	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
+		if (v2_has(mount, used[i]))
+			return false;
+	return true;
 }
 
 void cgroup_mounts_drop(struct cgroup_mounts *mounts, size_t index)
@@ -186,7 +190,7 @@ void cgroup_mounts_drop(struct cgroup_mounts *mounts, size_t index)
 }
 
 /* A process that enters a cgroup of v2 waits until no other forks: milliseconds. Beside hierarchies of
- * v1 it often has no controllers, and nothing is to be had there. */
+ * v1 it often has no controller of use, and nothing is to be had there. */
 static void drop_empty_v2(struct cgroup_mounts *mounts)
 {
 	for (size_t i = 0; i < mounts->n && mounts->n > 1; i++) {

@@ -23,8 +23,8 @@ struct cgroup_mounts {
 	size_t n;
 };
 
-/* Of this process's mount and cgroup namespaces, without one of v2 that is beside others and has no
- * controllers. */
+/* Of this process's mount and cgroup namespaces, without one of v2 that is beside others and has none of
+ * the controllers that are used here. */
 int cgroup_mounts_read(struct cgroup_mounts *out, struct error *err);
 /* The same of the text of /proc/self/mountinfo and of /proc/self/cgroup. What makes no sense is
  * passed over. */

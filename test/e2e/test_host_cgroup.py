@@ -18,7 +18,7 @@ def directories(path):
 
 def hierarchies():
     """Those that have something to control."""
-    return [top for top in cgroups.hierarchies() if (top / "tasks").exists() or (top / "cgroup.controllers").read_text().strip()]
+    return [top for top in cgroups.hierarchies() if (top / "tasks").exists() or "memory" in (top / "cgroup.controllers").read_text()]
 
 
 def members(folder):
@@ -78,7 +78,7 @@ def in_hierarchy(name, path):
     return next(folder for folder in directories(path) if f"/{name}/" in str(folder))
 
 
-@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory/tasks").exists(), reason="as cgroup v1 has them; v2: test/nested")
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory/tasks").exists(), reason="these files are cgroup v1's")
 def test_limits_of_a_container_hold_for_its_machine(containerd, runtime, name):
     """They are above the guest's own, and follow an update."""
     container = name()
@@ -93,7 +93,7 @@ def test_limits_of_a_container_hold_for_its_machine(containerd, runtime, name):
     containerd.delete(container)
 
 
-@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory/tasks").exists(), reason="as cgroup v1 has them; v2: test/nested")
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/memory/tasks").exists(), reason="these files are cgroup v1's")
 def test_a_machine_that_its_hosts_cgroup_kills_says_so(containerd, runtime, name):
     """By a limit above the pod's own, as a kubelet sets it."""
     container = name()
@@ -135,3 +135,26 @@ def test_overhead_is_in_a_cgroup_of_its_own(containerd, runtime, name, tmp_path)
     assert members(overhead) == processes_of(containerd, container)
     containerd.delete(container)
     assert wait_for(lambda: not directories("/kata_overhead") and not directories(f"/{containerd.namespace}/kata_{container}"))
+
+
+def test_a_pod_whose_cgroup_cannot_be_made_runs_and_a_warning_says_so(containerd, runtime, name):
+    start = containerd.log_size()
+    flags = ["--cgroup", f"/{containerd.namespace}-long{30 * ('/' + 'n' * 200)}/one", "--memory-limit", str(64 << 20)]
+    assert containerd.run(name(), "echo", "runs", runtime=runtime, flags=flags).check().text == "runs\n"
+    warnings = [line for line in containerd.log_tail(start, 1 << 20).splitlines() if "cgroup on the host" in line]
+    assert len(warnings) == 1 and "cannot make cgroup" in warnings[0], warnings
+    assert "level=error" not in containerd.log_tail(start, 1 << 20)
+    assert not directories(f"/{containerd.namespace}-long")
+
+
+def test_a_scope_of_systemd_is_a_directory_where_that_does_not_run(containerd, runtime, name):
+    container, start = name(), containerd.log_size()
+    assert not Path("/run/systemd/system").exists()
+    slices = f"/{containerd.namespace.split('-')[0]}.slice/{containerd.namespace}.slice"
+    containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=["--cgroup", f"{containerd.namespace}.slice:test:{container}"])
+    of_pod = processes_of(containerd, container)
+    for folder in directories(f"{slices}/test-{container}.scope"):
+        assert members(folder) == of_pod
+    containerd.wait_logged(f"test-{container}.scope.* is of systemd, which does not run here", start)
+    containerd.delete(container)
+    assert wait_for(lambda: not directories(slices))

@@ -384,3 +384,23 @@ Test(host_cgroup, a_scope_that_systemd_refuses_is_named, .init = make_top, .fini
 	cr_assert_not_null(strstr(err.text, "the scope \"b.scope\": systemd-run exited with"), "%s",
 	                   err.text);
 }
+
+Test(host_cgroup, one_that_cannot_be_made_is_named_and_has_no_figures, .init = make_top,
+     .fini = remove_top)
+{
+	autodestroy(host_cgroup) struct host_cgroup *cgroup = host_cgroup_create(
+		&(struct host_cgroup_config){ .path = "/a/1", .pod_dir = top, .id = "1" });
+	struct cgroup_mounts mounts;
+	struct cgroup_usage usage;
+	bool is_v2;
+
+	cgroup_mounts_parse(MOUNT("/proc", "cgroup cgroup rw,memory"), "1:memory:/\n", &mounts);
+	cr_assert_lt(host_cgroup_enter_mounts(cgroup, &mounts, &err), 0);
+	cr_assert_not_null(strstr(err.text, "cannot make cgroup \"/proc/a/kata_1\""), "%s",
+	                   err.text);
+	cr_assert_null(host_cgroup_dir(cgroup, "memory", &is_v2));
+	cgroup_usage_read(cgroup, &usage);
+	cr_assert_eq(usage.memory, 0);
+	cr_assert_eq(cgroup_limits_write(cgroup, &(struct cgroup_limits){ 4096, 0 }, &err), 0);
+	cr_assert_eq(host_cgroup_remove(top, &err), 0, "%s", err.text);
+}
