@@ -39,12 +39,12 @@ struct disk {
 	int fd;         /* ours, to plug it once more */
 	uint64_t bytes; /* that the machine knows of; 0: it is not known */
 	enum disk_state state;
-	TAILQ_HEAD(, disk_use) uses;
+	TAILQ_HEAD(disk_use_list, disk_use) uses;
 };
 
 struct disks {
 	struct disks_config config;
-	TAILQ_HEAD(, disk) all;
+	TAILQ_HEAD(disk_list, disk) all;
 	ev_timer look;    /* while there is one */
 	uint64_t next;    /* of their ids */
 	struct error why; /* it has ended; ERROR_NONE: it has not */
@@ -81,7 +81,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 	struct disks *disks = timer->data;
 	struct disk *disk;
 
-	TAILQ_FOREACH (disk, &disks->all, link)
+	for (disk = TAILQ_FIRST(&disks->all); disk; disk = TAILQ_NEXT(disk, link))
 		compare_size(disk);
 }
 
@@ -358,7 +358,7 @@ void disks_end(struct disks *disks, const struct error *why)
 		return;
 	error_copy(&disks->why, why);
 	ev_timer_stop(disks->config.loop, &disks->look);
-	TAILQ_FOREACH (disk, &disks->all, link) {
+	for (disk = TAILQ_FIRST(&disks->all); disk; disk = TAILQ_NEXT(disk, link)) {
 		answer(disk, DISK_USE_PLUGGING, why);
 		answer(disk, DISK_USE_LEAVING, NULL);
 		cleanup_close(&disk->fd);
