@@ -40,6 +40,7 @@ struct vm_config {
 	const char *run_dir;   /* the pod's directory; the VM makes and removes "vsock" inside */
 	uint64_t memory_mib;
 	uint64_t memory_max_mib; /* capacity for hot-plug */
+	bool huge_pages;         /* what it starts with is of the host's huge pages */
 	unsigned int vcpus;
 	unsigned int vcpus_max;
 	bool reclaims_memory; /* what the guest frees is given back to the host */

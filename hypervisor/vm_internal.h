@@ -81,9 +81,6 @@ int vm_check_running(const struct vm *vm, struct error *err);
 void vm_on_vsock_lost(void *ctx, int status, const struct error *err);
 void vm_on_virtiofsd_lost(void *ctx, int status, const struct error *err);
 
-/* A memfd for the guest: what is touched of it is taken from the host, no more. */
-int vm_make_memory(uint64_t mib, struct error *err);
-
 /* The VMM takes commands: the last step of a start. */
 void vm_start_continue(struct vm *vm);
 

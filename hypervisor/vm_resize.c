@@ -2,6 +2,7 @@
 
 #include "common/cleanup.h"
 #include "common/loop/seq.h"
+#include "hypervisor/memory_file.h"
 #include "hypervisor/vm_device.h"
 #include "hypervisor/vm_internal.h"
 
@@ -47,7 +48,7 @@ static void plug_memory(struct seq *seq, void *ctx)
 		seq_next(seq);
 		return;
 	}
-	r = memory.fd = vm_make_memory(memory.size_mib, &err);
+	r = memory.fd = memory_file_make(memory.size_mib, &err);
 	if (r >= 0)
 		r = vm->ops->plug(vm->vmm, &memory, vm->resize.timeout_ms, on_memory_plugged, vm,
 		                  &err);

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "common/loop/seq.h"
 #include "common/mem.h"
 #include "hypervisor/hint.h"
+#include "hypervisor/memory_file.h"
 #include "hypervisor/virtiofsd.h"
 #include "hypervisor/vm_device.h"
 #include "hypervisor/vm_internal.h"
@@ -24,24 +24,6 @@
 #define SHARE_TAG              "kataShared"
 #define OOM_SCORE_ADJ_TEXT_MAX 16
 #define HELPER_DEVICES         2 /* the share and the vsock */
-
-/* Sealed, since one of those who map it could otherwise end the others by cutting it off. */
-int vm_make_memory(uint64_t mib, struct error *err)
-{
-	autoclose int fd = -1;
-
-	if (mib == 0) {
-		error_set(err, ERROR_INVALID_ARGUMENT, "no memory is left for the guest");
-		return hint_add(err, HINT_MEMORY);
-	}
-	fd = memfd_create("guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)(mib << 20)) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-		error_errno(err, "cannot make %lu MiB of guest memory", mib);
-		return hint_add(err, HINT_MEMORY);
-	}
-	return take_fd(&fd);
-}
 
 static int spawn_vsock(struct vm *vm, struct error *err)
 {
@@ -103,7 +85,9 @@ static void make_memory(struct seq *seq, void *ctx)
 	struct vm *vm = ctx;
 	struct error err;
 
-	vm->start.memory_fd = vm_make_memory(vm->config.memory_mib, &err);
+	vm->start.memory_fd = vm->config.huge_pages
+	                              ? memory_file_make_huge(vm->config.memory_mib, &err)
+	                              : memory_file_make(vm->config.memory_mib, &err);
 	step_end(seq, vm->start.memory_fd, &err);
 }
 

@@ -11,12 +11,23 @@
 #include "proto/types.pb-c.h"
 
 /* By bit. */
-static const char *const words[] = {
-	"clock",           "host-limits",      "signal-all",      "exit-details",
-	"network-details", "pid-namespace-of", "sandbox-sysctls", "bind-storages",
-	"relay",           "link-settings",    "container-hooks", "memory-volumes",
-	"streams",         "device-storages",  "cpus-offline",    NULL
-};
+static const char *const words[] = { "clock",
+	                             "host-limits",
+	                             "signal-all",
+	                             "exit-details",
+	                             "network-details",
+	                             "pid-namespace-of",
+	                             "sandbox-sysctls",
+	                             "bind-storages",
+	                             "relay",
+	                             "link-settings",
+	                             "container-hooks",
+	                             "memory-volumes",
+	                             "streams",
+	                             "device-storages",
+	                             "cpus-offline",
+	                             "huge-pages",
+	                             NULL };
 
 /* clang-format off */
 static const struct own_field {

@@ -20,6 +20,7 @@
  *   bind-storages  goes without: a Unix socket in a volume of the host is that of one container
  *   memory-volumes  goes without: a volume in memory is in the host's
  *   device-storages  goes without: a device that is bound has the mode and owner of the guest's
+ *   huge-pages     goes without: the guest has none, and a volume of them is the host's
  *   relay          goes without: nobody listens for the guest on the pod's loopback on the host
  *   network-details  goes without for a namespace that has nothing but what upstream's fields can
  *                  say, and refuses others by name
@@ -54,6 +55,7 @@ enum feature {
 	FEATURE_STREAMS = 1 << 12,         /* streams to VSOCK_PORT_STREAMS */
 	FEATURE_DEVICE_STORAGES = 1 << 13, /* a storage's driver "device" (proto/guest_dirs.h) */
 	FEATURE_CPUS_OFFLINE = 1 << 14,    /* OnlineCPUMemRequest.exact */
+	FEATURE_HUGE_PAGES = 1 << 15,      /* the guest keeps what its containers' limits say */
 };
 
 /* The words, as the agent says them; NULL-terminated. */

@@ -40,6 +40,7 @@ static const struct storage_driver drivers[] = {
 	{ "virtio-fs", "virtiofs", 0, storage_driver_make_file_system, false },
 	/* A pod's volumes in memory: an init container writes what others read when it has gone. */
 	{ "ephemeral", "tmpfs", 0, make_tmpfs, true },
+	{ "ephemeral", "hugetlbfs", 0, storage_driver_make_file_system, true },
 	{ "bind", "bind", BIND_TIMEOUT_MS, bind_tree, false },
 	{ "device", "tmpfs", 0, make_device, false },
 	{ STORAGE_DRIVER_DISK, NULL, DISK_TIMEOUT_MS, mount_disk, false },
@@ -59,10 +60,6 @@ static int check(const Grpc__Storage *storage, const struct storage_driver *driv
 	bool is_overlay;
 	int r;
 
-	if (driver->fstype && strcmp(storage->fstype, driver->fstype) != 0)
-		return error_set(err, ERROR_INVALID_ARGUMENT,
-		                 "storage driver \"%s\" has no file system \"%s\"", storage->driver,
-		                 storage->fstype);
 	if (*storage->mount_point != '/')
 		return error_set(err, ERROR_INVALID_ARGUMENT,
 		                 "invalid mount_point \"%s\": not an absolute path",
@@ -89,16 +86,24 @@ static int check(const Grpc__Storage *storage, const struct storage_driver *driv
 int storage_driver_find(const struct storage_driver *table, const Grpc__Storage *storage,
                         const struct storage_driver **out, struct error *err)
 {
+	bool found = false;
 	int r;
 
 	for (; table->name; table++) {
 		if (strcmp(storage->driver, table->name) != 0)
+			continue;
+		found = true;
+		if (table->fstype && strcmp(storage->fstype, table->fstype) != 0)
 			continue;
 		r = check(storage, table, err);
 		if (r == 0)
 			*out = table;
 		return r;
 	}
+	if (found)
+		return error_set(err, ERROR_INVALID_ARGUMENT,
+		                 "storage driver \"%s\" has no file system \"%s\"", storage->driver,
+		                 storage->fstype);
 	return error_set(err, ERROR_UNIMPLEMENTED, "storage driver \"%s\": not supported",
 	                 storage->driver);
 }

@@ -23,7 +23,7 @@ typedef int storage_make_fn(const Grpc__Storage *storage, struct error *err);
 
 struct storage_driver {
 	const char *name;   /* as GetGuestDetails tells it; NULL ends a table */
-	const char *fstype; /* the only one that it has; NULL: any */
+	const char *fstype; /* a driver has a row for each; NULL: any */
 	int timeout_ms;     /* then the child process is killed, and nothing has been mounted; 0:
 	                       @make waits for nothing, and PID 1 calls it itself */
 	storage_make_fn *make;

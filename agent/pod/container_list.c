@@ -12,6 +12,7 @@
 #include "agent/pod/client.h"
 #include "agent/pod/container.h"
 #include "agent/pod/container_disks.h"
+#include "agent/pod/huge_pages.h"
 #include "agent/pod/namespaces.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -20,7 +21,8 @@
 #include "common/mem.h"
 #include "proto/limits.h"
 
-#define IPTABLES_TIMEOUT_MS 5000
+#define IPTABLES_TIMEOUT_MS   5000
+#define HUGE_PAGES_TIMEOUT_MS 30000
 
 struct member {
 	LIST_ENTRY(member) link;
@@ -266,11 +268,47 @@ static void prepare_filters(struct seq *seq, void *ctx)
 		on_iptables_loaded(member, &err);
 }
 
-static void cancel_filters(struct seq *seq, void *ctx)
+static void cancel_errand(struct seq *seq, void *ctx)
 {
 	struct member *member = ctx;
 
 	errand_destroy(take_ptr(&member->errand));
+}
+
+static void on_huge_pages_kept(void *ctx, const struct error *err)
+{
+	struct member *member = ctx;
+
+	errand_destroy(take_ptr(&member->errand));
+	seq_resume(member->creation, err);
+}
+
+static const Grpc__LinuxResources *resources_of(const struct member *member)
+{
+	const Grpc__Spec *spec = container_spec(member->container);
+
+	return spec->linux ? spec->linux->resources : NULL;
+}
+
+/* What those that have gone have left is given back when the next one comes that has some. */
+static void keep_huge_pages(struct seq *seq, void *ctx)
+{
+	struct member *member = ctx;
+	struct container_list *list = member->list;
+	struct huge_pages pages = { .dir = HUGE_PAGES_DIR };
+	struct member *other;
+	struct error err;
+
+	if (!huge_pages_add(&pages, resources_of(member))) {
+		seq_next(seq);
+		return;
+	}
+	LIST_FOREACH (other, &list->members, link)
+		if (other != member)
+			huge_pages_add(&pages, resources_of(other));
+	if (errand_start(list->config.loop, huge_pages_keep, &pages, HUGE_PAGES_TIMEOUT_MS,
+	                 on_huge_pages_kept, member, &member->errand, &err) < 0)
+		seq_fail(seq, &err);
 }
 
 static void launch_init(struct seq *seq, void *ctx)
@@ -296,7 +334,8 @@ static const struct seq_step creation_steps[] = {
 	{ "mount storages", mount_storages, NULL, cancel_mounts },
 	{ "join the pod's namespaces", join_namespaces, NULL, cancel_join },
 	{ "make the cgroup", make_cgroup, remove_cgroup, NULL },
-	{ "prepare filters", prepare_filters, NULL, cancel_filters },
+	{ "prepare filters", prepare_filters, NULL, cancel_errand },
+	{ "keep huge pages", keep_huge_pages, NULL, cancel_errand },
 	{ "launch init", launch_init, NULL, cancel_launch },
 	{ 0 },
 };

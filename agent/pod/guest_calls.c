@@ -46,6 +46,8 @@ static size_t list_drivers(const char *names[DRIVERS_MAX])
 	size_t n = 0;
 
 	for (driver = storage_drivers(); driver->name; driver++) {
+		if (n && !strcmp(names[n - 1], driver->name))
+			continue; /* it has several file systems */
 		assert(n < DRIVERS_MAX);
 		names[n++] = driver->name;
 	}

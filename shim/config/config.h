@@ -32,6 +32,7 @@ struct config {
 	int memory_mib;
 	int max_memory_mib; /* 0: the host's */
 	bool reclaims_memory;
+	bool enable_hugepages;
 	bool vmm_debug;
 	bool disable_vhost_net;
 	int root_ports;                /* at least; 0: as many as are needed at the start */

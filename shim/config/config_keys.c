@@ -65,6 +65,9 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "reclaim_guest_freed_memory", CONFIG_BOOLEAN, reclaims_memory, "true"),
 	  MEANS("Memory that the guest has freed goes back to the host, within some seconds, by a "
 	        "balloon device that reports free pages. Needs `modules` beside the kernel.") },
+	{ KEY(QEMU, "enable_hugepages", CONFIG_BOOLEAN, enable_hugepages, "false"),
+	  MEANS("The memory that a guest starts with is of the host's huge pages of 2 MiB, which "
+	        "are set aside for it. What it gets later is of ordinary pages.") },
 	{ FIXED(QEMU, "shared_fs", "\"virtio-fs\""), ONE_OF("virtio-fs"),
 	  MEANS("How the guest gets the host's files.") },
 	{ KEY(QEMU, "virtio_fs_daemon", CONFIG_PATH, virtiofsd_path, "\"\""),

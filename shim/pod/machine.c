@@ -189,6 +189,7 @@ static int start_vm(struct machine *machine, struct error *err)
 		.run_dir = machine->config.pod_dir,
 		.memory_mib = machine->config.size->start.memory_mib,
 		.memory_max_mib = memory_max(machine->config.size),
+		.huge_pages = machine->config.config->enable_hugepages,
 		.vcpus = machine->config.size->start.vcpus,
 		.vcpus_max = machine->config.size->max.vcpus,
 		.reclaims_memory = machine->config.config->reclaims_memory,

@@ -26,6 +26,13 @@ struct vm_size vm_size_of_host(void)
 	};
 }
 
+static int64_t saturated(int64_t a, uint64_t b)
+{
+	int64_t result;
+
+	return __builtin_add_overflow(a, b, &result) ? INT64_MAX : result;
+}
+
 struct vm_limits vm_limits_of(const Grpc__LinuxResources *resources)
 {
 	struct vm_limits limits = { 0 };
@@ -38,6 +45,9 @@ struct vm_limits vm_limits_of(const Grpc__LinuxResources *resources)
 	}
 	if (resources && resources->memory)
 		limits.memory = resources->memory->limit;
+	for (size_t i = 0; resources && i < resources->n_hugepagelimits; i++)
+		limits.huge_pages =
+			saturated(limits.huge_pages, resources->hugepagelimits[i]->limit);
 	return limits;
 }
 
@@ -47,6 +57,7 @@ struct vm_limits vm_limits_update(const struct vm_limits *limits, const struct v
 		.quota = to->quota ? to->quota : limits->quota,
 		.period = to->period ? to->period : limits->period,
 		.memory = to->memory ? to->memory : limits->memory,
+		.huge_pages = to->huge_pages ? to->huge_pages : limits->huge_pages,
 	};
 }
 
@@ -57,7 +68,11 @@ struct vm_limits vm_limits_of_spec(const Grpc__Spec *spec)
 
 	if (cri_read(spec, &cri, NULL) < 0 || cri.type != CRI_SANDBOX)
 		return vm_limits_of(spec->linux ? spec->linux->resources : NULL);
-	limits = (struct vm_limits){ cri.cpu_quota, cri.cpu_period, cri.memory };
+	limits = (struct vm_limits){
+		.quota = cri.cpu_quota,
+		.period = cri.cpu_period,
+		.memory = cri.memory,
+	};
 	if (limits.quota <= 0 && cri.cpu_shares > SHARES_NONE) {
 		limits.quota = cri.cpu_shares;
 		limits.period = SHARES_OF_CPU;
@@ -85,9 +100,9 @@ static uint64_t micro_cpus_of(const struct vm_limits *limits)
 	return sum(whole, quota / period + (quota % period != 0));
 }
 
-static uint64_t memory_of(const struct vm_limits *limits, uint64_t max)
+static uint64_t memory_of(int64_t bytes, uint64_t max)
 {
-	uint64_t limit = limits->memory > 0 ? (uint64_t)limits->memory : 0;
+	uint64_t limit = bytes > 0 ? (uint64_t)bytes : 0;
 
 	return limit / MIB < max ? limit / MIB + (limit % MIB != 0) : 0;
 }
@@ -96,7 +111,8 @@ struct vm_demand vm_demand_of(const struct vm_limits *limits, const struct vm_si
 {
 	return (struct vm_demand){
 		.micro_cpus = micro_cpus_of(limits),
-		.memory_mib = memory_of(limits, max->memory_mib),
+		.memory_mib = sum(memory_of(limits->memory, max->memory_mib),
+		                  memory_of(limits->huge_pages, max->memory_mib)),
 	};
 }
 

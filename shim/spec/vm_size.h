@@ -3,7 +3,8 @@
  * defaults are for the guest itself, the limits of the workload come on top.
  *
  *   vCPUs     the default + the sum of quota / period, rounded up; at most @max
- *   memory    the default + the sum of the limits, rounded up to VM_SIZE_STEP_MIB; at most @max
+ *   memory    the default + the sum of the limits, of memory and of huge pages, which are beside it,
+ *             rounded up to VM_SIZE_STEP_MIB; at most @max
  *
  * where a limit that is absent or negative ("unlimited") counts 0, and so does one of memory that
  * is at least @max. A pod of Kubernetes may have the sum of its containers' limits in annotations
@@ -30,7 +31,8 @@ struct vm_size {
 struct vm_limits {
 	int64_t quota; /* microseconds in each period */
 	int64_t period;
-	int64_t memory; /* bytes */
+	int64_t memory;     /* bytes */
+	int64_t huge_pages; /* bytes, of all sizes */
 };
 
 /* What is needed beside the default. A sum stays at its type's maximum. */

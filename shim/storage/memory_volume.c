@@ -17,6 +17,8 @@
 #define MOUNTS      "/proc/self/mountinfo"
 #define EMPTY_DIRS  "/kubernetes.io~empty-dir/"
 #define SUB_PATHS   "/volume-subpaths/"
+#define PLAIN       " - tmpfs "
+#define HUGE        " - hugetlbfs "
 #define LINK_SIZE   40
 #define FIELDS_MAX  5
 #define OCTAL_CHARS 4 /* of "\040" */
@@ -24,8 +26,9 @@
 /* A mount: one line of mountinfo (proc(5)). */
 struct row {
 	unsigned int id, major, minor;
-	char *root;  /* of the file system, what is mounted */
-	char *point; /* where */
+	char *root;   /* of the file system, what is mounted */
+	char *point;  /* where */
+	bool is_huge; /* of huge pages */
 };
 
 /* Blanks and the like are octal there. */
@@ -46,7 +49,7 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-/* Of a tmpfs; its strings are @line's. */
+/* Of a tmpfs, or hugetlbfs; its strings are @line's. */
 static bool parse(char *line, struct row *out)
 {
 	char *fields[FIELDS_MAX];
@@ -58,7 +61,10 @@ static bool parse(char *line, struct row *out)
 			return false;
 	}
 	rest = strstr(rest, " - ");
-	if (!rest || strncmp(rest, " - tmpfs ", strlen(" - tmpfs ")) != 0 ||
+	if (!rest)
+		return false;
+	out->is_huge = !strncmp(rest, HUGE, strlen(HUGE));
+	if ((!out->is_huge && strncmp(rest, PLAIN, strlen(PLAIN)) != 0) ||
 	    sscanf(fields[0], "%u", &out->id) != 1 ||
 	    sscanf(fields[2], "%u:%u", &out->major, &out->minor) != 2)
 		return false;
@@ -82,7 +88,8 @@ static void take_top(const struct row *row, const struct statx *source, struct m
 		return;
 	out->found = true;
 	out->minor = row->minor;
-	out->bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+	out->bytes = row->is_huge ? 0 : (uint64_t)fs.f_blocks * fs.f_frsize;
+	out->page_size = row->is_huge ? fs.f_bsize : 0;
 	out->mode = st.st_mode & 07777;
 	out->uid = st.st_uid;
 	out->gid = st.st_gid;

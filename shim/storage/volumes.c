@@ -372,14 +372,17 @@ static void add_tmpfs(struct volumes *volumes, struct volume *volume)
 	volume->storage_options[0] = mem_printf("mode=%o", (unsigned int)memory->mode);
 	volume->storage_options[1] = mem_printf("uid=%u", (unsigned int)memory->uid);
 	volume->storage_options[2] = mem_printf("gid=%u", (unsigned int)memory->gid);
-	volume->storage_options[3] = mem_printf("size=%" PRIu64, memory->bytes);
+	volume->storage_options[3] = memory->page_size
+	                                     ? mem_printf("pagesize=%" PRIu64, memory->page_size)
+	                                     : mem_printf("size=%" PRIu64, memory->bytes);
 	grpc__storage__init(storage);
 	storage->driver = "ephemeral";
-	storage->fstype = "tmpfs";
-	storage->source = mem_strdup("tmpfs");
+	storage->fstype = memory->page_size ? "hugetlbfs" : "tmpfs";
+	storage->source = mem_strdup(storage->fstype);
 	storage->mount_point = mem_printf(GUEST_EPHEMERAL "/%u", memory->minor);
 	storage->options = volume->storage_options;
-	storage->n_options = memory->bytes ? STORAGE_OPTIONS : STORAGE_OPTIONS - 1;
+	storage->n_options =
+		memory->bytes || memory->page_size ? STORAGE_OPTIONS : STORAGE_OPTIONS - 1;
 	volumes->storages[volumes->n_storages++] = storage;
 }
 
@@ -401,10 +404,15 @@ static void add_device(struct volumes *volumes, struct volume *volume)
 	volumes->storages[volumes->n_storages++] = storage;
 }
 
+static unsigned int feature_of(const struct memory_volume *memory)
+{
+	return memory->page_size ? FEATURE_HUGE_PAGES : FEATURE_MEMORY_VOLUMES;
+}
+
 /* Returns the source of the mount. */
 static char *name_one(struct volumes *volumes, struct volume *volume, unsigned int features)
 {
-	if (volume->memory.found && (features & FEATURE_MEMORY_VOLUMES)) {
+	if (volume->memory.found && (features & feature_of(&volume->memory))) {
 		add_tmpfs(volumes, volume);
 		return mem_printf("%s%s", volume->storage.mount_point, volume->memory.below);
 	}

@@ -1,6 +1,9 @@
 """A configuration file that the runtime options name: what it says is done; what is wrong in it is named."""
 
+from pathlib import Path
+
 import pytest
+from harness.processes import wait_for
 
 pytestmark = pytest.mark.vm
 
@@ -54,6 +57,36 @@ def test_an_unknown_key_warns(configured, containerd, tmp_path):
     start = containerd.log_size()
     configured('[hypervisor.qemu]\nimage = "/x"\n').check()
     containerd.wait_logged(f"{tmp_path}/configuration.toml:2: unknown key hypervisor.qemu.image is ignored", start)
+
+
+def test_memory_is_of_huge_pages_where_the_host_has_them(configured, containerd, runtime, name, tmp_path):
+    """The host has as many of them as before afterwards."""
+    pool = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+    def pages(name):
+        return int((pool / f"{name}_hugepages").read_text())
+
+    def available():
+        return pages("free") - pages("resv")
+
+    (tmp_path / "configuration.toml").write_text(text := "hypervisor.qemu = {default_memory = 256, enable_hugepages = true}")
+    before = pages("nr")
+    try:
+        (pool / "nr_hugepages").write_text(str(before + 1))
+        if available() < 128:
+            refused = configured(text)
+            assert refused.rc == 1 and len(refused.error.strip().splitlines()) == 1, str(refused)
+            assert f"the host has {2 * available()} MiB in free huge pages, and the machine needs 256 MiB" in refused.error
+        (pool / "nr_hugepages").write_text(str(before + 128))
+        if pages("nr") < before + 128:
+            pytest.skip("the host has not the memory")
+        free, container = available(), name()
+        containerd.run_detached(container, "sleep", "1000", runtime=runtime, flags=("--runtime-config-path", str(tmp_path / "configuration.toml")))
+        assert available() == free - 128 and pages("free") < free
+        containerd.delete(container)
+        assert wait_for(lambda: available() == free)
+    finally:
+        (pool / "nr_hugepages").write_text(str(before))
 
 
 @pytest.mark.parametrize(

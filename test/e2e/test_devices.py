@@ -66,3 +66,16 @@ def test_of_a_privileged_container_are_those_of_the_host_that_the_machine_has(co
                     for runtime in ("io.containerd.runc.v2", "io.containerd.kata.v2"))
     kinds = re.compile("/dev/(null|zero|full|u?random|tty|ptmx|kmsg|net/tun|fuse|kvm|vhost-net|vhost-vsock|loop-control|loop[0-9]+|pts/ptmx)$")
     assert {path for path in theirs if kinds.match(path)} - {"/dev/kvm"} == set(ours) - {"/dev/kvm"}, (theirs, ours)
+
+
+@pytest.mark.vm
+def test_huge_pages_are_those_that_the_limits_say(containerd, runtime, name, rootfs):
+    """The machine has memory for them, and the guest keeps them for whoever is limited to them."""
+    spec = containerd.spec(rootfs, "sh", "-c", """cd /huge && fallocate -l 4M four && grep -E 'HugePages_(Total|Free)' /proc/meminfo
+        fallocate -l 12M more 2>&1; grep MemTotal /proc/meminfo""")
+    spec["mounts"].append({"destination": "/huge", "type": "hugetlbfs", "source": "huge", "options": ["pagesize=2M"]})
+    spec["linux"]["resources"]["hugepageLimits"] = [{"pageSize": "2MB", "limit": 14 << 20}, {"pageSize": "1GB", "limit": 0}]
+    total, free, refused, memory = containerd.run_spec(name(), spec, runtime=runtime, flags=["--rm"]).check().text.splitlines()
+    assert total.split()[1] == "7" and free.split()[1] == "5", (total, free)
+    assert "fallocate" in refused
+    assert int(memory.split()[1]) > 2048 << 10, memory

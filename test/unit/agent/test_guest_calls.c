@@ -189,13 +189,13 @@ Test(guest_calls, the_details_tell_features_drivers_and_the_time_if_it_is_asked_
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now); /* time(2) is up to a tick behind it */
-	cr_assert_eq(details.features, FEATURE_CLOCK | FEATURE_HOST_LIMITS | FEATURE_SIGNAL_ALL |
-	                                       FEATURE_EXIT_DETAILS | FEATURE_NETWORK_DETAILS |
-	                                       FEATURE_PID_NAMESPACE_OF | FEATURE_SANDBOX_SYSCTLS |
-	                                       FEATURE_BIND_STORAGES | FEATURE_RELAY |
-	                                       FEATURE_CONTAINER_HOOKS | FEATURE_LINK_SETTINGS |
-	                                       FEATURE_MEMORY_VOLUMES | FEATURE_STREAMS |
-	                                       FEATURE_DEVICE_STORAGES | FEATURE_CPUS_OFFLINE);
+	cr_assert_eq(details.features,
+	             FEATURE_CLOCK | FEATURE_HOST_LIMITS | FEATURE_SIGNAL_ALL |
+	                     FEATURE_EXIT_DETAILS | FEATURE_NETWORK_DETAILS |
+	                     FEATURE_PID_NAMESPACE_OF | FEATURE_SANDBOX_SYSCTLS |
+	                     FEATURE_BIND_STORAGES | FEATURE_RELAY | FEATURE_CONTAINER_HOOKS |
+	                     FEATURE_LINK_SETTINGS | FEATURE_MEMORY_VOLUMES | FEATURE_STREAMS |
+	                     FEATURE_DEVICE_STORAGES | FEATURE_CPUS_OFFLINE | FEATURE_HUGE_PAGES);
 	cr_assert(details.has_virtiofs);
 	cr_assert(details.has_ephemeral);
 	cr_assert(details.has_clock);

@@ -91,6 +91,7 @@ Test(config, has_a_value_for_everything)
 	cr_expect_not(config->debug);
 	cr_expect_not(config->disable_vhost_net);
 	cr_expect_not(config->disable_block_device_use);
+	cr_expect_not(config->enable_hugepages);
 }
 
 Test(config, reads_the_keys_of_upstream)
@@ -105,6 +106,7 @@ Test(config, reads_the_keys_of_upstream)
 	                  "virtio_fs_cache = \"never\"\n"
 	                  "disable_vhost_net = true\n"
 	                  "disable_block_device_use = true\n"
+	                  "enable_hugepages = true\n"
 	                  "rx_rate_limiter_max_rate = 10000000000\n"
 	                  "accel = 'tcg'\n"
 	                  "enable_debug = true\n"
@@ -124,6 +126,7 @@ Test(config, reads_the_keys_of_upstream)
 	cr_expect_eq(config->virtiofs_cache, VM_CACHE_NEVER);
 	cr_expect(config->disable_vhost_net);
 	cr_expect(config->disable_block_device_use);
+	cr_expect(config->enable_hugepages);
 	cr_expect_eq(config->rx_bits_per_s, 10000000000);
 	cr_expect_eq(config->tx_bits_per_s, 0);
 	cr_expect_eq(config->accel, VM_ACCEL_TCG);

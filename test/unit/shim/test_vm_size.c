@@ -64,6 +64,15 @@ Test(vm_size, adds_the_limits_rounded_up)
 	cr_expect_eq(memory_for("134217729"), 2048 + 256);
 }
 
+Test(vm_size, has_room_for_huge_pages_beside_the_limit_of_memory)
+{
+	const char *members = "\"linux\":{\"resources\":{\"memory\":{\"limit\":134217728},"
+			      "\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":268435456},"
+			      "{\"pageSize\":\"1GB\",\"limit\":0}]}},";
+
+	cr_expect_eq(size_for(members, &host).memory_mib, 2048 + 128 + 256);
+}
+
 Test(vm_size, never_passes_what_the_host_has)
 {
 	struct vm_size small = { .vcpus = 1, .memory_mib = 1000 };
@@ -145,12 +154,12 @@ static struct vm_size size_of(const struct vm_limits *limits, size_t n)
 
 Test(vm_size, of_several_is_their_sum_rounded_up_once)
 {
-	const struct vm_limits halves[] = { { 50000, 100000, 100 << 20 },
-		                            { 25000, 50000, 28 << 20 },
-		                            { -1, 100000, -1 } };
-	const struct vm_limits huge[] = { { INT64_MAX, 1, INT64_MAX },
-		                          { INT64_MAX, INT64_MAX - 1, 8000LL << 20 },
-		                          { INT64_MAX, 1, 8000LL << 20 } };
+	const struct vm_limits halves[] = { { 50000, 100000, 100 << 20, 0 },
+		                            { 25000, 50000, 0, 28 << 20 },
+		                            { -1, 100000, -1, 0 } };
+	const struct vm_limits huge[] = { { INT64_MAX, 1, INT64_MAX, 0 },
+		                          { INT64_MAX, INT64_MAX - 1, 8000LL << 20, 0 },
+		                          { INT64_MAX, 1, 8000LL << 20, 0 } };
 
 	cr_expect_eq(size_of(halves, 3).vcpus, 2);
 	cr_expect_eq(size_of(halves, 3).memory_mib, 2048 + 128);
@@ -160,7 +169,7 @@ Test(vm_size, of_several_is_their_sum_rounded_up_once)
 
 Test(vm_size, an_update_changes_what_it_says)
 {
-	const struct vm_limits before = { 50000, 100000, 1 << 20 };
+	const struct vm_limits before = { 50000, 100000, 1 << 20, 0 };
 	const struct vm_limits to = { .quota = -1, .memory = 2 << 20 };
 	struct vm_limits after = vm_limits_update(&before, &to);
 

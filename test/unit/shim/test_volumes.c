@@ -646,6 +646,25 @@ Test(volumes, that_are_devices_are_the_guests)
 	cr_expect_null(storage.driver);
 }
 
+Test(volumes, of_huge_pages_are_the_guests)
+{
+	autofree char *volume = mem_printf("%s/volumes/kubernetes.io~empty-dir/huge", top);
+	autofree char *name = NULL, *plain = NULL;
+	Grpc__Storage storage;
+	char options[256];
+
+	cr_assert_eq(file_make_dirs(volume, 0755, NULL), 0);
+	cr_assert_eq(mount("huge", volume, "hugetlbfs", 0, "pagesize=2M,mode=1770,gid=77"), 0);
+	name = name_in_guest(volume, BOTH | FEATURE_HUGE_PAGES, &storage, options);
+	cr_expect_eq(strncmp(name, GUEST_EPHEMERAL, strlen(GUEST_EPHEMERAL)), 0, "%s", name);
+	cr_expect_str_eq(storage.driver, "ephemeral");
+	cr_expect_str_eq(storage.fstype, "hugetlbfs");
+	cr_expect_str_eq(options, "mode=1770 uid=0 gid=77 pagesize=2097152 ");
+	plain = name_in_guest(volume, BOTH, &storage, options);
+	cr_expect_null(strstr(plain, GUEST_EPHEMERAL));
+	cr_expect_eq(umount(volume), 0);
+}
+
 /* Also what a kubelet keeps in a tmpfs of its own: a Secret's subPath is no such volume. */
 Test(volumes, in_memory_are_binds_of_the_host_in_other_cases)
 {
