@@ -1,6 +1,6 @@
 /*
  * The handlers of service.c's rows, each in the file of its noun: sandbox_calls.c,
- * container_calls.c, process_calls.c, network_calls.c, guest_calls.c. Their ctx is the struct sandbox.
+ * container_calls.c, process_calls.c, network_calls.c, guest_calls.c, swap_calls.c. Their ctx is the struct sandbox.
  */
 #ifndef AGENT_CALLS_H
 #define AGENT_CALLS_H
@@ -41,6 +41,7 @@ ttrpc_handler_fn guest_on_reseed;
 ttrpc_handler_fn guest_on_metrics;
 ttrpc_handler_fn guest_on_volume_stats;
 ttrpc_handler_fn guest_on_stale_mounts;
+ttrpc_handler_fn guest_on_add_swap;
 ttrpc_handler_fn guest_on_check;
 ttrpc_handler_fn guest_on_version;
 

@@ -38,7 +38,8 @@ struct sandbox {
 	struct seq *setup;                         /* NULL: not under way */
 	done_fn *on_set_up;
 	void *setup_ctx;
-	bool torn_down;          /* or on its way */
+	bool torn_down; /* or on its way */
+	struct disk_wait_config disks;
 	struct errand *teardown; /* NULL: not under way */
 	done_fn *on_torn_down;
 	void *teardown_ctx;
@@ -59,6 +60,12 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 	sandbox->storages = storage_list_create(config->loop, config->storage_drivers);
 	sandbox->own = storage_set_create(sandbox->storages);
 	sandbox->namespaces = pod_namespaces_create(config->loop);
+	sandbox->disks = (struct disk_wait_config){
+		.loop = config->loop,
+		.uevents = config->uevents,
+		.root = PCI_PATH_SYSFS,
+		.timeout_ms = DISK_WAIT_TIMEOUT_MS,
+	};
 	containers = (struct container_list_config){
 		.loop = config->loop,
 		.streams = config->streams,
@@ -68,12 +75,7 @@ struct sandbox *sandbox_create(const struct sandbox_config *config)
 		.pressure = sandbox->pressure,
 		.storages = sandbox->storages,
 		.namespaces = sandbox->namespaces,
-		.disks = {
-			.loop = config->loop,
-			.uevents = config->uevents,
-			.root = PCI_PATH_SYSFS,
-			.timeout_ms = DISK_WAIT_TIMEOUT_MS,
-		},
+		.disks = sandbox->disks,
 		.load_module = config->load_module,
 	};
 	sandbox->containers = container_list_create(&containers);
@@ -328,6 +330,11 @@ int sandbox_find(const struct sandbox *sandbox, const char *id, enum error_code 
 char *sandbox_metrics(struct sandbox *sandbox)
 {
 	return metrics_read(sandbox->root, ++sandbox->scrapes);
+}
+
+const struct disk_wait_config *sandbox_disks(const struct sandbox *sandbox)
+{
+	return &sandbox->disks;
 }
 
 struct ev_loop *sandbox_loop(const struct sandbox *sandbox)

@@ -11,6 +11,7 @@
 
 struct client;
 struct container;
+struct disk_wait_config;
 struct ev_loop;
 struct network;
 struct oom;
@@ -66,6 +67,7 @@ char *sandbox_metrics(struct sandbox *sandbox);
 
 /* Those of its configuration. */
 struct ev_loop *sandbox_loop(const struct sandbox *sandbox);
+const struct disk_wait_config *sandbox_disks(const struct sandbox *sandbox); /* lives as long */
 const struct client *sandbox_client(const struct sandbox *sandbox);
 struct network *sandbox_network(const struct sandbox *sandbox);
 struct oom *sandbox_oom(const struct sandbox *sandbox); /* owned by the sandbox */

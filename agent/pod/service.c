@@ -35,6 +35,7 @@ static const struct ttrpc_method agent_methods[] = {
 	{ "OnlineCPUMem", &grpc__online_cpumem_request__descriptor, EMPTY, guest_on_online },
 	{ "GetMetrics", &grpc__get_metrics_request__descriptor, &grpc__metrics__descriptor, guest_on_metrics },
 	{ "GetVolumeStats", &grpc__volume_stats_request__descriptor, &grpc__volume_stats_response__descriptor, guest_on_volume_stats },
+	{ "AddSwap", &grpc__add_swap_request__descriptor, EMPTY, guest_on_add_swap },
 	{ "RemoveStaleVirtiofsShareMounts", &grpc__remove_stale_virtiofs_share_mounts_request__descriptor, EMPTY, guest_on_stale_mounts },
 	{ "SetGuestDateTime", &grpc__set_guest_date_time_request__descriptor, EMPTY, guest_on_set_time },
 	{ "ReseedRandomDev", &grpc__reseed_random_dev_request__descriptor, EMPTY, guest_on_reseed },

@@ -33,6 +33,10 @@ struct config {
 	int max_memory_mib; /* 0: the host's */
 	bool reclaims_memory;
 	bool enable_hugepages;
+	bool enable_guest_swap;
+	int guest_swap_percent; /* of the memory */
+	int guest_swap_delay_ms;
+	char *guest_swap_path;
 	bool vmm_debug;
 	bool disable_vhost_net;
 	int root_ports;                /* at least; 0: as many as are needed at the start */

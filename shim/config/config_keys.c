@@ -12,6 +12,7 @@
 #define VCPUS_MAX      1024
 #define PORTS_MAX      64 /* hypervisor/vm_config.h */
 #define SECONDS_MAX    86400
+#define PERCENT_MAX    1000
 #define MS_MAX         86400000
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): initialisers, no expressions */
@@ -68,6 +69,15 @@ const struct config_key config_keys[] = {
 	{ KEY(QEMU, "enable_hugepages", CONFIG_BOOLEAN, enable_hugepages, "false"),
 	  MEANS("The memory that a guest starts with is of the host's huge pages of 2 MiB, which "
 	        "are set aside for it. What it gets later is of ordinary pages.") },
+	{ KEY(QEMU, "enable_guest_swap", CONFIG_BOOLEAN, enable_guest_swap, "false"),
+	  MEANS("The guest swaps to a file of the host without a name, which takes of the disk "
+	        "what is swapped out.") },
+	{ KEY(QEMU, "guest_swap_path", CONFIG_STRING, guest_swap_path, "\"/var/tmp\""),
+	  MEANS("The directory, and so the file system, of that file.") },
+	{ KEY(QEMU, "guest_swap_size_percent", CONFIG_INTEGER, guest_swap_percent, "100"),
+	  RANGE(1, PERCENT_MAX), MEANS("Its size, of the memory that the guest starts with.") },
+	{ KEY(QEMU, "guest_swap_create_threshold_secs", CONFIG_SECONDS, guest_swap_delay_ms, "60"),
+	  RANGE(0, SECONDS_MAX), MEANS("It comes when the machine has run for so many seconds.") },
 	{ FIXED(QEMU, "shared_fs", "\"virtio-fs\""), ONE_OF("virtio-fs"),
 	  MEANS("How the guest gets the host's files.") },
 	{ KEY(QEMU, "virtio_fs_daemon", CONFIG_PATH, virtiofsd_path, "\"\""),

@@ -1,6 +1,7 @@
 #include "shim/pod/agent_client.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 #include "proto/features.h"
 #include "proto/health.pb-c.h"
@@ -10,6 +11,7 @@
 #define HEALTH_SERVICE "grpc.Health"
 #define NS_PER_S       1000000000LL
 #define NS_PER_US      1000
+#define PCI_SLOTS_MAX  8
 
 static uint64_t bytes_of(const Grpc__Written *written)
 {
@@ -182,6 +184,24 @@ int agent_offline(struct agent *agent, uint32_t cpus, done_fn *done, void *ctx, 
 	request.exact = true;
 	return agent_call_plain(agent, "OnlineCPUMem", agent_config(agent)->agent_timeout_ms,
 	                        &request.base, done, ctx, NULL, err);
+}
+
+int agent_add_swap(struct agent *agent, const char *path, done_fn *done, void *ctx,
+                   struct agent_call **out, struct error *err)
+{
+	Grpc__AddSwapRequest request = GRPC__ADD_SWAP_REQUEST__INIT;
+	uint32_t slots[PCI_SLOTS_MAX];
+	const char *at = path;
+
+	request.pcipath = slots;
+	while (*at && request.n_pcipath < PCI_SLOTS_MAX) {
+		char *end;
+
+		slots[request.n_pcipath++] = (uint32_t)strtoul(at, &end, 16);
+		at = *end ? end + 1 : end;
+	}
+	return agent_call_plain(agent, "AddSwap", agent_config(agent)->agent_timeout_ms,
+	                        &request.base, done, ctx, out, err);
 }
 
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err)

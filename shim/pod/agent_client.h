@@ -36,6 +36,9 @@ int agent_offline(struct agent *agent, uint32_t cpus, done_fn *done, void *ctx, 
 /* Brings online what was plugged: CPUs, until there are @cpus in all, and (@cpu_only: not) memory. */
 int agent_online(struct agent *agent, uint32_t cpus, bool cpu_only, done_fn *done, void *ctx,
                  struct error *err);
+/* Swaps to the disk at @path (vm_device_path()). */
+int agent_add_swap(struct agent *agent, const char *path, done_fn *done, void *ctx,
+                   struct agent_call **out, struct error *err);
 int agent_destroy_sandbox(struct agent *agent, done_fn *done, void *ctx, struct error *err);
 int agent_start_container(struct agent *agent, const char *id, done_fn *done, void *ctx,
                           struct agent_call **out, struct error *err);

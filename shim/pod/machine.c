@@ -21,6 +21,7 @@
 #include "shim/pod/agent_search.h"
 #include "shim/pod/disks.h"
 #include "shim/pod/guest_clock.h"
+#include "shim/pod/guest_swap.h"
 #include "shim/pod/hello.h"
 #include "shim/pod/host_limits.h"
 #include "shim/pod/live_network.h"
@@ -470,13 +471,33 @@ static void make_changeable(struct machine *machine)
 	});
 }
 
+static void begin_swap(struct machine *machine)
+{
+	const struct config *config = machine->config.config;
+
+	if (!config->enable_guest_swap)
+		return;
+	machine->swap = guest_swap_create(&(struct guest_swap_config){
+		.loop = machine->loop,
+		.agent = machine->agent,
+		.disks = machine->disks,
+		.dir = config->guest_swap_path,
+		.mib = machine->config.size->start.memory_mib *
+	               (uint64_t)config->guest_swap_percent / 100,
+		.delay_s = config->guest_swap_delay_ms / 1e3,
+		.timeout_ms = config->mount_timeout_ms,
+	});
+}
+
 static void on_booted(void *ctx, const struct error *err)
 {
 	struct machine *machine = ctx;
 
 	seq_destroy(take_ptr(&machine->boot));
-	if (!err)
+	if (!err) {
 		make_changeable(machine);
+		begin_swap(machine);
+	}
 	machine->events->on_booted(machine->ctx, err);
 }
 
@@ -534,6 +555,7 @@ void machine_destroy(struct machine *machine)
 	if (!machine)
 		return;
 	seq_destroy(machine->boot);
+	guest_swap_destroy(machine->swap);
 	guest_clock_destroy(machine->clock);
 	live_network_stop(machine->live);
 	agent_destroy(machine->agent);

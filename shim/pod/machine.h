@@ -19,6 +19,7 @@ struct agent_search;
 struct config;
 struct disks;
 struct guest_clock;
+struct guest_swap;
 struct hello;
 struct host_cgroup;
 struct install;
@@ -78,6 +79,7 @@ struct machine {
 	struct live_network *live; /* NULL: there is no network */
 	struct machine_size *size;
 	struct disks *disks;
+	struct guest_swap *swap; /* NULL: it is to have none */
 	bool refused; /* the boot has failed by a setting of the pod that the agent refuses */
 };
 

@@ -59,6 +59,23 @@ def test_an_unknown_key_warns(configured, containerd, tmp_path):
     containerd.wait_logged(f"{tmp_path}/configuration.toml:2: unknown key hypervisor.qemu.image is ignored", start)
 
 
+def test_the_guest_swaps_to_a_file_of_the_host(containerd, runtime, name, tmp_path):
+    """What a container has written beyond its limit is the same when it is read."""
+    path = tmp_path / "configuration.toml"
+    path.write_text("""
+        [hypervisor.qemu]
+        default_memory = 256
+        enable_guest_swap = true
+        guest_swap_size_percent = 50
+        guest_swap_create_threshold_secs = 0
+        """)
+    script = """until grep -q 'SwapTotal: *196604 kB' /proc/meminfo; do sleep 0.2; done
+        dd if=/dev/urandom of=/piece bs=1M count=4 2>/dev/null; for i in $(seq 20); do cat /piece; done >/big/file
+        awk '/SwapFree/ { print $2 < 190000 }' /proc/meminfo; head -c 4194304 /big/file | cmp - /piece && echo same"""
+    flags = ("--runtime-config-path", str(path), "--memory-limit", str(48 << 20), "--mount", "type=tmpfs,src=tmpfs,dst=/big,options=size=100m")
+    assert containerd.run(name(), "sh", "-c", script, runtime=runtime, flags=flags).check().text == "1\nsame\n"
+
+
 def test_memory_is_of_huge_pages_where_the_host_has_them(configured, containerd, runtime, name, tmp_path):
     """The host has as many of them as before afterwards."""
     pool = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")

@@ -268,6 +268,6 @@ def test_a_volume_has_figures(agent):
 
 
 def test_what_is_not_built_is_unimplemented(agent):
-    for method in "SetPolicy", "ResizeVolume", "AddSwap", "MemHotplugByProbe", "MemAgentMemcgSet", "MemAgentCompactSet":
+    for method in "SetPolicy", "ResizeVolume", "AddSwapPath", "MemHotplugByProbe", "MemAgentMemcgSet", "MemAgentCompactSet":
         with pytest.raises(Status, match=f"Unimplemented.*{method}"):
             getattr(agent, method)()
