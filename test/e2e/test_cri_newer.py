@@ -1,5 +1,8 @@
 """Pods of Kubernetes with later releases of containerd, which know a pod as a sandbox."""
 
+import json
+from pathlib import Path
+
 import pytest
 from harness.cri_pods import NOTREADY, READY, RUNNING
 from harness.cri_streams import exec_stream
@@ -89,3 +92,23 @@ def test_a_killed_sandbox_is_not_ready(cri_pods, cri):
     assert wait_for(lambda: pod.status.state == NOTREADY)
     assert container.wait_exited().exit_code == 137
     pod.end()
+
+
+@pytest.mark.parametrize("handler", ["kata"])
+def test_what_a_device_of_cdi_means_is_in_the_container(cri_pods, cri, tmp_path):
+    """containerd puts it into the spec: variables, the guest's own device, a mount, a hook of the host."""
+    (tmp_path / "file").write_text("of the host\n")
+    edits = {
+        "env": ["FROM=cdi"], "deviceNodes": [{"path": "/dev/fuse", "permissions": "rw"}],
+        "mounts": [{"hostPath": str(tmp_path), "containerPath": "/from-host", "options": ["ro", "bind"]}],
+        "hooks": [{"hookName": "createRuntime", "path": "/bin/sh", "args": ["sh", "-c", f"echo hooked >{tmp_path}/hooked"]}],
+    }
+    spec = Path(cri.dir, "cdi", "example.json")
+    spec.parent.mkdir(exist_ok=True)
+    spec.write_text(json.dumps({"cdiVersion": "0.5.0", "kind": "example.com/device", "devices": [{"name": "one", "containerEdits": edits}]}))
+    pod = cri_pods.run()
+    container = pod.start("sleep", "1000", annotations={"cdi.k8s.io/test": "example.com/device=one"})
+    script = "echo $FROM; cat /from-host/file /from-host/hooked; (: </dev/fuse) && echo opened; touch /from-host/new 2>/dev/null || echo read-only"
+    assert container.output("sh", "-c", script) == "cdi\nof the host\nhooked\nopened\nread-only\n"
+    pod.end()
+    spec.unlink()
