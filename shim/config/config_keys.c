@@ -68,7 +68,8 @@ const struct config_key config_keys[] = {
 	        "balloon device that reports free pages. Needs `modules` beside the kernel.") },
 	{ KEY(QEMU, "enable_hugepages", CONFIG_BOOLEAN, enable_hugepages, "false"),
 	  MEANS("The memory that a guest starts with is of the host's huge pages of 2 MiB, which "
-	        "are set aside for it. What it gets later is of ordinary pages.") },
+	        "are set aside for it: it gives none back, and what it gets later is of ordinary "
+	        "pages.") },
 	{ KEY(QEMU, "enable_guest_swap", CONFIG_BOOLEAN, enable_guest_swap, "false"),
 	  MEANS("The guest swaps to a file of the host without a name, which takes of the disk "
 	        "what is swapped out.") },

@@ -193,7 +193,9 @@ static int start_vm(struct machine *machine, struct error *err)
 		.huge_pages = machine->config.config->enable_hugepages,
 		.vcpus = machine->config.size->start.vcpus,
 		.vcpus_max = machine->config.size->max.vcpus,
-		.reclaims_memory = machine->config.config->reclaims_memory,
+		/* A huge page that went back would be set aside no more. */
+		.reclaims_memory = machine->config.config->reclaims_memory &&
+		                   !machine->config.config->enable_hugepages,
 		.vcpus_stay = machine->config.size->cpus_are_known,
 		.accel = (enum vm_accel)machine->config.config->accel,
 		.cache = (enum vm_cache)machine->config.config->virtiofs_cache,

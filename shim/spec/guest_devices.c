@@ -70,18 +70,6 @@ static mode_t type_mode(const char *type)
 	return strcmp(type, "p") ? 0 : S_IFIFO;
 }
 
-/* In a sweep nobody wants the host's disk, and a free loop device may be any. */
-static bool is_guests(const Grpc__LinuxDevice *device, bool swept)
-{
-	const mode_t type = type_mode(device->type);
-
-	if (type == S_IFIFO)
-		return true;
-	return find(type, device->major, device->minor) &&
-	       (swept || device->minor > UINT32_MAX ||
-	        !is_used_loop(type, (unsigned int)device->minor));
-}
-
 /* By who lists what is below /dev, which is no file system that can make this wait. */
 static bool is_listed(const Grpc__LinuxDevice *device)
 {
@@ -90,6 +78,18 @@ static bool is_listed(const Grpc__LinuxDevice *device)
 	return !strncmp(device->path, "/dev/", strlen("/dev/")) && stat(device->path, &st) == 0 &&
 	       S_ISBLK(st.st_mode) && major(st.st_rdev) == device->major &&
 	       minor(st.st_rdev) == device->minor;
+}
+
+/* In a sweep nobody wants the host's disk, and a free loop device may be any. */
+static bool is_guests(const Grpc__LinuxDevice *device, bool swept)
+{
+	const mode_t type = type_mode(device->type);
+
+	if (type == S_IFIFO)
+		return true;
+	return find(type, device->major, device->minor) &&
+	       ((swept && is_listed(device)) || device->minor > UINT32_MAX ||
+	        !is_used_loop(type, (unsigned int)device->minor));
 }
 
 static bool is_disk(const Grpc__LinuxDevice *device, bool swept)

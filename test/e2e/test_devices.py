@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from harness.disks import Loop
 
 RWM = "rwm"
 KIND = "stat -c '%n %F %t:%T %a %u:%g'"
@@ -66,6 +67,19 @@ def test_of_a_privileged_container_are_those_of_the_host_that_the_machine_has(co
                     for runtime in ("io.containerd.runc.v2", "io.containerd.kata.v2"))
     kinds = re.compile("/dev/(null|zero|full|u?random|tty|ptmx|kmsg|net/tun|fuse|kvm|vhost-net|vhost-vsock|loop-control|loop[0-9]+|pts/ptmx)$")
     assert {path for path in theirs if kinds.match(path)} - {"/dev/kvm"} == set(ours) - {"/dev/kvm"}, (theirs, ours)
+
+
+def test_a_volume_of_a_privileged_container_is_the_hosts_although_its_device_is_a_loop(containerd, runtime, name, rootfs, tmp_path):
+    """Only what is listed because the host has it at this path means the guest's own."""
+    loop = Loop(tmp_path, "disk", 8)
+    try:
+        loop.write("of the host")
+        spec = containerd.spec(rootfs, "head", "-c", "11", "/dev/xvda")
+        spec["linux"]["devices"] = [device("/dev/xvda", "b", 7, int(loop.path.removeprefix("/dev/loop")))]
+        spec["linux"]["resources"]["devices"] = [{"allow": True, "access": RWM}]
+        assert containerd.run_spec(name(), spec, runtime=runtime, flags=["--rm"]).check().text == "of the host"
+    finally:
+        loop.detach()
 
 
 @pytest.mark.vm
