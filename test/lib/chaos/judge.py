@@ -6,7 +6,7 @@ import time
 from harness import KATA, leftovers
 from harness.containerd import Timeout
 from harness.processes import processes, wait_for
-from life import END_STATUS
+from steps import END_STATUS
 
 KILLED = 137
 ANSWER_SECONDS = 50  # for each client, from the kill on: more than a boot takes on a loaded machine

@@ -7,8 +7,6 @@ from harness import IMAGE, KATA
 from harness.processes import processes, wait_for
 from steps import STEP_SECONDS, Broken, Steps
 
-END_STATUS = 7  # of a container that is asked to end
-COMMAND = f"trap 'exit {END_STATUS}' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
 LONG, SHORT = ["sleep", "1000"], ["true"]
 
 
@@ -78,7 +76,8 @@ class Life(Steps):
         self.output.touch()
         form = ["--rm"] if self.cycle.foreground else ["-d", "--log-uri", out]
         flags = ["run", "--runtime", KATA, *containerd.own_fifos, *form]
-        command = ["sh", "-c", COMMAND]
+        flags += ["--device", self.disk.path] if self.disk else []
+        command = self.command()
         command = self.panic.run_args(self, command) if self.panic else [IMAGE, self.name, *command]
         with open(self.output, "wb") as file:
             return containerd.popen(*flags, *command, stdout=file if self.cycle.foreground else subprocess.PIPE)

@@ -50,6 +50,7 @@ class Cycle:
     pick: float  # which of several processes that could be meant
     pause: float  # seconds until a killed containerd is started again
     long_exec: bool  # the exec goes on until it is killed, or ends at once
+    plugs: bool  # it has a disk, which it writes to, and in a pod the second container has limits
 
 
 def make(seed, cycles, lives):
@@ -65,6 +66,8 @@ def make(seed, cycles, lives):
                     foreground=chance.random() < 0.5 and life == "container",
                     fraction=chance.random(), at_once=chance.random() < 0.4,
                     pick=chance.random(), pause=chance.random(), long_exec=chance.random() < 0.5,
+                    # What makes the kernel of a container panic needs a spec of its own.
+                    plugs=chance.random() < 0.5 and (life, victim) != ("container", "kernel"),
                 )
             )
     return made[:cycles]

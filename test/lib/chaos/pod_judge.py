@@ -2,13 +2,14 @@
 
 import re
 import time
+from contextlib import suppress
 
 from harness import KATA, cgroups, leftovers, networks
 from harness.cri import CriError
 from harness.cri_pods import CREATED, EXITED, NOTREADY, READY, RUNNING
 from harness.processes import processes, wait_for
 from judge import ANSWER_SECONDS, FORGOTTEN_SECONDS, KILLED, SOON
-from pod_life import END_STATUS
+from steps import END_STATUS
 
 UNKNOWN = 255  # containerd's, when the connection to the shim is lost before the event of the exit has come
 # What containerd itself forgets when it is killed while it makes a pod, whatever the runtime: its network, its records.
@@ -125,7 +126,6 @@ class PodJudge:
         self.expect(not left, f"pods and containers are left: {left}")
         if self.life.panic:
             self.life.panic.socket.close()
-        cgroups.remove(self.life.pod.cgroup)
 
     def nothing_left(self, before, network):
         """Also of what was made in the host's own network."""
@@ -133,6 +133,8 @@ class PodJudge:
         forgets = self.victim == "containerd" and not self.succeeded("run")
         left, deadline = True, time.monotonic() + limit
         while left and time.monotonic() < deadline:
+            with suppress(OSError):  # the pod's own may still be in it
+                cgroups.remove(self.life.pod.cgroup)
             left = leftovers.wait_none(self.life.containerd, KATA, before, 1)
             left = [one for one in left if not (forgets and FORGOTTEN.fullmatch(one))]
         self.problems += left or []

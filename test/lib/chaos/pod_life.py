@@ -5,13 +5,12 @@ from harness.cri_streams import attach_stream
 from harness.processes import processes, wait_for
 from steps import STEP_SECONDS, Broken, Steps
 
-END_STATUS = 7  # of a container that is asked to end
-COMMAND = ["sh", "-c", f"trap 'exit {END_STATUS}' TERM; echo ready; while :; do sleep 1000 & wait $!; done"]
 PANIC = ["sh", "-c", "read line; echo c >/proc/sysrq-trigger"]
 LONG, SHORT = ["sleep", "1000"], ["true"]
 GRACE = 30  # seconds between SIGTERM and SIGKILL of a container that is stopped
 ANSWER_DEADLINE = 120  # seconds; the judge is less patient
 PRIVILEGED = {"privileged": True}
+LIMITS = {"memory_limit_in_bytes": 256 << 20, "cpu_quota": 100000, "cpu_period": 100000}
 
 
 class PodLife(Steps):
@@ -58,7 +57,9 @@ class PodLife(Steps):
         self.begin_container("container")
 
     def begin_container(self, step):
-        self.containers[step] = self.pod.create(*COMMAND, name=step)
+        disk = [{"container_path": self.disk.path, "host_path": self.disk.path, "permissions": "rwm"}] if self.disk else []
+        limits = LIMITS if self.disk and step == "second" else None
+        self.containers[step] = self.pod.create(*self.command(), name=step, resources=limits, devices=disk)
         self.call(step, "StartContainer", container_id=self.containers[step].id)
 
     def _begin_running(self):

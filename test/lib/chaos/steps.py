@@ -2,10 +2,13 @@
 
 import time
 
+from harness.disks import Loop
 from harness.processes import processes
 from plan import KINDS
 
 STEP_SECONDS = 60  # until a step must have begun
+END_STATUS = 7  # of a container that is asked to end
+DISK_MIB = 4
 PARTS = {"qemu": "qemu-system", "virtiofsd": "virtiofsd", "vsock": "kata-vsock"}
 
 
@@ -20,6 +23,20 @@ class Steps:
         self.began = {}
         self.optional = optional  # steps that are left out on the way to later ones
         self.log_start = containerd.log_size()
+        self.disk = Loop(containerd.dir, f"disk-{cycle.number}", DISK_MIB) if cycle.plugs else None
+
+    def command(self):
+        """Of a container: it says "ready", and ends when it is asked to. Its disk is written to all the time."""
+        write = f"dd if=/dev/zero of={self.disk.path} bs=64k count=4 conv=fsync 2>/dev/null" if self.disk else ""
+        work = f"{write} || exit; while {write}; do sleep 0.2; done & " if self.disk else ""
+        return ["sh", "-c", f"trap 'exit {END_STATUS}' TERM; {work}echo ready; while :; do sleep 1000 & wait $!; done"]
+
+    def detach_disk(self):
+        """Fails as long as anybody has it open."""
+        if self.disk:
+            disk, self.disk = self.disk, None
+            disk.detach()
+            disk.file.unlink()
 
     def reach(self, last, begun=None):
         """Returns when the step has begun. begun: the one that it is in already."""

@@ -60,7 +60,7 @@ class ContainerKind:
 
     def _undisturbed(self):
         """What each step takes when nothing is killed: step -> seconds."""
-        life = self.life(plan.Cycle(0, "container", "qemu", "shutdown", False, 0, False, 0, 0, False))
+        life = self.life(plan.Cycle(0, "container", "qemu", "shutdown", False, 0, False, 0, 0, False, False))
         life.reach("running")
         begin = time.monotonic()
         self.containerd.exec(life.name, "true", flags=self.containerd.own_fifos).check()
@@ -99,7 +99,7 @@ class PodKind:
         self.usual = {False: took}
 
     def _undisturbed(self):
-        life = self.life(plan.Cycle(0, "pod", "qemu", "remove", False, 0, False, 0, 0, False))
+        life = self.life(plan.Cycle(0, "pod", "qemu", "remove", False, 0, False, 0, 0, False, False))
         took = {"running": RUNNING_SECONDS}
         for step in plan.KINDS["pod"].steps:
             life.reach(step, begun=list(life.began)[-1] if life.began else None)
@@ -159,11 +159,13 @@ class Worker:
         begin, log_start = time.monotonic(), self.containerd.log_size()
         outcome = Outcome(cycle.number, cycle.life, cycle.victim, cycle.step, cycle.step, cycle.foreground)
         kind = self.kinds[cycle.life]
+        life = kind.life(cycle)
         try:
             before, network = leftovers.look(kind.containerd, KATA), networks.look()
             with Events(kind.containerd) as events:
-                judge = self._live(kind, cycle, events, outcome)
+                judge = self._live(kind, life, events, outcome)
             judge.nothing_left(before, network)
+            life.detach_disk()
             if cycle.victim == "containerd":
                 self._wait_for_snapshots(kind.containerd)
             outcome.problems, outcome.answered, outcome.gone = judge.problems, judge.answered, judge.gone
@@ -172,7 +174,7 @@ class Worker:
         outcome.seconds = time.monotonic() - begin
         if outcome.problems:
             outcome.log = self.containerd.log_tail(log_start, 1 << 18)
-            self._recover()
+            self._recover(life)
         return outcome
 
     @staticmethod
@@ -181,8 +183,8 @@ class Worker:
         made = wait_for(lambda: containerd.ctr("snapshots", "prepare", "probe").rc == 0, SOON, 0.2)
         assert made and containerd.ctr("snapshots", "rm", "probe").rc == 0, "containerd makes no snapshots"
 
-    def _live(self, kind, cycle, events, outcome):
-        life = kind.life(cycle)
+    def _live(self, kind, life, events, outcome):
+        cycle = life.cycle
         life.reach(cycle.step)
         usual = kind.usual[cycle.foreground]
         self._learn(life, usual)
@@ -227,12 +229,13 @@ class Worker:
             return AT_ONCE_SECONDS
         return usual[cycle.step] * PART.get(cycle.step, MOST_PARTS)
 
-    def _recover(self):
+    def _recover(self, life):
         """The next cycle shall not fail for this one, too."""
         try:
             if not alive(self.containerd.pid):
                 self.containerd.start()
             self.containerd.end_all()
+            life.detach_disk()
         except Exception:
             print(traceback.format_exc(), file=sys.stderr)
 
