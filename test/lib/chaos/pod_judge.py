@@ -134,7 +134,7 @@ class PodJudge:
         left, deadline = True, time.monotonic() + limit
         while left and time.monotonic() < deadline:
             with suppress(OSError):  # the pod's own may still be in it
-                cgroups.remove(self.life.pod.cgroup)
+                cgroups.remove(self.life.pod.cgroup, seconds=0)
             left = leftovers.wait_none(self.life.containerd, KATA, before, 1)
             left = [one for one in left if not (forgets and FORGOTTEN.fullmatch(one))]
         self.problems += left or []

@@ -1,7 +1,10 @@
 """Cgroups of the node, which a kubelet makes for its pods."""
 
 import os
+import time
 from pathlib import Path
+
+REMOVE_SECONDS = 20  # a process that was killed may be in it for a while
 
 
 def hierarchies():
@@ -15,8 +18,20 @@ def make(path):
         (hierarchy / path).mkdir(parents=True, exist_ok=True)
 
 
-def remove(path):
-    """With all below it."""
+def remove(path, seconds=REMOVE_SECONDS):
+    """With all below it. As a kubelet does, again and again while something is in it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            _remove_now(path)
+            return
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _remove_now(path):
     for hierarchy in hierarchies():
         for folder, _, _ in os.walk(hierarchy / path, topdown=False):
             os.rmdir(folder)

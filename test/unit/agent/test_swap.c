@@ -34,6 +34,6 @@ Test(swap, disk_that_is_too_small_is_refused)
 {
 	struct error err = { 0 };
 
-	cr_expect_lt(swap_write_header(-1, 9 * SWAP_PAGE, &err), 0);
+	cr_expect_lt(swap_write_header(-1, 9UL * SWAP_PAGE, &err), 0);
 	cr_expect_str_eq(err.text, "a disk of 36864 bytes is too small to swap to");
 }
