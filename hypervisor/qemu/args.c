@@ -143,12 +143,11 @@ static const struct row {
 	const char *fixed; /* its value, or */
 	value_fn *value;   /* what prints it; neither: an option without a value */
 } rows[] = {
-	{ "-name", "guest,debug-threads=on", NULL }, /* the threads of vCPUs say so */
+	{ "-name", "debug-threads=on", NULL }, /* the host finds the threads of vCPUs by name */
 	{ "-nodefaults", NULL, NULL },
 	{ "-no-user-config", NULL, NULL },
 	{ "-no-reboot", NULL, NULL },
 	{ "-display", "none", NULL },
-	{ "-name", "debug-threads=on", NULL }, /* the host finds the threads of vCPUs by name */
 	{ "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 	  NULL },
 	{ "-machine", NULL, machine },
