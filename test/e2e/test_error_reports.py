@@ -73,7 +73,8 @@ def test_a_qemu_that_fails_is_quoted_and_its_boot_logged_step_by_step(configured
     assert said == "QEMU exited with status 3: bad: ?[31mthis? | it is broken"
     assert "hypervisor.qemu" in advice and console is None, "all it said is said already"
     containerd.wait_logged(r'msg="boot failed step=\S*"wait for the agent\'s hello\S*" ms=[0-9.]+ return-to-the-loop=[0-9.]+ '
-                           r"take-a-uid=[0-9.]+ connect-the-networks=[0-9.]+ start-the-VM=[0-9.]+ wait-for-the-agent's-hello=[0-9.]+ error=", start)
+                           r"enter-the-pod's-cgroup=[0-9.]+ take-a-uid=[0-9.]+ connect-the-networks=[0-9.]+ start-the-VM=[0-9.]+ "
+                           r"wait-for-the-agent's-hello=[0-9.]+ error=", start)
 
 
 def test_a_qemu_that_is_killed_while_it_boots_is_named(containerd, runtime, name):
