@@ -102,6 +102,7 @@ static void teardown(void)
 
 TestSuite(disks, .init = setup, .fini = teardown, .timeout = 120);
 
+/* Each is static: what a test leaves is told of the end after it. */
 struct user {
 	struct disk_use use;
 	int answers;
@@ -150,9 +151,9 @@ static void expect(const struct user *user, int answers, enum error_code code)
 
 Test(disks, one_for_all_who_name_it_until_the_last_has_left)
 {
-	struct user one = { 0 };
-	struct user two = { 0 };
-	struct user three = { 0 };
+	static struct user one;
+	static struct user two;
+	static struct user three;
 
 	plug(&one, open_file("a", O_RDWR));
 	plug(&two, open_file("a", O_RDWR)); /* while it is on its way */
@@ -180,7 +181,7 @@ Test(disks, one_for_all_who_name_it_until_the_last_has_left)
 
 Test(disks, another_for_each_file_and_for_one_who_writes_beside_one_who_reads)
 {
-	struct user users[5] = { 0 };
+	static struct user users[5];
 
 	plug(&users[0], open_file("a", O_RDONLY));
 	machine_answers(NULL);
@@ -198,8 +199,8 @@ Test(disks, another_for_each_file_and_for_one_who_writes_beside_one_who_reads)
 
 Test(disks, that_the_machine_refuses_are_forgotten)
 {
-	struct user one = { 0 };
-	struct user two = { 0 };
+	static struct user one;
+	static struct user two;
 	int fds[2];
 
 	plug(&one, open_file("a", O_RDWR));
@@ -218,29 +219,30 @@ Test(disks, that_the_machine_refuses_are_forgotten)
 
 Test(disks, that_come_back_while_they_are_pulled_are_plugged_again)
 {
-	struct user one = { 0 };
-	struct user two = { 0 };
+	static struct user one;
+	static struct user two;
+	static struct user three;
 	int fd = open_file("a", O_RDWR);
 
 	plug(&one, fd);
 	machine_answers(NULL);
 	unplug(&one);
 	plug(&two, fd);
-	one.then = &(struct user){ 0 }; /* and one more, when it has gone */
+	one.then = &three; /* when it has gone */
 	one.fd = fd;
 	machine_answers(NULL);
 	expect(&one, 2, ERROR_NONE);
 	cr_expect_str_eq(made, "+disk0 -disk0 +disk0 ");
 	machine_answers(NULL);
 	expect(&two, 1, ERROR_NONE);
-	expect(one.then, 1, ERROR_NONE);
+	expect(&three, 1, ERROR_NONE);
 }
 
 Test(disks, that_the_guest_keeps_are_used_again)
 {
-	struct user one = { 0 };
-	struct user two = { 0 };
-	struct user three = { 0 };
+	static struct user one;
+	static struct user two;
+	static struct user three;
 	int fd = open_file("a", O_RDWR);
 
 	plug(&one, fd);
@@ -257,9 +259,9 @@ Test(disks, that_the_guest_keeps_are_used_again)
 
 Test(disks, nobody_waits_for_a_machine_that_ends)
 {
-	struct user one = { 0 };
-	struct user two = { 0 };
-	struct user three = { 0 };
+	static struct user one;
+	static struct user two;
+	static struct user three;
 
 	plug(&one, open_file("a", O_RDWR));
 	machine_answers(NULL);
@@ -277,7 +279,7 @@ Test(disks, nobody_waits_for_a_machine_that_ends)
 
 Test(disks, who_has_been_forgotten_is_not_called)
 {
-	struct user one = { 0 };
+	static struct user one;
 
 	plug(&one, open_file("a", O_RDWR));
 	disk_use_forget(&one.use);
@@ -298,7 +300,7 @@ static void run_for(double seconds)
 
 Test(disks, are_as_large_as_on_the_host)
 {
-	struct user one = { 0 };
+	static struct user one;
 	int fd = open_file("a", O_RDWR);
 
 	cr_assert_eq(ftruncate(fd, 4096), 0);
