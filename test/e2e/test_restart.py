@@ -111,8 +111,9 @@ def test_events_meanwhile_come_in_order_and_once(own, runtime, name, until_told)
     """They are kept while nobody listens, and told to who listens there next."""
     container = name()
     flags, waits, tell = until_told
-    own.run_detached(container, "sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; exit 5", runtime=runtime, flags=flags)
-    own.exec_detached(container, "sh", "-c", f"{waits}; touch /tmp/end; exit 4", exec_id="x")
+    after_exec = "until read pid 2>/dev/null </tmp/end && ! kill -0 $pid 2>/dev/null; do sleep 0.1; done; exit 5"
+    own.run_detached(container, "sh", "-c", after_exec, runtime=runtime, flags=flags)
+    own.exec_detached(container, "sh", "-c", f"{waits}; echo $$ >/tmp/end; exit 4", exec_id="x")
     shim = own.shim(container)
     task = task_of(own, container)
     own.die()
