@@ -31,7 +31,8 @@ static int become_owner(struct fs *fs, const struct request *request, uint32_t u
 	return r;
 }
 
-/* What has just been made there is what the answer tells of. */
+/* What has just been made there is what the answer tells of; a guest without room for it has made it
+ * all the same. */
 static int answer_made(struct fs *fs, struct request *request, const struct place *place, int made)
 {
 	struct fuse_entry_out *out;
@@ -173,12 +174,20 @@ int fs_rename2(struct fs *fs, struct request *request)
 	return move(fs, request, in->newdir, in->flags);
 }
 
+/* The answer to CREATE and TMPFILE. */
+struct created {
+	struct fuse_entry_out entry;
+	struct fuse_open_out open;
+};
+
+_Static_assert(sizeof(struct created) ==
+                       sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),
+               "one comes right after the other");
+
 /* The new file @fd, as a node and a handle. Takes @fd over. */
-static int answer_created(struct fs *fs, struct request *request, const struct inode *dir, int fd,
+static int answer_created(struct fs *fs, struct created *out, const struct inode *dir, int fd,
                           bool nameless)
 {
-	struct fuse_entry_out *entry = request_add(request, sizeof(*entry));
-	struct fuse_open_out *open_out = request_add(request, sizeof(*open_out));
 	struct fd_name name = fd_name(fd);
 	struct inode *inode;
 	struct file *file;
@@ -186,15 +195,15 @@ static int answer_created(struct fs *fs, struct request *request, const struct i
 	int path_fd;
 	int r;
 
-	path_fd = open_out ? open(name.text, O_PATH | O_CLOEXEC) : -1;
-	r = path_fd < 0 ? -EMFILE : inode_stat_fd(path_fd, &st);
+	path_fd = open(name.text, O_PATH | O_CLOEXEC);
+	r = path_fd < 0 ? -errno : inode_stat_fd(path_fd, &st);
 	if (r < 0) {
 		if (path_fd >= 0)
 			close(path_fd);
 		close(fd);
 		return r;
 	}
-	r = entry_add(fs, dir, path_fd, &st, entry, &inode);
+	r = entry_add(fs, dir, path_fd, &st, &out->entry, &inode);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -202,71 +211,71 @@ static int answer_created(struct fs *fs, struct request *request, const struct i
 	inode->removed_by_guest = nameless;
 	file = file_add(fs, inode, fd);
 	if (!file) {
-		entry_drop(fs, entry);
+		entry_drop(fs, &out->entry);
 		return -ENFILE;
 	}
-	file_fill(fs, file, inode_note_version(inode, &st), open_out);
+	file_fill(fs, file, inode_note_version(inode, &st), &out->open);
 	return 0;
 }
 
 /* The host has made one since the guest saw none: it is opened as what it is. */
-static int open_existing(struct fs *fs, struct request *request, const struct place *place,
+static int open_existing(struct fs *fs, struct created *out, const struct place *place,
                          const struct fuse_create_in *in)
 {
-	struct fuse_entry_out *entry = request_add(request, sizeof(*entry));
-	struct fuse_open_out *open_out = request_add(request, sizeof(*open_out));
 	struct inode *inode;
 	struct file *file;
 	int fd, r;
 
-	r = open_out ? entry_find(fs, place->dir, place->name, entry) : -EINVAL;
+	r = entry_find(fs, place->dir, place->name, &out->entry);
 	if (r)
 		return r;
-	inode = inode_table_find(&fs->inodes, entry->nodeid);
+	inode = inode_table_find(&fs->inodes, out->entry.nodeid);
 	r = caller_keep_setid(&fs->caller, !(in->open_flags & FUSE_OPEN_KILL_SUIDGID));
 	fd = r < 0 ? r : file_open(inode, in->flags);
 	file = fd < 0 ? NULL : file_add(fs, inode, fd);
 	if (!file) {
-		entry_drop(fs, entry);
+		entry_drop(fs, &out->entry);
 		return fd < 0 ? fd : -ENFILE;
 	}
 	inode->cached = false;
-	file_fill(fs, file, false, open_out);
+	file_fill(fs, file, false, &out->open);
 	return 0;
 }
 
 int fs_create(struct fs *fs, struct request *request)
 {
 	const struct fuse_create_in *in = request_take(request, sizeof(*in));
+	struct created *out = request_add(request, sizeof(*out));
 	struct place place;
 	int r = take_place(fs, request, request->header.nodeid, &place);
 	int fd;
 
 	if (r == 0)
-		r = become_owner(fs, request, in->umask);
+		r = out ? become_owner(fs, request, in->umask) : -EINVAL;
 	if (r)
 		return r;
 	fd = openat(place.dir->fd, place.name,
 	            file_flags(in->flags) | O_CREAT | O_EXCL | O_NOFOLLOW, in->mode & 07777);
 	if (fd < 0 && errno == EEXIST && !(in->flags & O_EXCL))
-		return open_existing(fs, request, &place, in);
-	return fd < 0 ? -errno : answer_created(fs, request, place.dir, fd, false);
+		return open_existing(fs, out, &place, in);
+	return fd < 0 ? -errno : answer_created(fs, out, place.dir, fd, false);
 }
 
 int fs_tmpfile(struct fs *fs, struct request *request)
 {
 	const struct fuse_create_in *in = request_take(request, sizeof(*in));
+	struct created *out = request_add(request, sizeof(*out));
 	const struct inode *dir = request_inode(fs, request);
 	int flags = file_flags(in->flags) & ~O_TRUNC;
 	int r, fd;
 
-	if (!dir)
-		return -ESTALE;
+	if (!dir || !out)
+		return dir ? -EINVAL : -ESTALE;
 	r = become_owner(fs, request, in->umask);
 	if (r)
 		return r;
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return -EINVAL;
 	fd = openat(dir->fd, ".", flags | O_TMPFILE | (in->flags & O_EXCL), in->mode & 07777);
-	return fd < 0 ? -errno : answer_created(fs, request, dir, fd, true);
+	return fd < 0 ? -errno : answer_created(fs, out, dir, fd, true);
 }

@@ -36,11 +36,15 @@ static int answer_value(struct request *request, uint32_t size, ssize_t n)
 	return 0;
 }
 
-static size_t room_for(const struct request *request, uint32_t size)
+/* The call's buffer: of length 0, which asks for the length alone, only if the guest does. */
+static int room_for(const struct request *request, uint32_t size, size_t *out)
 {
 	size_t room = request_room(request);
 
-	return size < room ? size : room;
+	if (size && !room)
+		return -ERANGE;
+	*out = size < room ? size : room;
+	return 0;
 }
 
 int fs_getxattr(struct fs *fs, struct request *request)
@@ -49,13 +53,15 @@ int fs_getxattr(struct fs *fs, struct request *request)
 	const struct inode *inode = request_inode(fs, request);
 	struct fd_name file;
 	const char *name;
+	size_t room = 0;
 	int r = take_attribute(request, &name);
 
+	if (r == 0)
+		r = room_for(request, in->size, &room);
 	if (r < 0 || !inode)
 		return r < 0 ? r : -ESTALE;
 	file = fd_name(inode->fd);
-	return answer_value(request, in->size,
-	                    getxattr(file.text, name, request->reply, room_for(request, in->size)));
+	return answer_value(request, in->size, getxattr(file.text, name, request->reply, room));
 }
 
 int fs_listxattr(struct fs *fs, struct request *request)
@@ -63,12 +69,13 @@ int fs_listxattr(struct fs *fs, struct request *request)
 	const struct fuse_getxattr_in *in = request_take(request, sizeof(*in));
 	const struct inode *inode = request_inode(fs, request);
 	struct fd_name file;
+	size_t room = 0;
+	int r = room_for(request, in->size, &room);
 
-	if (!inode)
-		return -ESTALE;
+	if (r < 0 || !inode)
+		return r < 0 ? r : -ESTALE;
 	file = fd_name(inode->fd);
-	return answer_value(request, in->size,
-	                    listxattr(file.text, request->reply, room_for(request, in->size)));
+	return answer_value(request, in->size, listxattr(file.text, request->reply, room));
 }
 
 int fs_setxattr(struct fs *fs, struct request *request)

@@ -23,7 +23,7 @@ static void start(struct fake_client *client)
 
 void fake_client_init(struct fake_client *client, enum fs_cache cache)
 {
-	*client = (struct fake_client){ .dir = "/tmp/test-fs-XXXXXX" };
+	*client = (struct fake_client){ .dir = "/tmp/test-fs-XXXXXX", .room = ANSWER_MAX };
 	cr_assert_not_null(mkdtemp(client->dir));
 	cr_assert_eq(chdir("/proc/self/fd"), 0);
 	fs_init(&client->fs, open(client->dir, O_PATH | O_CLOEXEC), cache, NULL);
@@ -44,6 +44,8 @@ int fake_client_send(struct fake_client *client, uint32_t opcode, uint64_t node,
 		.opcode = opcode,
 		.unique = 7,
 		.nodeid = node,
+		.uid = client->uid,
+		.gid = client->gid,
 		.pid = client->pid,
 	};
 	struct fuse_out_header out = { 0 };
@@ -55,13 +57,14 @@ int fake_client_send(struct fake_client *client, uint32_t opcode, uint64_t node,
 		{ (char *)body + size / 2, size - size / 2 },
 		{ &out, 3 },
 		{ (char *)&out + 3, sizeof(out) - 3 },
-		{ client->answer, ANSWER_MAX },
+		{ client->answer, client->room },
 	};
 	size_t n = fs_serve(&client->fs, iov, 4, 7);
 
 	if (!n)
 		return 0;
 	cr_assert_eq(out.len, n);
+	cr_assert_leq(n, sizeof(out) + client->room);
 	cr_assert_eq(out.unique, 7);
 	client->answer_size = n - sizeof(out);
 	return out.error;

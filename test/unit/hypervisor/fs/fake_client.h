@@ -18,6 +18,9 @@ struct fake_client {
 	uint32_t pid; /* the guest's process */
 	char answer[ANSWER_MAX] __attribute__((aligned(8)));
 	size_t answer_size; /* without its header */
+	size_t room;        /* the guest has for it */
+	uint32_t uid;       /* of the guest's process */
+	uint32_t gid;
 };
 
 /* A new directory; the working directory becomes /proc/self/fd. */

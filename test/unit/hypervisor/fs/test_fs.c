@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -42,6 +43,13 @@ static void host_removes(const char *name)
 	autofree char *path = fake_client_path(&client, name);
 
 	cr_assert_eq(unlink(path), 0);
+}
+
+static void host_sets_attribute(const char *name, const char *attribute, const char *value)
+{
+	autofree char *path = fake_client_path(&client, name);
+
+	cr_assert_eq(setxattr(path, attribute, value, strlen(value), 0), 0, "%m");
 }
 
 Test(fs, a_name_that_leaves_the_directory_is_refused)
@@ -322,4 +330,44 @@ Test(fs, a_guest_that_begins_anew_has_nothing)
 	node = fake_client_lookup(&client, "file");
 	cr_assert_eq(fake_client_send(&client, FUSE_DESTROY, 0, NULL, 0), 0);
 	cr_assert_eq(fake_client_send(&client, FUSE_GETATTR, node, NULL, 0), -EIO);
+}
+
+Test(fs, an_answer_for_which_there_is_no_room_is_refused)
+{
+	const struct fuse_create_in in = { .flags = O_RDWR, .mode = 0644 };
+
+	fake_client_host_write(&client, "there", "x");
+	client.room = sizeof(struct fuse_open_out); /* but not of what comes before it */
+	cr_assert_eq(
+		fake_client_call(&client, FUSE_CREATE, FUSE_ROOT_ID, &in, sizeof(in), "new", NULL),
+		-EINVAL);
+	cr_assert_eq(fake_client_call(&client, FUSE_CREATE, FUSE_ROOT_ID, &in, sizeof(in), "there",
+	                              NULL),
+	             -EINVAL);
+	cr_assert_eq(fake_client_call(&client, FUSE_TMPFILE, FUSE_ROOT_ID, &in, sizeof(in), "t",
+	                              NULL),
+	             -EINVAL);
+	client.room = ANSWER_MAX;
+	cr_assert_eq(fake_client_lookup(&client, "new"), 0, "nothing was made");
+}
+
+Test(fs, a_value_for_which_there_is_no_room_is_refused)
+{
+	const struct fuse_getxattr_in in = { .size = 100 };
+	autofree char *path = fake_client_path(&client, "link");
+	uint64_t node;
+
+	fake_client_host_write(&client, "file", "x");
+	node = fake_client_lookup(&client, "file");
+	host_sets_attribute("file", "user.name", "value");
+	client.room = 0;
+	cr_assert_eq(fake_client_call(&client, FUSE_GETXATTR, node, &in, sizeof(in), "user.name",
+	                              NULL),
+	             -ERANGE);
+	cr_assert_eq(fake_client_send(&client, FUSE_LISTXATTR, node, &in, sizeof(in)), -ERANGE);
+	client.room = ANSWER_MAX;
+	cr_assert_eq(symlink("target", path), 0);
+	node = fake_client_lookup(&client, "link");
+	client.room = 0;
+	cr_assert_eq(fake_client_send(&client, FUSE_READLINK, node, NULL, 0), -EINVAL);
 }
