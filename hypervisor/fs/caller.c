@@ -30,11 +30,10 @@ int caller_become(struct caller *caller, uid_t uid, gid_t gid)
 	setfsgid(gid); /* they return the old value, and no error */
 	setfsuid(uid);
 	die_with_parent();
-	if (setfsgid(gid) != (int)gid || setfsuid(uid) != (int)uid)
-		return -EPERM;
-	caller->uid = uid;
-	caller->gid = gid;
-	return 0;
+	/* What it has become: it stays what it was where there is no such user or group, as of -1. */
+	caller->gid = (gid_t)setfsgid((gid_t)-1);
+	caller->uid = (uid_t)setfsuid((uid_t)-1);
+	return caller->uid == uid && caller->gid == gid ? 0 : -EPERM;
 }
 
 void caller_set_umask(struct caller *caller, mode_t mask)

@@ -371,3 +371,30 @@ Test(fs, a_value_for_which_there_is_no_room_is_refused)
 	client.room = 0;
 	cr_assert_eq(fake_client_send(&client, FUSE_READLINK, node, NULL, 0), -EINVAL);
 }
+
+Test(fs, a_user_that_cannot_be_changes_nothing_for_others)
+{
+	const struct fuse_mkdir_in in = { .mode = 0755 };
+	const struct fuse_entry_out *out = (void *)client.answer;
+
+	client.uid = UINT32_MAX; /* no user at all */
+	client.gid = 1000;
+	cr_assert_eq(
+		fake_client_call(&client, FUSE_MKDIR, FUSE_ROOT_ID, &in, sizeof(in), "one", NULL),
+		-EPERM);
+	client.uid = client.gid = 0;
+	cr_assert_eq(
+		fake_client_call(&client, FUSE_MKDIR, FUSE_ROOT_ID, &in, sizeof(in), "two", NULL),
+		0);
+	cr_assert_eq(out->attr.gid, 0);
+	client.uid = 1000;
+	client.gid = UINT32_MAX;
+	cr_assert_eq(
+		fake_client_call(&client, FUSE_MKDIR, FUSE_ROOT_ID, &in, sizeof(in), "one", NULL),
+		-EPERM);
+	client.uid = client.gid = 0;
+	cr_assert_eq(
+		fake_client_call(&client, FUSE_MKDIR, FUSE_ROOT_ID, &in, sizeof(in), "one", NULL),
+		0);
+	cr_assert_eq(out->attr.uid, 0);
+}
