@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -14,15 +15,44 @@
 
 #define BUFFER_BYTES (16 << 10)
 
+/* A guest may have as many directories open as files: few are read at once, and have a buffer. */
 struct entries {
-	off_t offset; /* of the next one in the buffer */
+	TAILQ_ENTRY(entries) in_listings;
+	char *buffer; /* NULL: none */
 	size_t at;
 	size_t end;
-	char buffer[BUFFER_BYTES] __attribute__((aligned(8)));
+	off_t offset; /* of the next one */
+	bool lost; /* the directory's own offset is another: entries were dropped with the buffer */
 };
 
-void entries_free(struct entries *entries)
+static void drop_buffer(struct fs *fs, struct entries *entries)
 {
+	if (!entries->buffer)
+		return;
+	TAILQ_REMOVE(&fs->listings, entries, in_listings);
+	fs->listings_count--;
+	free(entries->buffer);
+	entries->buffer = NULL;
+	entries->lost = entries->at != entries->end;
+	entries->at = entries->end = 0;
+}
+
+/* From the directory that has had one for the longest time, if there are too many. */
+static void need_buffer(struct fs *fs, struct entries *entries)
+{
+	if (entries->buffer)
+		return;
+	if (fs->listings_count == FS_LISTINGS_MAX)
+		drop_buffer(fs, TAILQ_FIRST(&fs->listings));
+	entries->buffer = mem_alloc(BUFFER_BYTES);
+	TAILQ_INSERT_TAIL(&fs->listings, entries, in_listings);
+	fs->listings_count++;
+}
+
+void entries_free(struct fs *fs, struct entries *entries)
+{
+	if (entries)
+		drop_buffer(fs, entries);
 	free(entries);
 }
 
@@ -39,7 +69,7 @@ int fs_opendir(struct fs *fs, struct request *request)
 		return inode ? -EINVAL : -ESTALE;
 	if (!S_ISDIR(inode->type))
 		return -ENOTDIR;
-	r = inode_stat_fd(inode->fd, &st);
+	r = fs_is_full(fs) ? -ENFILE : inode_stat_fd(inode->fd, &st);
 	if (r < 0)
 		return r;
 	if (inode_is_stale(inode, &st, request->header.pid))
@@ -60,20 +90,23 @@ int fs_opendir(struct fs *fs, struct request *request)
 }
 
 /* The next entry, which stays the next until it is consumed; NULL: the end, or *@r is an error. */
-static const struct dirent64 *next_entry(struct file *file, int *r)
+static const struct dirent64 *next_entry(struct fs *fs, struct file *file, int *r)
 {
 	struct entries *entries = file->entries;
 	ssize_t n;
 
 	*r = 0;
 	if (entries->at == entries->end) {
-		n = getdents64(file->fd, entries->buffer, sizeof(entries->buffer));
+		need_buffer(fs, entries);
+		n = getdents64(file->fd, entries->buffer, BUFFER_BYTES);
 		*r = n < 0 ? -errno : 0;
 		entries->at = 0;
 		entries->end = n < 0 ? 0 : (size_t)n;
 	}
-	if (entries->at == entries->end)
+	if (entries->at == entries->end) {
+		drop_buffer(fs, entries);
 		return NULL;
+	}
 	return (const struct dirent64 *)(entries->buffer + entries->at);
 }
 
@@ -87,12 +120,13 @@ static int go_to(struct file *file, off_t offset)
 {
 	struct entries *entries = file->entries;
 
-	if (entries->offset == offset)
+	if (entries->offset == offset && !entries->lost)
 		return 0;
 	if (lseek(file->fd, offset, SEEK_SET) < 0)
 		return -errno;
 	entries->at = entries->end = 0;
 	entries->offset = offset;
+	entries->lost = false;
 	return 0;
 }
 
@@ -148,7 +182,7 @@ static int read_entries(struct fs *fs, struct request *request, bool plus)
 	r = go_to(file, (off_t)in->offset);
 	if (r < 0)
 		return r;
-	while ((entry = next_entry(file, &r))) {
+	while ((entry = next_entry(fs, file, &r))) {
 		if (!add_entry(fs, request, file->inode, entry, in->size, plus))
 			return 0;
 		consume_entry(file, entry);

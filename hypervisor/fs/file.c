@@ -31,14 +31,16 @@ struct file *file_add(struct fs *fs, struct inode *inode, int fd)
 		return NULL;
 	}
 	inode_hold(inode);
+	fs->files_count++;
 	return file;
 }
 
 void file_close(struct fs *fs, struct file *file)
 {
 	id_table_remove(&fs->files, file->id);
+	fs->files_count--;
 	inode_release(&fs->inodes, file->inode);
-	entries_free(file->entries);
+	entries_free(fs, file->entries);
 	closer_add(fs->closer, file->fd);
 	free(file);
 }
@@ -93,7 +95,7 @@ int fs_open(struct fs *fs, struct request *request)
 
 	if (!inode || !out)
 		return inode ? -EINVAL : -ESTALE;
-	r = inode_stat_fd(inode->fd, &st);
+	r = fs_is_full(fs) ? -ENFILE : inode_stat_fd(inode->fd, &st);
 	if (r == 0 && inode_is_stale(inode, &st, request->header.pid))
 		r = -ESTALE;
 	if (r == 0 && (in->flags & O_TRUNC))

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "hypervisor/fs/closer.h"
 #include "hypervisor/fs/fs_internal.h"
 #include "hypervisor/fs/request.h"
 
@@ -36,6 +38,25 @@ struct inode *request_inode(const struct fs *fs, const struct request *request)
 	return inode_table_find(&fs->inodes, request->header.nodeid);
 }
 
+/* Some are left for the guest's memory and queues, which the VMM hands over at any time, and for
+ * those that the closer has not closed yet. */
+static unsigned int descriptors_max(void)
+{
+	const rlim_t others = 2 * CLOSER_MAX + 64;
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > UINT_MAX)
+		limit.rlim_cur = UINT_MAX;
+	return (unsigned int)(limit.rlim_cur > 2 * others ? limit.rlim_cur - others
+	                                                  : limit.rlim_cur / 2);
+}
+
+bool fs_is_full(const struct fs *fs)
+{
+	return fs->inodes.count + fs->files_count >= fs->descriptors_max;
+}
+
 /* The directory is the first node, FUSE_ROOT_ID. */
 static void add_root(struct fs *fs)
 {
@@ -57,9 +78,11 @@ void fs_init(struct fs *fs, int root, enum fs_cache cache, struct closer *closer
 		.root = root,
 		.cache = cache,
 		.closer = closer,
+		.descriptors_max = descriptors_max(),
 		.body = mem_alloc(REQUEST_BODY_MAX),
 		.reply = mem_alloc(REPLY_BODY_MAX),
 	};
+	TAILQ_INIT(&fs->listings);
 	caller_init(&fs->caller);
 	add_root(fs);
 }

@@ -8,6 +8,7 @@
 #define HYPERVISOR_FS_FS_H
 
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <sys/uio.h>
 
 #include "hypervisor/fs/caller.h"
@@ -15,6 +16,11 @@
 #include "hypervisor/fs/inode.h"
 
 struct closer;
+struct entries;
+
+#define FS_LISTINGS_MAX 64 /* directories that are read at once, each with a buffer */
+
+TAILQ_HEAD(listings, entries);
 
 /* What the guest believes without asking. */
 enum fs_cache {
@@ -30,13 +36,17 @@ struct fs {
 	bool ready; /* the guest has said what it speaks */
 	struct inode_table inodes;
 	struct id_table files; /* of struct file */
+	unsigned int files_count;
+	unsigned int descriptors_max; /* of nodes and files */
+	struct listings listings;     /* directories with a buffer, the oldest first */
+	unsigned int listings_count;
 	struct caller caller;
 	char *body; /* of the request at work, and its answer */
 	char *reply;
 };
 
 /* Takes @root over, an O_PATH descriptor of the directory. @closer, which may be NULL, is the
- * caller's. */
+ * caller's. As many files can be open as the process may have, but for some. */
 void fs_init(struct fs *fs, int root, enum fs_cache cache, struct closer *closer);
 void fs_fini(struct fs *fs);
 void fs_reset(struct fs *fs); /* the guest has started anew: it knows nothing */

@@ -52,8 +52,10 @@ int entry_add(struct fs *fs, const struct inode *dir, int fd, const struct statx
               struct fuse_entry_out *out, struct inode **inode);
 void entry_drop(struct fs *fs, const struct fuse_entry_out *out); /* the guest will not see it */
 
-struct entries;
-void entries_free(struct entries *entries); /* NULL is fine */
+void entries_free(struct fs *fs, struct entries *entries); /* NULL is fine */
+
+/* The guest has as many nodes and handles as the process can have descriptors. */
+bool fs_is_full(const struct fs *fs);
 
 /* The node that the request is about; NULL: the guest does not have it. */
 struct inode *request_inode(const struct fs *fs, const struct request *request);

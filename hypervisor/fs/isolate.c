@@ -30,7 +30,6 @@ struct allowed {
 
 /* clang-format off */
 static const struct allowed allowed[] = {
-	{ .number = SCMP_SYS(epoll_create1) }, /* server.c: once, at its start */
 	{ .number = SCMP_SYS(dup) },           /* fs.c: the root, again for a guest that starts anew */
 	{ .number = SCMP_SYS(epoll_ctl) },     /* source.c */
 	{ .number = SCMP_SYS(epoll_wait) },    /* server.c: the loop */

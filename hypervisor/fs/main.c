@@ -120,9 +120,9 @@ static int run(int argc, char **argv, struct error *err)
 		return r;
 	r = closer_start(closer, err);
 	if (r == 0)
-		r = isolate_calls(err);
-	if (r == 0)
 		r = server_init(server, arguments.vmm, root, arguments.cache, closer, err);
+	if (r == 0)
+		r = isolate_calls(err);
 	return r < 0 ? r : server_run(server, err);
 }
 

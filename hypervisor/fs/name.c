@@ -23,8 +23,10 @@ static int take_place(const struct fs *fs, struct request *request, uint64_t dir
 
 static int become_owner(struct fs *fs, const struct request *request, uint32_t umask)
 {
-	int r = caller_become(&fs->caller, request->header.uid, request->header.gid);
+	int r = fs_is_full(fs) ? -ENFILE : 0;
 
+	if (r == 0)
+		r = caller_become(&fs->caller, request->header.uid, request->header.gid);
 	if (r == 0)
 		r = caller_keep_setid(&fs->caller, true);
 	caller_set_umask(&fs->caller, umask & 0777);

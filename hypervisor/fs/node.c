@@ -92,9 +92,9 @@ int entry_find(struct fs *fs, const struct inode *dir, const char *name, struct 
 		entry_fill(fs, dir, known, &st, out);
 		return 0;
 	}
-	fd = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = fs_is_full(fs) ? -1 : openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fs_is_full(fs) ? -ENFILE : -errno;
 	r = inode_stat_fd(fd, &st); /* the name may lead elsewhere by now */
 	if (r < 0) {
 		close(fd);
